@@ -1,1 +1,57 @@
 """Say whether a connection pool leaks, is too small, is blocked or is slow, and who holds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poolscope.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from opentelemetry.metrics import MeterProvider
+
+    from poolscope.instrumentation import Instrumentation
+
+__all__ = ["__version__", "instrument"]
+
+
+def instrument(
+    *,
+    endpoint: str | Sequence[str] | None = None,
+    metrics: str | None = None,
+    push_interval_s: float | None = None,
+    held_after_s: float | None = None,
+    max_routes: int | None = None,
+    max_pools: int | None = None,
+    token: str | None = None,
+    token_file: str | Path | None = None,
+    ca_file: str | Path | None = None,
+    service_name: str | None = None,
+    disabled: bool | None = None,
+    meter_provider: MeterProvider | None = None,
+) -> Instrumentation | None:
+    """Attach to every pool of this process, made before or after, and push to the exporter.
+
+    Every argument that is not given comes from its variable (`POOLSCOPE_ENDPOINT`, …). A
+    `meter_provider` publishes the aggregates in the exporter's place. Returns the handle that
+    undoes it, or None where `POOLSCOPE_DISABLED` is set; calling again returns the same handle.
+    Raises `poolscope.settings.SettingsError` (a `ValueError`) that names every wrong setting.
+    """
+    from poolscope.instrumentation import start  # noqa: PLC0415 - the exporter imports the names only
+
+    return start(
+        meter_provider,
+        endpoint=endpoint,
+        metrics=metrics,
+        push_interval_s=push_interval_s,
+        held_after_s=held_after_s,
+        max_routes=max_routes,
+        max_pools=max_pools,
+        token=token,
+        token_file=token_file,
+        ca_file=ca_file,
+        service_name=service_name,
+        disabled=disabled,
+    )

@@ -72,7 +72,7 @@ class FailureReason(StrEnum):
 
 
 class CloseReason(StrEnum):
-    """Why a pool closed a connection."""
+    """Why a connection left its pool: closed by it, or detached from it."""
 
     INVALIDATED = "invalidated"
     RECYCLED = "recycled"
@@ -245,7 +245,9 @@ PING_TIME = _time(
     "poolscope.ping_time", "Time of the liveness check before a checkout (pre-ping).", PING_BOUNDS
 )
 OPENED = _count("poolscope.connections.opened", "{connection}", "Connections opened.")
-CLOSED = _count("poolscope.connections.closed", "{connection}", "Connections closed.", REASON)
+CLOSED = _count(
+    "poolscope.connections.closed", "{connection}", "Connections that left the pool.", REASON
+)
 INVALIDATED = _count(
     "poolscope.connections.invalidated", "{connection}", "Connections invalidated.", REASON
 )

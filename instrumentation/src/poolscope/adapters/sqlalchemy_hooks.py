@@ -1,0 +1,238 @@
+"""Account for what happens to SQLAlchemy's connections; nothing here locks, blocks or raises."""
+
+import weakref
+from asyncio import CancelledError
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+import sqlalchemy
+from sqlalchemy import exc
+from sqlalchemy.util.queue import Empty
+
+from poolscope.adapters import sqlalchemy_pools as pools
+from poolscope.catalogue import CloseReason, FailureReason
+from poolscope.clock import monotonic
+from poolscope.drivers import describe
+from poolscope.failures import classify_connect_error
+from poolscope.pool import PoolStats, Slot, next_checkout_id
+from poolscope.registry import Registry
+
+
+class Hooks:
+    """What happens around a pool; every method is contained and takes no lock."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.contain = registry.contain
+        self.parent_frame = pools.parent_frame_reader()
+        self._attached: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._urls: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._known: weakref.WeakKeyDictionary[Any, PoolStats | None] = weakref.WeakKeyDictionary()
+
+    def attach_engine(self, engine: sqlalchemy.Engine) -> None:
+        """Remember an engine's address, for its pool's name, and attach to the pool."""
+        try:
+            self._urls[engine.dialect] = engine.url
+            self._attach(engine.pool)
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def attach(self, pool: Any) -> PoolStats | None:
+        """Attach to a pool at its first use in this process; None where it cannot be watched."""
+        try:
+            stats = self._attach(pool)
+            self._registry.on_activity()
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+            return None
+        return stats
+
+    def _attach(self, pool: Any) -> PoolStats | None:
+        stats = self._stats_of(pool)
+        pool._poolscope = stats
+        # setdefault is atomic: of two threads that come here at once, one wraps.
+        mine = object()
+        if stats is not None and pool.__dict__.setdefault("_poolscope_wrapped", mine) is mine:
+            self._wrap(pool, stats)
+            self._attached.add(pool)
+        return stats
+
+    def _stats_of(self, pool: Any) -> PoolStats | None:
+        """Find or make the statistics of a pool.
+
+        The pools that `dispose()` makes one after another share the engine's dialect, and are one
+        pool to the outside.
+        """
+        url = self._urls.get(pool._dialect)
+        owner = pool if url is None else pool._dialect
+        if owner in self._known:
+            stats = self._known[owner]
+            if stats is not None and isinstance(stats.reader, pools.PoolReader):
+                stats.reader.renew(pool)
+            return stats
+        made = PoolStats(
+            pools.identify(pool, url),
+            pools.PoolReader(pool),
+            is_async=pool._dialect.is_async,
+            pre_ping=pool._pre_ping,
+            max_routes=self._registry.max_routes,
+        )
+        stats = self._known.setdefault(owner, made)
+        if stats is made and not self._registry.watch(owner, made):
+            stats = self._known[owner] = None
+        return stats
+
+    def _wrap(self, pool: Any, stats: PoolStats) -> None:
+        pool._invoke_creator = self.created(stats, pool._invoke_creator)
+        queue = pools.queue_of(pool)
+        if queue is not None:
+            queue.get = self.queued(stats, queue.get)
+        for record in pools.idle_records(pool):
+            self.new_slot(stats, record)
+
+    def detach_all(self) -> None:
+        """Take everything away from the pools; what is checked out stays as it is."""
+        for pool in list(self._attached):
+            for name in ("_poolscope", "_poolscope_wrapped"):
+                pool.__dict__.pop(name, None)
+            pool._creator = pool._creator  # its setter makes _invoke_creator anew
+            queue = pools.queue_of(pool)
+            if queue is not None:
+                queue.__dict__.pop("get", None)
+        for stats in list(self._known.values()):
+            for reference in list(stats.slots) if stats is not None else ():
+                getattr(reference(), "__dict__", {}).pop("_poolscope", None)
+        self._attached.clear()
+
+    def forget_attachments(self) -> None:
+        """Attach anew at the next checkout: in a forked child, that starts its own pusher."""
+        for pool in list(self._attached):
+            pool.__dict__.pop("_poolscope", None)
+
+    def new_slot(self, stats: PoolStats, record: Any) -> Slot:
+        """Begin to account for a connection record; it goes when the record does."""
+        slot = record._poolscope = Slot(stats)
+        slots = stats.slots
+        slots[ref(record, lambda reference: slots.pop(reference, None))] = slot
+        if record.dbapi_connection is not None:
+            slot.facts = describe(record.driver_connection)
+        return slot
+
+    def slot_of(self, record: Any) -> Slot | None:
+        """Return the slot of a connection record, made now if it is new; None if unwatched."""
+        slot: Slot | None = record.__dict__.get("_poolscope")
+        if slot is not None:
+            return slot
+        pool = pools.pool_of(record)
+        stats = pool.__dict__.get("_poolscope") or self.attach(pool)
+        return self.new_slot(stats, record) if stats is not None else None
+
+    def failed(self, stats: PoolStats, error: BaseException) -> None:
+        """Count a checkout that ended without a connection."""
+        if isinstance(error, exc.TimeoutError):
+            stats.failures[FailureReason.TIMEOUT] += 1
+        elif isinstance(error, CancelledError):
+            stats.failures[FailureReason.CANCELLED] += 1
+        else:
+            stats.failures[FailureReason.ERROR] += 1
+
+    def pinged(self, stats: PoolStats, slot: Slot, waited_s: float) -> None:
+        """Count the time of the liveness check: what was neither queueing nor connecting."""
+        if not slot.fresh:
+            stats.ping.add(max(0.0, waited_s - slot.queued_s))
+        slot.fresh, slot.queued_s = False, 0.0
+
+    def queued(self, stats: PoolStats, get: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the queue's `get` with the blocked time measured, and only that."""
+
+        def measured_get(block: bool = True, timeout: float | None = None) -> Any:
+            if not block:
+                return get(False)
+            try:
+                return get(False)  # an idle connection: nobody waits
+            except Empty:
+                pass
+            began, token = monotonic(), next_checkout_id()
+            stats.waiting[token] = began
+            try:
+                record = get(block, timeout)
+            finally:
+                stats.waiting.pop(token, None)
+                waited_s = monotonic() - began
+                stats.queue.add(waited_s)
+            slot = record.__dict__.get("_poolscope")
+            if slot is not None:
+                slot.queued_s = waited_s
+            return record
+
+        return measured_get
+
+    def created(self, stats: PoolStats, create: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the pool's creator with opening a connection measured, and failures classified."""
+
+        def measured_create(record: Any) -> Any:
+            began = monotonic()
+            try:
+                connection = create(record)
+            except Exception as error:
+                stats.connect_errors[classify_connect_error(error)] += 1
+                raise
+            stats.create.add(monotonic() - began)
+            return connection
+
+        return measured_create
+
+    def on_connect(self, _dbapi_connection: Any, record: Any) -> None:
+        """Note a connection that was opened."""
+        try:
+            slot = self.slot_of(record)
+            if slot is not None:
+                slot.opened(describe(record.driver_connection))
+                slot.stats.opened += 1
+            self._registry.on_activity()
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def on_checkin(self, _dbapi_connection: Any, record: Any) -> None:
+        """Note that a connection came back, or was collected: a synchronous leak heals so."""
+        try:
+            slot = record._poolscope
+            if slot.out is not None:
+                slot.stats.end(slot, monotonic())
+        except AttributeError:
+            return  # taken before we were attached
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def on_detach(self, _dbapi_connection: Any, record: Any) -> None:
+        """Note that a connection left: by `detach()`, or collected (an asynchronous leak)."""
+        try:
+            slot = self.slot_of(record)
+            if slot is not None:
+                slot.stats.closed[CloseReason.DETACHED] += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+        self.on_checkin(_dbapi_connection, record)
+
+    def on_invalidate(
+        self, _dbapi_connection: Any, record: Any, exception: BaseException | None
+    ) -> None:
+        """Note that a connection was found to be broken, or was declared so."""
+        try:
+            slot = self.slot_of(record)
+            if slot is not None:
+                slot.invalidated = True
+                slot.stats.invalidated[pools.invalidation_reason(exception)] += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+        self.on_checkin(_dbapi_connection, record)
+
+    def on_close(self, _dbapi_connection: Any, record: Any) -> None:
+        """Note that the pool closed a connection."""
+        try:
+            slot = self.slot_of(record)
+            if slot is not None:
+                slot.stats.closed[pools.close_reason(record)] += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)

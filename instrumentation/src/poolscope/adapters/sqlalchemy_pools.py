@@ -1,0 +1,138 @@
+"""Read SQLAlchemy's pools: their state, configuration, name, and why connections left them."""
+
+import weakref
+from asyncio import CancelledError
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from poolscope.catalogue import CloseReason, InvalidationReason
+from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
+
+LIBRARY = "sqlalchemy"
+_DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+
+
+class PoolReader:
+    """Read one pool, which `dispose()` may replace by another of the same engine."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool: Callable[[], Any] = weakref.ref(pool)
+
+    def renew(self, pool: Any) -> None:
+        """Read this pool from now on; connections of the old one still count while they live."""
+        self._pool = weakref.ref(pool)
+
+    def state(self, slots: Mapping[Any, Slot]) -> PoolState:
+        """Count connections by what their records say.
+
+        The pool's own `checkedin()` also counts records whose connection is gone, and its
+        `checkedout()` is -1 after `dispose()`.
+        """
+        records = [record for reference in slots if (record := reference()) is not None]
+        open_records = [record for record in records if record.dbapi_connection is not None]
+        used = sum(record.in_use for record in open_records)
+        return PoolState(used, len(open_records) - used)
+
+    def configuration(self) -> PoolConfiguration | None:
+        """Return what the pool was told to do; None once it is gone."""
+        pool = self._pool()
+        if pool is None:
+            return None
+        common: dict[str, Any] = {
+            "pool_class": type(pool).__name__,
+            "library": LIBRARY,
+            "recycle_s": float(pool._recycle) if pool._recycle >= 0 else None,
+            "pre_ping": bool(pool._pre_ping),
+        }
+        return PoolConfiguration(**common, **_limits(pool))
+
+
+def _limits(pool: Any) -> dict[str, Any]:
+    if not isinstance(pool, QueuePool):
+        return {}
+    size, overflow = pool.size(), pool._max_overflow
+    # pool_size 0 means "no limit" to SQLAlchemy, and max_overflow -1 too.
+    bounded = size > 0 and overflow >= 0
+    return {
+        "max": size + overflow if bounded else None,
+        "idle_max": size if size > 0 else None,
+        "idle_min": 0,
+        "size": size if size > 0 else None,
+        "max_overflow": overflow if overflow >= 0 else None,
+        "timeout_s": float(pool.timeout()),
+    }
+
+
+def identify(pool: Any, url: URL | None) -> PoolIdentity:
+    """Name a pool: the user's name, the database, the server, the library; never a password."""
+    given = pool._orig_logging_name
+    if url is None:
+        return PoolIdentity(given or type(pool).__name__)
+    system = url.get_backend_name()
+    database, host = url.database or "", url.host or ""
+    port = url.port or (_DEFAULT_PORTS.get(system) if host else None)
+    target = f"{host}:{port}" if port else host
+    return PoolIdentity(given or database or target or system, database, host, port, system)
+
+
+def parent_frame_reader() -> Callable[[], FrameType | None]:
+    """Return what finds the frame that awaits the current greenlet: the application's coroutine."""
+    try:
+        from greenlet import getcurrent  # noqa: PLC0415 - only asynchronous engines need greenlet
+    except ImportError:
+        return lambda: None
+
+    def parent_frame() -> FrameType | None:
+        parent = getcurrent().parent
+        return parent.gr_frame if parent is not None else None
+
+    return parent_frame
+
+
+def pool_of(record: Any) -> Any:
+    """Return the pool that a connection record belongs to."""
+    return record._ConnectionRecord__pool
+
+
+def queue_of(pool: Any) -> Any:
+    """Return the queue of a pool that has one, else None."""
+    return pool._pool if isinstance(pool, QueuePool) else None
+
+
+def idle_records(pool: Any) -> list[Any]:
+    """Return the records that already wait in a pool's queue when we attach to it."""
+    queue = getattr(queue_of(pool), "queue", None)  # the synchronous queue's deque
+    if queue is None:
+        inner = getattr(queue_of(pool), "_queue", None)  # asyncio.Queue keeps its own
+        queue = getattr(inner, "_queue", None)
+    return list(queue) if queue is not None else []
+
+
+def close_reason(record: Any) -> CloseReason:
+    """Say why a pool closes the connection of `record`, from the state it is in."""
+    pool, queue = pool_of(record), queue_of(pool_of(record))
+    if isinstance(pool, NullPool):
+        return CloseReason.NOT_POOLED
+    if record._is_hard_or_soft_invalidated() or record._poolscope.invalidated:
+        return CloseReason.INVALIDATED
+    if queue is not None and queue.full():
+        return CloseReason.OVERFLOW
+    if record._poolscope.expired(pool._recycle):
+        return CloseReason.RECYCLED
+    return CloseReason.OTHER
+
+
+def invalidation_reason(error: BaseException | None) -> InvalidationReason:
+    """Say why a connection was invalidated."""
+    if error is None:
+        return InvalidationReason.REQUESTED
+    if isinstance(error, InvalidatePoolError):
+        return InvalidationReason.PING
+    if isinstance(error, CancelledError):
+        return InvalidationReason.CANCELLED
+    return InvalidationReason.ERROR

@@ -1,0 +1,127 @@
+"""Find the line of application code that asked for a connection, at a cost that fits a checkout."""
+
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FrameType
+
+MAX_SITES = 4096
+_MAX_FILES = 20_000
+
+LIBRARIES = frozenset(
+    {
+        "_pytest", "advanced_alchemy", "aiomysql", "aiosqlite", "alembic", "anyio", "asyncpg",
+        "celery", "databases", "django", "fastapi", "flask", "flask_sqlalchemy", "greenlet",
+        "gunicorn", "hypercorn", "kombu", "litestar", "opentelemetry", "pluggy", "poolscope",
+        "psycopg", "psycopg2", "psycopg_pool", "pymysql", "quart", "sentry_sdk", "sqlalchemy",
+        "sqlmodel", "starlette", "tenacity", "uvicorn", "uvloop", "werkzeug", "wrapt",
+    }
+)  # fmt: skip
+"""Packages whose lines explain nothing: the line that called into them is the call site."""
+
+_STANDARD_LIBRARY = tuple(
+    path + "/"
+    for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    if path is not None
+)
+
+
+class Site:
+    """One place in the application's code; file, line and function are worked out when asked."""
+
+    __slots__ = ("_code", "_lasti", "_place")
+
+    def __init__(self, code: CodeType | None, lasti: int) -> None:
+        # Holding the code object (never a frame) keeps its id, our key, from being used again.
+        self._code = code
+        self._lasti = lasti
+        self._place: tuple[str, int, str] | None = None
+
+    @property
+    def place(self) -> tuple[str, int, str] | None:
+        """Return (file, line, qualified function name), or None where nothing is known."""
+        if self._place is None and self._code is not None:
+            line = _line_at(self._code, self._lasti)
+            self._place = shorten(self._code.co_filename), line, self._code.co_qualname
+        return self._place
+
+    def is_in(self, code: CodeType) -> bool:
+        """Say whether this place is in the function of `code`."""
+        return self._code is code
+
+    @property
+    def label(self) -> str:
+        """Return `file:line`, a bounded label."""
+        return f"{self.place[0]}:{self.place[1]}" if self.place else "other"
+
+
+UNKNOWN_SITE = Site(None, 0)
+_sites: dict[tuple[int, int], Site] = {}
+_is_library: dict[str, bool] = {}
+
+
+def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
+    """Return the first application line from `frame` outwards, then from `parent` outwards.
+
+    `parent` is the frame that a greenlet's stack hides: under an AsyncEngine the pool runs in a
+    greenlet of its own, and the application's coroutine is suspended on the parent's.
+    """
+    for start in (frame, parent):
+        current = start
+        while current is not None:
+            code = current.f_code
+            library = _is_library.get(code.co_filename)
+            if library is None:
+                library = _classify(code.co_filename)
+            if not library:
+                # f_lineno costs up to 7 µs at the end of a long function, f_lasti nothing.
+                return _sites.get((id(code), current.f_lasti)) or _new_site(code, current.f_lasti)
+            current = current.f_back
+    return UNKNOWN_SITE
+
+
+def _new_site(code: CodeType, lasti: int) -> Site:
+    if len(_sites) >= MAX_SITES:
+        return UNKNOWN_SITE
+    return _sites.setdefault((id(code), lasti), Site(code, lasti))
+
+
+def _classify(filename: str) -> bool:
+    if len(_is_library) > _MAX_FILES:
+        _is_library.clear()
+    library = is_library(filename)
+    _is_library[filename] = library
+    return library
+
+
+def is_library(filename: str) -> bool:
+    """Say whether code from `filename` is a library's; an application may be installed too."""
+    if filename.startswith("<"):
+        return True  # generated: "<string>", "<frozen …>", "<sqlalchemy generated …>"
+    in_packages, _, module = filename.replace("\\", "/").rpartition("/site-packages/")
+    if in_packages:
+        return _top_level(module) in LIBRARIES
+    if filename.startswith(_STANDARD_LIBRARY):
+        return True
+    return filename.startswith(_OURS)
+
+
+def _top_level(module: str) -> str:
+    return module.partition("/")[0].removesuffix(".py")
+
+
+_OURS = str(Path(__file__).parent) + "/"
+
+
+def _line_at(code: CodeType, lasti: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= lasti < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def shorten(filename: str) -> str:
+    """Return `filename` from its import root on: the same on every machine that runs the code."""
+    roots = [root.rstrip("/") + "/" for root in sys.path if root]
+    matching = [root for root in roots if filename.startswith(root)]
+    return filename[len(max(matching, key=len)) :] if matching else filename

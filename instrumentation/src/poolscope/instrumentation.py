@@ -1,0 +1,88 @@
+"""Join the parts inside an application: settings, adapters, registry and pusher."""
+
+import atexit
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider
+
+from poolscope.pusher import Pusher
+from poolscope.registry import Registry
+from poolscope.settings import Settings, read_settings
+
+ADAPTERS = {
+    "sqlalchemy": "poolscope.adapters.sqlalchemy",
+    "starlette": "poolscope.adapters.starlette",
+}
+"""The package that must be installed, and our module that attaches to it."""
+
+
+class Instrumentation:
+    """What `instrument()` started; `uninstrument()` takes all of it away."""
+
+    def __init__(self, settings: Settings, provider: MeterProvider | None) -> None:
+        self.settings = settings
+        self.registry = Registry(max_pools=settings.max_pools, max_routes=settings.max_routes)
+        self.pusher = Pusher(settings, self.registry, provider)
+        self.registry.on_activity = self.pusher.start
+        self.registry.on_shutdown = self.pusher.end
+        self._undo: list[Callable[[], None]] = [
+            adapter.install(self.registry) for adapter in _installed_adapters()
+        ]
+        atexit.register(self.pusher.end)
+
+    def flush(self) -> None:
+        """Push now, as if the process ended; returns within a second."""
+        self.pusher.end()
+
+    def uninstrument(self) -> None:
+        """Detach from every pool and application, and push a last time."""
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+        atexit.unregister(self.pusher.end)
+        self.pusher.stop()
+        _active.pop("instrumentation", None)
+
+    def after_fork(self) -> None:
+        """Count this child's own from zero, as an instance of its own."""
+        self.registry.reset()
+        self.pusher.after_fork()
+
+
+_active: dict[str, Instrumentation] = {}
+"""The one instrumentation of the process: pools are patched at class level, so there is one."""
+
+
+def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation | None:
+    """Instrument the process once; a second call returns the first one's handle.
+
+    Returns None when disabled. Raises `SettingsError` for wrong settings.
+    """
+    if "instrumentation" in _active:
+        return _active["instrumentation"]
+    settings = read_settings(arguments)
+    if settings.disabled:
+        return None
+    return _active.setdefault("instrumentation", Instrumentation(settings, provider))
+
+
+def _installed_adapters() -> list[ModuleType]:
+    return [
+        importlib.import_module(module)
+        for package, module in ADAPTERS.items()
+        if importlib.util.find_spec(package) is not None
+    ]
+
+
+def _after_fork_in_child() -> None:
+    for instrumentation in _active.values():
+        instrumentation.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

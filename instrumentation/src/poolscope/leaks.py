@@ -1,0 +1,157 @@
+"""Decide, from who took a connection and what became of them, whether a checkout has leaked."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import FrameType
+
+from poolscope import catalogue
+from poolscope.callsite import UNKNOWN_SITE, Site
+from poolscope.catalogue import Evidence, OwnerKind
+from poolscope.pool import Collected, Out
+from poolscope.requests import Request
+
+GRACE_S = {
+    Evidence.REQUEST_FINISHED: 2.0,
+    Evidence.TASK_FINISHED: 30.0,
+    Evidence.THREAD_FINISHED: 30.0,
+    Evidence.GARBAGE_COLLECTED: 0.0,
+}
+"""How long a checkout must still be out, after its owner is gone, until that counts as a leak."""
+
+MAX_SERIES = 16
+"""Most pairs of route and call site that a pool's leak counters tell apart; then `other`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A checkout that leaked, apparently, by its first evidence."""
+
+    evidence: Evidence
+    route: str | None
+    site: Site
+    held_s: float | None
+
+
+LeakKey = tuple[Evidence, str, str]
+"""Evidence, route and call site of a leak counter; empty where unknown."""
+
+
+def owner_kind(out: Out) -> OwnerKind:
+    """Return who took the connection: its request where there is one."""
+    if out[3] is not None:
+        return OwnerKind.REQUEST
+    return OwnerKind.THREAD if isinstance(out[4], int) else OwnerKind.TASK
+
+
+def gone_owner(out: Out, threads: dict[int, FrameType]) -> Evidence | None:
+    """Return the evidence that nobody is left to return the connection, else None.
+
+    A request that has ended keeps its checkout while the task or thread that took it for the
+    request still runs: fire-and-forget work is no leak. `threads` is `sys._current_frames()`.
+    """
+    request, owner = out[3], out[4]
+    if request is not None:
+        ended = request.finished_at_s is not None and not _still_works(out, request, threads)
+        return Evidence.REQUEST_FINISHED if ended else None
+    if isinstance(owner, int):
+        return None if owner in threads else Evidence.THREAD_FINISHED
+    task = owner()
+    return Evidence.TASK_FINISHED if task is None or task.done() else None
+
+
+def _still_works(out: Out, request: Request, threads: dict[int, FrameType]) -> bool:
+    owner = out[4]
+    if isinstance(owner, int):
+        return _runs(out[2], threads.get(owner))
+    task = owner()
+    if task is None or task.done():
+        return False
+    # A server may run the request in a task that outlives it: there the end of the request counts.
+    own = request.task() if request.task is not None else None
+    return task is not own
+
+
+def _runs(site: Site, frame: FrameType | None) -> bool:
+    """Say whether the function at `site` is still on the stack of a (pooled) worker thread."""
+    while frame is not None:
+        if site.is_in(frame.f_code):
+            return True
+        frame = frame.f_back
+    return False
+
+
+class LeakLedger:
+    """The leaks of one pool: each checkout once, under its first evidence. Only the pusher uses it.
+
+    `leaked` and `recovered` count by `LeakKey`.
+    """
+
+    def __init__(self) -> None:
+        self.leaked: Counter[LeakKey] = Counter()
+        self.recovered: Counter[LeakKey] = Counter()
+        self._gone_since_s: dict[int, float] = {}
+        self._counted: dict[int, LeakKey] = {}
+
+    def evidence_of(self, checkout_id: int) -> Evidence | None:
+        """Return the evidence that counts against a checkout that is still out."""
+        key = self._counted.get(checkout_id)
+        return key[0] if key is not None else None
+
+    def scan(self, outs: Iterable[Out], collected: Iterable[Collected], now_s: float) -> list[Leak]:
+        """Look at everything that is out, and at what was collected since; return new leaks."""
+        # Collections come first: a checkout they ended is no longer among `outs`.
+        leaks = [leak for item in collected if (leak := self._collect(item))]
+        alive = {out[0]: out for out in outs}
+        self._recover(alive)
+        threads = sys._current_frames()  # noqa: SLF001 - public in all but name
+        for out in alive.values():
+            leak = self._judge(out, threads, now_s)
+            if leak is not None:
+                leaks.append(leak)
+        return leaks
+
+    def _collect(self, item: Collected) -> Leak | None:
+        if item.id in self._counted:
+            return None  # it leaked before, by other evidence; being collected is its recovery
+        route = item.request.route if item.request is not None else None
+        leak = Leak(Evidence.GARBAGE_COLLECTED, route, item.site, None)
+        self.leaked[self._key(leak)] += 1
+        return leak
+
+    def _recover(self, alive: dict[int, Out]) -> None:
+        for identifier in [i for i in self._counted if i not in alive]:
+            self.recovered[self._counted.pop(identifier)] += 1
+        for identifier in [i for i in self._gone_since_s if i not in alive]:
+            del self._gone_since_s[identifier]
+
+    def _judge(self, out: Out, threads: dict[int, FrameType], now_s: float) -> Leak | None:
+        evidence = None if out[0] in self._counted else gone_owner(out, threads)
+        if evidence is None:
+            return None
+        since_s = self._gone_since_s.setdefault(out[0], _gone_since(out, now_s))
+        if now_s - since_s < GRACE_S[evidence]:
+            return None
+        leak = Leak(evidence, out[3].route if out[3] else None, out[2], now_s - out[1])
+        key = self._key(leak)
+        self.leaked[key] += 1
+        self._counted[out[0]] = key
+        return leak
+
+    def _key(self, leak: Leak) -> LeakKey:
+        site = "" if leak.site is UNKNOWN_SITE else leak.site.label
+        key = (leak.evidence, leak.route or "", site)
+        if key in self.leaked or len(self.leaked) < MAX_SERIES:
+            return key
+        return leak.evidence, catalogue.OTHER, catalogue.OTHER
+
+
+def _gone_since(out: Out, now_s: float) -> float:
+    """Return when the owner went: known for a request, otherwise when we first noticed."""
+    request, owner = out[3], out[4]
+    task = None if isinstance(owner, int) else owner()
+    own_task = request is not None and request.task is not None and request.task() is task
+    if request is None or request.finished_at_s is None or (task is not None and not own_task):
+        return now_s
+    return request.finished_at_s

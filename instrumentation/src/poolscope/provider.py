@@ -1,0 +1,127 @@
+"""Publish the aggregates through the application's own OpenTelemetry MeterProvider."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, MeterProvider, NoOpMeterProvider, Observation
+from opentelemetry.sdk.metrics import MeterProvider as SDKMeterProvider
+from opentelemetry.sdk.resources import Resource
+
+from poolscope import catalogue
+from poolscope.catalogue import Kind, Metric
+from poolscope.clock import monotonic
+from poolscope.histogram import Histogram
+from poolscope.registry import Registry
+from poolscope.report import Sample, identity_attributes
+from poolscope.version import __version__
+
+FRESH_S = 0.1
+"""One collection asks for every metric in turn; within this time they share one reading."""
+
+
+def configured_provider() -> MeterProvider | None:
+    """Return the process's MeterProvider if one is configured and publishes anywhere."""
+    provider = metrics.get_meter_provider()
+    if isinstance(provider, SDKMeterProvider):
+        return provider if _readers(provider) else None
+    known = isinstance(provider, NoOpMeterProvider) or type(provider).__name__.startswith("_Proxy")
+    return None if known else provider
+
+
+def _readers(provider: SDKMeterProvider) -> bool:
+    """Say whether any reader collects from it; True where a future SDK hides that."""
+    configuration: Any = getattr(provider, "_sdk_config", None)
+    readers = getattr(configuration, "metric_readers", None)
+    return True if readers is None else bool(readers)
+
+
+def resource_of(provider: MeterProvider) -> Resource | None:
+    """Return the resource that a provider's series carry, so that ours can be joined to them."""
+    configuration: Any = getattr(provider, "_sdk_config", None)
+    resource = getattr(configuration, "resource", None)
+    return resource if isinstance(resource, Resource) else None
+
+
+class ProviderPublisher:
+    """Instruments of one MeterProvider, which read us when they are collected.
+
+    Gauges and counters are observable. Histograms cannot be: their samples are kept by the hooks
+    and recorded right before a collection, so that views, readers and temporality are the user's.
+    """
+
+    def __init__(
+        self, provider: MeterProvider, registry: Registry, read: Callable[[], Iterable[Sample]]
+    ) -> None:
+        self.provider = provider
+        self._registry = registry
+        self._read = read
+        self._read_at_s: float | None = None
+        self._samples: dict[str, list[Sample]] = {}
+        self._open = True
+        registry.buffer_samples()
+        meter = provider.get_meter(catalogue.SCOPE, __version__, schema_url=catalogue.SCHEMA_URL)
+        self._histograms = {
+            metric.name: meter.create_histogram(
+                metric.name,
+                metric.unit,
+                metric.description,
+                explicit_bucket_boundaries_advisory=metric.bounds,
+            )
+            for metric in catalogue.METRICS
+            if metric.kind is Kind.HISTOGRAM
+        }
+        self._observe(meter)
+
+    def close(self) -> None:
+        """Publish nothing from now on; instruments cannot be taken back from a provider."""
+        self._open = False
+
+    def _observe(self, meter: metrics.Meter) -> None:
+        makers: dict[Kind, Callable[..., object]] = {
+            Kind.COUNTER: meter.create_observable_counter,
+            Kind.UP_DOWN_COUNTER: meter.create_observable_up_down_counter,
+            Kind.GAUGE: meter.create_observable_gauge,
+        }
+        for metric in catalogue.METRICS:
+            if metric.scope == catalogue.SCOPE and metric.kind in makers:
+                callbacks = [self._callback(metric)]
+                makers[metric.kind](metric.name, callbacks, metric.unit, metric.description)
+
+    def _callback(self, metric: Metric) -> Callable[[CallbackOptions], Sequence[Observation]]:
+        def observe(_: CallbackOptions) -> Sequence[Observation]:
+            if not self._open:
+                return []
+            self._refresh()
+            return [
+                Observation(sample.value, dict(sample.attributes))
+                for sample in self._samples.get(metric.name, ())
+                if isinstance(sample.value, (int, float))
+            ]
+
+        return observe
+
+    def _refresh(self) -> None:
+        now_s = monotonic()
+        if self._read_at_s is not None and now_s - self._read_at_s < FRESH_S:
+            return
+        self._read_at_s = now_s
+        self._replay()
+        self._samples = {}
+        for sample in self._read():
+            self._samples.setdefault(sample.metric.name, []).append(sample)
+
+    def _replay(self) -> None:
+        """Record the samples that the hooks kept since the last collection."""
+        for identity, pool in self._registry.named_pools():
+            attributes = identity_attributes(identity)
+            for metric, histogram in pool.stats.timed:
+                instrument = self._histograms[metric.name]
+                for value in _drain(histogram):
+                    instrument.record(value, attributes)
+
+
+def _drain(histogram: Histogram) -> Iterator[float]:
+    buffer = histogram.buffer
+    while buffer:
+        yield buffer.popleft()

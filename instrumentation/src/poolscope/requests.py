@@ -1,0 +1,120 @@
+"""Know which HTTP request a checkout belongs to, its route, and whether it has ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any, Protocol
+from weakref import ReferenceType, ref
+
+from poolscope.clock import monotonic
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_SCOPE_KEY = "poolscope.request"
+
+
+class Request:
+    """One request in flight; it holds the ASGI scope only until it has ended."""
+
+    __slots__ = ("__weakref__", "_route", "_scope", "finished_at_s", "task")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope: Scope | None = scope
+        self._route: str | None = None
+        self.finished_at_s: float | None = None
+        task = asyncio.current_task()
+        self.task: ReferenceType[asyncio.Task[Any]] | None = ref(task) if task else None
+
+    @property
+    def route(self) -> str | None:
+        """Return the route's template once the router has matched, else None."""
+        if self._route is None and self._scope is not None:
+            self._route = route_of(self._scope)
+        return self._route
+
+    def finish(self) -> None:
+        """Mark the end; the scope (and all that hangs on it) is let go."""
+        _ = self.route
+        self._scope = None
+        self.finished_at_s = monotonic()
+
+
+CURRENT: ContextVar[Request | None] = ContextVar("poolscope_request", default=None)
+
+
+def route_of(scope: Scope) -> str | None:
+    """Return the template of the matched route, from FastAPI's or Starlette's own word for it.
+
+    FastAPI 0.136 and later keep the full path of an included route apart from `scope["route"]`,
+    which then has the path without the prefix.
+    """
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    for route in (context, scope.get("route")):
+        for attribute in ("path_format", "path"):
+            path = getattr(route, attribute, None)
+            if isinstance(path, str) and path:
+                return path
+    return None
+
+
+async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run one request of `app` and mark its end; nested applications belong to the outer one."""
+    if _SCOPE_KEY in scope:
+        await app(scope, receive, send)
+        return
+    request = Request(scope)
+    scope[_SCOPE_KEY] = True
+    token = CURRENT.set(request)
+    try:
+        await app(scope, receive, send)
+    finally:
+        request.finish()
+        CURRENT.reset(token)
+
+
+class Lifecycle(Protocol):
+    """What the start and the end of an application mean to us."""
+
+    def on_activity(self) -> None:
+        """Note that this process serves."""
+
+    def on_shutdown(self) -> None:
+        """Send what there is; returns within a second."""
+
+
+async def run_lifespan(
+    app: ASGIApplication, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle
+) -> None:
+    """Run a lifespan of `app`; the last push leaves before the server hears that it is over.
+
+    A SIGTERM to uvicorn runs this, but no `atexit` function.
+    """
+
+    async def sending(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            lifecycle.on_activity()
+        elif message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            await asyncio.to_thread(lifecycle.on_shutdown)
+        await send(message)
+
+    await app(scope, receive, sending)
+
+
+class PoolscopeMiddleware:
+    """Attribute checkouts to requests, for ASGI frameworks that are not built on Starlette.
+
+    Pure ASGI. The route is known where the framework sets `scope["route"]`.
+    """
+
+    def __init__(self, app: ASGIApplication) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one ASGI connection on, as a request where it is one."""
+        if scope["type"] in ("http", "websocket"):
+            await run_request(self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)

@@ -1,0 +1,164 @@
+"""Read the settings of the instrumentation from arguments and the environment, all at once."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:9737"
+
+
+class SettingsError(ValueError):
+    """Some settings are wrong; the message lists every one, with what is accepted instead."""
+
+
+class MetricsDestination(StrEnum):
+    """Who publishes the aggregates: the exporter, or the application's own MeterProvider."""
+
+    AUTO = "auto"
+    EXPORTER = "exporter"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one process is instrumented; times in seconds."""
+
+    endpoints: tuple[str, ...] = (DEFAULT_ENDPOINT,)
+    metrics: MetricsDestination = MetricsDestination.AUTO
+    push_interval_s: float = 5.0
+    held_after_s: float = 1.0
+    max_routes: int = 100
+    max_pools: int = 50
+    token: str | None = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    service_name: str | None = None
+    disabled: bool = False
+
+    def __repr__(self) -> str:
+        """Show the destination only: a token must not reach a log."""
+        return f"Settings(endpoints={self.endpoints}, metrics={self.metrics})"
+
+    def read_token(self) -> str | None:
+        """Return the bearer token; a token file is read anew, so that it can be rotated."""
+        if self.token_file is not None:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        return self.token
+
+
+def _endpoints(value: str) -> tuple[str, ...]:
+    endpoints = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+    parts = [urlsplit(endpoint) for endpoint in endpoints]
+    if not parts or any(p.scheme not in ("http", "https") or not p.hostname for p in parts):
+        raise ValueError
+    if any(p.username or p.password or p.query or p.fragment for p in parts):
+        raise ValueError
+    _ = [p.port for p in parts]  # a port that is no number raises here
+    return endpoints
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        number = float(value)
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        number = int(value)
+        if not low <= number <= high:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def _boolean(value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    try:
+        return words[value.lower()]
+    except KeyError:
+        raise ValueError from None
+
+
+def _file(value: str) -> Path:
+    path = Path(value)
+    if not path.is_file():
+        raise ValueError
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    field: str
+    variable: str
+    parse: Callable[[str], object]
+    accepted: str
+    secret: bool = False
+
+
+_SETTINGS = (
+    _Setting("endpoints", "POOLSCOPE_ENDPOINT", _endpoints,
+             "one or more base URLs such as http://127.0.0.1:9737, separated by commas, "
+             "without user, password or query"),
+    _Setting("metrics", "POOLSCOPE_METRICS", MetricsDestination, "auto, exporter or provider"),
+    _Setting("push_interval_s", "POOLSCOPE_PUSH_INTERVAL_S", _number(0.2, 300), "0.2 to 300"),
+    _Setting("held_after_s", "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600"),
+    _Setting("max_routes", "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000"),
+    _Setting("max_pools", "POOLSCOPE_MAX_POOLS", _integer(1, 1000), "1 to 1000"),
+    _Setting("token", "POOLSCOPE_TOKEN", str, "a bearer token", secret=True),
+    _Setting("token_file", "POOLSCOPE_TOKEN_FILE", _file, "the path of a readable file"),
+    _Setting("ca_file", "POOLSCOPE_CA_FILE", _file, "the path of a readable PEM file"),
+    _Setting("service_name", "OTEL_SERVICE_NAME", str, "a name"),
+    _Setting("disabled", "POOLSCOPE_DISABLED", _boolean, "true or false"),
+)  # fmt: skip
+
+
+def read_settings(
+    arguments: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """Combine arguments (which win) and environment variables.
+
+    An argument that is None, and a variable that is empty, count as not given. Raises
+    `SettingsError` that names every wrong value.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for setting in _SETTINGS:
+        given = _given(setting, arguments, environment)
+        if given is None:
+            continue
+        source, text = given
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError:
+            shown = "(hidden)" if setting.secret else repr(text)
+            problems.append(f"{source}={shown}: accepted is {setting.accepted}")
+    if problems:
+        raise SettingsError("poolscope cannot start:\n  " + "\n  ".join(problems))
+    return Settings(**values)
+
+
+def _given(
+    setting: _Setting, arguments: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[str, str] | None:
+    name = "endpoint" if setting.field == "endpoints" else setting.field
+    argument = arguments.get(name)
+    if argument is not None:
+        return name, _text(argument)
+    text = environment.get(setting.variable, "")
+    return (setting.variable, text) if text else None
+
+
+def _text(argument: object) -> str:
+    if isinstance(argument, (list, tuple)):
+        return ",".join(str(part) for part in argument)
+    return str(argument)

@@ -1,0 +1,8 @@
+"""What every test shares: the event loop that async tests run on."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
