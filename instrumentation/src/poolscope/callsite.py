@@ -29,7 +29,7 @@ _STANDARD_LIBRARY = tuple(
 class Site:
     """One place in the application's code; file, line and function are worked out when asked."""
 
-    __slots__ = ("_code", "_lasti", "_place")
+    __slots__ = ("__weakref__", "_code", "_lasti", "_place")
 
     def __init__(self, code: CodeType | None, lasti: int) -> None:
         # Holding the code object (never a frame) keeps its id, our key, from being used again.

@@ -17,27 +17,28 @@ class ProcessIdentity:
     """
 
     def __init__(self, service_name: str | None = None) -> None:
-        self._service_name = service_name
-        self._forked = False
-        self.resource = self._make()
-
-    def after_fork(self) -> None:
-        """Become another instance of the same service."""
-        self._forked = True
-        self.resource = self._make()
-
-    def _make(self) -> Resource:
+        self._given_id = (
+            OTELResourceDetector().detect().attributes.get(catalogue.SERVICE_INSTANCE_ID)
+        )
         attributes: dict[str, str | int] = {
-            catalogue.SERVICE_INSTANCE_ID: self._instance_id(),
+            catalogue.SERVICE_INSTANCE_ID: str(self._given_id or uuid.uuid4()),
             catalogue.PROCESS_PID: os.getpid(),
         }
-        if self._service_name:
-            attributes[catalogue.SERVICE_NAME] = self._service_name
+        if service_name:
+            attributes[catalogue.SERVICE_NAME] = service_name
         host = Resource({catalogue.HOST_NAME: socket.gethostname()})
-        return host.merge(Resource.create(attributes))
+        self.resource = host.merge(Resource.create(attributes))
 
-    def _instance_id(self) -> str:
-        given = OTELResourceDetector().detect().attributes.get(catalogue.SERVICE_INSTANCE_ID)
-        if given is None:
-            return str(uuid.uuid4())
-        return f"{given}/{os.getpid()}" if self._forked else str(given)
+    def after_fork(self) -> None:
+        """Become another instance of the same service.
+
+        Detectors are not asked again: the SDK runs them in threads, which hangs in a child that
+        has just been forked.
+        """
+        pid = os.getpid()
+        identifier = f"{self._given_id}/{pid}" if self._given_id else str(uuid.uuid4())
+        changed: dict[str, str | int] = {
+            catalogue.SERVICE_INSTANCE_ID: identifier,
+            catalogue.PROCESS_PID: pid,
+        }
+        self.resource = self.resource.merge(Resource(changed))

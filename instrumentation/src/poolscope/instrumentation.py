@@ -3,6 +3,7 @@
 import atexit
 import importlib
 import importlib.util
+import multiprocessing.util
 import os
 from collections.abc import Callable
 from types import ModuleType
@@ -34,6 +35,13 @@ class Instrumentation:
             adapter.install(self.registry) for adapter in _installed_adapters()
         ]
         atexit.register(self.pusher.end)
+        # Children of multiprocessing end without atexit, but run its own finalizers.
+        multiprocessing.util.register_after_fork(self, Instrumentation.push_at_child_exit)
+
+    def push_at_child_exit(self) -> None:
+        """Push a last time when this child of multiprocessing ends."""
+        if self._undo:
+            multiprocessing.util.Finalize(None, self.pusher.end, exitpriority=1)
 
     def flush(self) -> None:
         """Push now, as if the process ended; returns within a second."""

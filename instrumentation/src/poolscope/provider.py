@@ -10,14 +10,10 @@ from opentelemetry.sdk.resources import Resource
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind, Metric
-from poolscope.clock import monotonic
 from poolscope.histogram import Histogram
 from poolscope.registry import Registry
 from poolscope.report import Sample, identity_attributes
 from poolscope.version import __version__
-
-FRESH_S = 0.1
-"""One collection asks for every metric in turn; within this time they share one reading."""
 
 
 def configured_provider() -> MeterProvider | None:
@@ -56,7 +52,7 @@ class ProviderPublisher:
         self.provider = provider
         self._registry = registry
         self._read = read
-        self._read_at_s: float | None = None
+        self._served: set[str] = set()
         self._samples: dict[str, list[Sample]] = {}
         self._open = True
         registry.buffer_samples()
@@ -92,7 +88,7 @@ class ProviderPublisher:
         def observe(_: CallbackOptions) -> Sequence[Observation]:
             if not self._open:
                 return []
-            self._refresh()
+            self._refresh(metric.name)
             return [
                 Observation(sample.value, dict(sample.attributes))
                 for sample in self._samples.get(metric.name, ())
@@ -101,11 +97,12 @@ class ProviderPublisher:
 
         return observe
 
-    def _refresh(self) -> None:
-        now_s = monotonic()
-        if self._read_at_s is not None and now_s - self._read_at_s < FRESH_S:
+    def _refresh(self, asked: str) -> None:
+        """Read anew where a collection begins: it asks for each metric once."""
+        if self._served and asked not in self._served:
+            self._served.add(asked)
             return
-        self._read_at_s = now_s
+        self._served = {asked}
         self._replay()
         self._samples = {}
         for sample in self._read():

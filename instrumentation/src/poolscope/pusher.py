@@ -30,6 +30,9 @@ from poolscope.transport import PushError, Transport
 
 logger = logging.getLogger("poolscope")
 
+TICK_S = 1.0
+"""How often we look for leaks; a new one is pushed at once, all else at its interval."""
+
 FIRST_PUSH_S = 1.0
 END_TIMEOUT_S = 1.0
 PUSHES_BEFORE_GIVING_UP = 3
@@ -121,24 +124,31 @@ class Pusher:
             key = getattr(context, name, None)
             if key is not None:
                 context.attach(context.set_value(key, True))
-        delay_s = min(FIRST_PUSH_S, self._settings.push_interval_s)
+        interval_s = self._settings.push_interval_s
+        due_at_s = monotonic() + min(FIRST_PUSH_S, interval_s)
         while not self._stopped:
-            self._wake.wait(delay_s)
+            self._wake.wait(min(TICK_S, max(0.0, due_at_s - monotonic())))
             self._wake.clear()
-            self._turn()
-            # Jitter keeps the pods of one rollout from pushing in step.
-            delay_s = self._settings.push_interval_s * random.uniform(0.9, 1.1)  # noqa: S311
+            if self._turn(due=monotonic() >= due_at_s):
+                # Jitter keeps the pods of one rollout from pushing in step.
+                due_at_s = monotonic() + interval_s * random.uniform(0.9, 1.1)  # noqa: S311
 
-    def _turn(self) -> None:
+    def _turn(self, *, due: bool) -> bool:
+        """Look for leaks, and push if it is time, if the process ends or if there is a new leak."""
         ending, self._ending = self._ending, False
+        pushing = due or ending
         try:
-            if ending or self._is_active():
+            leaks = self._scan_leaks()
+            self._log_leaks(leaks)
+            pushing = pushing or bool(leaks)
+            if ending or (pushing and self._is_active()):
                 self._push(end=ending)
                 self._activity_at_end = self._activity() if ending else None
         except Exception:
             logger.exception("poolscope could not push; it will try again")
         if ending:
             self._ended.set()
+        return pushing
 
     def _is_active(self) -> bool:
         """Say whether there is anything new since the end marker, if there was one."""
@@ -148,7 +158,6 @@ class Pusher:
         return sum(sum(pool.stats.wait.counts) for pool in list(self._registry.pools))
 
     def _push(self, *, end: bool) -> None:
-        self._log_leaks(self._scan_leaks())
         self._log_troubles()
         if self._settings.metrics is not MetricsDestination.EXPORTER:
             self._find_provider()

@@ -23,6 +23,11 @@ class WatchedPool:
         self.owner = owner
         self.identity: PoolIdentity | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Say whether the pool is gone without ever having been used: nothing to tell of it."""
+        return self.owner() is None and not any(self.stats.wait.counts)
+
 
 class Registry:
     """The pools that hooks found, and the errors of our hooks.
@@ -79,8 +84,10 @@ class Registry:
 
         Summing an idle pool with a full one of the same name would hide exhaustion.
         """
-        pools = list(self.pools)
         with self._naming:
+            for pool in [pool for pool in self.pools if pool.is_over]:
+                self.pools.remove(pool)  # not by a new list: a hook may append meanwhile
+            pools = list(self.pools)
             for pool in pools:
                 if pool.identity is None:
                     taken = {other.identity for other in pools}

@@ -27,13 +27,15 @@ class Hooks:
         self.contain = registry.contain
         self.parent_frame = pools.parent_frame_reader()
         self._attached: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._urls: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._known: weakref.WeakKeyDictionary[Any, PoolStats | None] = weakref.WeakKeyDictionary()
 
     def attach_engine(self, engine: sqlalchemy.Engine) -> None:
         """Remember an engine's address, for its pool's name, and attach to the pool."""
         try:
-            self._urls[engine.dialect] = engine.url
+            self._engines[engine.dialect] = ref(engine)
             self._attach(engine.pool)
         except Exception as error:  # noqa: BLE001
             self.contain(error)
@@ -64,16 +66,13 @@ class Hooks:
         The pools that `dispose()` makes one after another share the engine's dialect, and are one
         pool to the outside.
         """
-        url = self._urls.get(pool._dialect)
-        owner = pool if url is None else pool._dialect
+        find_engine = self._engines.get(pool._dialect)
+        owner = pool if find_engine is None else pool._dialect
         if owner in self._known:
-            stats = self._known[owner]
-            if stats is not None and isinstance(stats.reader, pools.PoolReader):
-                stats.reader.renew(pool)
-            return stats
+            return self._known[owner]
         made = PoolStats(
-            pools.identify(pool, url),
-            pools.PoolReader(pool),
+            pools.identify(pool, find_engine() if find_engine is not None else None),
+            pools.PoolReader(ref(pool) if find_engine is None else _pool_of(find_engine)),
             is_async=pool._dialect.is_async,
             pre_ping=pool._pre_ping,
             max_routes=self._registry.max_routes,
@@ -198,10 +197,19 @@ class Hooks:
         """Note that a connection came back, or was collected: a synchronous leak heals so."""
         try:
             slot = record._poolscope
+        except AttributeError:
+            self._adopt(record)
+            return
+        try:
             if slot.out is not None:
                 slot.stats.end(slot, monotonic())
-        except AttributeError:
-            return  # taken before we were attached
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def _adopt(self, record: Any) -> None:
+        """Account from now on for a connection that was taken before we were attached."""
+        try:
+            self.slot_of(record)
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
@@ -236,3 +244,11 @@ class Hooks:
                 slot.stats.closed[pools.close_reason(record)] += 1
         except Exception as error:  # noqa: BLE001
             self.contain(error)
+
+
+def _pool_of(find_engine: Callable[[], Any]) -> Callable[[], Any]:
+    def find() -> Any:
+        engine = find_engine()
+        return engine.pool if engine is not None else None
+
+    return find

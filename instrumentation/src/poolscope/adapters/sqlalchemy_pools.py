@@ -1,12 +1,11 @@
 """Read SQLAlchemy's pools: their state, configuration, name, and why connections left them."""
 
-import weakref
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import Engine
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -18,14 +17,14 @@ _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
 class PoolReader:
-    """Read one pool, which `dispose()` may replace by another of the same engine."""
+    """Read one pool; `find` returns it, or None once it is gone.
 
-    def __init__(self, pool: Any) -> None:
-        self._pool: Callable[[], Any] = weakref.ref(pool)
+    An engine's pool is found by way of the engine, because `dispose()` replaces it by another;
+    connections of the old one still count while they live.
+    """
 
-    def renew(self, pool: Any) -> None:
-        """Read this pool from now on; connections of the old one still count while they live."""
-        self._pool = weakref.ref(pool)
+    def __init__(self, find: Callable[[], Any]) -> None:
+        self._find = find
 
     def state(self, slots: Mapping[Any, Slot]) -> PoolState:
         """Count connections by what their records say.
@@ -40,7 +39,7 @@ class PoolReader:
 
     def configuration(self) -> PoolConfiguration | None:
         """Return what the pool was told to do; None once it is gone."""
-        pool = self._pool()
+        pool = self._find()
         if pool is None:
             return None
         common: dict[str, Any] = {
@@ -68,11 +67,12 @@ def _limits(pool: Any) -> dict[str, Any]:
     }
 
 
-def identify(pool: Any, url: URL | None) -> PoolIdentity:
+def identify(pool: Any, engine: Engine | None) -> PoolIdentity:
     """Name a pool: the user's name, the database, the server, the library; never a password."""
     given = pool._orig_logging_name
-    if url is None:
+    if engine is None:
         return PoolIdentity(given or type(pool).__name__)
+    url = engine.url
     system = url.get_backend_name()
     database, host = url.database or "", url.host or ""
     port = url.port or (_DEFAULT_PORTS.get(system) if host else None)

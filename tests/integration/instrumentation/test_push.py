@@ -1,0 +1,197 @@
+"""Pushing to exporters that are there, gone, hanging or broken: the application never notices."""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
+from sqlalchemy import Engine
+
+from poolscope import catalogue
+from support.apps import instrumented
+from support.dbapi import an_engine
+from support.receiver import Mood, Receiver, a_receiver, points, resource
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with a_receiver() as receiver:
+        yield receiver
+
+
+def use(engine: Engine, times: int) -> None:
+    for _ in range(times):
+        engine.connect().close()
+
+
+def total(receiver: Receiver, metric: catalogue.Metric) -> float:
+    [point] = points(receiver.arrived[-1], metric.name)
+    return float(point["value"])
+
+
+def test_a_push_tells_everything_and_marks_the_last_one(receiver: Receiver) -> None:
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=0.2, service_name="shop"):
+        engine = an_engine()
+        use(engine, 7)
+        first = receiver.wait_for_push()
+    last = receiver.arrived[-1]
+    assert resource(first)["service.name"] == "shop"
+    assert resource(first)["service.instance.id"] == resource(last)["service.instance.id"]
+    [mark] = points(first, catalogue.PUSH.name)
+    assert (mark["value"], mark[catalogue.PUSH_END]) == (1, False)
+    assert mark[catalogue.PUSH_INTERVAL] == 0.2
+    [mark] = points(last, catalogue.PUSH.name)
+    assert mark[catalogue.PUSH_END] is True
+    assert total(receiver, catalogue.CHECKOUTS) == 7
+
+
+def test_the_last_push_leaves_without_waiting_for_the_interval(receiver: Receiver) -> None:
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=300):
+        use(an_engine(), 3)
+    assert total(receiver, catalogue.CHECKINS) == 3
+
+
+@pytest.mark.parametrize("mood", [Mood.FAILS, Mood.HANGS, Mood.BABBLES])
+def test_an_exporter_that_fails_costs_nothing_and_totals_are_right_when_it_is_back(
+    receiver: Receiver, mood: Mood
+) -> None:
+    receiver.mood = mood
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=0.2) as readings:
+        engine = an_engine()
+        use(engine, 5)
+        assert receiver.asked.acquire(timeout=20)
+        use(engine, 5)  # while a push fails, or hangs
+        receiver.mood = Mood.ACCEPTS
+        receiver.wait_for_push()
+        use(engine, 5)
+        assert readings.instrumentation.registry.hook_errors == 0
+    assert total(receiver, catalogue.CHECKOUTS) == 15
+    assert total(receiver, catalogue.PUSH_FAILURES) >= 1
+
+
+def test_an_exporter_that_is_not_there_is_told_once_and_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with a_receiver() as gone:
+        endpoint = gone.endpoint
+    caplog.set_level("INFO", logger="poolscope")
+    with instrumented(endpoint=endpoint, push_interval_s=0.2) as readings:
+        use(an_engine(), 3)
+        pusher = readings.instrumentation.pusher
+        while pusher._failures < 3:
+            pass
+    said = [record for record in caplog.records if "away" in record.message]
+    assert [record.levelname for record in said] == ["INFO"]
+
+
+def test_every_exporter_that_is_named_gets_the_push(receiver: Receiver) -> None:
+    with a_receiver() as second:
+        endpoints = [receiver.endpoint, second.endpoint]
+        with instrumented(endpoint=endpoints, push_interval_s=300):
+            use(an_engine(), 2)
+        assert total(receiver, catalogue.CHECKOUTS) == total(second, catalogue.CHECKOUTS) == 2
+
+
+def test_the_token_goes_along_and_nothing_of_the_environment(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=foreign")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    with instrumented(endpoint=receiver.endpoint, token_file=token):
+        use(an_engine(), 1)
+    assert receiver.headers[-1]["authorization"] == "Bearer s3cret"
+    assert "api-key" not in receiver.headers[-1]
+
+
+def test_with_a_meter_provider_every_series_is_published_exactly_once(receiver: Receiver) -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], resource=Resource({"service.instance.id": "theirs"}))
+    with instrumented(
+        endpoint=receiver.endpoint, metrics="auto", meter_provider=provider, push_interval_s=300
+    ) as readings:
+        engine = an_engine()
+        use(engine, 9)
+        held = engine.connect()
+        data = reader.get_metrics_data()
+        held.close()
+        ours = {s.metric.name for s in readings.instrumentation.pusher.samples()}
+    provider.shutdown()
+    assert data is not None
+    published = [
+        (metric.name, tuple(sorted((point.attributes or {}).items())))
+        for resource_metrics in data.resource_metrics
+        for scope in resource_metrics.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    ]
+    assert len(published) == len(set(published))
+    silent = {catalogue.QUEUE_TIME.name}  # nobody waited, so the SDK has no histogram yet
+    assert {name for name, _ in published} == ours - silent
+    assert catalogue.CHECKOUT_AGE.name not in ours
+    [mark] = points(receiver.arrived[-1], catalogue.PUSH.name)
+    assert mark[catalogue.PUSH_PUBLISHER] == "provider"
+    assert resource(receiver.arrived[-1])["service.instance.id"] == "theirs"
+
+
+def test_a_provider_gets_exact_histograms_with_our_bounds() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    with instrumented(metrics="auto", meter_provider=provider):
+        use(an_engine(), 25)
+        reader.get_metrics_data()
+        use(an_engine(pool_logging_name="other"), 5)
+        data = reader.get_metrics_data()
+    provider.shutdown()
+    assert data is not None
+    waits = [
+        point
+        for scope in data.resource_metrics[0].scope_metrics
+        for metric in scope.metrics
+        if metric.name == catalogue.WAIT_TIME.name
+        for point in metric.data.data_points
+    ]
+    assert sorted(point.count for point in waits) == [5, 25]  # type: ignore[union-attr]
+    assert {tuple(p.explicit_bounds) for p in waits} == {catalogue.WAIT_BOUNDS}  # type: ignore[union-attr]
+
+
+def _count_in_child(engine: Engine, results: "SimpleQueue[tuple[int, int]]") -> None:
+    engine.dispose(close=False)
+    use(engine, 3)
+    results.put((os.getpid(), 3))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_after_a_fork_each_process_counts_its_own_as_an_instance_of_its_own(
+    receiver: Receiver,
+) -> None:
+    fork = multiprocessing.get_context("fork")
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=0.2):
+        engine = an_engine()
+        use(engine, 10)
+        receiver.wait_for_push()
+        results: SimpleQueue[tuple[int, int]] = fork.SimpleQueue()
+        children = [fork.Process(target=_count_in_child, args=(engine, results)) for _ in range(2)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(20)
+            assert child.exitcode == 0
+    by_pid: dict[int, float] = {}
+    ids = set()
+    for push in receiver.arrived:
+        about = resource(push)
+        ids.add(about["service.instance.id"])
+        [point] = points(push, catalogue.CHECKOUTS.name)
+        by_pid[about["process.pid"]] = point["value"]
+    assert by_pid.pop(os.getpid()) == 10
+    assert list(by_pid.values()) == [3, 3]
+    assert len(ids) == 3

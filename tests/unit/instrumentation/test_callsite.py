@@ -1,0 +1,68 @@
+import sys
+import sysconfig
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+from poolscope.callsite import UNKNOWN_SITE, find_site, is_library, shorten
+from support.apps import instrumented
+
+PACKAGES = sysconfig.get_path("purelib")
+STANDARD = sysconfig.get_path("stdlib")
+
+
+@pytest.mark.parametrize(
+    ("filename", "library"),
+    [
+        ("/srv/app/orders.py", False),
+        (f"{PACKAGES}/our_company_shop/orders.py", False),
+        (f"{PACKAGES}/sqlalchemy/pool/base.py", True),
+        (f"{PACKAGES}/starlette/routing.py", True),
+        (f"{STANDARD}/contextlib.py", True),
+        ("<string>", True),
+        ("<sqlalchemy generated 1>", True),
+    ],
+)
+def test_library_code_is_not_a_call_site(filename: str, library: bool) -> None:
+    assert is_library(filename) is library
+
+
+def test_the_site_is_the_calling_line() -> None:
+    site = find_site(sys._getframe())
+    place = site.place
+    assert place is not None
+    assert place[0].endswith("test_callsite.py")
+    assert place[1] == sys._getframe().f_lineno - 4
+    assert place[2] == "test_the_site_is_the_calling_line"
+
+
+def test_equal_places_are_one_site() -> None:
+    sites = {find_site(sys._getframe()) for _ in range(3)}
+    assert len(sites) == 1
+
+
+def test_no_application_frame_means_an_unknown_site() -> None:
+    assert find_site(None) is UNKNOWN_SITE
+    assert UNKNOWN_SITE.place is None
+    assert UNKNOWN_SITE.label == "other"
+
+
+def test_a_path_starts_at_its_import_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", ["/srv", "/srv/app"])
+    assert shorten("/srv/app/orders/api.py") == "orders/api.py"
+    assert shorten("/elsewhere/x.py") == "/elsewhere/x.py"
+
+
+def test_a_checkout_deep_inside_the_orm_names_the_line_of_the_application() -> None:
+    with instrumented(held_after_s=0) as readings:
+        engine = create_engine("sqlite://")
+        with Session(engine) as session:
+            session.execute(text("select 1"))
+            line = sys._getframe().f_lineno - 1
+            [slot] = readings.instrumentation.registry.pools[0].stats.slots.values()
+            assert slot.out is not None
+            place = slot.out[2].place
+        engine.dispose()
+    assert place is not None
+    assert place[1] == line

@@ -1,0 +1,37 @@
+from collections import deque
+
+from poolscope import histogram
+from poolscope.histogram import Histogram
+
+
+def test_a_value_equal_to_a_bound_is_in_its_bucket() -> None:
+    timed = Histogram((0.5, 2.0))
+    for value in (0.4, 0.5, 0.6, 2.0, 2.1):
+        timed.add(value)
+    assert timed.read().counts == (2, 2, 1)
+    assert timed.read().sum == 5.6
+
+
+def test_samples_are_kept_only_while_somebody_takes_them() -> None:
+    timed = Histogram((1.0,))
+    timed.add(0.1)
+    timed.buffer = deque()
+    timed.add(0.2)
+    assert list(timed.buffer) == [0.2]
+
+
+def test_samples_beyond_the_buffer_are_counted_as_dropped() -> None:
+    timed = Histogram((1.0,))
+    timed.buffer = deque([0.0] * histogram.BUFFER_LIMIT)
+    timed.add(0.1)
+    assert len(timed.buffer) == histogram.BUFFER_LIMIT
+    assert timed.dropped == 1
+    assert sum(timed.read().counts) == 1
+
+
+def test_reset_starts_from_zero() -> None:
+    timed = Histogram((1.0,))
+    timed.add(0.1)
+    timed.reset()
+    assert timed.read().counts == (0, 0)
+    assert timed.read().sum == 0

@@ -1,0 +1,184 @@
+"""Evidence, rung by rung: what counts as a leak, when, and what never does."""
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+from weakref import ref
+
+import pytest
+
+from poolscope.callsite import Site, find_site
+from poolscope.catalogue import Evidence, OwnerKind
+from poolscope.leaks import MAX_SERIES, Leak, LeakLedger, owner_kind
+from poolscope.pool import Collected, Out
+from poolscope.requests import Request
+
+ids = count(1)
+SITE = find_site(sys._getframe())
+
+
+class Alive:
+    """Stand for a pooled connection that still exists."""
+
+    def __call__(self) -> object:
+        return self
+
+
+def out(
+    *,
+    request: Request | None = None,
+    owner: Any = 0,
+    taken_at_s: float = 0.0,
+    site: Site = SITE,
+) -> Out:
+    return next(ids), taken_at_s, site, request, owner, None, Alive()
+
+
+def a_request(route: str = "/orders", finished_at_s: float | None = None) -> Request:
+    request = Request.__new__(Request)
+    request._scope, request._route = None, route
+    request.finished_at_s, request.task = finished_at_s, None
+    return request
+
+
+async def a_finished_task() -> asyncio.Task[None]:
+    task = asyncio.create_task(asyncio.sleep(0))
+    await task
+    return task
+
+
+def gone_thread() -> int:
+    """Return an ident that no thread has."""
+    return max(sys._current_frames()) + 1
+
+
+def scan(
+    ledger: LeakLedger, now_s: float, *outs: Out, collected: tuple[Collected, ...] = ()
+) -> list[Leak]:
+    return ledger.scan(outs, collected, now_s)
+
+
+@pytest.mark.parametrize(("now_s", "leaks"), [(11.99, 0), (12.0, 1), (12.01, 1)])
+def test_a_checkout_that_outlives_its_request_counts_after_two_seconds(
+    now_s: float, leaks: int
+) -> None:
+    taken, ledger = out(request=a_request(finished_at_s=10.0), owner=gone_thread()), LeakLedger()
+    found = scan(ledger, now_s, taken)
+    assert len(found) == leaks
+    assert all(leak.evidence is Evidence.REQUEST_FINISHED for leak in found)
+
+
+async def test_a_checkout_of_a_request_in_flight_never_counts() -> None:
+    taken = out(request=a_request(), owner=ref(await a_finished_task()))
+    assert scan(LeakLedger(), 1e6, taken) == []
+
+
+async def test_work_that_a_request_started_and_that_still_runs_keeps_its_checkout() -> None:
+    gate = asyncio.Event()
+    task = asyncio.create_task(gate.wait())
+    taken = out(request=a_request(finished_at_s=10.0), owner=ref(task))
+    ledger = LeakLedger()
+    assert scan(ledger, 1000.0, taken) == []
+    gate.set()
+    await task
+    assert scan(ledger, 1001.0, taken) == []  # first seen without an owner: the grace begins
+    assert len(scan(ledger, 1003.0, taken)) == 1
+
+
+async def test_a_request_that_ran_in_a_task_that_lives_on_has_ended_all_the_same() -> None:
+    request = a_request(finished_at_s=10.0)
+    current = asyncio.current_task()
+    assert current is not None
+    request.task = ref(current)
+    assert len(scan(LeakLedger(), 12.0, out(request=request, owner=ref(current)))) == 1
+
+
+def test_a_worker_thread_still_in_the_function_that_took_it_keeps_its_checkout() -> None:
+    entered, leave = threading.Event(), threading.Event()
+    sites: list[Site] = []
+
+    def export() -> None:
+        sites.append(find_site(sys._getframe()))
+        entered.set()
+        leave.wait(10)
+
+    thread = threading.Thread(target=export)
+    thread.start()
+    entered.wait(10)
+    assert thread.ident is not None
+    taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=sites[0])
+    assert scan(LeakLedger(), 1000.0, taken) == []
+    leave.set()
+    thread.join()
+    assert len(scan(LeakLedger(), 1000.0, taken)) == 1
+
+
+async def test_a_task_without_a_request_counts_thirty_seconds_after_we_saw_it_gone() -> None:
+    taken, ledger = out(owner=ref(await a_finished_task())), LeakLedger()
+    assert scan(ledger, 100.0, taken) == []
+    assert scan(ledger, 129.9, taken) == []
+    [leak] = scan(ledger, 130.0, taken)
+    assert leak.evidence is Evidence.TASK_FINISHED
+
+
+def test_a_thread_that_is_gone_counts_thirty_seconds_after_we_saw_it_gone() -> None:
+    taken, ledger = out(owner=gone_thread()), LeakLedger()
+    assert scan(ledger, 100.0, taken) == []
+    [leak] = scan(ledger, 130.0, taken)
+    assert leak.evidence is Evidence.THREAD_FINISHED
+
+
+def test_a_living_thread_never_counts() -> None:
+    taken, ledger = out(owner=threading.get_ident()), LeakLedger()
+    assert scan(ledger, 100.0, taken) == []
+    assert scan(ledger, 1e6, taken) == []
+
+
+def test_a_collected_connection_counts_at_once() -> None:
+    ledger = LeakLedger()
+    [leak] = scan(ledger, 0.0, collected=(Collected(1, SITE, a_request("/a")),))
+    assert leak.evidence is Evidence.GARBAGE_COLLECTED
+    assert ledger.leaked[Evidence.GARBAGE_COLLECTED, "/a", SITE.label] == 1
+
+
+def test_each_checkout_counts_once_and_a_late_return_is_a_recovery() -> None:
+    taken = out(request=a_request("/a", 10.0), owner=gone_thread())
+    ledger, key = LeakLedger(), (Evidence.REQUEST_FINISHED, "/a", SITE.label)
+    assert len(scan(ledger, 12.0, taken)) == 1
+    assert scan(ledger, 17.0, taken) == []
+    assert ledger.evidence_of(taken[0]) is Evidence.REQUEST_FINISHED
+    assert ledger.recovered[key] == 0
+    scan(ledger, 20.0)
+    assert (ledger.leaked[key], ledger.recovered[key]) == (1, 1)
+    assert ledger.evidence_of(taken[0]) is None
+
+
+def test_a_leak_that_is_collected_later_is_a_recovery_and_no_second_leak() -> None:
+    request = a_request("/a", 10.0)
+    taken, ledger = out(request=request, owner=gone_thread()), LeakLedger()
+    scan(ledger, 12.0, taken)
+    assert scan(ledger, 13.0, collected=(Collected(taken[0], SITE, request),)) == []
+    assert sum(ledger.leaked.values()) == sum(ledger.recovered.values()) == 1
+
+
+def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
+    ledger = LeakLedger()
+    many = [Collected(n, SITE, a_request(f"/{n}")) for n in range(MAX_SERIES + 5)]
+    scan(ledger, 0.0, collected=tuple(many))
+    assert ledger.leaked[Evidence.GARBAGE_COLLECTED, "other", "other"] == 5
+    assert len(ledger.leaked) == MAX_SERIES + 1
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: out(request=a_request()), OwnerKind.REQUEST),
+        (lambda: out(owner=ref(SITE)), OwnerKind.TASK),
+        (lambda: out(owner=1), OwnerKind.THREAD),
+    ],
+)
+def test_the_request_owns_where_there_is_one(make: Callable[[], Out], kind: OwnerKind) -> None:
+    assert owner_kind(make()) is kind
