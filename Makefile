@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOCKS := dev poolscope sqlalchemy-2.0-newest sqlalchemy-2.0-oldest
+OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest
+INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation
 
-.PHONY: help setup demo test check format lock clean
+
+.PHONY: help setup demo test test-older-sqlalchemy check format lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,8 +25,16 @@ $(READY): requirements/dev.txt instrumentation/pyproject.toml exporter/pyproject
 demo: setup ## Run the whole story: a leaking app, its database and the exporter; Ctrl-C ends it
 	@$(BIN)/poolscope-exporter demo
 
-test: setup ## Run every test that needs nothing but PyPI
+test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
 	$(BIN)/pytest
+
+test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
+	for folder in $(OLDER_SQLALCHEMY); do \
+	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
+
+$(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
+	@touch $@
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
@@ -35,7 +47,7 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 
 lock: setup ## Lock the versions again, with hashes and without any registry's address
-	cd requirements && for name in dev poolscope; do \
+	cd requirements && for name in $(LOCKS); do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	    --no-emit-package poolscope --no-emit-package poolscope-exporter \

@@ -1,8 +1,8 @@
 """Find the line of application code that asked for a connection, at a cost that fits a checkout."""
 
+import os
 import sys
 import sysconfig
-from pathlib import Path
 from types import CodeType, FrameType
 
 MAX_SITES = 4096
@@ -98,19 +98,20 @@ def is_library(filename: str) -> bool:
     """Say whether code from `filename` is a library's; an application may be installed too."""
     if filename.startswith("<"):
         return True  # generated: "<string>", "<frozen …>", "<sqlalchemy generated …>"
-    in_packages, _, module = filename.replace("\\", "/").rpartition("/site-packages/")
-    if in_packages:
-        return _top_level(module) in LIBRARIES
-    if filename.startswith(_STANDARD_LIBRARY):
+    if filename.startswith(_STANDARD_LIBRARY) and "/site-packages/" not in filename:
         return True
-    return filename.startswith(_OURS)
+    parts = filename.replace("\\", "/").split("/")
+    return any(_is_inside(filename, name) for name in LIBRARIES.intersection(parts))
 
 
-def _top_level(module: str) -> str:
-    return module.partition("/")[0].removesuffix(".py")
+def _is_inside(filename: str, package: str) -> bool:
+    """Say whether a file is the imported package's: an application may have a folder of its name.
 
-
-_OURS = str(Path(__file__).parent) + "/"
+    Where the package is imported from does not matter: site-packages, or a folder beside the
+    application, as on AWS Lambda.
+    """
+    origin = getattr(sys.modules.get(package), "__file__", None)
+    return origin is not None and filename.startswith(os.path.dirname(origin) + "/")  # noqa: PTH120
 
 
 def _line_at(code: CodeType, lasti: int) -> int:

@@ -2,9 +2,12 @@ import sys
 import sysconfig
 
 import pytest
+import sqlalchemy.pool.base
+import starlette.routing
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+import poolscope.callsite
 from poolscope.callsite import UNKNOWN_SITE, find_site, is_library, shorten
 from support.apps import instrumented
 
@@ -17,8 +20,11 @@ STANDARD = sysconfig.get_path("stdlib")
     [
         ("/srv/app/orders.py", False),
         (f"{PACKAGES}/our_company_shop/orders.py", False),
-        (f"{PACKAGES}/sqlalchemy/pool/base.py", True),
-        (f"{PACKAGES}/starlette/routing.py", True),
+        (sqlalchemy.pool.base.__file__, True),
+        (starlette.routing.__file__, True),
+        (poolscope.callsite.__file__, True),
+        ("/srv/app/sqlalchemy/orders.py", False),
+        ("/srv/databases/orders.py", False),
         (f"{STANDARD}/contextlib.py", True),
         ("<string>", True),
         ("<sqlalchemy generated 1>", True),

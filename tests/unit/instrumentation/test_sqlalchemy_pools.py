@@ -259,7 +259,7 @@ def test_two_pools_of_one_name_are_told_apart(readings: Readings) -> None:
 
 
 def test_a_name_holds_no_password(readings: Readings) -> None:
-    create_engine("postgresql+psycopg://u:hunter2@db.example:6543/orders?options=hunter2")
+    engine = create_engine("postgresql+psycopg://u:hunter2@db.example:6543/orders?options=hunter2")
     [sample] = readings.samples(catalogue.MAX)
     assert sample.attributes == {
         catalogue.POOL_NAME: "orders",
@@ -267,6 +267,7 @@ def test_a_name_holds_no_password(readings: Readings) -> None:
         catalogue.SERVER_ADDRESS: "db.example",
         catalogue.SERVER_PORT: 6543,
     }
+    engine.dispose()
 
 
 def test_the_name_that_a_user_gave_wins(readings: Readings) -> None:
