@@ -1,0 +1,124 @@
+"""Name the exporter's own series, once: what it concludes, sees of servers, and says of itself."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from poolscope import catalogue as wire
+from poolscope_exporter.core.translation import label_name
+
+
+class OwnType(Enum):
+    """The Prometheus type of a series."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetric:
+    """One series of the exporter; `labels` are complete and in the order they are given."""
+
+    name: str
+    type: OwnType
+    labels: tuple[str, ...]
+    help: str
+
+
+INSTANCE_LABELS = tuple(
+    label_name(name)
+    for name in (wire.SERVICE_NAMESPACE, wire.SERVICE_NAME, wire.SERVICE_INSTANCE_ID)
+)
+POOL_LABELS = INSTANCE_LABELS + tuple(label_name(name) for name in wire.POOL_IDENTITY)
+HTTP_ROUTE = label_name(wire.HTTP_ROUTE)
+
+
+def _gauge(name: str, labels: tuple[str, ...], text: str) -> OwnMetric:
+    return OwnMetric(name, OwnType.GAUGE, labels, text)
+
+
+def _counter(name: str, labels: tuple[str, ...], text: str) -> OwnMetric:
+    return OwnMetric(name, OwnType.COUNTER, labels, text)
+
+
+HELD_CHECKOUTS = _gauge(
+    "poolscope_held_checkouts",
+    (*POOL_LABELS, "verdict", "evidence", HTTP_ROUTE),
+    "Connections held for a second or longer, or with evidence of a leak, by verdict.",
+)
+OLDEST_CHECKOUT_AGE = _gauge(
+    "poolscope_oldest_checkout_age_seconds",
+    POOL_LABELS,
+    "Age of the pool's oldest held checkout; absent when none is held long.",
+)
+POOL_DIAGNOSIS = _gauge(
+    "poolscope_pool_diagnosis",
+    (*POOL_LABELS, "diagnosis"),
+    "1 for the diagnosis that applies to the pool, 0 for every other.",
+)
+LINKS = _gauge(
+    "poolscope_links",
+    ("level", "reason"),
+    "Held checkouts by the witness that links them to a session, or the reason that none does.",
+)
+SERVER_CONNECTIONS = _gauge(
+    "poolscope_server_connections",
+    ("server", "state"),
+    "Client sessions on the server, by state; hidden where the role may not see it.",
+)
+SERVER_CONNECTIONS_LIMIT = _gauge(
+    "poolscope_server_connections_limit",
+    ("server", "scope"),
+    "Sessions that a limit of the server admits, less what is reserved.",
+)
+SERVER_HEADROOM = _gauge(
+    "poolscope_server_headroom",
+    ("server",),
+    "Further sessions that the tightest limit of the server admits.",
+)
+SERVER_UP = _gauge(
+    "poolscope_server_up", ("server",), "1 where the last poll of the server succeeded, else 0."
+)
+PRIVILEGE_LEVEL = _gauge(
+    "poolscope_privilege_level",
+    ("server", "level"),
+    "1 for how much the exporter may see of other roles' sessions: full, member or own.",
+)
+POLL_LAST_SUCCESS = _gauge(
+    "poolscope_poll_last_success_timestamp_seconds",
+    ("server",),
+    "Unix time of the last successful poll; absent before the first.",
+)
+POLL_DURATION = _gauge(
+    "poolscope_poll_duration_seconds", ("server",), "How long the last successful poll took."
+)
+POLL_FAILURES = _counter(
+    "poolscope_poll_failures_total", ("server", "reason"), "Polls that failed, by reason."
+)
+INSTANCE_LAST_PUSH_AGE = _gauge(
+    "poolscope_instance_last_push_age_seconds",
+    INSTANCE_LABELS,
+    "Time since the application process was last heard.",
+)
+INSTANCE_INFO = _gauge(
+    "poolscope_instance_info",
+    (*INSTANCE_LABELS, label_name(wire.HOST_NAME), label_name(wire.K8S_POD_NAME)),
+    "Always 1; names the host and the pod of an application process.",
+)
+RECEIVER_REQUESTS = _counter(
+    "poolscope_receiver_requests_total", ("result",), "OTLP requests received, by result."
+)
+RECEIVER_REFUSED = _counter(
+    "poolscope_receiver_refused_total",
+    ("reason",),
+    "Data points, checkouts and pushes that were received and not kept, by reason.",
+)
+BUILD_INFO = _gauge(
+    "poolscope_build_info", ("version",), "Always 1; names the version of the exporter."
+)
+
+OWN_METRICS = (
+    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, POOL_DIAGNOSIS, LINKS, SERVER_CONNECTIONS,
+    SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, SERVER_UP, PRIVILEGE_LEVEL, POLL_LAST_SUCCESS,
+    POLL_DURATION, POLL_FAILURES, INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS,
+    RECEIVER_REFUSED, BUILD_INFO,
+)  # fmt: skip

@@ -1,0 +1,157 @@
+"""Link a checkout to the server session behind it: by pid and a second witness, never pid alone."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from poolscope_exporter.core.checkouts import Checkout
+from poolscope_exporter.core.sessions import Endpoint, Sample, ServerIdentity, Session
+from poolscope_exporter.core.thresholds import AGE_TOLERANCE
+
+MAX_PID = 4_194_304
+"""Highest pid of a 64-bit Linux; PgBouncer's invented pids are larger in 998 of 1000 cases."""
+
+
+class LinkLevel(StrEnum):
+    """Which second witness confirmed the pid."""
+
+    ADDRESS = "address"
+    AGE = "age"
+    PGBOUNCER = "pgbouncer"
+
+
+class Unlinked(StrEnum):
+    """Why a checkout has no session."""
+
+    NO_SERVER = "no_server"
+    UNKNOWN_SERVER = "unknown_server"
+    AMBIGUOUS = "ambiguous"
+    NO_BACKEND_PID = "no_backend_pid"
+    POOLER = "pooler"
+    NOT_SAMPLED = "not_sampled"
+    SERVER_DOWN = "server_down"
+    NO_ROW = "no_row"
+    PID_REUSED = "pid_reused"
+    NO_PRIVILEGE = "no_privilege"
+    NO_WITNESS = "no_witness"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A session that is the checkout's; `taken_at_s` is its sample's, by the exporter's clock."""
+
+    level: LinkLevel
+    server: str
+    session: Session
+    taken_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoLink:
+    """No session; `server` is None where none could be chosen."""
+
+    reason: Unlinked
+    server: str | None
+
+
+def choose_server(checkout: Checkout, servers: Sequence[ServerIdentity]) -> ServerIdentity | NoLink:
+    """Return the server that the checkout's connection goes to, or why none can be named.
+
+    The peer of the socket decides; where no server has that address (a proxy's, say), the address
+    that the application was configured with.
+    """
+    if not servers:
+        return NoLink(Unlinked.NO_SERVER, None)
+    configured = Endpoint(checkout.pool.server_address, checkout.pool.server_port)
+    for target in (checkout.peer, configured):
+        matches = [s for s in servers if target and _has_address(s, target)]
+        if len(matches) > 1:
+            return NoLink(Unlinked.AMBIGUOUS, None)
+        if matches:
+            return matches[0]
+    return NoLink(Unlinked.UNKNOWN_SERVER, None)
+
+
+def pid_defect(checkout: Checkout) -> Unlinked | None:
+    """Return why the checkout's pid cannot be a PostgreSQL backend's; None when it can."""
+    if checkout.backend_pid is None:
+        return Unlinked.NO_BACKEND_PID
+    return None if 0 < checkout.backend_pid <= MAX_PID else Unlinked.POOLER
+
+
+def link(
+    checkout: Checkout,
+    heard_at_s: float,
+    sample: Sample | None,
+    *,
+    server: str,
+    pinned: float | None = None,
+) -> Link | NoLink:
+    """Link a checkout, as heard at `heard_at_s`, to its session in the sample.
+
+    `pinned` is the `backend_start_s` of the session that this connection was linked to before.
+    """
+    defect = pid_defect(checkout)
+    pid = checkout.backend_pid
+    if defect or pid is None:
+        return NoLink(defect or Unlinked.NO_BACKEND_PID, server)
+    if sample is None or pid not in sample.asked:
+        return NoLink(Unlinked.NOT_SAMPLED, server)
+    session = sample.sessions.get(pid)
+    if session is None:
+        return NoLink(Unlinked.NO_ROW, server)
+    age_s = _age_at(checkout, heard_at_s, sample.taken_at_s)
+    verdict = _witness(session, checkout.local, age_s, pinned)
+    if isinstance(verdict, Unlinked):
+        return NoLink(verdict, server)
+    return Link(verdict, server, session, sample.taken_at_s)
+
+
+def _witness(
+    session: Session, local: Endpoint | None, connection_age_s: float | None, pinned: float | None
+) -> LinkLevel | Unlinked:
+    if session.hidden:
+        return Unlinked.NO_PRIVILEGE
+    if pinned is not None and session.backend_start_s not in (None, pinned):
+        return Unlinked.PID_REUSED
+    if local and session.client and _same(local, session.client):
+        return LinkLevel.ADDRESS
+    # An address that contradicts proves nothing (NAT, a service mesh): the age still decides.
+    if connection_age_s is None or session.backend_age_s is None:
+        return Unlinked.NO_WITNESS
+    older_by_s = session.backend_age_s - connection_age_s
+    if older_by_s < -AGE_TOLERANCE.younger_s:
+        return Unlinked.PID_REUSED
+    return LinkLevel.AGE if older_by_s <= AGE_TOLERANCE.older_s else Unlinked.NO_WITNESS
+
+
+def _age_at(checkout: Checkout, heard_at_s: float, at_s: float) -> float | None:
+    if checkout.connection_age_s is None:
+        return None
+    return checkout.connection_age_s + (at_s - heard_at_s)
+
+
+def _has_address(server: ServerIdentity, target: Endpoint) -> bool:
+    return any(_same(target, known) for known in server.addresses)
+
+
+def _same(one: Endpoint, other: Endpoint) -> bool:
+    # Port 0: the application did not say; the address alone then names the server.
+    if 0 not in (one.port, other.port) and one.port != other.port:
+        return False
+    return canonical(one.address) == canonical(other.address)
+
+
+@lru_cache(maxsize=4096)
+def canonical(address: str) -> str:
+    """Return one spelling for all spellings of an address; names and socket paths stay names."""
+    name = address.strip("[]").partition("%")[0].rstrip(".").lower()
+    try:
+        ip = ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    spelling = str(mapped or ip)
+    return "localhost" if spelling in {"127.0.0.1", "::1"} else spelling

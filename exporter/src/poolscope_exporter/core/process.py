@@ -1,0 +1,234 @@
+"""Follow one application process over its pushes: its series, its pools, what it holds."""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from poolscope.catalogue import PROCESS_PID, Publisher
+from poolscope_exporter.core.admission import Refusal, admit, is_gauge
+from poolscope_exporter.core.checkouts import Checkout, HeldCheckouts, Instance, Point, Pool, Push
+from poolscope_exporter.core.pool_numbers import (
+    WATCHED,
+    Growth,
+    Marks,
+    PoolNumbers,
+    growth_of,
+    marks_of,
+    numbers_of,
+)
+from poolscope_exporter.core.series import SeriesBook
+from poolscope_exporter.core.thresholds import (
+    COUNTER_RETENTION_S,
+    GROWTH_PUSHES,
+    LONGEST_INTERVAL_S,
+    MISSED_PUSHES,
+    UNTOLD_INTERVAL_S,
+)
+
+MAX_HELD = 500
+"""Held checkouts that are kept of one process: as many as `poolscope` lists."""
+
+_WATCHED = frozenset(metric.name for metric in WATCHED)
+
+
+@dataclass(frozen=True, slots=True)
+class HeardCheckout:
+    """A held checkout as last heard; times are the exporter's monotonic clock."""
+
+    checkout: Checkout
+    heard_at_s: float
+    first_heard_at_s: float
+    interval_s: float
+    publisher: Publisher
+
+    def age_s(self, now_s: float) -> float:
+        """Return how long the connection is out, in seconds, as of `now_s`."""
+        return max(0.0, self.checkout.age_s + (now_s - self.heard_at_s))
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldList:
+    held: int
+    listed: tuple[HeardCheckout, ...]
+    heard_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What of a push was not kept, by reason: points, and held checkouts or their pools."""
+
+    points: Counter[Refusal]
+    held: Counter[Refusal]
+
+
+class Process:
+    """One instance of an application, from its first push until it is forgotten."""
+
+    def __init__(self, instance: Instance, max_pools: int, max_series_per_pool: int) -> None:
+        self.instance = instance
+        self.resource: Mapping[str, str] = {}
+        self.publisher = Publisher.EXPORTER
+        self.interval_s = UNTOLD_INTERVAL_S
+        self.last_push_s = 0.0
+        self.ended = False
+        self.backend_pids: Mapping[Pool, frozenset[int]] = {}
+        self._max_pools = max_pools
+        self._sequence: int | None = None
+        self._started_ns: int | None = None
+        self._series = SeriesBook(instance, max_pools, max_series_per_pool)
+        self._held: dict[Pool, _HeldList] = {}
+        self._marks: dict[Pool, deque[Marks]] = {}
+
+    def is_live(self, now_s: float) -> bool:
+        """Return whether the process is taken to be running: its gauges hold, its list counts."""
+        return not self.ended and now_s - self.last_push_s <= self._patience_s
+
+    def is_forgotten(self, now_s: float) -> bool:
+        """Return whether nothing of the process is of interest any more."""
+        silent_s = now_s - self.last_push_s
+        return not self.is_live(now_s) and silent_s > COUNTER_RETENTION_S
+
+    def is_ahead_of(self, push: Push) -> bool:
+        """Return whether the push is older than, or the same as, one that was heard before."""
+        if push.sequence is None or self._sequence is None:
+            return False
+        return push.sequence <= self._sequence
+
+    def is_succeeded_by(self, push: Push, now_s: float) -> bool:
+        """Return whether the push comes from a later process under the same name.
+
+        A container that starts again may keep its instance id, while its sequence and its
+        checkout ids begin anew. It is known by its pid, by when its series started, or by being
+        behind a process that fell silent.
+        """
+        if push.sequence is None or self._sequence is None:
+            return False
+        if self.resource.get(PROCESS_PID) != push.resource.get(PROCESS_PID):
+            return True
+        started_ns = _started_ns(push)
+        if started_ns and self._started_ns and started_ns > self._started_ns:
+            return True
+        is_silent = now_s - self.last_push_s > self._patience_s
+        return self.is_ahead_of(push) and is_silent
+
+    def hear(self, push: Push, now_s: float) -> Refused:
+        """Take a push in; return what of it was refused."""
+        self.resource, self.publisher = push.resource, push.publisher
+        self.interval_s = _interval_s(push)
+        self.last_push_s, self.ended = now_s, push.is_end
+        self._sequence = push.sequence
+        starts = (start for start in (self._started_ns, _started_ns(push)) if start)
+        self._started_ns = min(starts, default=None)
+        self.backend_pids = dict(islice(push.backend_pids.items(), self._max_pools))
+        refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
+        self._mark(now_s)
+        self.expire(now_s)
+        return refused
+
+    def expire(self, now_s: float) -> None:
+        """Forget what is no longer so: everything of the moment at once when the process ended."""
+        self._series.drop(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+        self._held = self._held_lists(now_s)
+        if not self.is_live(now_s):
+            self._marks, self.backend_pids = {}, {}
+
+    def points(self, now_s: float) -> Iterator[Point]:
+        """Yield the series that are true now: no gauges of a process that is gone."""
+        return self._series.points(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+
+    def held(self, now_s: float) -> Iterator[HeardCheckout]:
+        """Yield the held checkouts; none of a process that is gone."""
+        for held in self._held_lists(now_s).values():
+            yield from held.listed
+
+    def pools(self, now_s: float) -> dict[Pool, PoolNumbers]:
+        """Return the numbers of each pool; none of a process that is gone."""
+        points = self._series.pools(self._since_s(now_s))
+        held = self._held_lists(now_s)
+        return {
+            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
+            for pool in points.keys() | held.keys()
+        }
+
+    @property
+    def _patience_s(self) -> float:
+        return MISSED_PUSHES * self.interval_s
+
+    def _since_s(self, now_s: float) -> float:
+        """Return since when a thing must have been heard to be true now."""
+        if not self.is_live(now_s):
+            return float("inf")
+        # Our own pushes are complete: a gauge that one leaves out has ceased to be.
+        is_complete = self._sequence is not None
+        return self.last_push_s if is_complete else now_s - self._patience_s
+
+    def _held_lists(self, now_s: float) -> dict[Pool, _HeldList]:
+        since_s = now_s - self._patience_s if self.is_live(now_s) else float("inf")
+        return {pool: held for pool, held in self._held.items() if held.heard_at_s >= since_s}
+
+    def _growth(self, pool: Pool) -> Growth:
+        return growth_of(tuple(self._marks.get(pool, ())))
+
+    def _keep_points(self, push: Push, now_s: float) -> Counter[Refusal]:
+        refused: Counter[Refusal] = Counter()
+        for point in push.points:
+            kept = admit(point)
+            refusal = kept if isinstance(kept, Refusal) else self._series.put(kept, now_s)
+            if refusal:
+                refused[refusal] += 1
+        return refused
+
+    def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:
+        known = {
+            heard.checkout.id: heard.first_heard_at_s
+            for held in self._held.values()
+            for heard in held.listed
+        }
+        room = MAX_HELD
+        refused: Counter[Refusal] = Counter()
+        for held in push.held:
+            if held.pool not in self._held and len(self._held) >= self._max_pools:
+                refused[Refusal.TOO_MANY_POOLS] += 1
+                continue
+            listed = held.listed[:room]
+            room -= len(listed)
+            refused[Refusal.TOO_MANY_CHECKOUTS] += len(held.listed) - len(listed)
+            self._held[held.pool] = self._heard(held, listed, known, now_s)
+        return +refused
+
+    def _heard(
+        self,
+        held: HeldCheckouts,
+        listed: tuple[Checkout, ...],
+        known: Mapping[int, float],
+        now_s: float,
+    ) -> _HeldList:
+        heard = tuple(
+            HeardCheckout(c, now_s, known.get(c.id, now_s), self.interval_s, self.publisher)
+            for c in listed
+        )
+        return _HeldList(held.held, heard, now_s)
+
+    def _mark(self, now_s: float) -> None:
+        pools = self._series.pools(now_s)
+        history = {pool: self._marks.get(pool) or deque(maxlen=GROWTH_PUSHES + 1) for pool in pools}
+        for pool, points in pools.items():
+            history[pool].append(marks_of(p for p in points if p.metric in _WATCHED))
+        self._marks = history
+
+
+def _counts(held: _HeldList | None) -> tuple[int, int] | None:
+    return (held.held, len(held.listed)) if held else None
+
+
+def _started_ns(push: Push) -> int | None:
+    # A delta starts where the one before ended, and a gauge may say anything.
+    starts = [p.start_ns for p in push.points if p.start_ns > 0 and not (p.is_delta or is_gauge(p))]
+    return min(starts, default=None)
+
+
+def _interval_s(push: Push) -> float:
+    told = push.interval_s
+    is_credible = told is not None and 0 < told <= LONGEST_INTERVAL_S
+    return told if told is not None and is_credible else UNTOLD_INTERVAL_S

@@ -1,0 +1,244 @@
+"""Pushes and samples, in the order they come in, lead to the verdicts they justify."""
+
+import pytest
+
+from poolscope import catalogue
+from poolscope.catalogue import Evidence
+from poolscope_exporter.core.checkouts import Checkout
+from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.linking import NoLink, Unlinked
+from poolscope_exporter.core.sessions import Endpoint, Sample, SessionState
+from poolscope_exporter.core.situation import ServerView
+from poolscope_exporter.core.verdicts import Judgement, Verdict
+from support.builders import (
+    BACKEND_START_S,
+    PID,
+    SERVER,
+    a_checkout,
+    a_push,
+    a_sample,
+    a_server,
+    a_session,
+    holding,
+    pool_points,
+)
+
+UP = ServerView(SERVER, up=True)
+IN_TRANSACTION = a_session(state=SessionState.IDLE_IN_TRANSACTION)
+
+
+class Story:
+    """A ledger with one server, told what happens second by second."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger([SERVER])
+        self.ledger.server_up(a_server())
+        self._sequence = 0
+
+    def push(self, now_s: float, *checkouts: Checkout, start_ns: int = 1_000) -> None:
+        self._sequence += 1
+        points = (*pool_points(),)
+        resource = {catalogue.PROCESS_PID: str(start_ns)}
+        held = (holding(*checkouts, pool=a_checkout().pool),)
+        push = a_push(*points, sequence=self._sequence, held=held, resource=resource)
+        assert self.ledger.hear(push, now_s).accepted
+
+    def poll(self, sample: Sample) -> None:
+        self.ledger.observe(sample, a_server(), sample.taken_at_s)
+
+    def judgement(self, now_s: float, view: ServerView = UP) -> Judgement:
+        [judgement] = self.ledger.situation(now_s, [view]).judgements
+        return judgement
+
+    def verdict(self, now_s: float) -> Verdict:
+        return self.judgement(now_s).verdict
+
+
+def held(now_s: float, **described: object) -> Checkout:
+    """Return the checkout that began at 90 s, as pushed at `now_s`."""
+    ages = {"age_s": now_s - 90.0, "connection_age_s": now_s - 40.0}
+    return a_checkout(**(ages | described))  # type: ignore[arg-type]
+
+
+def test_sample_counts_once_a_later_push_shows_the_checkout_still_held() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    assert story.verdict(100.0) is Verdict.UNCONFIRMED
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=102.0))
+    assert story.verdict(102.0) is Verdict.UNCONFIRMED
+    story.push(105.0, held(105.0))
+    assert story.verdict(105.0) is Verdict.IDLE_IN_TRANSACTION
+
+
+def test_sample_just_before_a_push_waits_for_the_next() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=104.5))
+    story.push(105.0, held(105.0))
+    assert story.verdict(105.0) is Verdict.UNCONFIRMED
+    story.push(110.0, held(110.0))
+    assert story.verdict(110.0) is Verdict.IDLE_IN_TRANSACTION
+
+
+def test_sample_of_the_checkout_before_never_counts_for_the_next_on_its_connection() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=102.0))
+    story.push(105.0, a_checkout(2, age_s=1.5))
+    assert story.judgement(105.0).link == NoLink(Unlinked.NOT_SAMPLED, SERVER)
+
+
+@pytest.mark.parametrize(("began_s", "counts"), [(101.99, True), (102.0, True), (102.01, False)])
+def test_sample_from_before_the_checkout_began_is_not_about_it(
+    began_s: float, counts: bool
+) -> None:
+    story = Story()
+    story.push(105.0, a_checkout(age_s=105.0 - began_s, connection_age_s=65.0))
+    # The poll was sent before the push came, and answered after it.
+    story.ledger.observe(a_sample(IN_TRANSACTION, taken_at_s=102.0), a_server(), 105.1)
+    story.push(110.0, a_checkout(age_s=110.0 - began_s, connection_age_s=70.0))
+    assert story.judgement(110.0).confirmed is counts
+
+
+def test_leak_is_told_with_the_session_behind_it() -> None:
+    story = Story()
+    evidence = Evidence.REQUEST_FINISHED
+    story.push(100.0, held(100.0, evidence=evidence))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.0))
+    story.push(105.0, held(105.0, evidence=evidence))
+    found = story.judgement(105.0)
+    assert (found.verdict, found.evidence, found.confirmed) == (Verdict.LEAKED, evidence, True)
+
+
+def test_session_that_vanishes_under_a_checkout_is_lost() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(a_session(), taken_at_s=101.0))
+    story.push(105.0, held(105.0))
+    story.poll(a_sample(asked=[PID], taken_at_s=106.0))
+    assert story.verdict(106.0) is Verdict.HELD_IDLE
+    story.push(110.0, held(110.0))
+    assert story.verdict(110.0) is Verdict.LOST
+
+
+def test_session_that_was_never_there_is_unknown() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(asked=[PID], taken_at_s=101.0))
+    story.push(105.0, held(105.0))
+    found = story.judgement(105.0)
+    assert (found.verdict, found.reason) == (Verdict.UNKNOWN, "no_row")
+
+
+def test_pid_that_comes_round_is_a_broken_link_and_never_a_wrong_one() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(a_session(), taken_at_s=101.0))
+    story.push(105.0, held(105.0))
+    # Even the address matches: only the session's start tells it from the one before.
+    story.poll(a_sample(a_session(backend_start_s=BACKEND_START_S + 60), taken_at_s=106.0))
+    story.push(110.0, held(110.0))
+    found = story.judgement(110.0)
+    assert (found.verdict, found.reason) == (Verdict.LOST, "pid_reused")
+
+
+def test_pid_that_was_not_asked_for_leaves_what_was_known() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.0))
+    story.poll(a_sample(asked=[PID + 1], taken_at_s=103.0))
+    story.push(105.0, held(105.0))
+    assert story.verdict(105.0) is Verdict.IDLE_IN_TRANSACTION
+
+
+def test_server_that_is_down_makes_its_checkouts_unknown_until_it_is_back() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(a_session(), taken_at_s=101.0))
+    story.push(105.0, held(105.0))
+    story.ledger.server_down(SERVER)
+    found = story.judgement(106.0)
+    assert found.link == NoLink(Unlinked.SERVER_DOWN, SERVER)
+    story.poll(a_sample(a_session(), taken_at_s=107.0))
+    assert story.verdict(107.0) is Verdict.HELD_IDLE
+
+
+def test_server_that_went_down_is_remembered_by_who_it_was() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.ledger.server_down(SERVER)
+    [view] = story.ledger.situation(101.0, [ServerView(SERVER, up=False)]).servers
+    assert view.identity == a_server()
+
+
+def test_configured_server_that_nobody_speaks_of_is_told_as_not_up() -> None:
+    situation = Ledger([SERVER]).situation(100.0, [])
+    assert [(view.server, view.up) for view in situation.servers] == [(SERVER, False)]
+
+
+def test_without_servers_the_evidence_stands_alone() -> None:
+    ledger = Ledger([])
+    leak = a_checkout(evidence=Evidence.TASK_FINISHED)
+    ledger.hear(a_push(held=(holding(leak),)), 100.0)
+    [found] = ledger.situation(100.0, []).judgements
+    assert (found.verdict, found.reason) == (Verdict.LEAKED, "no_server")
+    assert ledger.suspects(100.0) == {}
+
+
+def test_suspects_are_known_once_the_server_is() -> None:
+    ledger = Ledger([SERVER])
+    ledger.hear(a_push(held=(holding(a_checkout()),)), 100.0)
+    assert ledger.suspects(100.0) == {}
+    ledger.server_up(a_server())
+    assert ledger.suspects(100.0) == {SERVER: [PID]}
+
+
+def test_sample_of_one_server_is_not_about_the_checkouts_of_another() -> None:
+    ledger = Ledger(["other", SERVER])
+    other = a_server("other", Endpoint("192.0.2.1", 5432))
+    ledger.server_up(a_server())
+    ledger.hear(a_push(held=(holding(held(100.0)),)), 100.0)
+    ledger.observe(a_sample(a_session(), server="other", taken_at_s=101.0), other, 101.0)
+    ledger.hear(a_push(sequence=2, held=(holding(held(105.0)),)), 105.0)
+    views = [ServerView("other", up=True), UP]
+    [found] = ledger.situation(105.0, views).judgements
+    assert found.link == NoLink(Unlinked.NOT_SAMPLED, SERVER)
+
+
+def test_returned_checkout_leaves_nothing_behind() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(a_session(), taken_at_s=101.0))
+    story.push(105.0)
+    story.poll(a_sample(taken_at_s=106.0))
+    assert story.ledger.situation(106.0, [UP]).judgements == ()
+    assert not story.ledger.confirmations._records
+    assert not story.ledger.confirmations.paths._starts
+
+
+def test_checkout_of_a_restarted_process_is_not_the_one_with_the_same_id_before() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.0))
+    story.push(105.0, held(105.0), start_ns=2_000)
+    assert story.judgement(105.0).link == NoLink(Unlinked.NOT_SAMPLED, SERVER)
+
+
+def test_push_that_was_overtaken_confirms_nothing() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.0))
+    late = a_push(
+        sequence=1, held=(holding(held(105.0)),), resource={catalogue.PROCESS_PID: "1000"}
+    )
+    assert not story.ledger.hear(late, 105.0).accepted
+    assert story.verdict(105.0) is Verdict.UNCONFIRMED
+
+
+def test_list_that_a_push_leaves_out_is_not_confirmed_by_it() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.0))
+    silent = a_push(sequence=2, resource={catalogue.PROCESS_PID: "1000"})
+    assert story.ledger.hear(silent, 105.0).accepted
+    assert story.verdict(105.0) is Verdict.UNCONFIRMED
