@@ -1,0 +1,87 @@
+"""What the exporter says over HTTP, as values; the demo knows the exporter only from outside."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from poolscope_exporter.demo.errors import DemoError
+
+REQUEST_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedCheckout:
+    """One held checkout with its verdict; None where the exporter does not know."""
+
+    verdict: str
+    evidence: str | None
+    service: str
+    service_instance_id: str
+    pool: str
+    checkout_id: int
+    route: str | None
+    code_file: str | None
+    code_line: int | None
+    age_s: float
+    backend_pid: int | None
+    server_state: str | None
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedPool:
+    """One pool with its diagnosis; None where the exporter does not know."""
+
+    service: str
+    pool: str
+    diagnosis: str
+    reasons: tuple[str, ...]
+    used: int | None
+    max: int | None
+    pending: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedServer:
+    """One database server; `reason` says why it is not up."""
+
+    server: str
+    up: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the exporter says at one moment."""
+
+    servers: tuple[ReportedServer, ...]
+    pools: tuple[ReportedPool, ...]
+    checkouts: tuple[ReportedCheckout, ...]
+
+
+_SNAPSHOT = TypeAdapter(Snapshot)
+
+
+class ExporterApi:
+    """The exporter's API at `base_url`."""
+
+    def __init__(self, client: httpx.AsyncClient, base_url: str) -> None:
+        self._client = client
+        self._base_url = base_url
+
+    async def snapshot(self) -> Snapshot:
+        """Return the present snapshot; DemoError where the exporter does not answer with one."""
+        try:
+            checkouts, pools = await asyncio.gather(
+                self._get("/api/v1/checkouts"), self._get("/api/v1/pools")
+            )
+            return _SNAPSHOT.validate_python({**checkouts, **pools})
+        except (httpx.HTTPError, ValidationError) as error:
+            raise DemoError(f"the exporter's API at {self._base_url} failed: {error}") from error
+
+    async def _get(self, path: str) -> Any:
+        response = await self._client.get(f"{self._base_url}{path}", timeout=REQUEST_TIMEOUT_S)
+        return response.raise_for_status().json()

@@ -1,0 +1,39 @@
+"""Guards, which clean up behind this process when it dies without doing so itself."""
+
+import subprocess
+from typing import Self
+
+from poolscope_exporter.demo.accounts import Account
+
+
+class Guard:
+    """A shell that waits for this process to be gone, and then runs `script`.
+
+    The shell reads from a pipe that only this process holds open, so it wakes however this
+    process ends, SIGKILL included. `arguments` are `$1`, `$2` and so on.
+    """
+
+    def __init__(self, script: str, *arguments: str, account: Account) -> None:
+        """Start the shell as `account`, in a session of its own: a Ctrl-C does not reach it."""
+        self._shell = subprocess.Popen(  # noqa: S603 - our own script; arguments are never code
+            ["/bin/sh", "-c", f"read -r _; {script}", "guard", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            **account.process_arguments(),
+        )
+
+    def dismiss(self) -> None:
+        """End the shell without running the script; harmless when repeated."""
+        self._shell.kill()
+        self._shell.wait()
+        if self._shell.stdin is not None:
+            self._shell.stdin.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.dismiss()

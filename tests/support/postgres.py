@@ -1,0 +1,74 @@
+"""Real PostgreSQL servers for tests: one per major version and test session, made when used."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+
+
+@pytest.fixture(scope="session")
+def postgres_18() -> Iterator[EmbeddedPostgres]:
+    """Yield the newest supported server, shared by the test session: leave it running."""
+    with EmbeddedPostgres(major=18) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_16() -> Iterator[EmbeddedPostgres]:
+    """Yield the oldest server that the wheel carries, shared by the test session."""
+    with EmbeddedPostgres(major=16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(postgres_18: EmbeddedPostgres) -> EmbeddedPostgres:
+    """Return a server for tests to which its version does not matter."""
+    return postgres_18
+
+
+@pytest.fixture(scope="session", params=[16, 18])
+def every_postgres(request: pytest.FixtureRequest) -> EmbeddedPostgres:
+    """Return each server in turn, for SQL that must work on all of them."""
+    server: EmbeddedPostgres = request.getfixturevalue(f"postgres_{request.param}")
+    return server
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Yield a folder which every account may enter and write, unlike tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="poolscope-test-") as name:
+        path = Path(name)
+        path.chmod(0o777)
+        yield path
+
+
+def run_sql(dsn: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Run one statement in its own connection, committed; return its rows, if it has any."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def make_role(
+    server: EmbeddedPostgres,
+    name: str,
+    *,
+    password: str | None = None,
+    member_of: tuple[str, ...] = (),
+) -> str:
+    """Make the role anew, with a log-in and nothing but `member_of`; return its DSN."""
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        role = sql.Identifier(name)
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password))
+        )
+        for group in member_of:
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), role))
+    return server.dsn_for(name, password)

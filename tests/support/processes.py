@@ -1,0 +1,40 @@
+"""Look at processes from outside: are they alive, who is left, and when does something hold."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def wait_until(is_so: Callable[[], bool], within_s: float = 10.0) -> bool:
+    """Wait for the condition; return whether it came to hold within `within_s` seconds."""
+    deadline = time.monotonic() + within_s
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_so()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether there is a process with this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def processes_that_mention(text: str) -> dict[int, str]:
+    """Return the command lines, by process id, of those with `text` in them or their environment.
+
+    Reads /proc: Linux only.
+    """
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            environment = (folder / "environ").read_bytes()
+        except OSError:
+            continue  # it has ended, or is somebody else's
+        if text.encode() in command + environment and int(folder.name) != os.getpid():
+            found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
+    return found
