@@ -1,0 +1,132 @@
+"""Shape judgements as the rows that the API, the page and the events share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from poolscope_exporter.core.checkouts import Checkout, Pool
+from poolscope_exporter.core.headroom import Headroom
+from poolscope_exporter.core.linking import Link, NoLink
+from poolscope_exporter.core.situation import PoolState, ServerView
+from poolscope_exporter.core.verdicts import Blocker, Judgement
+
+Row = Mapping[str, Any]
+
+
+def checkout_row(judgement: Judgement) -> Row:
+    """Return one held checkout; None is unknown, ages are seconds."""
+    session = judgement.link.session if isinstance(judgement.link, Link) else None
+    return {
+        "verdict": judgement.verdict,
+        "evidence": judgement.evidence,
+        **_pool_of(judgement.checkout),
+        **_place_of(judgement.checkout),
+        "age_s": round(judgement.age_s, 3),
+        "server_state": session.state if session else None,
+        "server_query_age_s": session.query_age_s if session else None,
+        "wait_event": _wait_event(judgement.link),
+        "link": link_text(judgement.link),
+        "reason": judgement.reason,
+        "confirmed": judgement.confirmed,
+        "blocked_by": [_blocker(blocker) for blocker in judgement.blocked_by],
+    }
+
+
+def pool_row(state: PoolState) -> Row:
+    """Return one pool; None is unknown, or has no meaning for the pool's class."""
+    numbers = state.numbers
+    return {
+        **pool_identity(state.pool),
+        "diagnosis": state.diagnosis.diagnosis,
+        "reasons": list(state.diagnosis.reasons),
+        "used": numbers.used,
+        "idle": numbers.idle,
+        "max": numbers.max,
+        "pending": numbers.pending,
+        "timeouts_total": numbers.timeouts_total,
+        "held": numbers.held_total,
+        "listed": numbers.listed_total,
+        "leaks_total": numbers.leaks_total,
+        "leaks_recovered_total": numbers.leaks_recovered_total,
+        "size": numbers.size,
+        "max_overflow": numbers.max_overflow,
+        "timeout_s": numbers.timeout_s,
+        "pool_class": numbers.pool_class,
+        "library": numbers.library,
+    }
+
+
+def server_row(view: ServerView) -> Row:
+    """Return one server; None is unknown."""
+    identity = view.identity
+    return {
+        "server": view.server,
+        "up": view.up,
+        "reason": view.reason,
+        "last_success_age_s": view.last_success_age_s,
+        "version_num": identity.version_num if identity else None,
+        "in_recovery": identity.in_recovery if identity else None,
+        "role": identity.role if identity else None,
+        "privilege": identity.privilege if identity else None,
+        "connections": view.connections,
+        "limit": view.limits.usable if view.limits else None,
+        "headroom": _headroom(view.headroom) if view.headroom else None,
+    }
+
+
+def pool_identity(pool: Pool) -> Row:
+    """Return what names a pool and its process."""
+    return {
+        "service": pool.instance.name,
+        "service_namespace": pool.instance.namespace,
+        "service_instance_id": pool.instance.id,
+        "pool": pool.name,
+        "db_namespace": pool.db_namespace,
+        "server_address": pool.server_address,
+        "server_port": pool.server_port or None,
+    }
+
+
+def link_text(link: Link | NoLink) -> str:
+    """Return the link's level, or `unlinked:` and why."""
+    return link.level if isinstance(link, Link) else f"unlinked:{link.reason}"
+
+
+def _pool_of(checkout: Checkout) -> Row:
+    return {**pool_identity(checkout.pool), "checkout_id": checkout.id}
+
+
+def _place_of(checkout: Checkout) -> Row:
+    return {
+        "route": checkout.route,
+        "code_file": checkout.code_file,
+        "code_line": checkout.code_line,
+        "code_function": checkout.code_function,
+        "backend_pid": checkout.backend_pid,
+        "trace_id": checkout.trace_id,
+    }
+
+
+def _blocker(blocker: Blocker) -> Row:
+    if blocker.checkout is None:
+        return {"backend_pid": blocker.pid}
+    return {
+        **_pool_of(blocker.checkout),
+        **_place_of(blocker.checkout),
+        "backend_pid": blocker.pid,
+    }
+
+
+def _wait_event(link: Link | NoLink) -> str | None:
+    if not isinstance(link, Link) or link.session.wait_event_type is None:
+        return None
+    return f"{link.session.wait_event_type}/{link.session.wait_event}"
+
+
+def _headroom(room: Headroom) -> Row:
+    return {
+        "free": room.free,
+        "tightest": room.tightest,
+        "name": room.name,
+        "limit": room.limit,
+        "used": room.used,
+    }

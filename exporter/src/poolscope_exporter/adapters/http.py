@@ -1,0 +1,127 @@
+"""Serve what is known over HTTP: metrics, health, the page and the API."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib import resources
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from poolscope_exporter.adapters.access import Access, access_of
+from poolscope_exporter.adapters.findings import checkout_row, pool_row, server_row
+from poolscope_exporter.adapters.page import render_page
+from poolscope_exporter.adapters.prometheus import Exposition
+from poolscope_exporter.core.situation import Situation
+
+_SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+_CURES = {
+    Access.NEEDS_TOKEN: (
+        HTTPStatus.UNAUTHORIZED,
+        "this needs the exporter's token: send 'Authorization: Bearer <token>'\n",
+    ),
+    Access.NEEDS_LOOPBACK: (
+        HTTPStatus.FORBIDDEN,
+        (
+            "this is for callers on the exporter's own machine, because it tells who holds what:"
+            " open it by 127.0.0.1 or through a port-forward,"
+            " or set POOLSCOPE_TOKEN or --token-file and send 'Authorization: Bearer <token>'\n"
+        ),
+    ),
+}
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the answers come from; `timestamp` is now, in ISO 8601."""
+
+    situation: Callable[[], Situation]
+    exposition: Exposition
+    is_ready: Callable[[], bool]
+    timestamp: Callable[[], str]
+
+
+def create_web(sources: Sources, token: str | None) -> FastAPI:
+    """Return the application; all but metrics and health is only for who `access_of` lets in."""
+    app = FastAPI(openapi_url=None)
+
+    async def metrics(request: Request) -> Response:
+        body, content_type = await sources.exposition.render(request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type})
+
+    async def ready(_: Request) -> Response:
+        if sources.is_ready():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("the receiver is not up\n", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def page(_: Request) -> Response:
+        html = render_page(sources.situation(), sources.timestamp())
+        return Response(html, media_type="text/html", headers=_SECURITY_HEADERS)
+
+    async def checkouts(_: Request) -> Response:
+        situation = sources.situation()
+        rows = [checkout_row(judgement) for judgement in situation.judgements]
+        return _json({"checkouts": rows, **_common(situation, sources)})
+
+    async def pools(_: Request) -> Response:
+        situation = sources.situation()
+        rows = [pool_row(state) for state in situation.pools]
+        return _json({"pools": rows, **_common(situation, sources)})
+
+    handlers: dict[str, Handler] = {
+        "/metrics": metrics,
+        "/healthz": _healthy,
+        "/readyz": ready,
+        "/page.css": _style,
+        "/": _guarded(page, token),
+        "/api/v1/checkouts": _guarded(checkouts, token),
+        "/api/v1/pools": _guarded(pools, token),
+    }
+    for path, handler in handlers.items():
+        app.add_api_route(path, handler, methods=["GET"], response_model=None)
+    return app
+
+
+def _guarded(handler: Handler, token: str | None) -> Handler:
+    async def guarded(request: Request) -> Response:
+        access = access_of(request, token)
+        if access is Access.GRANTED:
+            return await handler(request)
+        status, cure = _CURES[access]
+        is_challenge = status is HTTPStatus.UNAUTHORIZED
+        headers = {"WWW-Authenticate": "Bearer"} if is_challenge else None
+        return PlainTextResponse(cure, status, headers)
+
+    return guarded
+
+
+def _common(situation: Situation, sources: Sources) -> dict[str, Any]:
+    return {
+        "servers": [server_row(view) for view in situation.servers],
+        "taken_at": sources.timestamp(),
+    }
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return JSONResponse(content, headers=_SECURITY_HEADERS)
+
+
+async def _healthy(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _style(_: Request) -> Response:
+    style = resources.files(__package__).joinpath("templates", "page.css").read_bytes()
+    return Response(style, media_type="text/css", headers=_SECURITY_HEADERS)

@@ -1,0 +1,273 @@
+"""Ask a PostgreSQL server about its sessions, over one connection that is kept."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import DictRow, dict_row
+
+from poolscope_exporter import clock
+from poolscope_exporter.adapters.dsn import Dsn
+from poolscope_exporter.adapters.session_rows import (
+    Names,
+    Row,
+    Survey,
+    session_of,
+    survey_of,
+)
+from poolscope_exporter.adapters.unavailable import (
+    Reason,
+    ServerUnavailableError,
+    first_line,
+    reason_of,
+)
+from poolscope_exporter.core.sessions import (
+    Endpoint,
+    Privilege,
+    Sample,
+    ServerIdentity,
+    ServerLimits,
+    Session,
+)
+
+APPLICATION_NAME = "poolscope-exporter"
+CONNECT_DEADLINE_S = 10.0
+QUERY_DEADLINE_S = 3.0
+MAX_LOCK_WAITERS = 50
+
+_SETTINGS = {
+    "statement_timeout": "2000",
+    "lock_timeout": "200",
+    "idle_in_transaction_session_timeout": "10000",
+    "default_transaction_read_only": "on",
+    "search_path": "pg_catalog",
+    "work_mem": "16MB",
+}
+"""Of our session: the server gives up before we do, writes nothing, and spills no poll to disk."""
+
+Connection = psycopg.AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the connection says of the server and of itself."""
+
+    identity: ServerIdentity
+    version: str
+    uses_reserve: bool
+    is_behind_pooler: bool
+
+
+class PostgresServer:
+    """One server and our one connection to it; every failure is a ServerUnavailableError.
+
+    The connection outlives a refused or timed-out statement where it can: while the server is
+    full it is the only one that we will get.
+    """
+
+    def __init__(self, name: str, dsn: Dsn, aliases: Sequence[Endpoint] = ()) -> None:
+        self.name = name
+        self._dsn = dsn
+        self._aliases = frozenset(aliases)
+        self._connection: Connection | None = None
+        self._names = Names()
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the connection is open, as far as is known without asking."""
+        return self._connection is not None and not self._connection.closed
+
+    async def connect(self) -> None:
+        """Open the connection anew."""
+        await self.close()
+        self._connection = await self._open()
+
+    async def identify(self) -> Arrival:
+        """Return who the server is, and who we are to it."""
+        rows = await self._fetch("identity")
+        system = await self._optional("system_identifier")
+        return self._arrival(rows[0], system[0]["system_identifier"] if system else None)
+
+    async def limits(self) -> ServerLimits | None:
+        """Return the limits, and learn the names of roles and databases; None where refused."""
+        roles = await self._optional("roles")
+        databases = await self._optional("databases")
+        self._names = Names(
+            roles={row["oid"]: row["name"] for row in roles},
+            databases={row["oid"]: row["name"] for row in databases},
+        )
+        server = await self._optional("limits")
+        if not server:
+            return None
+        return ServerLimits(
+            **server[0], role_limits=_limits(roles), database_limits=_limits(databases)
+        )
+
+    async def look(self, pids: Sequence[int]) -> Sample:
+        """Return the sessions behind the pids, which must be within 1 and 4194304."""
+        taken_at_s = clock.monotonic()
+        rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
+        sessions = {row["pid"]: session_of(row, self._names) for row in rows}
+        blocked_by = await self._blockers(sessions.values())
+        for pid, blockers in blocked_by.items():
+            sessions[pid] = replace(sessions[pid], blocked_by=blockers)
+        return Sample(self.name, taken_at_s, frozenset(pids), sessions)
+
+    async def survey(self) -> Survey:
+        """Return how many sessions there are; the total alone where the rest is refused."""
+        rows = await self._optional("connections")
+        if rows:
+            return survey_of(rows, self._names)
+        return Survey(total=await self.total())
+
+    async def total(self) -> int:
+        """Return how many sessions there are, in the cheapest form: also a sign of life."""
+        sessions: int = (await self._fetch("canary"))[0]["sessions"]
+        return sessions
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _open(self) -> Connection:
+        try:
+            async with asyncio.timeout(CONNECT_DEADLINE_S):
+                return await psycopg.AsyncConnection.connect(
+                    self._dsn.reveal(),
+                    autocommit=True,  # a snapshot of the sessions lasts as long as a transaction
+                    row_factory=dict_row,
+                    application_name=APPLICATION_NAME,
+                    connect_timeout=3,
+                    tcp_user_timeout=5000,
+                    keepalives_idle=30,
+                    keepalives_interval=10,
+                    keepalives_count=3,
+                    options=_options(self._dsn),
+                )
+        except psycopg.Error as exc:
+            raise self._unavailable(exc) from exc
+        except TimeoutError as exc:
+            raise ServerUnavailableError(
+                Reason.TIMEOUT, f"no connection within {CONNECT_DEADLINE_S:g} s"
+            ) from exc
+
+    async def _fetch(self, statement: str, parameters: Row | None = None) -> list[DictRow]:
+        connection = self._connection
+        if connection is None:
+            raise ServerUnavailableError(Reason.TERMINATED, "not connected")
+        with _deadline(connection) as deadline:
+            try:
+                cursor = await connection.execute(_sql(statement), parameters, prepare=True)
+                return await cursor.fetchall()
+            except psycopg.Error as exc:
+                if deadline.has_passed:
+                    raise ServerUnavailableError(
+                        Reason.TIMEOUT, f"no answer within {QUERY_DEADLINE_S:g} s"
+                    ) from exc
+                raise self._unavailable(exc) from exc
+
+    async def _optional(self, statement: str) -> list[DictRow]:
+        """Return the rows, or none where the server refuses this one fact and stays with us."""
+        try:
+            return await self._fetch(statement)
+        except ServerUnavailableError:
+            if not self.is_connected:
+                raise
+            return []
+
+    async def _blockers(self, sessions: Iterable[Session]) -> dict[int, tuple[int, ...]]:
+        waiting = [each.pid for each in sessions if each.wait_event_type == "Lock"]
+        if not waiting:
+            return {}
+        rows = await self._fetch("blockers", {"pids": waiting[:MAX_LOCK_WAITERS]})
+        # 0 stands for a prepared transaction, which no session holds.
+        return {row["pid"]: tuple(pid for pid in row["blocked_by"] if pid > 0) for row in rows}
+
+    def _arrival(self, row: Row, system_identifier: str | None) -> Arrival:
+        assert self._connection is not None
+        info = self._connection.info
+        identity = ServerIdentity(
+            server=self.name,
+            version_num=row["version_num"],
+            system_identifier=system_identifier,
+            started_at_s=row["started_at_s"],
+            in_recovery=row["in_recovery"],
+            privilege=_privilege(row),
+            role=row["role"],
+            addresses=self._aliases
+            | {Endpoint(info.host, info.port)}
+            | _endpoints(info.hostaddr, info.port)
+            | _endpoints(row["server_address"], row["server_port"]),
+        )
+        is_behind_pooler = info.backend_pid != row["server_pid"]
+        return Arrival(identity, row["version"], row["uses_reserve"], is_behind_pooler)
+
+    def _unavailable(self, exc: psycopg.Error) -> ServerUnavailableError:
+        return ServerUnavailableError(reason_of(exc), self._dsn.redact(first_line(exc)))
+
+
+@dataclass(slots=True)
+class _Deadline:
+    has_passed: bool = False
+
+
+@contextlib.contextmanager
+def _deadline(connection: Connection) -> Iterator[_Deadline]:
+    """Cut the connection when the deadline passes.
+
+    A mere cancellation would not do: psycopg answers it by asking the server to cancel the
+    statement and by waiting for the result, and a server that is cut off answers neither.
+    """
+    deadline = _Deadline()
+
+    def cut() -> None:
+        deadline.has_passed = True
+        with contextlib.suppress(OSError, psycopg.Error):
+            _shut_down(connection.fileno())
+
+    timer = asyncio.get_running_loop().call_later(QUERY_DEADLINE_S, cut)
+    try:
+        yield deadline
+    finally:
+        timer.cancel()
+
+
+def _shut_down(descriptor: int) -> None:
+    """Shut the TCP connection down, while libpq keeps its own descriptor of it."""
+    with socket.socket(fileno=os.dup(descriptor)) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)
+
+
+@cache
+def _sql(statement: str) -> bytes:
+    return resources.files(__package__).joinpath("sql", f"{statement}.sql").read_bytes()
+
+
+def _options(dsn: Dsn) -> str:
+    configured = str(conninfo_to_dict(dsn.reveal()).get("options") or "")
+    ours = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+    return f"{configured} {ours}".strip()
+
+
+def _privilege(row: Row) -> Privilege:
+    if row["sees_all"]:
+        return Privilege.FULL
+    return Privilege.MEMBER if row["sees_members"] else Privilege.OWN
+
+
+def _endpoints(address: str | None, port: int | None) -> frozenset[Endpoint]:
+    return frozenset([Endpoint(address, port)]) if address and port else frozenset()
+
+
+def _limits(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {row["name"]: row["connection_limit"] for row in rows if row["connection_limit"] >= 0}

@@ -1,0 +1,11 @@
+-- Sessions by database, role and state, our own included: each of them takes a slot.
+-- Nothing is filtered by backend_type: to a role without privileges it is NULL for everybody
+-- else's session, so that a filter would show an empty server, which reads as a healthy one.
+SELECT
+    datid::int8 AS database_oid,
+    usesysid::int8 AS role_oid,
+    backend_type,
+    state,
+    count(*)::int AS sessions
+FROM pg_stat_get_activity(NULL)
+GROUP BY 1, 2, 3, 4

@@ -1,0 +1,83 @@
+"""Say why a server did not answer, in a closed set of reasons and without any secret."""
+
+from enum import StrEnum
+
+import psycopg
+from psycopg import errors
+
+
+class Reason(StrEnum):
+    """Why a server did not answer."""
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    NAME_RESOLUTION = "name_resolution"
+    AUTHENTICATION = "authentication"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    TERMINATED = "terminated"
+    PERMISSION = "permission"
+    OTHER = "other"
+
+
+class ServerUnavailableError(Exception):
+    """A server did not answer; the message holds no secret."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+_CLASSES: tuple[tuple[type[psycopg.Error], Reason], ...] = (
+    (errors.QueryCanceled, Reason.TIMEOUT),
+    (errors.LockNotAvailable, Reason.TIMEOUT),
+    (errors.ConnectionTimeout, Reason.TIMEOUT),
+    (errors.InsufficientPrivilege, Reason.PERMISSION),
+    (errors.UndefinedFunction, Reason.PERMISSION),
+    (errors.AdminShutdown, Reason.TERMINATED),
+    (errors.CrashShutdown, Reason.TERMINATED),
+    (errors.CannotConnectNow, Reason.TERMINATED),
+    (errors.IdleSessionTimeout, Reason.TERMINATED),
+    (errors.IdleInTransactionSessionTimeout, Reason.TERMINATED),
+)
+
+# psycopg exposes no SQLSTATE on a failed connect, so its text is all there is.
+_TEXTS = (
+    ("too many connections", Reason.TOO_MANY_CONNECTIONS),
+    ("too many clients", Reason.TOO_MANY_CONNECTIONS),
+    ("remaining connection slots are reserved", Reason.TOO_MANY_CONNECTIONS),
+    ("connection refused", Reason.REFUSED),
+    ("no such file or directory", Reason.REFUSED),
+    ("timeout expired", Reason.TIMEOUT),
+    ("timed out", Reason.TIMEOUT),
+    ("could not translate host name", Reason.NAME_RESOLUTION),
+    ("failed to resolve host", Reason.NAME_RESOLUTION),
+    ("name or service not known", Reason.NAME_RESOLUTION),
+    ("authentication failed", Reason.AUTHENTICATION),
+    ("no password supplied", Reason.AUTHENTICATION),
+    ("no pg_hba.conf entry", Reason.AUTHENTICATION),
+    ("is not permitted to log in", Reason.AUTHENTICATION),
+    ("permission denied", Reason.PERMISSION),
+    ("terminating connection", Reason.TERMINATED),
+    ("server closed the connection", Reason.TERMINATED),
+    ("the database system is", Reason.TERMINATED),
+    ("connection is closed", Reason.TERMINATED),
+    ("connection socket closed", Reason.TERMINATED),
+)
+
+
+def reason_of(error: psycopg.Error) -> Reason:
+    """Return why a statement or a connect failed."""
+    for kind, reason in _CLASSES:
+        if isinstance(error, kind):
+            return reason
+    text = str(error).lower()
+    # `role "x" does not exist` is how trust authentication turns a stranger away.
+    if 'role "' in text and "does not exist" in text:
+        return Reason.AUTHENTICATION
+    return next((reason for part, reason in _TEXTS if part in text), Reason.OTHER)
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text: the rest are hints for an interactive user."""
+    lines = str(error).strip().splitlines()
+    return lines[0].strip() if lines else type(error).__name__

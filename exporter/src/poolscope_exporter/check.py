@@ -1,0 +1,111 @@
+"""Check one server: what the exporter may see there, how much room there is, and what to grant."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from poolscope_exporter.adapters.dsn import Dsn
+from poolscope_exporter.adapters.postgres import Arrival, PostgresServer
+from poolscope_exporter.adapters.session_rows import Survey
+from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.core.headroom import headroom
+from poolscope_exporter.core.sessions import Privilege, ServerLimits
+
+_SIGHT = {
+    Privilege.FULL: "every session, with its state",
+    Privilege.MEMBER: "the sessions of its own role and of those it is a member of; others hidden",
+    Privilege.OWN: "the sessions of its own role; all others are hidden",
+}
+
+_CURES = {
+    Reason.REFUSED: "is the server running, and are host and port right?",
+    Reason.TIMEOUT: "does a firewall or a network policy stand in between?",
+    Reason.NAME_RESOLUTION: "is the host's name right?",
+    Reason.AUTHENTICATION: "are user and password right, and does pg_hba.conf admit them?",
+    Reason.TOO_MANY_CONNECTIONS: (
+        "the server is full; grant pg_use_reserved_connections, with reserved_connections > 0,"
+        " so that the exporter gets in all the same (PostgreSQL 16 and later)"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found, in lines to print, and what is missing: nothing is good."""
+
+    lines: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+async def check(dsn: Dsn) -> Report:
+    """Connect, look around and report; a server that does not answer is reported as well."""
+    server = PostgresServer(str(dsn), dsn)
+    try:
+        await server.connect()
+        arrival = await server.identify()
+        limits = await server.limits()
+        survey = await server.survey()
+    except ServerUnavailableError as exc:
+        return Report((f"server      {dsn}: {exc}",), (_cure(exc),))
+    finally:
+        await server.close()
+    lines = (*_about_server(arrival), *_about_room(arrival, limits, survey))
+    return Report(lines, tuple(_missing(arrival, limits)))
+
+
+def _cure(exc: ServerUnavailableError) -> str:
+    if "unsupported startup parameter" in str(exc):
+        return "an answer of PostgreSQL itself: connect to it directly, not through PgBouncer"
+    return f"an answer ({exc.reason}): {_CURES.get(exc.reason, 'see the message above')}"
+
+
+def _about_server(arrival: Arrival) -> Iterator[str]:
+    identity = arrival.identity
+    place = "replica" if identity.in_recovery else "primary"
+    yield f"server      {identity.server}: PostgreSQL {arrival.version}, {place}"
+    yield f"role        {identity.role}, privilege {identity.privilege}"
+    yield f"sees        {_SIGHT[identity.privilege]}"
+    path = "through a pooler" if arrival.is_behind_pooler else "direct, no pooler found"
+    yield f"connection  {path}"
+
+
+def _about_room(arrival: Arrival, limits: ServerLimits | None, survey: Survey) -> Iterator[str]:
+    if limits is None:
+        yield "limits      unknown: the server refuses to tell"
+    else:
+        yield (
+            f"limits      {limits.usable} sessions for ordinary roles: max_connections"
+            f" {limits.max_connections}, less {limits.superuser_reserved} for superusers"
+            f" and {limits.reserved} reserved"
+        )
+        yield from _named_limits("role", limits.role_limits)
+        yield from _named_limits("database", limits.database_limits)
+        room = headroom(
+            limits,
+            survey.total,
+            survey.by_role,
+            survey.by_database,
+            own_role=arrival.identity.role,
+        )
+        name = f" {room.name}" if room.name else ""
+        yield f"headroom    {room.free} more sessions, by the limit of the {room.tightest}{name}"
+    states = ", ".join(f"{count} {state}" for state, count in survey.by_state.items() if count)
+    yield f"sessions    {survey.total}{f' ({states})' if states else ''}"
+
+
+def _named_limits(kind: str, limits: Mapping[str, int]) -> Iterator[str]:
+    for name, limit in sorted(limits.items()):
+        yield f"            {limit} sessions for {kind} {name}"
+
+
+def _missing(arrival: Arrival, limits: ServerLimits | None) -> Iterator[str]:
+    role = sql.Identifier(arrival.identity.role).as_string(None)
+    if arrival.is_behind_pooler:
+        yield "a direct connection: through a pooler, sessions cannot be told apart reliably"
+    if arrival.identity.privilege is not Privilege.FULL:
+        yield f"GRANT pg_read_all_stats TO {role};  -- to see the sessions of all roles"
+    if limits and limits.reserved and not arrival.uses_reserve:
+        yield (
+            f"GRANT pg_use_reserved_connections TO {role};  -- to get in while the server is full"
+        )

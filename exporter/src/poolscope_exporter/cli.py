@@ -1,0 +1,195 @@
+"""The command line: `poolscope-exporter run | check | demo`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from poolscope_exporter.adapters.dsn import parse_dsn
+from poolscope_exporter.app import CannotListenError, listen, serve
+from poolscope_exporter.check import check
+from poolscope_exporter.settings import (
+    OPTIONS,
+    Settings,
+    WrongSettingsError,
+    load_settings,
+    nearest,
+    unknown_variables,
+)
+from poolscope_exporter.version import __version__
+
+OK, FAILED, BAD_USAGE = 0, 1, 2
+
+FIRST = ("run", "check", "demo", "-h", "--help", "--version")
+
+Problems = list[str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 1 for a failure, 2 for wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser, flags = _parser()
+    if given and given[0] not in FIRST:
+        # argparse would repeat the argument, and it may be a DSN.
+        return _refuse(["the first argument must be a command: run, check or demo"])
+    complete, problems = _without_dangling(given, flags)
+    namespace, strangers = parser.parse_known_args(complete)
+    problems += [_stranger(argument, flags) for argument in strangers]
+    if namespace.command is None:
+        parser.print_help(sys.stderr)
+        return BAD_USAGE
+    command: Callable[[argparse.Namespace, Problems], int] = namespace.command
+    return command(namespace, problems)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
+    """Return the parser and the flags that take a value."""
+    parser = argparse.ArgumentParser(
+        prog="poolscope-exporter",
+        description="Links the connections that applications hold to their PostgreSQL sessions.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="run | check | demo")
+    run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
+    _add_options(run, [option.field for option in OPTIONS])
+    run.set_defaults(command=_run)
+    checking = commands.add_parser(
+        "check", help="say what the exporter may see on a server, and what to grant",
+        allow_abbrev=False,
+    )  # fmt: skip
+    _add_options(checking, ["dsn"])
+    checking.set_defaults(command=_check)
+    demo = commands.add_parser(
+        "demo", help="run the whole story: a leaking app, its database, the exporter",
+        allow_abbrev=False,
+    )  # fmt: skip
+    demo.add_argument("--for", dest="for_s", metavar="SECONDS", help="end after so long")
+    demo.add_argument("--json", action="store_true", help="print findings as JSON lines")
+    demo.add_argument("--dsn", help="use this server instead of an embedded one")
+    demo.set_defaults(command=_demo)
+    flags = {option.flag for option in OPTIONS if option.flag} | {"--for"}
+    return parser, frozenset(flags)
+
+
+def _add_options(parser: argparse.ArgumentParser, fields: Iterable[str]) -> None:
+    for option in OPTIONS:
+        if option.flag and option.field in fields:
+            parser.add_argument(
+                option.flag,
+                dest=option.field,
+                metavar=option.metavar,
+                help=f"{option.help} [{option.variable}]",
+                action="append" if option.is_repeatable else "store",
+                default=argparse.SUPPRESS,
+            )
+
+
+def _run(namespace: argparse.Namespace, problems: Problems) -> int:
+    settings = _settings(namespace, problems)
+    if settings is None:
+        return _refuse(problems)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for warning in unknown_variables(os.environ):
+        _say(warning)
+    try:
+        listeners = listen(settings)
+    except CannotListenError as exc:
+        _say(str(exc))
+        return FAILED
+    asyncio.run(serve(settings, listeners))
+    return OK
+
+
+def _check(namespace: argparse.Namespace, problems: Problems) -> int:
+    settings = _settings(namespace, problems)
+    if settings is None:
+        return _refuse(problems)
+    if settings.dsn is None:
+        return _refuse(["--dsn or POOLSCOPE_DSN: needed, it names the server to check"])
+    report = asyncio.run(check(settings.dsn))
+    lines = [*report.lines, *(f"missing     {each}" for each in report.missing)]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return FAILED if report.missing else OK
+
+
+def _demo(namespace: argparse.Namespace, problems: Problems) -> int:
+    for_s = _seconds(namespace.for_s, problems)
+    if namespace.dsn is not None:
+        try:
+            parse_dsn(namespace.dsn)
+        except ValueError as exc:
+            problems.append(f"--dsn: {exc}")
+    if problems:
+        return _refuse(problems)
+    try:
+        from poolscope_exporter.demo.story import run_demo  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as exc:
+        _say(f"the demo needs {exc.name}: pip install 'poolscope-exporter[demo]'")
+        return FAILED
+    return run_demo(for_s, namespace.json, namespace.dsn)
+
+
+def _settings(namespace: argparse.Namespace, problems: Problems) -> Settings | None:
+    """Return the settings, or None where there are problems, to which it adds its own."""
+    fields = {option.field for option in OPTIONS}
+    flags = {name: value for name, value in vars(namespace).items() if name in fields}
+    try:
+        settings = load_settings(flags)
+    except WrongSettingsError as exc:
+        problems += exc.problems
+        return None
+    return None if problems else settings
+
+
+def _seconds(text: str | None, problems: Problems) -> float | None:
+    try:
+        seconds = None if text is None else float(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds is not None and not 0 < seconds < float("inf"):
+        problems.append(f"--for={text}: must be seconds, more than 0")
+    return seconds
+
+
+def _without_dangling(
+    arguments: Sequence[str], flags: frozenset[str]
+) -> tuple[list[str], Problems]:
+    """Set aside the flags that lack their value: argparse would stop at the first of them."""
+    kept, problems = [], []
+    for index, argument in enumerate(arguments):
+        following = arguments[index + 1 : index + 2]
+        if argument in flags and (not following or following[0].startswith("--")):
+            problems.append(f"{argument}: needs a value")
+        else:
+            kept.append(argument)
+    return kept, problems
+
+
+def _stranger(argument: str, flags: Iterable[str]) -> str:
+    """Return the problem with an argument that nobody knows, without what may be its secret."""
+    name = argument.partition("=")[0]
+    if not name.startswith("-"):
+        return "an argument that belongs to no option (not shown, it may be a secret)"
+    return f"{name}: unknown option{nearest(name, [*flags, '--json'])}"
+
+
+def _refuse(problems: Problems) -> int:
+    _say("\n  ".join(["cannot start, wrong settings:", *problems]))
+    return BAD_USAGE
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"poolscope-exporter: {message}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Poll one server for ever: on its own clock, and at once for fresh suspects."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+from poolscope_exporter import clock
+from poolscope_exporter.adapters.postgres import Arrival
+from poolscope_exporter.adapters.session_rows import Survey
+from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.core.headroom import Headroom, headroom
+from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
+from poolscope_exporter.core.situation import ServerView
+from poolscope_exporter.polls import PollRecord, PollReport
+
+FRESH_SUSPECTS_S = 0.25
+"""Shortest time between two polls, however many fresh suspects there are."""
+
+SURVEY_S = 5.0
+"""Time between two counts of all sessions, which cost several times a look at the suspects."""
+
+FACTS_S = 60.0
+"""Time between two readings of what hardly changes: identity, privileges, limits, names."""
+
+MIN_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 30.0
+
+_log = logging.getLogger("poolscope_exporter")
+
+
+class Server(Protocol):
+    """What a poller asks of a server; every failure is a ServerUnavailableError."""
+
+    name: str
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the connection is open."""
+
+    async def connect(self) -> None:
+        """Open the connection anew."""
+
+    async def identify(self) -> Arrival:
+        """Return who the server is."""
+
+    async def limits(self) -> ServerLimits | None:
+        """Return the server's limits, None where unknown."""
+
+    async def look(self, pids: Sequence[int]) -> Sample:
+        """Return the sessions behind the pids."""
+
+    async def survey(self) -> Survey:
+        """Return how many sessions there are, in detail."""
+
+    async def total(self) -> int:
+        """Return how many sessions there are."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+class Poller:
+    """The loop around one server, and what it last learned."""
+
+    def __init__(self, server: Server, ledger: Ledger, interval_s: float) -> None:
+        self._server = server
+        self._ledger = ledger
+        self._interval_s = interval_s
+        self._record = PollRecord(server.name)
+        self._wake = asyncio.Event()
+        self._arrival: Arrival | None = None
+        self._limits: ServerLimits | None = None
+        self._survey: Survey | None = None
+        self._sample: Sample | None = None
+        self._facts_due_s = self._survey_due_s = float("-inf")
+        self._trouble: str | None = "not polled yet"
+        self._told: Reason | None = None
+
+    def wake(self) -> None:
+        """Ask for a poll at once: there are suspects that no sample knows."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until `stop` is set; nothing else ends this."""
+        while not stop.is_set():
+            await self.poll()
+            await self._rest(stop)
+        await self._server.close()
+
+    async def poll(self) -> None:
+        """Poll once; a failure is counted, told once, and shown by `view`."""
+        self._wake.clear()
+        started_at_s = clock.monotonic()
+        try:
+            await self._ask(started_at_s)
+        except ServerUnavailableError as exc:
+            self._failed(exc.reason, str(exc))
+        except Exception:  # noqa: BLE001 - a loop that ends would leave the exporter blind for ever
+            _log.exception("poll of %s failed by an error of ours", self._server.name)
+            self._failed(Reason.OTHER, "internal error, see the log")
+        else:
+            self._succeeded(started_at_s)
+
+    def view(self, now_s: float) -> ServerView:
+        """Return what is known of the server now; counts of a server that is down are not."""
+        is_up = self._trouble is None
+        return ServerView(
+            server=self._server.name,
+            up=is_up,
+            reason=self._trouble,
+            identity=self._arrival.identity if self._arrival else None,
+            limits=self._limits if is_up else None,
+            connections=self._survey.by_state or None if self._survey and is_up else None,
+            headroom=self._headroom() if is_up else None,
+            last_success_age_s=self._record.age_s(now_s),
+            sample=self._sample,
+        )
+
+    def report(self, now_s: float, wall_s: float) -> PollReport:
+        """Return how the polls go."""
+        return self._record.report(now_s, wall_s)
+
+    async def _ask(self, now_s: float) -> None:
+        if not self._server.is_connected:
+            await self._server.connect()
+            self._facts_due_s = self._survey_due_s = now_s
+        if now_s >= self._facts_due_s:
+            await self._ask_facts(now_s)
+        assert self._arrival is not None
+        pids = self._ledger.suspects(clock.monotonic()).get(self._server.name, [])
+        self._sample = await self._server.look(pids)
+        self._ledger.observe(self._sample, self._arrival.identity, clock.monotonic())
+        if now_s >= self._survey_due_s:
+            self._survey = await self._server.survey()
+            self._survey_due_s = now_s + SURVEY_S
+        elif not pids:
+            await self._server.total()
+
+    async def _ask_facts(self, now_s: float) -> None:
+        self._arrival = await self._server.identify()
+        self._limits = await self._server.limits()
+        self._ledger.server_up(self._arrival.identity)
+        self._facts_due_s = now_s + FACTS_S
+
+    def _headroom(self) -> Headroom | None:
+        if self._limits is None or self._survey is None:
+            return None
+        return headroom(
+            self._limits,
+            self._survey.total,
+            self._survey.by_role,
+            self._survey.by_database,
+            own_role=self._arrival.identity.role if self._arrival else None,
+        )
+
+    def _succeeded(self, started_at_s: float) -> None:
+        self._record.succeeded(started_at_s, clock.monotonic())
+        if self._trouble is not None:
+            self._trouble = self._told = None
+            self._tell_arrival()
+
+    def _failed(self, reason: Reason, message: str) -> None:
+        self._record.failed(reason)
+        self._ledger.server_down(self._server.name)
+        self._trouble = f"{reason}: {message}"
+        if self._told is not reason:
+            _log.warning("server %s does not answer: %s", self._server.name, self._trouble)
+            self._told = reason
+
+    def _tell_arrival(self) -> None:
+        assert self._arrival is not None
+        identity = self._arrival.identity
+        _log.info(
+            "server %s answers: PostgreSQL %s, role %s, privilege %s",
+            identity.server,
+            self._arrival.version,
+            identity.role,
+            identity.privilege,
+        )
+        if identity.privilege is not Privilege.FULL:
+            _log.warning(
+                "role %s sees the sessions of other roles only in part:"
+                " GRANT pg_read_all_stats TO %s",
+                identity.role,
+                identity.role,
+            )
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait for the next poll's time, for fresh suspects, or for the end."""
+        if self._trouble is not None:
+            await _wait(self._backoff_s(), stop)
+            return
+        await _wait(FRESH_SUSPECTS_S, stop)
+        await _wait(self._interval_s - FRESH_SUSPECTS_S, stop, self._wake)
+
+    def _backoff_s(self) -> float:
+        """Return how long to leave a failing server alone: up to two intervals, and not in step."""
+        longest_s = max(MIN_BACKOFF_S, min(MAX_BACKOFF_S, 2 * self._interval_s))
+        doubled_s = MIN_BACKOFF_S * 2.0 ** min(self._record.failures_in_a_row - 1, 10)
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
+        return min(longest_s, doubled_s) * jitter
+
+
+async def _wait(seconds: float, *events: asyncio.Event) -> None:
+    """Wait for any of the events, at most so long."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when="FIRST_COMPLETED")
+    finally:
+        for task in waiting:
+            task.cancel()

@@ -1,0 +1,56 @@
+"""Keep the record of one server's polls: what the loop says of itself."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from poolscope_exporter.adapters.unavailable import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class PollReport:
+    """How the polls of one server go; None before the first success.
+
+    `last_success_s` is the wall clock's time of it, in seconds since the epoch.
+    """
+
+    server: str
+    last_success_s: float | None
+    duration_s: float | None
+    failures: Mapping[str, int]
+
+
+class PollRecord:
+    """The outcome of every poll so far, and when the last good one was (monotonic clock)."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._succeeded_at_s: float | None = None
+        self._duration_s: float | None = None
+        self._failures: Counter[str] = Counter({reason.value: 0 for reason in Reason})
+        self.failures_in_a_row = 0
+
+    def succeeded(self, started_at_s: float, now_s: float) -> None:
+        """Note a good poll."""
+        self._succeeded_at_s = now_s
+        self._duration_s = now_s - started_at_s
+        self.failures_in_a_row = 0
+
+    def failed(self, reason: Reason) -> None:
+        """Note a poll that failed."""
+        self._failures[reason.value] += 1
+        self.failures_in_a_row += 1
+
+    def age_s(self, now_s: float) -> float | None:
+        """Return how long ago the last good poll was."""
+        return None if self._succeeded_at_s is None else now_s - self._succeeded_at_s
+
+    def report(self, now_s: float, wall_s: float) -> PollReport:
+        """Return the record as of now, which both clocks tell."""
+        age_s = self.age_s(now_s)
+        return PollReport(
+            server=self._server,
+            last_success_s=None if age_s is None else wall_s - age_s,
+            duration_s=self._duration_s,
+            failures=dict(self._failures),
+        )

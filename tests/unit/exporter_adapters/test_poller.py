@@ -1,0 +1,262 @@
+"""The poll loop: what it asks, what it shows, and that nothing ends it."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from poolscope_exporter import clock
+from poolscope_exporter import poller as loop
+from poolscope_exporter.adapters.postgres import Arrival
+from poolscope_exporter.adapters.session_rows import Survey
+from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
+from poolscope_exporter.core.situation import ServerView
+from poolscope_exporter.poller import Poller
+from support.builders import PID, a_checkout, a_push, a_sample, a_server, a_session, holding
+
+DOWN = ServerUnavailableError(Reason.REFUSED, "no way")
+
+
+class FakeServer:
+    """A server of one session; `failure`, while set, is what every question meets."""
+
+    name = "main"
+
+    def __init__(self, privilege: Privilege = Privilege.FULL) -> None:
+        self.is_connected = False
+        self.failure: Exception | None = None
+        self.asked: list[list[int]] = []
+        self.calls: list[str] = []
+        self._called: asyncio.Queue[str] = asyncio.Queue()
+        self.found_limits: ServerLimits | None = ServerLimits(100, 3, 0)
+        self._arrival = Arrival(a_server(privilege=privilege), "18.4", True, False)
+
+    async def connect(self) -> None:
+        self._call("connect")
+        self.is_connected = True
+
+    async def identify(self) -> Arrival:
+        self._call("identify")
+        return self._arrival
+
+    async def limits(self) -> ServerLimits | None:
+        self._call("limits")
+        return self.found_limits
+
+    async def look(self, pids: Sequence[int]) -> Sample:
+        self._call("look")
+        self.asked.append(list(pids))
+        sample = a_sample(a_session(), taken_at_s=clock.monotonic())
+        return replace(sample, asked=frozenset(pids))
+
+    async def survey(self) -> Survey:
+        self._call("survey")
+        return Survey(7, {"idle": 7})
+
+    async def total(self) -> int:
+        self._call("total")
+        return 7
+
+    async def close(self) -> None:
+        self.is_connected = False
+
+    def lose(self) -> None:
+        self.is_connected = False
+        self.failure = DOWN
+
+    async def until(self, name: str) -> None:
+        """Wait until this is called the next time."""
+        async with asyncio.timeout(5):
+            while await self._called.get() != name:
+                pass
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        self._called.put_nowait(name)
+        if self.failure:
+            raise self.failure
+
+
+def a_poller(server: FakeServer, ledger: Ledger | None = None, interval_s: float = 5.0) -> Poller:
+    return Poller(server, ledger or Ledger(["main"]), interval_s)
+
+
+def view_of(poller: Poller) -> ServerView:
+    return poller.view(clock.monotonic())
+
+
+async def test_before_the_first_poll_nothing_is_known() -> None:
+    view = view_of(a_poller(FakeServer()))
+
+    assert (view.up, view.identity, view.limits, view.connections) == (False, None, None, None)
+    assert view.last_success_age_s is None
+
+
+async def test_a_poll_makes_everything_known() -> None:
+    poller = a_poller(FakeServer())
+
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.reason, view.connections) == (True, None, {"idle": 7})
+    assert view.headroom is not None
+    assert view.headroom.free == 90
+    assert view.last_success_age_s is not None
+
+
+async def test_suspects_are_asked_for_on_the_very_first_poll() -> None:
+    server, ledger = FakeServer(), Ledger(["main"])
+    ledger.hear(a_push(held=(holding(a_checkout()),)), clock.monotonic())
+
+    await a_poller(server, ledger).poll()
+
+    assert server.asked == [[PID]]
+
+
+async def test_what_costs_more_is_asked_less_often() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll()
+    server.calls.clear()
+
+    await poller.poll()
+
+    assert server.calls == ["look", "total"]
+
+
+async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll()
+    server.lose()
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.reason) == (False, "refused: no way")
+    assert (view.limits, view.connections, view.headroom) == (None, None, None)
+    assert view.identity is not None
+    assert poller.report(0.0, 0.0).failures["refused"] == 1
+
+
+async def test_a_server_that_comes_back_is_asked_for_everything_anew() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll()
+    server.lose()
+    await poller.poll()
+    server.failure = None
+    server.calls.clear()
+
+    await poller.poll()
+
+    assert server.calls == ["connect", "identify", "limits", "look", "survey"]
+    assert view_of(poller).up
+
+
+async def test_a_failed_statement_keeps_the_connection() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll()
+    server.failure = ServerUnavailableError(Reason.TIMEOUT, "canceling statement")
+    await poller.poll()
+    server.failure = None
+    server.calls.clear()
+
+    await poller.poll()
+
+    assert "connect" not in server.calls
+    assert view_of(poller).up
+
+
+async def test_limits_that_are_refused_leave_the_rest() -> None:
+    server = FakeServer()
+    server.found_limits = None
+    poller = a_poller(server)
+
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.limits, view.headroom) == (True, None, None)
+    assert view.connections == {"idle": 7}
+
+
+async def test_an_error_of_ours_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    server = FakeServer()
+    server.failure = ZeroDivisionError()
+    poller = a_poller(server)
+
+    await poller.poll()
+
+    assert poller.report(0.0, 0.0).failures["other"] == 1
+    assert "failed by an error of ours" in caplog.text
+
+
+async def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = FakeServer()
+    poller = a_poller(server)
+    for failure in (None, None, DOWN, DOWN, None):
+        server.failure = failure
+        await poller.poll()
+
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "server main answers",
+        "server main does not answer",
+        "server main answers",
+    ]
+
+
+async def test_a_role_that_sees_little_is_told_what_to_grant(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await a_poller(FakeServer(Privilege.OWN)).poll()
+
+    assert "GRANT pg_read_all_stats TO poolscope" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "failures", "low_s", "high_s"),
+    [(5.0, 1, 0.75, 1.25), (5.0, 3, 3.0, 5.0), (5.0, 99, 7.5, 12.5), (300.0, 99, 22.5, 37.5),
+     (0.2, 99, 0.75, 1.25)],
+)  # fmt: skip
+async def test_a_failing_server_is_left_alone_for_a_while(
+    interval_s: float, failures: int, low_s: float, high_s: float
+) -> None:
+    poller = a_poller(FakeServer(), interval_s=interval_s)
+    for _ in range(failures):
+        poller._failed(Reason.REFUSED, "no")
+
+    assert all(low_s <= poller._backoff_s() <= high_s for _ in range(50))
+
+
+async def test_fresh_suspects_are_looked_up_long_before_the_interval_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "FRESH_SUSPECTS_S", 0.0)
+    server, stop = FakeServer(), asyncio.Event()
+    poller = a_poller(server, interval_s=300.0)
+    running = asyncio.create_task(poller.run(stop))
+    await server.until("look")
+
+    poller.wake()
+    await server.until("look")
+
+    stop.set()
+    await running
+    assert not server.is_connected
+
+
+async def test_the_loop_ends_at_once_while_it_waits_for_a_failing_server() -> None:
+    server, stop = FakeServer(), asyncio.Event()
+    server.failure = DOWN
+    running = asyncio.create_task(a_poller(server, interval_s=300.0).run(stop))
+    await server.until("connect")
+
+    stop.set()
+
+    async with asyncio.timeout(1):
+        await running

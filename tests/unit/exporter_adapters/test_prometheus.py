@@ -1,0 +1,354 @@
+"""The text of /metrics: read by the official parsers, linted, and without a series twice."""
+
+import re
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from poolscope import catalogue
+from poolscope.catalogue import Evidence, Kind
+from poolscope_exporter.adapters import prometheus as adapter
+from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.core.checkouts import Buckets, Instance, Point
+from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.fleet import InstanceState
+from poolscope_exporter.core.headroom import headroom
+from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.sessions import Privilege, ServerLimits
+from poolscope_exporter.core.situation import PoolState, ServerView, Situation
+from poolscope_exporter.core.verdicts import Judgement, Verdict
+from poolscope_exporter.polls import PollReport
+from support.builders import (
+    a_checkout,
+    a_point,
+    a_pool,
+    a_server,
+    a_session,
+    an_instance,
+    pool_points,
+)
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+Sample = tuple[str, frozenset[tuple[str, str]]]
+
+
+def a_situation(
+    *judgements: Judgement,
+    pools: tuple[PoolState, ...] = (),
+    servers: tuple[ServerView, ...] = (),
+    instances: tuple[InstanceState, ...] = (),
+) -> Situation:
+    return Situation(judgements, pools, servers, instances, 100.0)
+
+
+def a_scrape(
+    *points: Point,
+    situation: Situation | None = None,
+    polls: tuple[PollReport, ...] = (),
+    instance: Instance | None = None,
+) -> Scrape:
+    return Scrape(
+        situation=situation or a_situation(),
+        series=[(instance or an_instance(), point) for point in points],
+        polls=polls,
+        requests={"ok": 3},
+        refused={"unknown_metric": 1},
+    )
+
+
+def a_judgement(
+    checkout_id: int,
+    verdict: Verdict = Verdict.LEAKED,
+    *,
+    age_s: float = 10.0,
+    route: str | None = "/orders",
+    link: Link | NoLink | None = None,
+) -> Judgement:
+    linked = Link(LinkLevel.ADDRESS, "main", a_session(), 100.0)
+    checkout = a_checkout(checkout_id, route=route, evidence=Evidence.REQUEST_FINISHED)
+    return Judgement(
+        checkout, age_s, verdict, None, checkout.evidence, link or linked, confirmed=True
+    )
+
+
+def a_view(*, up: bool = True) -> ServerView:
+    limits = ServerLimits(100, 3, 0, role_limits={"shop": 10})
+    return ServerView(
+        server="main",
+        up=up,
+        identity=a_server("main", privilege=Privilege.MEMBER),
+        limits=limits if up else None,
+        connections={"idle": 2, "hidden": 0} if up else None,
+        headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
+    )
+
+
+def everything() -> Scrape:
+    wait = a_point(catalogue.WAIT_TIME, Buckets((0.5, 2.0), (4, 1, 2), 9.5))
+    situation = a_situation(
+        a_judgement(1),
+        pools=(PoolState(a_pool(), PoolNumbers(), PoolDiagnosis(Diagnosis.LEAKING, ("why",))),),
+        servers=(a_view(),),
+        instances=(an_instance_state(),),
+    )
+    report = PollReport("main", 1_700_000_000.0, 0.002, {"refused": 2})
+    return a_scrape(*pool_points(), wait, a_point(), situation=situation, polls=(report,))
+
+
+def an_instance_state(*, ended: bool = False) -> InstanceState:
+    return InstanceState(
+        instance=an_instance(),
+        resource={"host.name": "node-1", "k8s.pod.name": "shop-abc"},
+        last_push_age_s=2.5,
+        interval_s=5.0,
+        publisher=catalogue.Publisher.EXPORTER,
+        ended=ended,
+        is_live=not ended,
+    )
+
+
+async def families_of(scrape: Scrape, accept: str = "") -> list[Metric]:
+    body, _ = await Exposition(lambda: scrape).render(accept)
+    parse = parse_openmetrics if accept else parse_text
+    return list(parse(body.decode()))
+
+
+async def samples_of(scrape: Scrape, name: str) -> dict[frozenset[tuple[str, str]], float]:
+    """Return the samples of that name by their labels."""
+    return {
+        frozenset(sample.labels.items()): sample.value
+        for family in await families_of(scrape)
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+async def the_sample(scrape: Scrape, name: str, **labels: str) -> float | None:
+    found = await samples_of(scrape, name)
+    matching = [value for key, value in found.items() if labels.items() <= dict(key).items()]
+    assert len(matching) < 2, f"several samples of {name}: {found}"
+    return matching[0] if matching else None
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_the_official_parsers_read_all_of_it(accept: str) -> None:
+    families = await families_of(everything(), accept)
+
+    names = {sample.name for family in families for sample in family.samples}
+    assert {
+        "db_client_connection_count",
+        "db_client_connection_wait_time_seconds_bucket",
+        "poolscope_checkouts_total",
+        "poolscope_held_checkouts",
+        "poolscope_build_info",
+    } <= names
+
+
+async def test_no_series_appears_twice() -> None:
+    seen: set[Sample] = set()
+    for family in await families_of(everything()):
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in seen
+            seen.add(key)
+
+
+async def test_names_and_help_pass_the_rules_of_promlint() -> None:
+    for family in await families_of(everything(), OPENMETRICS):
+        assert family.documentation, family.name
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", family.name)
+        assert not re.search(r"_(ms|milliseconds|gauge|counter|histogram|total)$", family.name)
+        reserved = re.search(r"_(bucket|sum|count)$", family.name)
+        assert not reserved or family.name == "db_client_connection_count"
+        for sample in family.samples:
+            assert all(re.fullmatch(r"[a-z][a-z0-9_]*", label) for label in sample.labels)
+            assert (family.type == "counter") == sample.name.endswith("_total")
+
+
+async def test_no_label_holds_a_pid_or_a_port_of_a_client() -> None:
+    body, _ = await Exposition(everything).render("")
+
+    assert b"4711" not in body
+    assert b"50002" not in body
+    assert b"place_order" not in body
+
+
+async def test_a_series_carries_its_process_and_its_pool() -> None:
+    (labels,) = await samples_of(a_scrape(a_point(catalogue.MAX, 15)), "db_client_connection_max")
+
+    assert dict(labels) == {
+        "service_namespace": "acme",
+        "service_name": "shop",
+        "service_instance_id": "shop-1",
+        "db_client_connection_pool_name": "orders",
+        "db_namespace": "orders",
+        "server_address": "10.0.0.1",
+        "server_port": "5432",
+    }
+
+
+async def test_a_histogram_is_cumulative_and_its_bounds_are_exact() -> None:
+    scrape = a_scrape(a_point(catalogue.WAIT_TIME, Buckets((0.5, 2.0), (4, 1, 2), 9.5)))
+    name = "db_client_connection_wait_time_seconds"
+
+    buckets = {
+        dict(labels)["le"]: value
+        for labels, value in (await samples_of(scrape, f"{name}_bucket")).items()
+    }
+
+    assert buckets == {"0.5": 4, "2.0": 5, "+Inf": 7}
+    assert await the_sample(scrape, f"{name}_count") == 7
+    assert await the_sample(scrape, f"{name}_sum") == 9.5
+
+
+async def test_series_that_would_collide_are_summed() -> None:
+    histogram = a_point(catalogue.WAIT_TIME, Buckets((0.5,), (4, 1), 1.0))
+    scrape = a_scrape(a_point(value=2), a_point(value=3), histogram, histogram)
+
+    assert await the_sample(scrape, "poolscope_checkouts_total") == 5
+    name = "db_client_connection_wait_time_seconds_bucket"
+    assert await the_sample(scrape, name, le="0.5") == 8
+
+
+async def test_a_name_that_two_senders_use_for_two_types_is_exposed_once() -> None:
+    gauge = Point("db.client.connection.x", Kind.GAUGE, "", {}, 1.0)
+    counter = Point("db.client.connection.x", Kind.COUNTER, "", {}, 2.0)
+    scrape = a_scrape(gauge, counter)
+
+    for accept in ("", OPENMETRICS):
+        families = await families_of(scrape, accept)
+        (family,) = (each for each in families if each.name == "db_client_connection_x")
+        assert family.type == "gauge"
+        assert [sample.value for sample in family.samples] == [1.0]
+
+
+async def test_an_attribute_cannot_take_the_place_of_a_label_of_ours() -> None:
+    attributes = {"service_name": "impostor", "le": "1", "a.b": "x", "a_b": "y"}
+    point = Point("db.client.connection.x", Kind.GAUGE, "", attributes, 1.0)
+
+    (labels,) = await samples_of(a_scrape(point), "db_client_connection_x")
+
+    assert {"service_name": "shop", "a_b": "x"}.items() <= dict(labels).items()
+    assert "le" not in dict(labels)
+
+
+async def test_label_values_of_any_kind_survive() -> None:
+    value = 'a "quoted" \\ back\nslash ü 🐘'
+    scrape = a_scrape(a_point(attributes={"note": value}))
+
+    for accept in ("", OPENMETRICS):
+        body, _ = await Exposition(lambda: scrape).render(accept)
+        parse = parse_openmetrics if accept else parse_text
+        values = [s.labels.get("note") for f in parse(body.decode()) for s in f.samples]
+        assert value in values
+
+
+async def test_held_checkouts_are_counted_by_verdict_evidence_and_route() -> None:
+    situation = a_situation(
+        a_judgement(1, age_s=7.0),
+        a_judgement(2, age_s=9.0),
+        a_judgement(3, Verdict.WORKING, route=None),
+    )
+    scrape = a_scrape(situation=situation)
+
+    name = "poolscope_held_checkouts"
+    assert await the_sample(scrape, name, verdict="leaked", http_route="/orders") == 2
+    assert await the_sample(scrape, name, verdict="working", http_route="") == 1
+    assert await the_sample(scrape, "poolscope_oldest_checkout_age_seconds") == 10.0
+
+
+async def test_links_and_their_absence_are_counted_with_the_reason() -> None:
+    situation = a_situation(a_judgement(1), a_judgement(2, link=NoLink(Unlinked.POOLER, "main")))
+
+    found = await samples_of(a_scrape(situation=situation), "poolscope_links")
+
+    assert found == {
+        frozenset({("level", "address"), ("reason", "")}): 1,
+        frozenset({("level", "unlinked"), ("reason", "pooler")}): 1,
+    }
+
+
+async def test_exactly_one_diagnosis_applies_to_a_pool() -> None:
+    found = await samples_of(everything(), "poolscope_pool_diagnosis")
+
+    assert {dict(labels)["diagnosis"]: value for labels, value in found.items()} == {
+        each.value: float(each is Diagnosis.LEAKING) for each in Diagnosis
+    }
+
+
+async def test_a_server_shows_its_limits_and_its_room() -> None:
+    scrape = everything()
+
+    assert await the_sample(scrape, "poolscope_server_up") == 1
+    assert await the_sample(scrape, "poolscope_server_headroom") == 1
+    assert await the_sample(scrape, "poolscope_privilege_level", level="member") == 1
+    assert await the_sample(scrape, "poolscope_privilege_level", level="full") == 0
+    limit = "poolscope_server_connections_limit"
+    assert await the_sample(scrape, limit, scope="server") == 97
+    assert await the_sample(scrape, limit, scope="role") == 10
+
+
+async def test_what_is_not_known_of_a_server_is_absent_and_not_0() -> None:
+    scrape = a_scrape(
+        situation=a_situation(servers=(a_view(up=False),)),
+        polls=(PollReport("main", None, None, {"refused": 2}),),
+    )
+
+    names = {s.name for family in await families_of(scrape) for s in family.samples}
+
+    assert {name for name in names if name.startswith(("poolscope_server", "poolscope_p"))} == {
+        "poolscope_server_up",
+        "poolscope_poll_failures_total",
+    }
+    assert await the_sample(scrape, "poolscope_server_up") == 0
+    assert await the_sample(scrape, "poolscope_poll_failures_total", reason="refused") == 2
+
+
+async def test_a_process_names_its_pod_until_it_says_good_bye() -> None:
+    alive = a_scrape(situation=a_situation(instances=(an_instance_state(),)))
+    ended = a_scrape(situation=a_situation(instances=(an_instance_state(ended=True),)))
+
+    info = "poolscope_instance_info"
+    assert await the_sample(alive, info, host_name="node-1", k8s_pod_name="shop-abc") == 1
+    assert await the_sample(alive, "poolscope_instance_last_push_age_seconds") == 2.5
+    assert await the_sample(ended, info) is None
+
+
+async def test_a_second_scrape_within_a_second_is_served_from_memory() -> None:
+    times = iter([100.0, 100.0, 100.99, 101.0, 101.0])
+    scrapes = iter([a_scrape(a_point(value=1)), a_scrape(a_point(value=2))])
+    exposition = Exposition(lambda: next(scrapes), now=lambda: next(times))
+
+    first, second, third = [(await exposition.render(""))[0] for _ in range(3)]
+
+    assert first == second
+    assert third != first
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        (OPENMETRICS, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text; version=x.y", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+async def test_the_form_is_the_one_that_the_scraper_accepts(accept: str, content_type: str) -> None:
+    body, found = await Exposition(a_scrape).render(accept)
+
+    assert found.startswith(content_type)
+    assert body.endswith(b"# EOF\n") == found.startswith("application/openmetrics-text")
+
+
+async def test_endless_content_types_are_not_kept() -> None:
+    exposition = Exposition(a_scrape)
+    for minor in range(30):
+        await exposition.render(f"application/openmetrics-text; version=1.{minor}.0")
+
+    assert len(exposition._rendered) <= adapter.MAX_CONTENT_TYPES

@@ -1,0 +1,180 @@
+"""Settings: where they come from, and that all wrong ones are named at once."""
+
+from pathlib import Path
+
+import pytest
+
+from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.settings import (
+    Settings,
+    WrongSettingsError,
+    is_loopback,
+    load_settings,
+    unknown_variables,
+)
+
+SECRET = "s3cr3t"
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for option in (*Settings.model_fields, "ENDPOINT"):
+        monkeypatch.delenv(f"POOLSCOPE_{option.upper()}", raising=False)
+
+
+def problems_of(**flags: str) -> tuple[str, ...]:
+    with pytest.raises(WrongSettingsError) as info:
+        load_settings(flags)
+    return info.value.problems
+
+
+def test_defaults_receive_on_this_machine_alone() -> None:
+    settings = load_settings({})
+
+    assert settings.dsn is None
+    assert settings.server is None
+    assert settings.listen == Endpoint("0.0.0.0", 9736)
+    assert settings.otlp_listen == Endpoint("127.0.0.1", 9737)
+    assert settings.poll_interval_s == 5.0
+    assert settings.bearer_token() is None
+
+
+def test_a_flag_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLSCOPE_POLL_INTERVAL_S", "7")
+    assert load_settings({}).poll_interval_s == 7
+    assert load_settings({"poll_interval_s": "9"}).poll_interval_s == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("127.0.0.1:80", Endpoint("127.0.0.1", 80)),
+        (":80", Endpoint("0.0.0.0", 80)),
+        ("80", Endpoint("0.0.0.0", 80)),
+        ("0", Endpoint("0.0.0.0", 0)),
+        ("[::1]:65535", Endpoint("::1", 65535)),
+    ],
+)
+def test_an_address_may_be_written_in_several_ways(text: str, endpoint: Endpoint) -> None:
+    assert load_settings({"listen": text}).listen == endpoint
+
+
+@pytest.mark.parametrize("text", ["65536", "host", "host:", "host:-1", "host:\uff18\uff10"])
+def test_an_address_without_a_valid_port_is_refused(text: str) -> None:
+    assert problems_of(listen=text) == (
+        f"--listen={text}: must be host:port, :port or port, the port from 0 to 65535",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [
+        ("0.19", False),
+        ("0.2", True),
+        ("300", True),
+        ("300.1", False),
+        ("nan", False),
+        ("fast", False),
+    ],
+)
+def test_the_poll_interval_has_a_range(text: str, is_good: bool) -> None:
+    if is_good:
+        assert load_settings({"poll_interval_s": text}).poll_interval_s == float(text)
+    else:
+        assert problems_of(poll_interval_s=text) == (
+            f"--poll-interval={text}: must be seconds from 0.2 to 300",
+        )
+
+
+def test_all_wrong_settings_are_named_at_once_without_their_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POOLSCOPE_DSN", f"postgresql://app:x@{SECRET}@db")
+    monkeypatch.setenv("POOLSCOPE_POLL_INTERVAL_S", "0")
+    monkeypatch.setenv("POOLSCOPE_SERVER_ALIASES", "db:5432,db2")
+    monkeypatch.setenv("POOLSCOPE_LOG_LEVEL", "loud")
+
+    problems = problems_of(listen="x", otlp_listen="y")
+
+    assert [problem.partition(":")[0].partition("=")[0] for problem in problems] == [
+        "POOLSCOPE_DSN",
+        "POOLSCOPE_POLL_INTERVAL_S",
+        "--listen",
+        "--otlp-listen",
+        "POOLSCOPE_SERVER_ALIASES",
+        "POOLSCOPE_LOG_LEVEL",
+    ]
+    assert SECRET not in "".join(problems)
+
+
+def test_aliases_come_from_one_variable_or_several_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = (Endpoint("a", 1), Endpoint("b", 2))
+    assert load_settings({"server_aliases": ["a:1", "b:2"]}).server_aliases == both
+    monkeypatch.setenv("POOLSCOPE_SERVER_ALIASES", "a:1, b:2")
+    assert load_settings({}).server_aliases == both
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9737", "10.0.0.1:9737", "[::]:9737", "db:9737"])
+def test_receiving_from_other_machines_needs_a_token(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (problem,) = problems_of(otlp_listen=address)
+    assert "needs a token: set POOLSCOPE_TOKEN or --token-file" in problem
+
+    monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
+    settings = load_settings({"otlp_listen": address})
+    assert settings.bearer_token() == SECRET
+    assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.8.0.1:1", "[::1]:1", "localhost:1", "1"])
+def test_receiving_on_this_machine_needs_none(address: str) -> None:
+    assert is_loopback(load_settings({"otlp_listen": address}).otlp_listen.address)
+
+
+def test_a_token_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{SECRET}\n")
+
+    settings = load_settings({"token_file": str(file), "otlp_listen": "0.0.0.0:0"})
+
+    assert settings.bearer_token() == SECRET
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "must be a file that the exporter can read"), (" \n", "is empty")],
+)
+def test_a_token_file_without_a_token_is_one_problem(
+    content: str | None, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+
+    (found,) = problems_of(token_file=str(file), otlp_listen="0.0.0.0:0")
+
+    assert problem in found
+
+
+def test_two_tokens_are_one_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
+    file = tmp_path / "token"
+    file.write_text("other")
+
+    (problem,) = problems_of(token_file=str(file))
+
+    assert "keep one of the two" in problem
+    assert SECRET not in problem
+
+
+def test_a_server_is_named_by_its_address_unless_it_has_a_name() -> None:
+    dsn = f"postgresql://u:{SECRET}@db/shop"
+    assert load_settings({"dsn": dsn}).server == "db:5432"
+    assert load_settings({"dsn": dsn, "server_name": "main"}).server == "main"
+
+
+def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_not() -> None:
+    warnings = unknown_variables(["POOLSCOPE_DNS", "POOLSCOPE_ENDPOINT", "POOLSCOPE_DSN", "PATH"])
+
+    assert warnings == ["POOLSCOPE_DNS is not a setting of poolscope; did you mean POOLSCOPE_DSN?"]
