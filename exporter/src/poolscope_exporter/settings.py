@@ -1,7 +1,6 @@
 """Read the settings of `run` from flags and variables; name everything that is wrong at once."""
 
 import difflib
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from poolscope_exporter.adapters.dsn import Dsn, parse_dsn
+from poolscope_exporter.core.addresses import is_loopback
 from poolscope_exporter.core.sessions import Endpoint
 
 PREFIX = "POOLSCOPE_"
@@ -101,18 +101,6 @@ class WrongSettingsError(Exception):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
-
-
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is this machine's own; a name other than localhost is not."""
-    if address == "localhost":
-        return True
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_loopback)
 
 
 def _interval(value: object) -> float:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from poolscope_exporter.core.addresses import is_loopback
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.settings import (
     Settings,
     WrongSettingsError,
-    is_loopback,
     load_settings,
     unknown_variables,
 )

@@ -5,7 +5,7 @@ from enum import Enum
 
 from fastapi import Request
 
-from poolscope_exporter.settings import is_loopback
+from poolscope_exporter.core.addresses import is_loopback
 
 FORWARDED = ("forwarded", "x-forwarded-for")
 

@@ -1,11 +1,10 @@
 """Link a checkout to the server session behind it: by pid and a second witness, never pid alone."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
+from poolscope_exporter.core.addresses import canonical
 from poolscope_exporter.core.checkouts import Checkout
 from poolscope_exporter.core.sessions import Endpoint, Sample, ServerIdentity, Session
 from poolscope_exporter.core.thresholds import AGE_TOLERANCE
@@ -142,16 +141,3 @@ def _same(one: Endpoint, other: Endpoint) -> bool:
     if 0 not in (one.port, other.port) and one.port != other.port:
         return False
     return canonical(one.address) == canonical(other.address)
-
-
-@lru_cache(maxsize=4096)
-def canonical(address: str) -> str:
-    """Return one spelling for all spellings of an address; names and socket paths stay names."""
-    name = address.strip("[]").partition("%")[0].rstrip(".").lower()
-    try:
-        ip = ipaddress.ip_address(name)
-    except ValueError:
-        return name
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    spelling = str(mapped or ip)
-    return "localhost" if spelling in {"127.0.0.1", "::1"} else spelling
