@@ -25,7 +25,6 @@ class Hooks:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.contain = registry.contain
-        self.parent_frame = pools.parent_frame_reader()
         self._attached: weakref.WeakSet[Any] = weakref.WeakSet()
         self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
             weakref.WeakKeyDictionary()

@@ -1,0 +1,57 @@
+"""Note that a connection was taken: the hot path, where each microsecond is the application's."""
+
+import asyncio
+import threading
+from asyncio import current_task
+from bisect import bisect_left
+from collections.abc import Callable
+from types import FrameType
+from weakref import ref
+
+from poolscope.callsite import find_site
+from poolscope.pool import PoolStats, Slot, next_checkout_id
+from poolscope.requests import CURRENT
+from poolscope.tracing import current_context
+
+Alive = Callable[[], object]
+"""Returns None once the pooled connection object that the application holds is collected."""
+
+Take = Callable[[PoolStats, Slot, float, float, FrameType, Alive], None]
+"""Of pool, connection, when it was asked for and got, the asking frame, and what holds it."""
+
+
+def make_take(parent_frame: Callable[[], FrameType | None]) -> Take:
+    """Return what notes a checkout: who has the connection, since when, and the wait for it.
+
+    `parent_frame` finds the frame that a greenlet hides, for asynchronous pools. The names are
+    local because looking up globals costs; it may raise, so its callers contain it.
+    """
+    running_loop = asyncio._get_running_loop  # noqa: SLF001 - the public one raises, which costs
+    thread_ident, task_of, next_id, bisect, site_of, request_of, context_of, weak = (
+        threading.get_ident, current_task, next_checkout_id, bisect_left, find_site,
+        CURRENT.get, current_context, ref,
+    )  # fmt: skip
+
+    def take(  # noqa: PLR0917 - keyword arguments would cost
+        stats: PoolStats, slot: Slot, asked: float, got: float, frame: FrameType, alive: Alive
+    ) -> None:
+        loop = running_loop()
+        task = task_of(loop) if loop is not None else None
+        if stats.is_async:
+            site = site_of(frame, parent_frame())
+        else:
+            site = site_of(frame)
+            if loop is not None:
+                stats.blocking += 1
+        slot.out = (
+            next_id(), got, site, request_of(),
+            thread_ident() if task is None else weak(task),
+            context_of(), alive,
+        )  # fmt: skip
+        wait, waited = stats.wait, got - asked
+        wait.counts[bisect(wait.bounds, waited)] += 1
+        wait.sum += waited
+        if wait.buffer is not None:
+            wait.keep(waited)
+
+    return take
