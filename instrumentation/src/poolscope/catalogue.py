@@ -265,6 +265,16 @@ BLOCKING_CHECKOUTS = _count(
     "{checkout}",
     "Checkouts from a synchronous pool by a thread that runs an event loop.",
 )
+NESTED_CHECKOUTS = _count(
+    "poolscope.nested_checkouts",
+    "{checkout}",
+    "Requests for a connection that were blocked while their owner held one of the same pool.",
+)
+SHARED_CONNECTIONS = _count(
+    "poolscope.shared_connections",
+    "{error}",
+    "Errors that reveal one connection or session in use by two tasks at once.",
+)
 ROUTE_CHECKOUTS = _count(
     "poolscope.route.checkouts", "{checkout}", "Checkouts that ended, by route.", HTTP_ROUTE
 )
@@ -385,7 +395,8 @@ PROCESS_METRICS = (HOOK_ERRORS, PUSH_FAILURES, SAMPLES_DROPPED, PUSH)
 METRICS = (
     COUNT, MAX, IDLE_MAX, IDLE_MIN, PENDING_REQUESTS, TIMEOUTS, CREATE_TIME, WAIT_TIME, USE_TIME,
     CHECKOUTS, CHECKINS, QUEUE_TIME, PING_TIME, OPENED, CLOSED, INVALIDATED, CONNECT_ERRORS,
-    CHECKOUT_FAILURES, BLOCKING_CHECKOUTS, ROUTE_CHECKOUTS, ROUTE_HELD_TIME, LEAKS,
+    CHECKOUT_FAILURES, BLOCKING_CHECKOUTS, NESTED_CHECKOUTS, SHARED_CONNECTIONS,
+    ROUTE_CHECKOUTS, ROUTE_HELD_TIME, LEAKS,
     LEAKS_RECOVERED, POOL_INFO, POOL_SIZE, POOL_MAX_OVERFLOW, POOL_OVERFLOW, POOL_TIMEOUT,
     POOL_RECYCLE, POOL_PRE_PING, POOL_KEEPALIVE, HOOK_ERRORS, PUSH_FAILURES, SAMPLES_DROPPED,
     PUSH, CHECKOUT_AGE, CHECKOUTS_HELD, CHECKOUTS_LISTED, POOL_SESSIONS,

@@ -176,8 +176,16 @@ class PoolStats:
         self.invalidated: Counter[catalogue.InvalidationReason] = Counter()
         self.opened = 0
         self.blocking = 0
+        self.nested = 0
+        self.shared = 0
+        self.untimed = 0
         self.routes: dict[str, list[float]] = {}
         self.collected: deque[Collected] = deque(maxlen=COLLECTED_LIMIT)
+
+    def forget_wait(self) -> None:
+        """Take back the wait of the last checkout: it was not measured, and 0 would be a lie."""
+        self.wait.counts[0] -= 1
+        self.untimed += 1
 
     def end(self, slot: Slot, now_s: float) -> None:
         """Count the end of a checkout: a return, detachment, invalidation or collection.

@@ -72,11 +72,13 @@ def _traffic(stats: PoolStats, own: Attributes) -> Iterator[Sample]:
     yield Sample(catalogue.CREATE_TIME, own, stats.create.read())
     if stats.pre_ping:
         yield Sample(catalogue.PING_TIME, own, stats.ping.read())
-    yield Sample(catalogue.CHECKOUTS, own, sum(wait.counts))
+    yield Sample(catalogue.CHECKOUTS, own, sum(wait.counts) + stats.untimed)
     yield Sample(catalogue.CHECKINS, own, sum(use.counts))
     yield Sample(catalogue.TIMEOUTS, own, stats.failures[FailureReason.TIMEOUT])
     yield Sample(catalogue.OPENED, own, stats.opened)
     yield Sample(catalogue.BLOCKING_CHECKOUTS, own, stats.blocking)
+    yield Sample(catalogue.NESTED_CHECKOUTS, own, stats.nested)
+    yield Sample(catalogue.SHARED_CONNECTIONS, own, stats.shared)
 
 
 def _reasons(stats: PoolStats, own: Attributes) -> Iterator[Sample]:

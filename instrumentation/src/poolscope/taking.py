@@ -55,3 +55,20 @@ def make_take(parent_frame: Callable[[], FrameType | None]) -> Take:
             wait.keep(waited)
 
     return take
+
+
+def holds_another(stats: PoolStats) -> bool:
+    """Say whether whoever runs now has a connection of this pool out already.
+
+    For the blocked path only: a request or task that holds a connection and waits for another of
+    the same pool deadlocks it once enough do so.
+    """
+    loop = asyncio._get_running_loop()  # noqa: SLF001
+    task = current_task(loop) if loop is not None else None
+    owner = threading.get_ident() if task is None else ref(task)
+    request = CURRENT.get()
+    outs = [slot.out for slot in stats.slots.copy().values()]
+    return any(
+        out is not None and (out[4] == owner or (request is not None and out[3] is request))
+        for out in outs
+    )

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope import catalogue
+from poolscope.adapters import sqlalchemy as adapter
+from poolscope.adapters.sqlalchemy_hooks import Hooks
 from poolscope.pool import PoolStats
 from support.apps import Readings, instrumented
 from support.dbapi import Server, an_engine
@@ -250,6 +252,71 @@ def test_an_engine_made_from_a_configuration_is_watched(readings: Readings) -> N
     assert readings.value(catalogue.CHECKOUTS) == 1
 
 
+def test_every_argument_of_an_engine_still_works(readings: Readings) -> None:
+    """`create_engine()` reads what it takes from signatures that a wrapper would hide."""
+    engine = create_engine(
+        "sqlite://",
+        echo=False,
+        echo_pool=False,
+        logging_name="orders",
+        hide_parameters=True,
+        query_cache_size=7,
+        execution_options={"isolation_level": "SERIALIZABLE"},
+        poolclass=pool.QueuePool,
+        pool_pre_ping=True,
+        pool_recycle=60,
+        pool_reset_on_return=None,
+        pool_use_lifo=True,
+        pool_logging_name="orders-pool",
+    )
+    engine.connect().close()
+    assert readings.value(catalogue.CHECKOUTS) == 1
+
+
+class OwnConnect(pool.QueuePool):
+    """A pool that is handed out in its own way, around its parent's."""
+
+    def connect(self) -> Any:
+        return super().connect()
+
+
+def own_connect_defined_later() -> type[pool.QueuePool]:
+    class Later(OwnConnect):
+        def connect(self) -> Any:
+            return super().connect()
+
+    return Later
+
+
+@pytest.mark.parametrize("find_class", [lambda: OwnConnect, own_connect_defined_later])
+def test_a_subclass_with_a_connect_of_its_own_counts_once(
+    readings: Readings, find_class: Callable[[], type[pool.QueuePool]]
+) -> None:
+    engine = an_engine(poolclass=find_class())
+    held = [engine.connect() for _ in range(3)]
+    with pytest.raises(PoolTimeoutError):
+        engine.connect()
+    for connection in held:
+        connection.close()
+    assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 3
+    assert readings.value(catalogue.TIMEOUTS) == 1
+
+
+class Standalone(pool.QueuePool):
+    """A pool that hands out connections without its parent's `connect`."""
+
+    def connect(self) -> Any:
+        return pool.base._ConnectionFairy._checkout(self)
+
+
+def test_a_subclass_that_never_asks_its_parent_is_seen(readings: Readings) -> None:
+    engine = an_engine(poolclass=Standalone)
+    with engine.connect():
+        assert (readings.used, readings.out) == (1, 1)
+    assert readings.value(catalogue.WAIT_TIME) == 1
+    assert readings.out == 0
+
+
 def test_two_pools_of_one_name_are_told_apart(readings: Readings) -> None:
     first, second = an_engine(), an_engine()
     first.connect().close()
@@ -319,6 +386,61 @@ def test_our_own_failure_reaches_nobody_and_costs_no_slot(
     monkeypatch.setattr(stats, "end", broken)
     engine.connect().close()
     assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_without_a_private_name_public_events_still_tell_who_holds_what(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(adapter, "missing_names", lambda: ["_ConnectionFairy._counter"])
+    with instrumented() as readings:
+        engine = an_engine()
+        with engine.connect():
+            assert (readings.used, readings.out) == (1, 1)
+        assert readings.out == 0
+        assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.USE_TIME) == 1
+        assert readings.value(catalogue.WAIT_TIME) == 0  # unknown, so not counted
+        assert readings.instrumentation.registry.hook_errors == 1
+
+
+def test_all_private_names_are_there_in_this_version() -> None:
+    assert adapter.missing_names() == []
+
+
+@pytest.mark.parametrize("private", ["_invoke_creator", "_pool", "_dialect"])
+def test_a_private_attribute_that_is_missing_costs_its_signal_only(
+    readings: Readings, private: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise AttributeError(private)
+
+    step = {"_invoke_creator": "_wrap_creator", "_pool": "_wrap_queue", "_dialect": "_stats_of"}
+    monkeypatch.setattr(Hooks, step[private], broken)
+    engine = an_engine()
+    for _ in range(5):
+        engine.connect().close()
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    if private != "_dialect":
+        assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 5
+    assert readings.instrumentation.registry.hook_errors >= 1
+
+
+def test_a_caller_that_waits_while_it_holds_one_is_nested(readings: Readings) -> None:
+    engine = an_engine()
+    held = [engine.connect() for _ in range(3)]
+    with pytest.raises(PoolTimeoutError):
+        engine.connect()
+    assert readings.value(catalogue.NESTED_CHECKOUTS) == 1
+
+    def other_thread() -> None:
+        with pytest.raises(PoolTimeoutError):
+            engine.connect()
+
+    thread = threading.Thread(target=other_thread)
+    thread.start()
+    thread.join()
+    assert readings.value(catalogue.NESTED_CHECKOUTS) == 1
+    for connection in held:
+        connection.close()
 
 
 def test_uninstrument_leaves_no_trace() -> None:

@@ -4,31 +4,37 @@ One wrapper around `Pool.connect` sees each checkout from asking to getting, fai
 pool's class-level events see its end. Two wrappers per pool instance (`pool._pool.get` and
 `pool._invoke_creator`, private but unchanged from SQLAlchemy 1.4 to 2.1) tell queueing from
 connecting; they are attached at a pool's first use, so they survive `dispose()`.
+
+Where a private name is missing, as it may be in a future version, what public events tell is
+measured all the same: checkouts, use time, leaks, who holds what; not the wait.
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event
-from sqlalchemy.pool import Pool, SingletonThreadPool
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.pool import Pool
 
-from poolscope.adapters.sqlalchemy_checkout import measured_connect
+from poolscope.adapters.sqlalchemy_checkout import measured_connect, noted_checkout
 from poolscope.adapters.sqlalchemy_hooks import Hooks
 from poolscope.registry import Registry
 
 REQUIRES = "sqlalchemy"
 
-EVENTS = ("connect", "checkin", "detach", "invalidate", "close")
+POOL_EVENTS = ("connect", "checkin", "detach", "invalidate", "close")
+
+Undo = Callable[[], None]
 
 
-def install(registry: Registry) -> Callable[[], None]:
+def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = Hooks(registry)
-    undo = [_wrap_connect(hooks, Pool), _wrap_connect(hooks, SingletonThreadPool)]
-    undo += [_listen(name, getattr(hooks, f"on_{name}")) for name in EVENTS]
-    undo += [_watch_new_engines(hooks), hooks.detach_all]
+    undo = [_listen(Pool, name, getattr(hooks, f"on_{name}")) for name in POOL_EVENTS]
+    undo += [_listen(sqlalchemy.Engine, "handle_error", hooks.on_error)]
+    undo += [_measure_checkouts(hooks), _watch_new_engines(hooks), hooks.detach_all]
     registry.on_fork.append(hooks.forget_attachments)
     for engine in _existing_engines():
         hooks.attach_engine(engine)
@@ -40,34 +46,93 @@ def install(registry: Registry) -> Callable[[], None]:
     return uninstall
 
 
-def _wrap_connect(hooks: Hooks, pool_class: Any) -> Callable[[], None]:
-    original = pool_class.__dict__["connect"]
-    pool_class.connect = measured_connect(original, hooks)
+def _measure_checkouts(hooks: Hooks) -> Undo:
+    missing = missing_names()
+    if missing:
+        hooks.contain(AttributeError(f"SQLAlchemy has no {', '.join(missing)}: no wait times"))
+        return _listen(Pool, "checkout", noted_checkout(hooks))
+    return _Wrappers(hooks).restore
+
+
+def missing_names() -> list[str]:
+    """Return the private names that measuring a wait relies on and that are not there."""
+    from sqlalchemy.pool import base  # noqa: PLC0415 - a private place, read where it is needed
+
+    wanted = (
+        (base, "_ConnectionFairy", "_connection_record"),
+        (base, "_ConnectionFairy", "_counter"),
+        (base, "_ConnectionRecord", "fairy_ref"),
+    )
+    return [
+        f"{owner}.{name}"
+        for module, owner, name in wanted
+        if not _declares(getattr(module, owner, None), name)
+    ]
+
+
+def _declares(owner: Any, name: str) -> bool:
+    annotations = getattr(owner, "__annotations__", {})
+    return hasattr(owner, name) or name in annotations or name in getattr(owner, "__slots__", ())
+
+
+class _Wrappers:
+    """The wrappers around `connect`: of `Pool`, and of each subclass that has its own."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._originals: dict[type, Any] = {}
+        for pool_class in {Pool, *_subclasses(Pool)}:
+            self.wrap(pool_class)
+        # A class that is defined later is wrapped when we attach to the first pool of it.
+        hooks.on_class = self.wrap_all
+
+    def restore(self) -> None:
+        """Put back what was there."""
+        for pool_class, original in self._originals.items():
+            pool_class.connect = original  # type: ignore[attr-defined]
+
+    def wrap_all(self, pool_class: type) -> None:
+        """Wrap a class and its parents."""
+        for each in pool_class.__mro__:
+            self.wrap(each)
+
+    def wrap(self, pool_class: type) -> None:
+        """Wrap the class's own `connect`, if it has one."""
+        original = pool_class.__dict__.get("connect")
+        if original is not None and pool_class not in self._originals:
+            self._originals[pool_class] = original
+            wrapper = measured_connect(original, self._hooks, is_base=pool_class is Pool)
+            pool_class.connect = wrapper  # type: ignore[attr-defined]
+
+
+def _subclasses(pool_class: type) -> Iterator[type]:
+    subclasses: list[type] = pool_class.__subclasses__()
+    for subclass in subclasses:
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _listen(target: type, name: str, listener: Callable[..., None]) -> Undo:
+    event.listen(target, name, listener)
+    return lambda: event.remove(target, name, listener)
+
+
+def _watch_new_engines(hooks: Hooks) -> Undo:
+    """See each engine as it is made: a pool does not know its engine, and so not its address.
+
+    Not by `Engine.__init__`: `create_engine()` reads from its signature which arguments it has.
+    """
+    dialect: Any = Dialect
+    original = dialect.__dict__["engine_created"]
+
+    def engine_created(cls: Any, engine: Any) -> None:
+        original.__get__(None, cls)(engine)
+        hooks.attach_engine(engine)
+
+    dialect.engine_created = classmethod(engine_created)
 
     def restore() -> None:
-        pool_class.connect = original
-
-    return restore
-
-
-def _listen(name: str, listener: Callable[..., None]) -> Callable[[], None]:
-    event.listen(Pool, name, listener)
-    return lambda: event.remove(Pool, name, listener)
-
-
-def _watch_new_engines(hooks: Hooks) -> Callable[[], None]:
-    """See each engine as it is made: a pool does not know its engine, and so not its address."""
-    engine_class: Any = sqlalchemy.Engine
-    original = engine_class.__init__
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        original(self, *args, **kwargs)
-        hooks.attach_engine(self)
-
-    engine_class.__init__ = __init__
-
-    def restore() -> None:
-        engine_class.__init__ = original
+        dialect.engine_created = original
 
     return restore
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from poolscope.adapters.sqlalchemy_hooks import Hooks
 from poolscope.adapters.sqlalchemy_pools import parent_frame_reader
@@ -12,11 +13,12 @@ from poolscope.taking import make_take
 Connect = Callable[[Any], Any]
 
 
-def measured_connect(original: Connect, hooks: Hooks) -> Connect:
-    """Return `Pool.connect` with the checkout measured around it.
+def measured_connect(original: Connect, hooks: Hooks, *, is_base: bool = True) -> Connect:
+    """Return `Pool.connect`, or a subclass's own, with the checkout measured around it.
 
-    Whatever goes wrong after `original` has returned must not lose the connection: that would be
-    a slot of the pool for good.
+    A subclass's may call its parent's, which then has noted the checkout already. Whatever goes
+    wrong after `original` has returned must not lose the connection: that would be a slot of the
+    pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     take = make_take(parent_frame_reader())
@@ -37,7 +39,8 @@ def measured_connect(original: Connect, hooks: Hooks) -> Connect:
         try:
             got, record = now(), fairy._connection_record
             slot = record.__dict__.get("_poolscope") or hooks.new_slot(stats, record)
-            if fairy._counter == 1:  # else SingletonThreadPool's, which this thread has already
+            # A counter above 1: SingletonThreadPool handed out what this thread has already.
+            if fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record)):
                 take(stats, slot, asked, got, get_frame(1), record.fairy_ref)
                 if stats.pre_ping:
                     hooks.pinged(stats, slot, got - asked)
@@ -46,3 +49,20 @@ def measured_connect(original: Connect, hooks: Hooks) -> Connect:
         return fairy
 
     return connect
+
+
+def noted_checkout(hooks: Hooks) -> Callable[[Any, Any, Any], None]:
+    """Return a listener of the public `checkout` event: who took what, but not how long it took."""
+    take = make_take(parent_frame_reader())
+
+    def on_checkout(_dbapi_connection: Any, record: Any, proxy: Any) -> None:
+        try:
+            slot = hooks.slot_of(record)
+            if slot is not None:
+                got = monotonic()
+                take(slot.stats, slot, got, got, sys._getframe(1), ref(proxy))
+                slot.stats.forget_wait()
+        except Exception as error:  # noqa: BLE001
+            hooks.contain(error)
+
+    return on_checkout

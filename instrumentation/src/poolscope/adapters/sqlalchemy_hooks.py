@@ -17,6 +17,7 @@ from poolscope.drivers import describe
 from poolscope.failures import classify_connect_error
 from poolscope.pool import PoolStats, Slot, next_checkout_id
 from poolscope.registry import Registry
+from poolscope.taking import holds_another
 
 
 class Hooks:
@@ -25,6 +26,7 @@ class Hooks:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.contain = registry.contain
+        self.on_class: Callable[[type], None] = _nothing
         self._attached: weakref.WeakSet[Any] = weakref.WeakSet()
         self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
             weakref.WeakKeyDictionary()
@@ -50,6 +52,7 @@ class Hooks:
         return stats
 
     def _attach(self, pool: Any) -> PoolStats | None:
+        self.on_class(type(pool))
         stats = self._stats_of(pool)
         pool._poolscope = stats
         # setdefault is atomic: of two threads that come here at once, one wraps.
@@ -82,10 +85,22 @@ class Hooks:
         return stats
 
     def _wrap(self, pool: Any, stats: PoolStats) -> None:
+        """Wrap what is private to the instance: what is missing costs its own signal only."""
+        for step in (self._wrap_creator, self._wrap_queue, self._adopt_idle):
+            try:
+                step(pool, stats)
+            except Exception as error:  # noqa: BLE001
+                self.contain(error)
+
+    def _wrap_creator(self, pool: Any, stats: PoolStats) -> None:
         pool._invoke_creator = self.created(stats, pool._invoke_creator)
+
+    def _wrap_queue(self, pool: Any, stats: PoolStats) -> None:
         queue = pools.queue_of(pool)
         if queue is not None:
             queue.get = self.queued(stats, queue.get)
+
+    def _adopt_idle(self, pool: Any, stats: PoolStats) -> None:
         for record in pools.idle_records(pool):
             self.new_slot(stats, record)
 
@@ -126,8 +141,15 @@ class Hooks:
         stats = pool.__dict__.get("_poolscope") or self.attach(pool)
         return self.new_slot(stats, record) if stats is not None else None
 
+    def is_noted(self, slot: Slot, record: Any) -> bool:
+        """Say whether an inner wrapper has noted this very checkout."""
+        return slot.out is not None and slot.out[6] is record.fairy_ref
+
     def failed(self, stats: PoolStats, error: BaseException) -> None:
-        """Count a checkout that ended without a connection."""
+        """Count a checkout that ended without a connection; once, however many wrappers see it."""
+        if error.__dict__.get("_poolscope") is stats:
+            return
+        error.__dict__["_poolscope"] = stats
         if isinstance(error, exc.TimeoutError):
             stats.failures[FailureReason.TIMEOUT] += 1
         elif isinstance(error, CancelledError):
@@ -153,6 +175,7 @@ class Hooks:
                 pass
             began, token = monotonic(), next_checkout_id()
             stats.waiting[token] = began
+            self._count_nested(stats)
             try:
                 record = get(block, timeout)
             finally:
@@ -165,6 +188,13 @@ class Hooks:
             return record
 
         return measured_get
+
+    def _count_nested(self, stats: PoolStats) -> None:
+        try:
+            if holds_another(stats):
+                stats.nested += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
 
     def created(self, stats: PoolStats, create: Callable[..., Any]) -> Callable[..., Any]:
         """Return the pool's creator with opening a connection measured, and failures classified."""
@@ -244,6 +274,16 @@ class Hooks:
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
+    def on_error(self, context: Any) -> None:
+        """Note an error that reveals that two tasks use one session at once."""
+        try:
+            if pools.reveals_sharing(context.original_exception) and context.engine is not None:
+                stats = context.engine.pool.__dict__.get("_poolscope")
+                if stats is not None:
+                    stats.shared += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
 
 def _pool_of(find_engine: Callable[[], Any]) -> Callable[[], Any]:
     def find() -> Any:
@@ -251,3 +291,7 @@ def _pool_of(find_engine: Callable[[], Any]) -> Callable[[], Any]:
         return engine.pool if engine is not None else None
 
     return find
+
+
+def _nothing(_: type) -> None:
+    """Do nothing: what is called where `connect` is not wrapped."""
