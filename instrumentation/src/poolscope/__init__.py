@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from poolscope.requests import PoolscopeMiddleware, long_lived
 from poolscope.version import __version__
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from poolscope.instrumentation import Instrumentation
 
-__all__ = ["__version__", "instrument"]
+__all__ = ["PoolscopeMiddleware", "__version__", "instrument", "long_lived"]
 
 
 def instrument(
@@ -29,6 +30,7 @@ def instrument(
     token_file: str | Path | None = None,
     ca_file: str | Path | None = None,
     service_name: str | None = None,
+    metrics_off: Sequence[str] | None = None,
     disabled: bool | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Instrumentation | None:
@@ -53,5 +55,6 @@ def instrument(
         token_file=token_file,
         ca_file=ca_file,
         service_name=service_name,
+        metrics_off=metrics_off,
         disabled=disabled,
     )

@@ -49,11 +49,12 @@ class Evidence(StrEnum):
 
 
 class OwnerKind(StrEnum):
-    """Who took a connection."""
+    """Who took a connection; `long_lived` is declared: held for long on purpose."""
 
     REQUEST = "request"
     TASK = "task"
     THREAD = "thread"
+    LONG_LIVED = "long_lived"
 
 
 class ConnectionState(StrEnum):

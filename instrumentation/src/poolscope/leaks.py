@@ -41,7 +41,7 @@ LeakKey = tuple[Evidence, str, str]
 def owner_kind(out: Out) -> OwnerKind:
     """Return who took the connection: its request where there is one."""
     if out[3] is not None:
-        return OwnerKind.REQUEST
+        return OwnerKind.LONG_LIVED if out[3].long_lived else OwnerKind.REQUEST
     return OwnerKind.THREAD if isinstance(out[4], int) else OwnerKind.TASK
 
 
@@ -52,6 +52,8 @@ def gone_owner(out: Out, threads: dict[int, FrameType]) -> Evidence | None:
     request still runs: fire-and-forget work is no leak. `threads` is `sys._current_frames()`.
     """
     request, owner = out[3], out[4]
+    if request is not None and request.long_lived:
+        return None
     if request is not None:
         ended = request.finished_at_s is not None and not _still_works(out, request, threads)
         return Evidence.REQUEST_FINISHED if ended else None

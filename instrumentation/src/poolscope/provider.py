@@ -1,6 +1,6 @@
 """Publish the aggregates through the application's own OpenTelemetry MeterProvider."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from opentelemetry import metrics
@@ -47,7 +47,11 @@ class ProviderPublisher:
     """
 
     def __init__(
-        self, provider: MeterProvider, registry: Registry, read: Callable[[], Iterable[Sample]]
+        self,
+        provider: MeterProvider,
+        registry: Registry,
+        read: Callable[[], Iterable[Sample]],
+        off: Container[str] = (),
     ) -> None:
         self.provider = provider
         self._registry = registry
@@ -65,22 +69,23 @@ class ProviderPublisher:
                 explicit_bucket_boundaries_advisory=metric.bounds,
             )
             for metric in catalogue.METRICS
-            if metric.kind is Kind.HISTOGRAM
+            if metric.kind is Kind.HISTOGRAM and metric.name not in off
         }
-        self._observe(meter)
+        self._observe(meter, off)
 
     def close(self) -> None:
         """Publish nothing from now on; instruments cannot be taken back from a provider."""
         self._open = False
 
-    def _observe(self, meter: metrics.Meter) -> None:
+    def _observe(self, meter: metrics.Meter, off: Container[str]) -> None:
         makers: dict[Kind, Callable[..., object]] = {
             Kind.COUNTER: meter.create_observable_counter,
             Kind.UP_DOWN_COUNTER: meter.create_observable_up_down_counter,
             Kind.GAUGE: meter.create_observable_gauge,
         }
         for metric in catalogue.METRICS:
-            if metric.scope == catalogue.SCOPE and metric.kind in makers:
+            wanted = metric.scope == catalogue.SCOPE and metric.name not in off
+            if wanted and metric.kind in makers:
                 callbacks = [self._callback(metric)]
                 makers[metric.kind](metric.name, callbacks, metric.unit, metric.description)
 
@@ -113,9 +118,10 @@ class ProviderPublisher:
         for identity, pool in self._registry.named_pools():
             attributes = identity_attributes(identity)
             for metric, histogram in pool.stats.timed:
-                instrument = self._histograms[metric.name]
+                instrument = self._histograms.get(metric.name)
                 for value in _drain(histogram):
-                    instrument.record(value, attributes)
+                    if instrument is not None:
+                        instrument.record(value, attributes)
 
 
 def _drain(histogram: Histogram) -> Iterator[float]:

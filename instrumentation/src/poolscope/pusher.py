@@ -15,9 +15,10 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 
 from poolscope import catalogue
-from poolscope.catalogue import Publisher
+from poolscope.catalogue import FailureReason, Publisher
 from poolscope.clock import monotonic, wall_ns
 from poolscope.encoding import encode
+from poolscope.exhaustion import TimeoutReports, describe_exhaustion
 from poolscope.held import HeldList
 from poolscope.identity import ProcessIdentity
 from poolscope.leaks import Leak
@@ -63,6 +64,7 @@ class Pusher:
         self._sequence = 0
         self._failures = 0
         self._reachable: dict[str, bool] = {}
+        self._timeouts = TimeoutReports()
         self._logged_hook_error = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -108,7 +110,11 @@ class Pusher:
             self._publisher.close()
 
     def samples(self) -> Iterator[Sample]:
-        """Return the aggregates of the process: of each pool, and of ourselves."""
+        """Return the aggregates of the process: of each pool, and of ourselves; not what is off."""
+        off = self._settings.metrics_off
+        return (sample for sample in self._all_samples() if sample.metric.name not in off)
+
+    def _all_samples(self) -> Iterator[Sample]:
         pools = self._registry.named_pools()
         yield from chain.from_iterable(
             pool_samples(identity, pool.stats, pool.leaks) for identity, pool in pools
@@ -140,6 +146,7 @@ class Pusher:
         try:
             leaks = self._scan_leaks()
             self._log_leaks(leaks)
+            self._report_timeouts()
             pushing = pushing or bool(leaks)
             if ending or (pushing and self._is_active()):
                 self._push(end=ending)
@@ -210,7 +217,9 @@ class Pusher:
             if self._sequence == PUSHES_BEFORE_GIVING_UP and self._registry.buffering:
                 self._registry.stop_buffering()
         else:
-            self._publisher = ProviderPublisher(provider, self._registry, self.samples)
+            self._publisher = ProviderPublisher(
+                provider, self._registry, self.samples, off=self._settings.metrics_off
+            )
 
     def _scan_leaks(self) -> list[tuple[str, Leak]]:
         found = []
@@ -233,6 +242,15 @@ class Pusher:
             )
         if len(leaks) > LEAKS_LOGGED_AT_ONCE:
             logger.warning("and %d more apparent leaks", len(leaks) - LEAKS_LOGGED_AT_ONCE)
+
+    def _report_timeouts(self) -> None:
+        now_s = monotonic()
+        for identity, pool in self._registry.named_pools():
+            timeouts = pool.stats.failures[FailureReason.TIMEOUT]
+            if self._timeouts.is_due(identity, timeouts, now_s):
+                holders = HeldList(now_s, held_after_s=0.0)
+                holders.add(identity, pool.stats, pool.leaks)
+                logger.warning("%s", describe_exhaustion(identity, pool.stats, holders.oldest))
 
     def _log_troubles(self) -> None:
         registry = self._registry

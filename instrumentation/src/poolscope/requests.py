@@ -1,7 +1,8 @@
 """Know which HTTP request a checkout belongs to, its route, and whether it has ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import ReferenceType, ref
@@ -19,13 +20,20 @@ _SCOPE_KEY = "poolscope.request"
 class Request:
     """One request in flight; it holds the ASGI scope only until it has ended."""
 
-    __slots__ = ("__weakref__", "_route", "_scope", "finished_at_s", "task")
+    __slots__ = ("__weakref__", "_route", "_scope", "finished_at_s", "long_lived", "task")
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope: Scope | None = scope
-        self._route: str | None = None
+    def __init__(
+        self,
+        scope: Scope | None,
+        *,
+        route: str | None = None,
+        task: asyncio.Task[Any] | None = None,
+        long_lived: bool = False,
+    ) -> None:
+        self._scope = scope
+        self._route = route
         self.finished_at_s: float | None = None
-        task = asyncio.current_task()
+        self.long_lived = long_lived
         self.task: ReferenceType[asyncio.Task[Any]] | None = ref(task) if task else None
 
     @property
@@ -45,6 +53,21 @@ class Request:
 CURRENT: ContextVar[Request | None] = ContextVar("poolscope_request", default=None)
 
 
+@contextmanager
+def long_lived() -> Iterator[None]:
+    """Declare that a connection taken in this block is held for long on purpose.
+
+    For `LISTEN`, a worker's own connection, and the like: it never counts as leaked because its
+    request, task or thread has ended, and being idle is no finding. It is listed all the same.
+    """
+    outer = CURRENT.get()
+    token = CURRENT.set(Request(None, route=outer.route if outer else None, long_lived=True))
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
+
+
 def route_of(scope: Scope) -> str | None:
     """Return the template of the matched route, from FastAPI's or Starlette's own word for it.
 
@@ -56,8 +79,18 @@ def route_of(scope: Scope) -> str | None:
         for attribute in ("path_format", "path"):
             path = getattr(route, attribute, None)
             if isinstance(path, str) and path:
-                return path
+                return _mount_of(scope) + path
     return None
+
+
+def _mount_of(scope: Scope) -> str:
+    """Return the template of the path under which the matched application is mounted.
+
+    The scope has that path with its parameters filled in, which would be one route per value.
+    """
+    root = scope.get("root_path", "").removeprefix(scope.get("app_root_path", ""))
+    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    return "/".join(names.get(part, part) for part in root.split("/"))
 
 
 async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +98,7 @@ async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send
     if _SCOPE_KEY in scope:
         await app(scope, receive, send)
         return
-    request = Request(scope)
+    request = Request(scope, task=asyncio.current_task())
     scope[_SCOPE_KEY] = True
     token = CURRENT.set(request)
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from poolscope.catalogue import METRICS, SCOPE
+
 DEFAULT_ENDPOINT = "http://127.0.0.1:9737"
 
 
@@ -37,6 +39,7 @@ class Settings:
     token_file: Path | None = None
     ca_file: Path | None = None
     service_name: str | None = None
+    metrics_off: frozenset[str] = frozenset()
     disabled: bool = False
 
     def __repr__(self) -> str:
@@ -89,6 +92,13 @@ def _boolean(value: str) -> bool:
         raise ValueError from None
 
 
+def _metric_names(value: str) -> frozenset[str]:
+    names = frozenset(part.strip() for part in value.split(",") if part.strip())
+    if not names <= {metric.name for metric in METRICS if metric.scope == SCOPE}:
+        raise ValueError
+    return names
+
+
 def _file(value: str) -> Path:
     path = Path(value)
     if not path.is_file():
@@ -118,6 +128,8 @@ _SETTINGS = (
     _Setting("token_file", "POOLSCOPE_TOKEN_FILE", _file, "the path of a readable file"),
     _Setting("ca_file", "POOLSCOPE_CA_FILE", _file, "the path of a readable PEM file"),
     _Setting("service_name", "OTEL_SERVICE_NAME", str, "a name"),
+    _Setting("metrics_off", "POOLSCOPE_METRICS_OFF", _metric_names,
+             "names of our metrics such as db.client.connection.count, separated by commas"),
     _Setting("disabled", "POOLSCOPE_DISABLED", _boolean, "true or false"),
 )  # fmt: skip
 

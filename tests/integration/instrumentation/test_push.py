@@ -141,6 +141,24 @@ def test_with_a_meter_provider_every_series_is_published_exactly_once(receiver: 
     assert resource(receiver.arrived[-1])["service.instance.id"] == "theirs"
 
 
+def test_a_metric_that_is_off_is_published_nowhere(receiver: Receiver) -> None:
+    off = [catalogue.COUNT.name, catalogue.USE_TIME.name]
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    with instrumented(
+        endpoint=receiver.endpoint, metrics="auto", meter_provider=provider, metrics_off=off
+    ):
+        use(an_engine(), 2)
+        data = reader.get_metrics_data()
+    provider.shutdown()
+    assert data is not None
+    scopes = data.resource_metrics[0].scope_metrics
+    published = {metric.name for scope in scopes for metric in scope.metrics}
+    assert catalogue.WAIT_TIME.name in published
+    assert not published & set(off)
+    assert [points(receiver.arrived[-1], name) for name in off] == [[], []]
+
+
 def test_a_provider_gets_exact_histograms_with_our_bounds() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])

@@ -1,8 +1,10 @@
 """Each held checkout gets the first verdict that matches, and only what is known counts."""
 
+from dataclasses import replace
+
 import pytest
 
-from poolscope.catalogue import Evidence
+from poolscope.catalogue import Evidence, OwnerKind
 from poolscope_exporter.core.confirmation import Confirmed, Pending, State, Unseen
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.sessions import Session, SessionState
@@ -19,8 +21,10 @@ def judged(
     evidence: Evidence | None = None,
     age_s: float = 10.0,
     path_proven: bool = True,
+    owner_kind: OwnerKind = OwnerKind.REQUEST,
 ) -> Judgement:
-    heard = a_heard_checkout(a_checkout(evidence=evidence, age_s=age_s), heard_at_s=100.0)
+    checkout = replace(a_checkout(evidence=evidence, age_s=age_s), owner_kind=owner_kind)
+    heard = a_heard_checkout(checkout, heard_at_s=100.0)
     return judge(heard, state, 101.0, path_proven, {})
 
 
@@ -83,6 +87,22 @@ def test_idle_session_counts_from_one_second(
     session = a_session(state=session_state, state_age_s=idle_s, xact_age_s=None)
     expected = long_verdict if is_long else Verdict.WORKING
     assert judged(confirmed(session)).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("session_state", "verdict"),
+    [
+        (SessionState.IDLE, Verdict.WORKING),
+        (SessionState.IDLE_IN_TRANSACTION, Verdict.IDLE_IN_TRANSACTION),
+        (SessionState.ACTIVE, Verdict.SLOW_QUERY),
+    ],
+)
+def test_connection_that_was_declared_long_lived_may_be_idle_and_nothing_else(
+    session_state: SessionState, verdict: Verdict
+) -> None:
+    session = a_session(state=session_state, state_age_s=3600.0, query_age_s=3600.0)
+    found = judged(confirmed(session), age_s=3600.0, owner_kind=OwnerKind.LONG_LIVED)
+    assert found.verdict is verdict
 
 
 @pytest.mark.parametrize(("held_s", "verdict"), [(1.99, Verdict.WORKING), (2.0, Verdict.HELD_IDLE)])

@@ -37,10 +37,11 @@ def out(
     return next(ids), taken_at_s, site, request, owner, None, Alive()
 
 
-def a_request(route: str = "/orders", finished_at_s: float | None = None) -> Request:
-    request = Request.__new__(Request)
-    request._scope, request._route = None, route
-    request.finished_at_s, request.task = finished_at_s, None
+def a_request(
+    route: str = "/orders", finished_at_s: float | None = None, *, long_lived: bool = False
+) -> Request:
+    request = Request(None, route=route, long_lived=long_lived)
+    request.finished_at_s = finished_at_s
     return request
 
 
@@ -135,6 +136,13 @@ def test_a_living_thread_never_counts() -> None:
     taken, ledger = out(owner=threading.get_ident()), LeakLedger()
     assert scan(ledger, 100.0, taken) == []
     assert scan(ledger, 1e6, taken) == []
+
+
+def test_a_checkout_that_was_declared_long_lived_never_counts() -> None:
+    taken = out(request=a_request(long_lived=True), owner=gone_thread())
+    ledger = LeakLedger()
+    assert scan(ledger, 100.0, taken) == scan(ledger, 1e6, taken) == []
+    assert owner_kind(taken) is OwnerKind.LONG_LIVED
 
 
 def test_a_collected_connection_counts_at_once() -> None:

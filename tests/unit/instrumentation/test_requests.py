@@ -1,9 +1,13 @@
+import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
-from fastapi import APIRouter, BackgroundTasks, FastAPI
+from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
+from fastapi.responses import StreamingResponse
 
+import poolscope
 from poolscope.requests import CURRENT, PoolscopeMiddleware, Request, route_of
 from support.apps import instrumented
 
@@ -30,8 +34,8 @@ async def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
     assert request._scope is None
 
 
-async def requested(app: Any, path: str) -> None:
-    transport = httpx.ASGITransport(app=app)
+async def requested(app: Any, path: str, *, root_path: str = "") -> None:
+    transport = httpx.ASGITransport(app=app, root_path=root_path)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         await client.get(path)
 
@@ -76,6 +80,97 @@ async def test_a_mounted_application_belongs_to_the_outer_request() -> None:
     [request] = requests
     assert request is not None
     assert request.finished_at_s is not None
+
+
+async def test_the_route_of_a_mounted_application_has_its_prefix_as_a_template() -> None:
+    routes: list[str | None] = []
+    outer, middle, inner = FastAPI(), FastAPI(), FastAPI()
+
+    @inner.get("/orders/{order}")
+    async def endpoint(order: str) -> None:
+        request = CURRENT.get()
+        assert request is not None
+        routes.append(request.route)
+
+    outer.mount("/tenants/{tenant}", middle)
+    middle.mount("/v1", inner)
+    with instrumented():
+        await requested(outer, "/proxy/tenants/acme/v1/orders/7", root_path="/proxy")
+    assert routes == ["/tenants/{tenant}/v1/orders/{order}"]
+
+
+async def test_a_streaming_body_belongs_to_its_request() -> None:
+    seen: list[bool] = []
+    app = FastAPI()
+
+    async def body() -> AsyncIterator[str]:
+        request = CURRENT.get()
+        assert request is not None
+        seen.append(request.finished_at_s is None)
+        yield "x"
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(body())
+
+    with instrumented():
+        await requested(app, "/stream")
+    assert seen == [True]
+
+
+async def test_threads_and_tasks_that_a_request_starts_belong_to_it() -> None:
+    seen: list[str | None] = []
+    app = FastAPI()
+
+    def note() -> None:
+        request = CURRENT.get()
+        seen.append(request.route if request else None)
+
+    @app.get("/starts")
+    async def starts() -> None:
+        await asyncio.to_thread(note)
+        await asyncio.create_task(asyncio.to_thread(note))
+
+    with instrumented():
+        await requested(app, "/starts")
+    assert seen == ["/starts", "/starts"]
+
+
+async def test_a_websocket_is_a_request_until_it_closes() -> None:
+    seen: list[Request] = []
+    app = FastAPI()
+
+    @app.websocket("/live/{topic}")
+    async def live(socket: WebSocket, topic: str) -> None:
+        request = CURRENT.get()
+        assert request is not None
+        seen.append(request)
+        await socket.accept()
+        await socket.close()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(_: object) -> None:
+        pass
+
+    scope = {"type": "websocket", "path": "/live/orders", "headers": [], "query_string": b""}
+    with instrumented():
+        await app(scope, receive, send)
+    assert seen[0].route == "/live/{topic}"
+    assert seen[0].finished_at_s is not None
+
+
+async def test_a_declared_block_is_no_request_of_its_own_and_ends_with_the_block() -> None:
+    outer = Request(None, route="/listen")
+    token = CURRENT.set(outer)
+    with poolscope.long_lived():
+        declared = CURRENT.get()
+        assert declared is not None
+        assert declared.long_lived
+        assert declared.route == "/listen"
+    assert CURRENT.get() is outer
+    CURRENT.reset(token)
 
 
 async def test_the_middleware_serves_other_frameworks() -> None:

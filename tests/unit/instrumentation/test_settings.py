@@ -44,6 +44,15 @@ def test_all_wrong_values_are_named_at_once_with_what_is_accepted() -> None:
     assert "'often': accepted is 0.2 to 300" in message
 
 
+def test_metrics_that_are_off_must_be_ours() -> None:
+    off = read_settings(
+        {}, {"POOLSCOPE_METRICS_OFF": "db.client.connection.count, poolscope.leaks"}
+    )
+    assert off.metrics_off == {"db.client.connection.count", "poolscope.leaks"}
+    with pytest.raises(SettingsError, match="POOLSCOPE_METRICS_OFF"):
+        read_settings({}, {"POOLSCOPE_METRICS_OFF": "db.client.connections.usage"})
+
+
 def test_a_password_in_the_endpoint_is_refused() -> None:
     with pytest.raises(SettingsError, match="without user, password"):
         read_settings({"endpoint": "http://user:pw@host:1"}, {})

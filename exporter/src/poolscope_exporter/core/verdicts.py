@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from poolscope.catalogue import Evidence
+from poolscope.catalogue import Evidence, OwnerKind
 from poolscope_exporter.core.checkouts import Checkout
 from poolscope_exporter.core.confirmation import Confirmed, Pending, State
 from poolscope_exporter.core.fleet import HeardCheckout
@@ -135,7 +135,10 @@ def _with_session(heard: HeardCheckout, session: Session, held_s: float) -> _Fin
         is_long = idle_s >= IDLE_IN_TRANSACTION_S
         return (Verdict.IDLE_IN_TRANSACTION if is_long else Verdict.WORKING), None
     if session.state is SessionState.IDLE:
-        return (Verdict.HELD_IDLE if idle_s >= HELD_IDLE_S else Verdict.WORKING), None
+        # Idle on purpose is no finding; idle in a transaction is one, whatever the purpose.
+        is_declared = heard.checkout.owner_kind is OwnerKind.LONG_LIVED
+        is_long = idle_s >= HELD_IDLE_S and not is_declared
+        return (Verdict.HELD_IDLE if is_long else Verdict.WORKING), None
     if session.state is SessionState.STARTING:
         return Verdict.WORKING, None
     return Verdict.UNKNOWN, UNKNOWN_STATE
