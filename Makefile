@@ -49,7 +49,7 @@ format: setup ## Format the code
 lock: setup ## Lock the versions again, with hashes and without any registry's address
 	cd requirements && for name in $(LOCKS); do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	    --custom-compile-command 'make lock' \
 	    --no-emit-package poolscope --no-emit-package poolscope-exporter \
 	    $$name.in -o $$name.txt || exit 1; done
 

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import Any
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import Histogram, MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from sqlalchemy import Engine
 
-from poolscope import catalogue
+from poolscope import catalogue, histogram
 from support.apps import instrumented
 from support.dbapi import an_engine
 from support.receiver import Mood, Receiver, a_receiver, points, resource
@@ -141,6 +143,60 @@ def test_with_a_meter_provider_every_series_is_published_exactly_once(receiver: 
     assert resource(receiver.arrived[-1])["service.instance.id"] == "theirs"
 
 
+def collect(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
+    """Collect, and return the points of each metric."""
+    data = reader.get_metrics_data()
+    assert data is not None
+    scopes = data.resource_metrics[0].scope_metrics
+    return {metric.name: list(metric.data.data_points) for s in scopes for metric in s.metrics}
+
+
+DELTA: dict[type, AggregationTemporality] = {
+    ObservableCounter: AggregationTemporality.DELTA,
+    Histogram: AggregationTemporality.DELTA,
+}
+
+
+def test_each_reader_gets_its_own_temporality() -> None:
+    cumulative, delta = InMemoryMetricReader(), InMemoryMetricReader(preferred_temporality=DELTA)
+    provider = MeterProvider([cumulative, delta])
+    with instrumented(metrics="auto", meter_provider=provider):
+        engine = an_engine()
+        for since_the_start in (4, 8):
+            use(engine, 4)
+            for reader, expected in ((cumulative, since_the_start), (delta, 4)):
+                collected = collect(reader)
+                assert [p.value for p in collected[catalogue.CHECKOUTS.name]] == [expected]
+                assert [p.count for p in collected[catalogue.WAIT_TIME.name]] == [expected]
+    provider.shutdown()
+
+
+def test_a_view_of_the_users_changes_the_buckets() -> None:
+    reader = InMemoryMetricReader()
+    aggregation = ExplicitBucketHistogramAggregation((0.1, 1.0))
+    view = View(instrument_name=catalogue.WAIT_TIME.name, aggregation=aggregation)
+    provider = MeterProvider([reader], views=[view])
+    with instrumented(metrics="auto", meter_provider=provider):
+        use(an_engine(), 3)
+        waits = collect(reader)[catalogue.WAIT_TIME.name]
+    provider.shutdown()
+    assert [tuple(point.explicit_bounds) for point in waits] == [(0.1, 1.0)]
+
+
+def test_samples_that_nobody_collects_are_bounded_and_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(histogram, "BUFFER_LIMIT", 10)
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    with instrumented(metrics="auto", meter_provider=provider) as readings:
+        use(an_engine(), 25)
+        assert readings.value(catalogue.SAMPLES_DROPPED) == 2 * 15  # of the waits and of the uses
+        assert [p.count for p in collect(reader)[catalogue.WAIT_TIME.name]] == [10]
+        assert readings.value(catalogue.WAIT_TIME) == 25  # the push to the exporter is exact
+    provider.shutdown()
+
+
 def test_a_metric_that_is_off_is_published_nowhere(receiver: Receiver) -> None:
     off = [catalogue.COUNT.name, catalogue.USE_TIME.name]
     reader = InMemoryMetricReader()
@@ -149,11 +205,8 @@ def test_a_metric_that_is_off_is_published_nowhere(receiver: Receiver) -> None:
         endpoint=receiver.endpoint, metrics="auto", meter_provider=provider, metrics_off=off
     ):
         use(an_engine(), 2)
-        data = reader.get_metrics_data()
+        published = set(collect(reader))
     provider.shutdown()
-    assert data is not None
-    scopes = data.resource_metrics[0].scope_metrics
-    published = {metric.name for scope in scopes for metric in scope.metrics}
     assert catalogue.WAIT_TIME.name in published
     assert not published & set(off)
     assert [points(receiver.arrived[-1], name) for name in off] == [[], []]
@@ -164,20 +217,12 @@ def test_a_provider_gets_exact_histograms_with_our_bounds() -> None:
     provider = MeterProvider([reader])
     with instrumented(metrics="auto", meter_provider=provider):
         use(an_engine(), 25)
-        reader.get_metrics_data()
+        collect(reader)
         use(an_engine(pool_logging_name="other"), 5)
-        data = reader.get_metrics_data()
+        waits = collect(reader)[catalogue.WAIT_TIME.name]
     provider.shutdown()
-    assert data is not None
-    waits = [
-        point
-        for scope in data.resource_metrics[0].scope_metrics
-        for metric in scope.metrics
-        if metric.name == catalogue.WAIT_TIME.name
-        for point in metric.data.data_points
-    ]
-    assert sorted(point.count for point in waits) == [5, 25]  # type: ignore[union-attr]
-    assert {tuple(p.explicit_bounds) for p in waits} == {catalogue.WAIT_BOUNDS}  # type: ignore[union-attr]
+    assert sorted(point.count for point in waits) == [5, 25]
+    assert {tuple(point.explicit_bounds) for point in waits} == {catalogue.WAIT_BOUNDS}
 
 
 def _count_in_child(engine: Engine, results: "SimpleQueue[tuple[int, int]]") -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 from sqlalchemy import create_engine, pool, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -202,6 +202,18 @@ async def test_a_request_that_leaks_is_found_by_its_route_and_line(
         assert readings.value(catalogue.ROUTE_CHECKOUTS, route="/fine/{x}") == 1
         await kept.pop().close()
         engines.clear()
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_one_session_in_two_tasks_at_once_is_told(
+    readings: Readings, postgres: EmbeddedPostgres, driver: str
+) -> None:
+    async with an_async_engine(postgres, driver) as engine, AsyncSession(engine) as session:
+        sleeps = [session.execute(text("select pg_sleep(0.1)")) for _ in range(2)]
+        results = await asyncio.gather(*sleeps, return_exceptions=True)
+        refused = [result for result in results if isinstance(result, InvalidRequestError)]
+        assert len(refused) == 1
+    assert readings.value(catalogue.SHARED_CONNECTIONS) == 1
 
 
 async def test_a_null_pool_links_too(readings: Readings, postgres: EmbeddedPostgres) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import event
+from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
@@ -33,7 +33,7 @@ def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = Hooks(registry)
     undo = [_listen(Pool, name, getattr(hooks, f"on_{name}")) for name in POOL_EVENTS]
-    undo += [_listen(sqlalchemy.Engine, "handle_error", hooks.on_error)]
+    undo += [_watch_shared_sessions(hooks)]
     undo += [_measure_checkouts(hooks), _watch_new_engines(hooks), hooks.detach_all]
     registry.on_fork.append(hooks.forget_attachments)
     for engine in _existing_engines():
@@ -133,6 +133,29 @@ def _watch_new_engines(hooks: Hooks) -> Undo:
 
     def restore() -> None:
         dialect.engine_created = original
+
+    return restore
+
+
+def _watch_shared_sessions(hooks: Hooks) -> Undo:
+    """See the error of a session that two tasks use at once.
+
+    Every driver's: the session itself notices, before the driver would. The seam is private, and
+    without it this one signal is missing.
+    """
+    transaction: Any = orm.SessionTransaction
+    original = transaction.__dict__.get("_raise_for_prerequisite_state")
+    if original is None:
+        return lambda: None
+
+    def raise_for_state(self: Any, operation: str, state: Any) -> Any:
+        hooks.on_session_error(self, state)
+        return original(self, operation, state)
+
+    transaction._raise_for_prerequisite_state = raise_for_state
+
+    def restore() -> None:
+        transaction._raise_for_prerequisite_state = original
 
     return restore
 

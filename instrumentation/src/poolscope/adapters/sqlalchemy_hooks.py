@@ -8,9 +8,11 @@ from weakref import ref
 
 import sqlalchemy
 from sqlalchemy import exc
+from sqlalchemy.pool import NullPool
 from sqlalchemy.util.queue import Empty
 
 from poolscope.adapters import sqlalchemy_pools as pools
+from poolscope.adapters.layers import keep, slot_below
 from poolscope.catalogue import CloseReason, FailureReason
 from poolscope.clock import monotonic
 from poolscope.drivers import describe
@@ -215,12 +217,28 @@ class Hooks:
         """Note a connection that was opened."""
         try:
             slot = self.slot_of(record)
-            if slot is not None:
+            if slot is not None and not self._leaves_to_pool_below(slot.stats, record):
                 slot.opened(describe(record.driver_connection))
                 slot.stats.opened += 1
             self._registry.on_activity()
         except Exception as error:  # noqa: BLE001
             self.contain(error)
+
+    def _leaves_to_pool_below(self, stats: PoolStats, record: Any) -> bool:
+        """Say whether this pool only passes on what another one lends; stop counting it then."""
+        below = slot_below(record.driver_connection)
+        if below is None:
+            return False
+        pool = pools.pool_of(record)
+        if not isinstance(pool, NullPool):
+            keep(below)
+            return False
+        for owner in [owner for owner, known in self._known.items() if known is stats]:
+            self._known[owner] = None
+        self._registry.unwatch(stats)
+        pool._poolscope = None
+        pool._creator = pool._creator  # its setter makes _invoke_creator anew, without us
+        return True
 
     def on_checkin(self, _dbapi_connection: Any, record: Any) -> None:
         """Note that a connection came back, or was collected: a synchronous leak heals so."""
@@ -274,11 +292,12 @@ class Hooks:
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
-    def on_error(self, context: Any) -> None:
+    def on_session_error(self, transaction: Any, state: Any) -> None:
         """Note an error that reveals that two tasks use one session at once."""
         try:
-            if pools.reveals_sharing(context.original_exception) and context.engine is not None:
-                stats = context.engine.pool.__dict__.get("_poolscope")
+            if getattr(state, "name", "") == "PROVISIONING_CONNECTION":
+                bind = transaction.session.get_bind()
+                stats = bind.engine.pool.__dict__.get("_poolscope")
                 if stats is not None:
                     stats.shared += 1
         except Exception as error:  # noqa: BLE001

@@ -136,15 +136,3 @@ def invalidation_reason(error: BaseException | None) -> InvalidationReason:
     if isinstance(error, CancelledError):
         return InvalidationReason.CANCELLED
     return InvalidationReason.ERROR
-
-
-_SHARING = (
-    "another operation is in progress",  # asyncpg
-    "concurrent operations are not permitted",  # SQLAlchemy's AsyncSession
-)
-
-
-def reveals_sharing(error: BaseException | None) -> bool:
-    """Say whether an error means that a connection is used by two tasks at once."""
-    text = str(error).lower()
-    return any(fragment in text for fragment in _SHARING)
