@@ -15,13 +15,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 
 from poolscope import catalogue
-from poolscope.catalogue import FailureReason, Publisher
+from poolscope.catalogue import Publisher
 from poolscope.clock import monotonic, wall_ns
 from poolscope.encoding import encode
-from poolscope.exhaustion import TimeoutReports, describe_exhaustion
 from poolscope.held import HeldList
 from poolscope.identity import ProcessIdentity
 from poolscope.leaks import Leak
+from poolscope.notices import Notices
 from poolscope.pool import Collected
 from poolscope.provider import ProviderPublisher, configured_provider, resource_of
 from poolscope.registry import Registry
@@ -38,7 +38,6 @@ FIRST_PUSH_S = 1.0
 END_TIMEOUT_S = 1.0
 PUSHES_BEFORE_GIVING_UP = 3
 """A MeterProvider that comes later still gets everything but the histograms' past."""
-LEAKS_LOGGED_AT_ONCE = 5
 
 
 class Pusher:
@@ -63,9 +62,7 @@ class Pusher:
         self._start_ns = wall_ns()
         self._sequence = 0
         self._failures = 0
-        self._reachable: dict[str, bool] = {}
-        self._timeouts = TimeoutReports()
-        self._logged_hook_error = False
+        self._notices = Notices(self._registry)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._wake = threading.Event()
@@ -145,8 +142,8 @@ class Pusher:
         pushing = due or ending
         try:
             leaks = self._scan_leaks()
-            self._log_leaks(leaks)
-            self._report_timeouts()
+            self._notices.tell_leaks(leaks)
+            self._notices.tell_timeouts(monotonic())
             pushing = pushing or bool(leaks)
             if ending or (pushing and self._is_active()):
                 self._push(end=ending)
@@ -165,9 +162,11 @@ class Pusher:
         return sum(sum(pool.stats.wait.counts) for pool in list(self._registry.pools))
 
     def _push(self, *, end: bool) -> None:
-        self._log_troubles()
+        self._notices.tell_troubles()
         if self._settings.metrics is not MetricsDestination.EXPORTER:
             self._find_provider()
+        if self._publisher is not None:
+            self._notices.tell_rivals(self._publisher.provider, self._settings.metrics_off)
         self._sequence += 1
         samples = chain(self.samples(), self._held(), [self._mark(end)])
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
@@ -179,13 +178,9 @@ class Pusher:
             transport.post(body, self._settings.read_token())
         except (PushError, OSError) as error:
             self._failures += 1
-            if self._reachable.get(transport.endpoint, True):
-                logger.info("poolscope exporter is away, totals are kept: %s", error)
-            self._reachable[transport.endpoint] = False
-            return
-        if not self._reachable.get(transport.endpoint, True):
-            logger.info("poolscope exporter is back: %s", transport.endpoint)
-        self._reachable[transport.endpoint] = True
+            self._notices.tell_reachability(transport.endpoint, error)
+        else:
+            self._notices.tell_reachability(transport.endpoint, None)
 
     def _held(self) -> Iterator[Sample]:
         held = HeldList(monotonic(), self._settings.held_after_s)
@@ -229,39 +224,6 @@ class Pusher:
             leaks = pool.leaks.scan(outs, collected, monotonic())
             found += [(identity.name, leak) for leak in leaks]
         return found
-
-    def _log_leaks(self, leaks: list[tuple[str, Leak]]) -> None:
-        for pool, leak in leaks[:LEAKS_LOGGED_AT_ONCE]:
-            logger.warning(
-                "apparent connection leak: pool=%s evidence=%s route=%s taken at %s, held %s",
-                pool,
-                leak.evidence.value,
-                leak.route or "-",
-                leak.site.label,
-                "unknown" if leak.held_s is None else f"{leak.held_s:.1f} s",
-            )
-        if len(leaks) > LEAKS_LOGGED_AT_ONCE:
-            logger.warning("and %d more apparent leaks", len(leaks) - LEAKS_LOGGED_AT_ONCE)
-
-    def _report_timeouts(self) -> None:
-        now_s = monotonic()
-        for identity, pool in self._registry.named_pools():
-            timeouts = pool.stats.failures[FailureReason.TIMEOUT]
-            if self._timeouts.is_due(identity, timeouts, now_s):
-                holders = HeldList(now_s, held_after_s=0.0)
-                holders.add(identity, pool.stats, pool.leaks)
-                logger.warning("%s", describe_exhaustion(identity, pool.stats, holders.oldest))
-
-    def _log_troubles(self) -> None:
-        registry = self._registry
-        while registry.renamed:
-            logger.warning("two pools had the same name; one is now %s", registry.renamed.pop())
-        if registry.hook_errors and not self._logged_hook_error:
-            self._logged_hook_error = True
-            logger.warning("poolscope lost some signal: %s", registry.last_hook_error)
-        if registry.pools_refused:
-            logger.warning("more pools than POOLSCOPE_MAX_POOLS: %d", registry.pools_refused)
-            registry.pools_refused = 0
 
 
 def _drained(take: Callable[[], Collected]) -> Iterator[Collected]:

@@ -4,6 +4,7 @@ import threading
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from poolscope.clock import monotonic
 from poolscope.exhaustion import REPORT_AGAIN_S, TimeoutReports
 from poolscope.pool import PoolIdentity
 from support.apps import instrumented
@@ -35,9 +36,9 @@ def test_the_report_answers_what_an_operator_asks_next(caplog: pytest.LogCapture
         held = [engine.connect() for _ in range(3)]
         with pytest.raises(PoolTimeoutError):
             engine.connect()
-        pusher = readings.instrumentation.pusher
-        pusher._report_timeouts()
-        pusher._report_timeouts()
+        notices = readings.instrumentation.pusher._notices
+        notices.tell_timeouts(monotonic())
+        notices.tell_timeouts(monotonic())
         for connection in held:
             connection.close()
     [said] = [record.getMessage() for record in caplog.records if "gave up" in record.getMessage()]

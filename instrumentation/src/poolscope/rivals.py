@@ -1,0 +1,53 @@
+"""Find other instrumentations that publish pool metrics too: the user would see them twice."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider
+
+from poolscope import catalogue
+
+FORMER_PREFIX = "db.client.connections."
+"""How the semantic conventions named the same metrics before, as some instrumentations still do."""
+
+_SHARED = frozenset(m.name for m in catalogue.METRICS if not m.name.startswith("poolscope."))
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """An instrumentation, by its OpenTelemetry scope, and a metric of ours that it has too."""
+
+    scope: str
+    metric: str
+
+
+def find_rivals(provider: MeterProvider) -> list[Rival]:
+    """Return who else has instruments of our names, or of their former names, in a provider.
+
+    Also who has created such an instrument and never uses it. Nobody, where a provider that is
+    not OpenTelemetry's own hides its instruments.
+    """
+    return rivals_among(_instruments(provider))
+
+
+def rivals_among(instruments: Iterable[tuple[str, str]]) -> list[Rival]:
+    """Return the rivals among (scope, instrument), each once, in order of their names."""
+    found = {
+        (scope, name)
+        for scope, name in instruments
+        if scope != catalogue.SCOPE and (name in _SHARED or name.startswith(FORMER_PREFIX))
+    }
+    return [Rival(scope, name) for scope, name in sorted(found)]
+
+
+def _instruments(provider: Any) -> list[tuple[str, str]]:
+    """Read what a provider of OpenTelemetry's SDK keeps private; empty where it keeps it else."""
+    try:
+        return [
+            (scope.name, identifier.partition(",")[0])
+            for scope, meter in dict(provider._meters).items()  # noqa: SLF001
+            for identifier in list(meter._instrument_ids)  # noqa: SLF001
+        ]
+    except Exception:  # noqa: BLE001 - a warning is not worth the loss of a push
+        return []
