@@ -45,10 +45,6 @@ class Site:
             self._place = shorten(self._code.co_filename), line, self._code.co_qualname
         return self._place
 
-    def is_in(self, code: CodeType) -> bool:
-        """Say whether this place is in the function of `code`."""
-        return self._code is code
-
     @property
     def label(self) -> str:
         """Return `file:line`, a bounded label."""

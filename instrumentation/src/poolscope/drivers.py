@@ -25,7 +25,9 @@ UNKNOWN = ConnectionFacts()
 
 def describe(connection: Any) -> ConnectionFacts:
     """Return what the driver of `connection` knows; what fails or is unknown stays None."""
-    reader = _READERS.get(type(connection).__module__.partition(".")[0])
+    # An application may have a connection class of its own, derived from the driver's.
+    packages = (cls.__module__.partition(".")[0] for cls in type(connection).__mro__)
+    reader = next((_READERS[name] for name in packages if name in _READERS), None)
     if reader is None:
         return UNKNOWN
     try:

@@ -6,7 +6,6 @@ import importlib.util
 import multiprocessing.util
 import os
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 from opentelemetry.metrics import MeterProvider
@@ -16,6 +15,8 @@ from poolscope.registry import Registry
 from poolscope.settings import Settings, read_settings
 
 ADAPTERS = {
+    "asyncpg": "poolscope.adapters.asyncpg",
+    "psycopg_pool": "poolscope.adapters.psycopg_pool",
     "sqlalchemy": "poolscope.adapters.sqlalchemy",
     "starlette": "poolscope.adapters.starlette",
 }
@@ -31,12 +32,20 @@ class Instrumentation:
         self.pusher = Pusher(settings, self.registry, provider)
         self.registry.on_activity = self.pusher.start
         self.registry.on_shutdown = self.pusher.end
-        self._undo: list[Callable[[], None]] = [
-            adapter.install(self.registry) for adapter in _installed_adapters()
-        ]
+        self._undo: list[Callable[[], None]] = []
+        for package, module in ADAPTERS.items():
+            self._install(package, module)
         atexit.register(self.pusher.end)
         # Children of multiprocessing end without atexit, but run its own finalizers.
         multiprocessing.util.register_after_fork(self, Instrumentation.push_at_child_exit)
+
+    def _install(self, package: str, module: str) -> None:
+        """Attach to one library if it is there; a version that we do not fit costs its signal."""
+        try:
+            if importlib.util.find_spec(package) is not None:
+                self._undo.append(importlib.import_module(module).install(self.registry))
+        except Exception as error:  # noqa: BLE001 - the application starts, whatever we do not know
+            self.registry.contain(error)
 
     def push_at_child_exit(self) -> None:
         """Push a last time when this child of multiprocessing ends."""
@@ -79,12 +88,9 @@ def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation |
     return _active.setdefault("instrumentation", Instrumentation(settings, provider))
 
 
-def _installed_adapters() -> list[ModuleType]:
-    return [
-        importlib.import_module(module)
-        for package, module in ADAPTERS.items()
-        if importlib.util.find_spec(package) is not None
-    ]
+def active() -> Instrumentation | None:
+    """Return what this process is instrumented with, or None."""
+    return _active.get("instrumentation")
 
 
 def _after_fork_in_child() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from poolscope import catalogue
-from poolscope.callsite import UNKNOWN_SITE, Site
+from poolscope.callsite import UNKNOWN_SITE, Site, is_library
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.pool import Collected, Out
 from poolscope.requests import Request
@@ -66,7 +66,7 @@ def gone_owner(out: Out, threads: dict[int, FrameType]) -> Evidence | None:
 def _still_works(out: Out, request: Request, threads: dict[int, FrameType]) -> bool:
     owner = out[4]
     if isinstance(owner, int):
-        return _runs(out[2], threads.get(owner))
+        return _is_at_work(threads.get(owner))
     task = owner()
     if task is None or task.done():
         return False
@@ -75,10 +75,15 @@ def _still_works(out: Out, request: Request, threads: dict[int, FrameType]) -> b
     return task is not own
 
 
-def _runs(site: Site, frame: FrameType | None) -> bool:
-    """Say whether the function at `site` is still on the stack of a (pooled) worker thread."""
+def _is_at_work(frame: FrameType | None) -> bool:
+    """Say whether application code is on the stack of a (pooled) worker thread.
+
+    The function that took the connection may have returned meanwhile: a helper, or a generator
+    behind a `with`. A worker that is already busy with other work makes the evidence late, not
+    false.
+    """
     while frame is not None:
-        if site.is_in(frame.f_code):
+        if not is_library(frame.f_code.co_filename):
             return True
         frame = frame.f_back
     return False

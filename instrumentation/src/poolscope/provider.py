@@ -26,9 +26,14 @@ def configured_provider() -> MeterProvider | None:
 
 
 def _readers(provider: SDKMeterProvider) -> bool:
-    """Say whether any reader collects from it; True where a future SDK hides that."""
-    configuration: Any = getattr(provider, "_sdk_config", None)
-    readers = getattr(configuration, "metric_readers", None)
+    """Say whether any reader collects from it; True where a future SDK hides that.
+
+    `opentelemetry-instrument` configures a provider without any for `OTEL_METRICS_EXPORTER=none`.
+    """
+    if getattr(provider, "_disabled", False):  # by OTEL_SDK_DISABLED
+        return False
+    consumer: Any = getattr(provider, "_measurement_consumer", None)
+    readers = getattr(consumer, "_reader_storages", None)
     return True if readers is None else bool(readers)
 
 

@@ -61,6 +61,11 @@ class Registry:
         self.pools.append(WatchedPool(stats, weakref.ref(owner)))
         return True
 
+    def unwatch(self, stats: PoolStats) -> None:
+        """Account for a pool no longer: another one counts its connections."""
+        for pool in [pool for pool in self.pools if pool.stats is stats]:
+            self.pools.remove(pool)
+
     def contain(self, error: Exception) -> None:
         """Note an error of ours inside a hook; the pusher logs it once."""
         self.hook_errors += 1

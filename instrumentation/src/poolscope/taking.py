@@ -43,6 +43,9 @@ def make_take(parent_frame: Callable[[], FrameType | None]) -> Take:
             site = site_of(frame)
             if loop is not None:
                 stats.blocking += 1
+        if slot.out is not None:
+            # A StaticPool's one connection, taken again while it is out: one checkout after another.
+            stats.end(slot, got)
         slot.out = (
             next_id(), got, site, request_of(),
             thread_ident() if task is None else weak(task),

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 from weakref import ref
@@ -115,6 +116,30 @@ def test_a_worker_thread_still_in_the_function_that_took_it_keeps_its_checkout()
     leave.set()
     thread.join()
     assert len(scan(LeakLedger(), 1000.0, taken)) == 1
+
+
+def test_a_worker_thread_keeps_its_checkout_when_a_helper_took_it() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def export() -> None:
+        entered.set()
+        leave.wait(10)
+
+    thread = threading.Thread(target=export)
+    thread.start()
+    entered.wait(10)
+    taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=SITE)
+    assert scan(LeakLedger(), 1000.0, taken) == []
+    leave.set()
+    thread.join()
+    assert len(scan(LeakLedger(), 1000.0, taken)) == 1
+
+
+def test_a_worker_thread_that_has_nothing_to_do_keeps_nothing() -> None:
+    with ThreadPoolExecutor(1) as workers:
+        ident = workers.submit(threading.get_ident).result()
+        taken = out(request=a_request(finished_at_s=10.0), owner=ident)
+        assert len(scan(LeakLedger(), 1000.0, taken)) == 1
 
 
 async def test_a_task_without_a_request_counts_thirty_seconds_after_we_saw_it_gone() -> None:

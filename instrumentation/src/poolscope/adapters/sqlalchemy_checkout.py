@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from poolscope.adapters.layers import hold, slot_below
 from poolscope.adapters.sqlalchemy_hooks import Hooks
 from poolscope.adapters.sqlalchemy_pools import parent_frame_reader
 from poolscope.clock import monotonic
@@ -29,7 +30,7 @@ def measured_connect(original: Connect, hooks: Hooks, *, is_base: bool = True) -
         except AttributeError:
             stats = hooks.attach(self)
         if stats is None:
-            return original(self)
+            return _passed_on(original(self), contain)
         asked = now()
         try:
             fairy = original(self)
@@ -49,6 +50,18 @@ def measured_connect(original: Connect, hooks: Hooks, *, is_base: bool = True) -
         return fairy
 
     return connect
+
+
+def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
+    """Return what a pool handed out that we do not count: maybe because the one below does."""
+    try:
+        record = fairy._connection_record
+        below = slot_below(record.driver_connection)
+        if below is not None:
+            hold(below, record.fairy_ref)
+    except Exception as error:  # noqa: BLE001
+        contain(error)
+    return fairy
 
 
 def noted_checkout(hooks: Hooks) -> Callable[[Any, Any, Any], None]:

@@ -8,7 +8,6 @@ from weakref import ref
 
 import sqlalchemy
 from sqlalchemy import exc
-from sqlalchemy.pool import NullPool
 from sqlalchemy.util.queue import Empty
 
 from poolscope.adapters import sqlalchemy_pools as pools
@@ -229,8 +228,8 @@ class Hooks:
         below = slot_below(record.driver_connection)
         if below is None:
             return False
-        pool = pools.pool_of(record)
-        if not isinstance(pool, NullPool):
+        pool: Any = pools.pool_of(record)
+        if not pools.passes_on(pool):
             keep(below)
             return False
         for owner in [owner for owner, known in self._known.items() if known is stats]:

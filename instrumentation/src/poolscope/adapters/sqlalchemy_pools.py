@@ -99,6 +99,11 @@ def pool_of(record: Any) -> Any:
     return record._ConnectionRecord__pool
 
 
+def passes_on(pool: Any) -> bool:
+    """Say whether a pool keeps nothing: it opens a connection, passes it on, and closes it."""
+    return isinstance(pool, NullPool)
+
+
 def queue_of(pool: Any) -> Any:
     """Return the queue of a pool that has one, else None."""
     return pool._pool if isinstance(pool, QueuePool) else None

@@ -1,0 +1,136 @@
+"""Account for what happens to asyncpg's connections; nothing here locks, blocks or raises."""
+
+from asyncio import CancelledError
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+from weakref import ref
+
+from poolscope.adapters.asyncpg_pools import (
+    HolderStats,
+    PoolReader,
+    close_reason,
+    identify_pool,
+)
+from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
+from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
+from poolscope.clock import monotonic
+from poolscope.drivers import describe
+from poolscope.failures import classify_connect_error
+from poolscope.pool import PoolStats, next_checkout_id
+from poolscope.registry import Registry
+
+CONNECTING = "_poolscope_connecting"
+
+
+class Hooks:
+    """What happens around a pool; every method is contained and takes no lock.
+
+    The statistics of a pool are kept on its queue: a pool has no `__dict__`.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.contain = registry.contain
+        self._max_routes = registry.max_routes
+        self.keeper = Keeper(registry, self._make, self._adopt)
+
+    def stats_of(self, pool: Any) -> HolderStats | None:
+        """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
+        queue = pool._queue
+        if queue is None:
+            return None  # not initialised: the caller is about to hear so
+        try:
+            stats: HolderStats | None = queue._poolscope
+        except AttributeError:
+            found = self.keeper.attach(queue, pool)
+            stats = found if isinstance(found, HolderStats) else None
+        return stats
+
+    def _make(self, pool: Any) -> PoolStats:
+        reader = PoolReader(ref(pool._holders[0]))
+        return HolderStats(identify_pool(pool), reader, self._max_routes)
+
+    def _adopt(self, pool: Any, stats: PoolStats) -> None:
+        assert isinstance(stats, HolderStats)
+        for holder in pool._holders:
+            slot = stats.by_holder[id(holder)] = KeptSlot(stats, holder, self._collected)
+            if holder.is_connected():
+                slot.found(describe(holder._con))
+        queue = pool._queue
+        queue.get = self.queued(stats, queue.get, queue._queue)
+
+    def _collected(self, slot: KeptSlot) -> None:
+        """Note that a pool was dropped whole, with this connection still out."""
+        try:
+            slot.stats.end(slot, monotonic())
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def detach_all(self) -> None:
+        """Take everything away from the pools; what is checked out stays as it is."""
+        for queue in self.keeper.anchors:
+            queue.__dict__.pop("get", None)
+        self.keeper.forget()
+
+    def failed(self, stats: PoolStats, error: BaseException) -> None:
+        """Count a checkout that ended without a connection; a slow server is no pool time-out."""
+        if isinstance(error, CancelledError):
+            stats.failures[FailureReason.CANCELLED] += 1
+        elif isinstance(error, TimeoutError) and CONNECTING not in error.__dict__:
+            stats.failures[FailureReason.TIMEOUT] += 1
+        else:
+            stats.failures[FailureReason.ERROR] += 1
+
+    def connect_failed(self, stats: PoolStats, error: Exception) -> None:
+        """Count a connection that could not be opened."""
+        try:
+            stats.connect_errors[classify_connect_error(error)] += 1
+            error.__dict__[CONNECTING] = True
+        except Exception as own:  # noqa: BLE001
+            self.contain(own)
+
+    def opened(self, stats: HolderStats, holder: Any, create_s: float) -> None:
+        """Note a connection that was opened, and how long that took."""
+        try:
+            stats.create.add(create_s)
+            stats.opened += 1
+            stats.by_holder[id(holder)].opened(describe(holder._con))
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def queued(
+        self,
+        stats: PoolStats,
+        get: Callable[[], Coroutine[Any, Any, Any]],
+        free: Sequence[Any],
+    ) -> Callable[[], Coroutine[Any, Any, Any]]:
+        """Return the queue's `get` with the blocked time measured; `free` is what waits in it."""
+
+        async def wait() -> Any:
+            began, token = monotonic(), next_checkout_id()
+            stats.waiting[token] = began
+            count_nested(stats, self.contain)
+            try:
+                return await get()
+            finally:
+                stats.waiting.pop(token, None)
+                stats.queue.add(monotonic() - began)
+
+        def measured_get() -> Coroutine[Any, Any, Any]:
+            return get() if free else wait()
+
+        return measured_get
+
+    def closed(self, holder: Any) -> None:
+        """Note that a connection was closed, by whom and when ever; its holder lives on."""
+        try:
+            stats: HolderStats | None = holder._pool._queue.__dict__.get("_poolscope")
+            if stats is None:
+                return
+            slot, reason = stats.by_holder[id(holder)], close_reason(holder)
+            if slot.is_open:
+                stats.closed[reason] += 1
+                if reason is CloseReason.INVALIDATED:
+                    stats.invalidated[InvalidationReason.ERROR] += 1
+            slot.closed()
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)

@@ -1,0 +1,139 @@
+"""Attach to every pool of psycopg_pool in the process, made before or after, null pools too.
+
+`getconn` and `putconn` are wrapped at class level: `connection()` and `close_returns` run through
+them, and null pools inherit them. Connections are opened by the pool's own workers, seen at
+`_connect`, and closed at `_close_connection`; a caller is blocked in `WaitingClient.wait` alone,
+which is what we count as waiting: the pool's own number keeps callers that gave up.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, pool, pool_async
+
+from poolscope.adapters import psycopg_pool_async as asynchronous
+from poolscope.adapters.patching import Undo, in_order, replace
+from poolscope.adapters.psycopg_pool_hooks import ASKING, Hooks
+from poolscope.clock import monotonic
+from poolscope.registry import Registry
+from poolscope.taking import make_take
+
+REQUIRES = "psycopg_pool"
+
+Method = Callable[..., Any]
+
+
+def install(registry: Registry) -> Undo:
+    """Attach to every pool, and return what detaches from all of them."""
+    hooks = Hooks(registry)
+    registry.on_fork.append(hooks.keeper.forget)
+    wrappers: tuple[tuple[Any, str, Callable[[Method, Hooks], Method]], ...] = (
+        (ConnectionPool, "getconn", measured_getconn),
+        (ConnectionPool, "putconn", measured_putconn),
+        (ConnectionPool, "_connect", measured_connect),
+        (ConnectionPool, "_close_connection", closing),
+        (pool.WaitingClient, "wait", measured_wait),
+        (AsyncConnectionPool, "getconn", asynchronous.measured_getconn),
+        (AsyncConnectionPool, "putconn", asynchronous.measured_putconn),
+        (AsyncConnectionPool, "_connect", asynchronous.measured_connect),
+        (AsyncConnectionPool, "_close_connection", closing),
+        (pool_async.WaitingClient, "wait", asynchronous.measured_wait),
+    )
+
+    def put(owner: Any, name: str, measured: Callable[[Method, Hooks], Method]) -> Undo:
+        return replace(owner, name, lambda original: measured(original, hooks), hooks.contain)
+
+    return in_order([*(put(*wrapper) for wrapper in wrappers), hooks.detach_all])
+
+
+def measured_getconn(original: Method, hooks: Hooks) -> Method:
+    """Return `getconn` with the checkout measured around it.
+
+    Whatever goes wrong after `original` has returned must not lose the connection: that would be
+    a place in the pool for good.
+    """
+    now, get_frame, contain = monotonic, sys._getframe, hooks.contain
+    take, asking = make_take(lambda: None), ASKING.set
+
+    def getconn(self: Any, timeout: float | None = None) -> Any:
+        try:
+            stats = self._poolscope
+        except AttributeError:
+            stats = hooks.stats_of(self)
+        asking(stats)
+        if stats is None:
+            return original(self, timeout)
+        began = now()
+        try:
+            connection = original(self, timeout)
+        except BaseException as error:
+            hooks.failed(stats, error)
+            raise
+        try:
+            slot = connection.__dict__.get("_poolscope") or hooks.slot_of(stats, connection)
+            take(stats, slot, began, now(), get_frame(1), slot.alive)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            contain(error)
+        return connection
+
+    return getconn
+
+
+def measured_putconn(original: Method, hooks: Hooks) -> Method:
+    """Return `putconn` with the end of the checkout noted before the connection is free again."""
+    returned, discarded = hooks.returned, hooks.discarded
+
+    def putconn(self: Any, conn: Any) -> None:
+        returned(self, conn)
+        original(self, conn)
+        if getattr(conn, "_pool", None) is self:
+            discarded(self, conn)
+
+    return putconn
+
+
+def measured_connect(original: Method, hooks: Hooks) -> Method:
+    """Return `_connect` with opening a connection measured, and failures classified."""
+
+    def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
+        stats = hooks.stats_of(self)
+        if stats is None:
+            return original(self, *args, **kwargs)
+        began = monotonic()
+        try:
+            connection = original(self, *args, **kwargs)
+        except Exception as error:
+            hooks.connect_failed(stats, error)
+            raise
+        hooks.opened(stats, connection, monotonic() - began)
+        return connection
+
+    return _connect
+
+
+def closing(original: Method, hooks: Hooks) -> Method:
+    """Return `_close_connection`, of either kind of pool, with the reason noted."""
+
+    def _close_connection(self: Any, conn: Any) -> Any:
+        hooks.closing(self, conn)
+        return original(self, conn)
+
+    return _close_connection
+
+
+def measured_wait(original: Method, hooks: Hooks) -> Method:
+    """Return a waiting client's `wait` with the blocked time measured, and only that."""
+
+    def wait(self: Any, timeout: float) -> Any:
+        stats = ASKING.get()
+        if stats is None or self.conn is not None:
+            return original(self, timeout)
+        place, connection = hooks.wait_began(stats), None
+        try:
+            connection = original(self, timeout)
+        finally:
+            hooks.wait_ended(stats, place, connection)
+        return connection
+
+    return wait

@@ -1,0 +1,108 @@
+"""Measure the calls of psycopg_pool's asynchronous pools; what they mean is in the hooks."""
+
+import sys
+from asyncio import coroutines
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from poolscope.adapters.asking import Asked, credit, make_owner_reader
+from poolscope.adapters.psycopg_pool_hooks import ASKING, Hooks
+from poolscope.clock import monotonic
+from poolscope.taking import make_take
+
+Method = Callable[..., Any]
+
+
+def measured_getconn(original: Method, hooks: Hooks) -> Method:
+    """Return `getconn` with the checkout measured around it, credited to who called it.
+
+    It is called in the task that asks, but `wait_for` and `gather` await it in another.
+    """
+    get_frame, running_owner = sys._getframe, make_owner_reader()
+    measured = _measured(original, hooks)
+
+    def getconn(self: Any, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
+        frame = get_frame(1)
+        return measured(self, timeout, (frame.f_code, frame.f_lasti, running_owner()))
+
+    # Python 3.11 has no public mark for "calling this makes a coroutine".
+    getconn._is_coroutine = getattr(coroutines, "_is_coroutine", True)  # type: ignore[attr-defined]
+    return getconn
+
+
+def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, Any, Any]]:
+    now, get_frame, contain = monotonic, sys._getframe, hooks.contain
+    take, asking = make_take(lambda: None), ASKING.set
+
+    async def getconn(self: Any, timeout: float | None, asked: Asked) -> Any:  # noqa: ASYNC109
+        try:
+            stats = self._poolscope
+        except AttributeError:
+            stats = hooks.stats_of(self)
+        asking(stats)
+        if stats is None:
+            return await original(self, timeout)
+        began = now()
+        try:
+            connection = await original(self, timeout)
+        except BaseException as error:
+            hooks.failed(stats, error)
+            raise
+        try:
+            slot = connection.__dict__.get("_poolscope") or hooks.slot_of(stats, connection)
+            take(stats, slot, began, now(), get_frame(1), slot.alive)
+            credit(slot, asked)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            contain(error)
+        return connection
+
+    return getconn
+
+
+def measured_putconn(original: Method, hooks: Hooks) -> Method:
+    """Return `putconn` with the end of the checkout noted before the connection is free again."""
+    returned, discarded = hooks.returned, hooks.discarded
+
+    async def putconn(self: Any, conn: Any) -> None:
+        returned(self, conn)
+        await original(self, conn)
+        if getattr(conn, "_pool", None) is self:
+            discarded(self, conn)
+
+    return putconn
+
+
+def measured_connect(original: Method, hooks: Hooks) -> Method:
+    """Return `_connect` with opening a connection measured, and failures classified."""
+
+    async def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
+        stats = hooks.stats_of(self)
+        if stats is None:
+            return await original(self, *args, **kwargs)
+        began = monotonic()
+        try:
+            connection = await original(self, *args, **kwargs)
+        except Exception as error:
+            hooks.connect_failed(stats, error)
+            raise
+        hooks.opened(stats, connection, monotonic() - began)
+        return connection
+
+    return _connect
+
+
+def measured_wait(original: Method, hooks: Hooks) -> Method:
+    """Return a waiting client's `wait` with the blocked time measured, and only that."""
+
+    async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - it is theirs
+        stats = ASKING.get()
+        if stats is None or self.conn is not None:
+            return await original(self, timeout)
+        place, connection = hooks.wait_began(stats), None
+        try:
+            connection = await original(self, timeout)
+        finally:
+            hooks.wait_ended(stats, place, connection)
+        return connection
+
+    return wait

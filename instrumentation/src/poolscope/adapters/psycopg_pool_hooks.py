@@ -1,0 +1,229 @@
+"""Account for what happens to psycopg_pool's connections; nothing here locks, blocks or raises."""
+
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+from weakref import ref
+
+from psycopg_pool import PoolTimeout
+
+from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
+from poolscope.adapters.psycopg_pool_reader import PoolReader, close_reason, identify_pool
+from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
+from poolscope.clock import monotonic
+from poolscope.drivers import describe
+from poolscope.failures import classify_connect_error
+from poolscope.pool import PoolStats, next_checkout_id
+from poolscope.registry import Registry
+
+Check = Callable[[Any], Any]
+
+ASKING: ContextVar[PoolStats | None] = ContextVar("poolscope_asking", default=None)
+"""The pool that is being asked: a place in its queue does not know whose queue it is."""
+
+
+class Hooks:
+    """What happens around a pool; every method is contained and takes no lock.
+
+    The statistics of a pool are kept on the pool, a connection's slot on the connection.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self.contain = registry.contain
+        self._max_routes = registry.max_routes
+        self.keeper = Keeper(registry, self._make, self._adopt)
+
+    def stats_of(self, pool: Any) -> PoolStats | None:
+        """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
+        try:
+            stats: PoolStats | None = pool._poolscope
+        except AttributeError:
+            stats = self.keeper.attach(pool, pool)
+        return stats
+
+    def _make(self, pool: Any) -> PoolStats:
+        return PoolStats(
+            identify_pool(pool),
+            PoolReader(ref(pool)),
+            is_async=hasattr(type(pool), "__aenter__"),
+            pre_ping=pool._check is not None,
+            max_routes=self._max_routes,
+        )
+
+    def _adopt(self, pool: Any, stats: PoolStats) -> None:
+        if pool._check is not None:
+            measured = self.checked_later if stats.is_async else self.checked
+            pool._check = measured(stats, pool._check)
+        for connection in list(pool._pool):
+            self.new_slot(stats, connection).found(describe(connection))
+
+    def detach_all(self) -> None:
+        """Take everything away from the pools; what is checked out stays as it is."""
+        for pool in self.keeper.anchors:
+            pool._check = getattr(pool._check, "_poolscope_original", pool._check)
+            stats = pool.__dict__.get("_poolscope")
+            for reference in list(stats.slots) if stats is not None else ():
+                getattr(reference(), "__dict__", {}).pop("_poolscope", None)
+        self.keeper.forget()
+
+    def new_slot(self, stats: PoolStats, connection: Any) -> KeptSlot:
+        """Begin to account for a connection; it goes when the connection does."""
+        slot = connection._poolscope = KeptSlot(stats, connection, self._collected)
+        return slot
+
+    def slot_of(self, stats: PoolStats, connection: Any) -> KeptSlot:
+        """Return the slot of a connection; one that was opened before us is described now."""
+        slot: KeptSlot | None = connection.__dict__.get("_poolscope")
+        if slot is None:
+            slot = self.new_slot(stats, connection)
+            slot.found(describe(connection))
+        return slot
+
+    def failed(self, stats: PoolStats, error: BaseException) -> None:
+        """Count a checkout that ended without a connection."""
+        if isinstance(error, PoolTimeout):
+            stats.failures[FailureReason.TIMEOUT] += 1
+        elif isinstance(error, CancelledError):
+            stats.failures[FailureReason.CANCELLED] += 1
+        else:
+            stats.failures[FailureReason.ERROR] += 1
+
+    def returned(self, pool: Any, connection: Any) -> None:
+        """Note a return, before the pool can hand the connection to somebody else."""
+        try:
+            if connection._pool is not pool:
+                return  # the pool is about to refuse it
+            slot = connection.__dict__.get("_poolscope")
+            if slot is not None:
+                slot.stats.end(slot, monotonic())
+                slot.fresh = False
+            elif (stats := self.stats_of(pool)) is not None:
+                self.slot_of(stats, connection)  # taken before us; from now on we account for it
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def discarded(self, pool: Any, connection: Any) -> None:
+        """Note that a pool dropped a returned connection: that is one which stays with it, dead."""
+        try:
+            if connection._pool is pool and connection.closed:
+                slot = connection.__dict__.get("_poolscope")
+                if slot is not None and slot.out is None:
+                    self._broken(slot)
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def closing(self, pool: Any, connection: Any) -> None:
+        """Note that a pool closes a connection, right before it does."""
+        try:
+            slot = connection.__dict__.get("_poolscope")
+            if slot is None or not slot.is_open:
+                return
+            reason = close_reason(pool, connection, slot)
+            if reason is CloseReason.INVALIDATED:
+                self._broken(slot)
+            else:
+                slot.stats.closed[reason] += 1
+                slot.closed()
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def _broken(self, slot: KeptSlot) -> None:
+        if not slot.is_open:
+            return
+        slot.stats.closed[CloseReason.INVALIDATED] += 1
+        if not slot.invalidated:
+            slot.stats.invalidated[InvalidationReason.ERROR] += 1
+        slot.closed()
+
+    def _collected(self, slot: KeptSlot) -> None:
+        """Note that a connection was collected: leaked while it was out, or dropped as broken."""
+        try:
+            stats = slot.stats
+            if slot.out is not None:
+                stats.end(slot, monotonic())
+                if isinstance(stats.reader, PoolReader):
+                    stats.reader.lost += 1
+                stats.closed[CloseReason.OTHER] += slot.is_open
+                slot.closed()
+            else:
+                self._broken(slot)
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def opened(self, stats: PoolStats, connection: Any, create_s: float) -> None:
+        """Note a connection that was opened, and how long that took."""
+        try:
+            stats.create.add(create_s)
+            stats.opened += 1
+            slot = self.new_slot(stats, connection)
+            slot.create_s = create_s
+            slot.opened(describe(connection))
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def connect_failed(self, stats: PoolStats, error: Exception) -> None:
+        """Count a connection that could not be opened."""
+        try:
+            stats.connect_errors[classify_connect_error(error)] += 1
+        except Exception as own:  # noqa: BLE001
+            self.contain(own)
+
+    def wait_began(self, stats: PoolStats) -> tuple[int, float]:
+        """Note that a caller is about to block; return its place among those who wait."""
+        token, began = next_checkout_id(), monotonic()
+        stats.waiting[token] = began
+        count_nested(stats, self.contain)
+        return token, began
+
+    def wait_ended(self, stats: PoolStats, place: tuple[int, float], connection: Any) -> None:
+        """Note the end of a wait, with the connection that ended it, if one did.
+
+        Where that is a new one, the time to open it was not spent in the queue.
+        """
+        token, began = place
+        stats.waiting.pop(token, None)
+        waited_s = monotonic() - began
+        slot = getattr(connection, "__dict__", {}).get("_poolscope")
+        if slot is not None and slot.fresh:
+            waited_s = max(0.0, waited_s - slot.create_s)
+        stats.queue.add(waited_s)
+
+    def pinged(self, stats: PoolStats, connection: Any, began: float, *, alive: bool) -> None:
+        """Note a liveness check before a checkout, and what it found."""
+        try:
+            stats.ping.add(monotonic() - began)
+            slot = connection.__dict__.get("_poolscope")
+            if not alive and slot is not None:
+                slot.invalidated = True
+                stats.invalidated[InvalidationReason.PING] += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def checked(self, stats: PoolStats, check: Check) -> Check:
+        """Return a pool's `check` with its time and its verdict noted."""
+
+        def measured_check(connection: Any) -> None:
+            began, alive = monotonic(), False
+            try:
+                check(connection)
+                alive = True
+            finally:
+                self.pinged(stats, connection, began, alive=alive)
+
+        measured_check._poolscope_original = check  # type: ignore[attr-defined]
+        return measured_check
+
+    def checked_later(self, stats: PoolStats, check: Check) -> Callable[[Any], Awaitable[None]]:
+        """Return an asynchronous pool's `check` with its time and its verdict noted."""
+
+        async def measured_check(connection: Any) -> None:
+            began, alive = monotonic(), False
+            try:
+                await check(connection)
+                alive = True
+            finally:
+                self.pinged(stats, connection, began, alive=alive)
+
+        measured_check._poolscope_original = check  # type: ignore[attr-defined]
+        return measured_check

@@ -1,0 +1,176 @@
+"""Find the connections that a test took and did not give back, without an exporter."""
+
+import gc
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from poolscope.callsite import Site
+from poolscope.clock import monotonic
+from poolscope.instrumentation import Instrumentation, active, start
+from poolscope.pool import Out, PoolStats, next_checkout_id
+from poolscope.requests import Request
+
+MAY_COME_BACK_S = 1.0
+"""How long a check waits for a connection that a thread which still runs may give back."""
+
+MAX_POOLS = 1000
+"""Tests make many engines, and some keep them."""
+
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Unreturned:
+    """A connection that was not given back: its pool, the line that took it, what became of it.
+
+    `held_s` is None for one that was collected by the garbage collector instead.
+    """
+
+    pool: str
+    site: Site
+    route: str | None
+    held_s: float | None
+
+    def __str__(self) -> str:
+        """Say it in one line: `tests/test_shop.py:12 in test_order: pool shop, still out …`."""
+        place = self.site.place
+        where = f"{place[0]}:{place[1]} in {place[2]}" if place else "at an unknown line"
+        route = f", route {self.route}" if self.route else ""
+        if self.held_s is None:
+            fate = "garbage-collected without being closed"
+        else:
+            fate = f"still out after {self.held_s:.2f} s"
+        return f"{where}: pool {self.pool}{route}, {fate}"
+
+
+def instrument_quietly() -> Callable[[], None]:
+    """Instrument this process so that nothing is ever pushed; return what undoes that.
+
+    An application that calls `poolscope.instrument()` afterwards gets this one, and cannot take
+    it away; one that has called it before is silenced, because the pusher would take what a check
+    looks at.
+    """
+    before = active()
+    instrumentation = before or start(None, metrics="exporter", disabled=False, max_pools=MAX_POOLS)
+    assert instrumentation is not None
+    _silence(instrumentation)
+
+    def undo() -> None:
+        vars(instrumentation).pop("uninstrument", None)
+        if before is None:
+            instrumentation.uninstrument()
+
+    return undo
+
+
+def _silence(instrumentation: Instrumentation) -> None:
+    registry = instrumentation.registry
+    registry.on_activity = registry.on_shutdown = _nothing
+    instrumentation.pusher.stop()
+    vars(instrumentation)["uninstrument"] = _nothing
+
+
+def _nothing() -> None:
+    """Do nothing, where an application would start a pusher or stop being watched."""
+
+
+class LeakWatch:
+    """Everything that is taken from now on; `unreturned` says what was not given back.
+
+    What is declared by `poolscope.long_lived()` may be kept.
+    """
+
+    def __init__(self) -> None:
+        self._since = next_checkout_id()
+        self._excused: set[int] = set()
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """Hold nothing against the test that is taken within this block and still out after it.
+
+        A fixture that outlives the test keeps its connection on purpose.
+        """
+        since = next_checkout_id()
+        try:
+            yield
+        finally:
+            self._excused |= {out[0] for _, out in _outs() if out[0] > since}
+
+    def unreturned(self, may_come_back_s: float = MAY_COME_BACK_S) -> list[Unreturned]:
+        """Return what was taken since the beginning and is out, or was collected unreturned.
+
+        Waits `may_come_back_s` at most, for what another thread holds that still runs: a server
+        in the test's process gives its connection back after the client has its answer.
+        """
+        deadline_s = monotonic() + may_come_back_s
+        while any(_runs_elsewhere(out) for _, out in self._out()) and monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+        if self._out():
+            _collect_garbage()
+        now_s = monotonic()
+        return [_still_out(pool, out, now_s) for pool, out in self._out()] + self._collected()
+
+    def _out(self) -> list[tuple[str, Out]]:
+        return [
+            (pool, out)
+            for pool, out in _outs()
+            if self._blames(out[0]) and not (out[3] is not None and out[3].long_lived)
+        ]
+
+    def _blames(self, checkout_id: int) -> bool:
+        return checkout_id > self._since and checkout_id not in self._excused
+
+    def _collected(self) -> list[Unreturned]:
+        return [
+            Unreturned(stats.identity.name, item.site, _route(item.request), None)
+            for stats in _pools()
+            for item in list(stats.collected)
+            if self._blames(item.id)
+        ]
+
+
+def _pools() -> list[PoolStats]:
+    instrumentation = active()
+    return [pool.stats for pool in instrumentation.registry.pools] if instrumentation else []
+
+
+def _outs() -> list[tuple[str, Out]]:
+    return [
+        (stats.identity.name, out)
+        for stats in _pools()
+        for slot in stats.slots.copy().values()
+        if (out := slot.out) is not None
+    ]
+
+
+def _still_out(pool: str, out: Out, now_s: float) -> Unreturned:
+    """Describe a checkout; a pool may not notice that its connection was collected."""
+    is_collected = out[6]() is None
+    return Unreturned(pool, out[2], _route(out[3]), None if is_collected else now_s - out[1])
+
+
+def _route(request: Request | None) -> str | None:
+    return request.route if request is not None else None
+
+
+def _runs_elsewhere(out: Out) -> bool:
+    """Say whether a thread that runs meanwhile holds the connection: it may give it back."""
+    owner = out[4]
+    if isinstance(owner, int):
+        return owner != threading.get_ident() and any(
+            thread.ident == owner for thread in threading.enumerate()
+        )
+    task = owner()
+    return task is not None and not task.done() and task.get_loop().is_running()
+
+
+def _collect_garbage() -> None:
+    """Collect, so that a connection in a reference cycle is this test's and not a later one's."""
+    with warnings.catch_warnings():
+        # Drivers warn when they are collected unclosed; the leak is reported, with its line.
+        warnings.simplefilter("ignore")
+        gc.collect()

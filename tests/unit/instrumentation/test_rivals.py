@@ -1,0 +1,50 @@
+"""Who else publishes pool metrics into the application's provider."""
+
+import pytest
+from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+
+from poolscope import catalogue
+from poolscope.provider import ProviderPublisher
+from poolscope.registry import Registry
+from poolscope.rivals import Rival, find_rivals, rivals_among
+
+
+@pytest.mark.parametrize(
+    ("scope", "metric", "is_rival"),
+    [
+        ("some.library", catalogue.COUNT.name, True),
+        ("some.library", "db.client.connections.usage", True),
+        ("some.library", "db.client.operation.duration", False),
+        ("some.library", catalogue.CHECKOUTS.name, False),  # our own word, not the conventions'
+        (catalogue.SCOPE, catalogue.COUNT.name, False),
+    ],
+)
+def test_a_rival_has_metrics_of_the_conventions_that_are_not_ours(
+    scope: str, metric: str, *, is_rival: bool
+) -> None:
+    assert rivals_among([(scope, metric)] * 2) == [Rival(scope, metric)] * is_rival
+
+
+def test_opentelemetrys_own_instrumentation_of_sqlalchemy_is_found_in_the_provider() -> None:
+    provider = MeterProvider()
+    SQLAlchemyInstrumentor().instrument(meter_provider=provider, skip_dep_check=True)
+    try:
+        [rival] = find_rivals(provider)
+    finally:
+        SQLAlchemyInstrumentor().uninstrument()
+        provider.shutdown()
+    assert rival.scope == "opentelemetry.instrumentation.sqlalchemy"
+    assert rival.metric.startswith("db.client.connection")
+
+
+def test_we_are_no_rival_of_ourselves() -> None:
+    provider = MeterProvider()
+    ProviderPublisher(provider, Registry(), list)
+    assert find_rivals(provider) == []
+    provider.shutdown()
+
+
+def test_a_provider_that_hides_its_instruments_has_no_rivals() -> None:
+    assert find_rivals(NoOpMeterProvider()) == []
