@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope import catalogue
@@ -39,7 +40,7 @@ class Exposed:
 def exposed() -> Exposed:
     """Run an exporter that hears everything a pool can tell, and scrape it."""
     with ExporterProcess() as exporter, instrumented(endpoint=exporter.otlp) as readings:
-        live_through_everything()
+        _engine = live_through_everything()
         readings.instrumentation.pusher._push(end=False)
         return Exposed(exporter.get("/metrics").text, exporter.get("/metrics", **OPENMETRICS).text)
 
@@ -48,7 +49,8 @@ def read_openmetrics(exposed: Exposed) -> list[Metric]:
     return list(parse_openmetrics(exposed.openmetrics))  # type: ignore[no-untyped-call]
 
 
-def live_through_everything() -> None:
+def live_through_everything() -> Engine:
+    """Return the engine that did: what has been collected has no gauges."""
     engine = an_engine(pool_pre_ping=True, pool_recycle=1800)
     held = [engine.connect() for _ in range(3)]
     with pytest.raises(PoolTimeoutError):
@@ -57,6 +59,7 @@ def live_through_everything() -> None:
         connection.close()
     engine.connect().close()  # pinged
     engine.dispose()
+    return engine
 
 
 def names_and_labels(families: Iterable[Metric]) -> dict[str, set[str]]:
@@ -110,7 +113,7 @@ def test_every_name_equals_the_official_translation(exposed: Exposed) -> None:
     )
     provider = MeterProvider([reader], resource=Resource({}))
     with instrumented(meter_provider=provider, metrics="auto"):
-        live_through_everything()
+        _engine = live_through_everything()
         official = names_and_labels(registry.collect())
     provider.shutdown()
     ours = names_and_labels(parse_text(exposed.text))
@@ -126,7 +129,7 @@ def test_the_wire_names_of_a_push_are_all_in_the_catalogue() -> None:
     known = {metric.name for metric in catalogue.METRICS}
     with a_receiver() as receiver:
         with instrumented(endpoint=receiver.endpoint):
-            live_through_everything()
+            _engine = live_through_everything()
         sent = {
             metric.name
             for push in receiver.arrived

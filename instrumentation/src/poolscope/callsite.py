@@ -1,5 +1,8 @@
 """Find the line of application code that asked for a connection, at a cost that fits a checkout."""
 
+import asyncio.base_events
+import asyncio.events
+import asyncio.runners
 import os
 import sys
 import sysconfig
@@ -24,6 +27,11 @@ _STANDARD_LIBRARY = tuple(
     for path in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
     if path is not None
 )
+
+_EVENT_LOOPS = frozenset(
+    module.__file__ for module in (asyncio.events, asyncio.base_events, asyncio.runners)
+)
+"""Frames of these stand between a task and whoever started the event loop."""
 
 
 class Site:
@@ -53,7 +61,9 @@ class Site:
 
 UNKNOWN_SITE = Site(None, 0)
 _sites: dict[tuple[int, int], Site] = {}
-_is_library: dict[str, bool] = {}
+
+_APPLICATION, _LIBRARY, _LOOP = 0, 1, 2
+_kinds: dict[str, int] = {}
 
 
 def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
@@ -66,12 +76,14 @@ def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
         current = start
         while current is not None:
             code = current.f_code
-            library = _is_library.get(code.co_filename)
-            if library is None:
-                library = _classify(code.co_filename)
-            if not library:
+            kind = _kinds.get(code.co_filename)
+            if kind is None:
+                kind = _classify(code.co_filename)
+            if not kind:
                 # f_lineno costs up to 7 µs at the end of a long function, f_lasti nothing.
                 return _sites.get((id(code), current.f_lasti)) or _new_site(code, current.f_lasti)
+            if kind == _LOOP:
+                break  # below it is whoever started the loop, not whoever asked for a connection
             current = current.f_back
     return UNKNOWN_SITE
 
@@ -82,12 +94,15 @@ def _new_site(code: CodeType, lasti: int) -> Site:
     return _sites.setdefault((id(code), lasti), Site(code, lasti))
 
 
-def _classify(filename: str) -> bool:
-    if len(_is_library) > _MAX_FILES:
-        _is_library.clear()
-    library = is_library(filename)
-    _is_library[filename] = library
-    return library
+def _classify(filename: str) -> int:
+    if len(_kinds) > _MAX_FILES:
+        _kinds.clear()
+    if filename in _EVENT_LOOPS or _is_inside(filename, "uvloop"):
+        kind = _LOOP
+    else:
+        kind = _LIBRARY if is_library(filename) else _APPLICATION
+    _kinds[filename] = kind
+    return kind
 
 
 def is_library(filename: str) -> bool:

@@ -54,6 +54,10 @@ class Slot:
         self.opened_at_s = monotonic()
         self.fresh, self.invalidated = True, False
 
+    def forget_session(self) -> None:
+        """Forget the connection: a dead session's pid may soon be somebody else's."""
+        self.facts, self.opened_at_s = UNKNOWN, None
+
     def expired(self, recycle_s: float) -> bool:
         """Say whether the connection is older than the pool lets it become (-1: any age)."""
         if recycle_s < 0 or self.opened_at_s is None:

@@ -1,17 +1,24 @@
 """Note that a connection was taken: the hot path, where each microsecond is the application's."""
 
 import asyncio
+import sys
 import threading
-from asyncio import current_task
 from bisect import bisect_left
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 from weakref import ref
 
 from poolscope.callsite import find_site
 from poolscope.pool import PoolStats, Slot, next_checkout_id
 from poolscope.requests import CURRENT
 from poolscope.tracing import current_context
+
+# Up to Python 3.11 asyncio.current_task() is written in Python, and four times as dear.
+_tasks: Any = asyncio.tasks
+current_task: Callable[[Any], Any] = (
+    asyncio.current_task if sys.version_info >= (3, 12) else _tasks._current_tasks.get  # noqa: SLF001
+)
 
 Alive = Callable[[], object]
 """Returns None once the pooled connection object that the application holds is collected."""
@@ -44,7 +51,7 @@ def make_take(parent_frame: Callable[[], FrameType | None]) -> Take:
             if loop is not None:
                 stats.blocking += 1
         if slot.out is not None:
-            # A StaticPool's one connection, taken again while it is out: one checkout after another.
+            # A StaticPool's one connection, taken while it is out: one checkout after another.
             stats.end(slot, got)
         slot.out = (
             next_id(), got, site, request_of(),

@@ -1,5 +1,7 @@
+import asyncio
 import sys
 import sysconfig
+from collections.abc import Generator
 
 import pytest
 import sqlalchemy.pool.base
@@ -52,6 +54,20 @@ def test_no_application_frame_means_an_unknown_site() -> None:
     assert find_site(None) is UNKNOWN_SITE
     assert UNKNOWN_SITE.place is None
     assert UNKNOWN_SITE.label == "other"
+
+
+async def test_whoever_started_the_event_loop_is_no_call_site() -> None:
+    sites = []
+
+    class Looked:
+        """Awaitable without a frame of the application."""
+
+        def __await__(self) -> Generator[None, None, None]:
+            sites.append(find_site(sys._getframe(1)))
+            yield from ()
+
+    await asyncio.wait_for(asyncio.gather(asyncio.ensure_future(Looked())), 5)
+    assert sites == [UNKNOWN_SITE]
 
 
 def test_a_path_starts_at_its_import_root(monkeypatch: pytest.MonkeyPatch) -> None:

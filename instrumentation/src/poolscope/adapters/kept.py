@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
-from poolscope.drivers import UNKNOWN, ConnectionFacts
+from poolscope.drivers import ConnectionFacts
 from poolscope.pool import PoolStats, Slot
 from poolscope.registry import Registry
 from poolscope.taking import holds_another
@@ -45,8 +45,8 @@ class KeptSlot(Slot):
         self.facts, self.is_open = facts, True
 
     def closed(self) -> None:
-        """Forget the connection: a dead session's pid may soon be somebody else's."""
-        self.facts, self.opened_at_s = UNKNOWN, None
+        """Forget the connection."""
+        self.forget_session()
         self.fresh = self.is_open = False
 
 

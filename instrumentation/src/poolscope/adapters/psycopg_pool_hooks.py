@@ -197,6 +197,8 @@ class Hooks:
             if not alive and slot is not None:
                 slot.invalidated = True
                 stats.invalidated[InvalidationReason.PING] += 1
+                if connection.closed:  # the pool drops it without another word
+                    self._broken(slot)
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 

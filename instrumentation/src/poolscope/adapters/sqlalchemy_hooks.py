@@ -265,6 +265,7 @@ class Hooks:
             slot = self.slot_of(record)
             if slot is not None:
                 slot.stats.closed[CloseReason.DETACHED] += 1
+                slot.forget_session()
         except Exception as error:  # noqa: BLE001
             self.contain(error)
         self.on_checkin(_dbapi_connection, record)
@@ -288,6 +289,7 @@ class Hooks:
             slot = self.slot_of(record)
             if slot is not None:
                 slot.stats.closed[pools.close_reason(record)] += 1
+                slot.forget_session()
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
