@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from poolscope.instrumentation import Instrumentation
 
-__all__ = ["PoolscopeMiddleware", "__version__", "instrument", "long_lived"]
+__all__ = ["PoolscopeMiddleware", "__version__", "instrument", "long_lived", "name_pool"]
 
 
 def instrument(
@@ -58,3 +58,15 @@ def instrument(
         metrics_off=metrics_off,
         disabled=disabled,
     )
+
+
+def name_pool(target: object, name: str) -> None:
+    """Give a pool the name that its metrics carry, in place of its database's.
+
+    `target` is a SQLAlchemy engine (asynchronous or not) or pool, an `asyncpg.Pool`, or a pool of
+    psycopg_pool. Keep the name low in cardinality, and the same after a restart. Does nothing
+    where `instrument()` was not called; raises ValueError where the target is no pool.
+    """
+    from poolscope.instrumentation import name_pool as name_it  # noqa: PLC0415 - as above
+
+    name_it(target, name)

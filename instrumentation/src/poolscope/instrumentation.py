@@ -88,6 +88,16 @@ def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation |
     return _active.setdefault("instrumentation", Instrumentation(settings, provider))
 
 
+def name_pool(target: object, name: str) -> None:
+    """Name a pool; raises ValueError where there is nothing to name, with the cure."""
+    instrumentation = active()
+    if instrumentation is not None and not instrumentation.registry.rename(target, name):
+        raise ValueError(
+            f"poolscope.name_pool() takes an engine or a pool that exists, not {type(target)}; "
+            "an asyncpg pool exists once it is awaited"
+        )
+
+
 def active() -> Instrumentation | None:
     """Return what this process is instrumented with, or None."""
     return _active.get("instrumentation")

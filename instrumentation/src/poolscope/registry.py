@@ -48,6 +48,7 @@ class Registry:
         self.on_activity: Callable[[], None] = _nothing
         self.on_shutdown: Callable[[], None] = _nothing
         self.on_fork: list[Callable[[], None]] = []
+        self.finders: list[Callable[[object], PoolStats | None]] = []
         self._max_pools = max_pools
         self._naming = threading.Lock()  # the pusher's and the provider's threads; never a hook
 
@@ -59,6 +60,17 @@ class Registry:
         if self.buffering:
             stats.buffer_samples()
         self.pools.append(WatchedPool(stats, weakref.ref(owner)))
+        return True
+
+    def rename(self, target: object, name: str) -> bool:
+        """Name the pool that `target` is, or has; False where no adapter knows it."""
+        found = (stats for find in self.finders if (stats := find(target)) is not None)
+        stats = next(found, None)
+        if stats is None:
+            return False
+        stats.identity = replace(stats.identity, name=name)
+        for pool in [pool for pool in self.pools if pool.stats is stats]:
+            pool.identity = None  # unique names are given anew
         return True
 
     def unwatch(self, stats: PoolStats) -> None:

@@ -17,6 +17,7 @@ from asyncpg.pool import Pool, PoolConnectionHolder  # type: ignore[import-untyp
 from databases import Database
 from fastapi import FastAPI
 
+import poolscope
 from poolscope import catalogue
 from poolscope.clock import monotonic
 from poolscope.held import HeldList
@@ -398,3 +399,23 @@ async def test_the_databases_library_is_measured_by_the_line_that_uses_it(
             assert (readings.used, readings.out) == (1, 1)
         assert (readings.used, readings.out) == (0, 0)
         assert readings.value(catalogue.MAX) == 2
+
+
+async def test_one_connection_in_two_tasks_at_once_is_told(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    async with a_pool(postgres) as pool, pool.acquire() as connection:
+        sleeps = [connection.execute("select pg_sleep(0.1)") for _ in range(2)]
+        results = await asyncio.gather(*sleeps, return_exceptions=True)
+        assert [type(result) for result in results].count(asyncpg.InterfaceError) == 1
+    assert readings.value(catalogue.SHARED_CONNECTIONS) == 1
+
+
+async def test_a_pool_has_the_name_that_its_user_gives_it(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    async with a_pool(postgres) as pool:
+        poolscope.name_pool(pool, "orders-rw")
+        async with pool.acquire():
+            [sample] = readings.samples(catalogue.CHECKOUTS)
+    assert sample.attributes[catalogue.POOL_NAME] == "orders-rw"

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from psycopg_pool import pool as sync_pool
 from psycopg_pool import pool_async
 
+import poolscope
 from poolscope import catalogue
 from poolscope.clock import monotonic
 from poolscope.held import HeldList
@@ -545,3 +546,13 @@ def test_the_pool_of_django_is_measured_by_the_line_that_uses_it(
     [info] = readings.samples(catalogue.POOL_INFO)
     assert info.attributes[catalogue.POOL_NAME] == "postgres"
     connection.close_pool()
+
+
+def test_a_pool_has_the_name_that_its_user_gives_it(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    with psycopg_pool.ConnectionPool(postgres.dsn, min_size=1, max_size=1) as pool:
+        poolscope.name_pool(pool, "orders-rw")
+        with pool.connection():
+            [sample] = readings.samples(catalogue.CHECKOUTS)
+    assert sample.attributes[catalogue.POOL_NAME] == "orders-rw"

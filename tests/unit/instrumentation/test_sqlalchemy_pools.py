@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, engine_from_config, event, pool, text
+from sqlalchemy import Engine, create_engine, engine_from_config, event, pool, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+import poolscope
 from poolscope import catalogue
 from poolscope.adapters import sqlalchemy as adapter
 from poolscope.adapters.sqlalchemy_hooks import Hooks
@@ -341,6 +342,23 @@ def test_the_name_that_a_user_gave_wins(readings: Readings) -> None:
     an_engine(pool_logging_name="orders-rw")
     [sample] = readings.samples(catalogue.MAX)
     assert sample.attributes[catalogue.POOL_NAME] == "orders-rw"
+
+
+@pytest.mark.parametrize("target", [lambda engine: engine, lambda engine: engine.pool])
+def test_a_name_may_be_given_later_and_stays_unique(
+    readings: Readings, target: Callable[[Engine], object]
+) -> None:
+    first, second = an_engine(), an_engine()
+    for engine in (first, second):
+        poolscope.name_pool(target(engine), "orders-rw")
+        engine.connect().close()
+    names = [s.attributes[catalogue.POOL_NAME] for s in readings.samples(catalogue.CHECKOUTS)]
+    assert names == ["orders-rw", "orders-rw-2"]
+
+
+def test_what_is_no_pool_has_no_name(readings: Readings) -> None:
+    with pytest.raises(ValueError, match="takes an engine or a pool"):
+        poolscope.name_pool("postgresql://u:hunter2@db/orders", "orders")
 
 
 def test_a_pool_beyond_the_limit_works_and_is_not_watched() -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
+from asyncpg import InterfaceError  # type: ignore[import-untyped]
 from asyncpg.pool import (  # type: ignore[import-untyped]
     Pool,
     PoolAcquireContext,
@@ -37,6 +38,7 @@ def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = Hooks(registry)
     registry.on_fork.append(hooks.keeper.forget)
+    registry.finders.append(hooks.find)
     wrappers: tuple[tuple[Any, str, Callable[[Method, Hooks], Method]], ...] = (
         (Pool, "acquire", asking),
         (Pool, "_acquire", measured_acquire),
@@ -48,7 +50,9 @@ def install(registry: Registry) -> Undo:
     def put(owner: Any, name: str, measured: Callable[[Method, Hooks], Method]) -> Undo:
         return replace(owner, name, lambda original: measured(original, hooks), hooks.contain)
 
-    return in_order([*(put(*wrapper) for wrapper in wrappers), hooks.detach_all])
+    undo = [put(*wrapper) for wrapper in wrappers]
+    undo.append(put(InterfaceError, "__init__", telling_sharing))
+    return in_order([*undo, hooks.detach_all])
 
 
 def asking(original: Method, hooks: Hooks) -> Method:
@@ -133,6 +137,21 @@ def measured_connect(original: Method, hooks: Hooks) -> Method:
         hooks.opened(stats, self, monotonic() - began)
 
     return connect
+
+
+def telling_sharing(original: Method, hooks: Hooks) -> Method:
+    """Return an error's `__init__` that tells when two tasks use one connection at once.
+
+    The driver's protocol raises it, which nothing else could watch; the frame that it was called
+    from is a method of the connection.
+    """
+
+    def __init__(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        original(self, message, *args, **kwargs)
+        if "another operation is in progress" in str(message):
+            hooks.shared(sys._getframe(1).f_locals.get("self"))
+
+    return __init__
 
 
 def ending(original: Method, hooks: Hooks) -> Method:

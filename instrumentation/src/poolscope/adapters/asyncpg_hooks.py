@@ -5,6 +5,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from weakref import ref
 
+from asyncpg.pool import Pool  # type: ignore[import-untyped]
+
 from poolscope.adapters.asyncpg_pools import (
     HolderStats,
     PoolReader,
@@ -45,6 +47,10 @@ class Hooks:
             stats = found if isinstance(found, HolderStats) else None
         return stats
 
+    def find(self, target: object) -> PoolStats | None:
+        """Return the statistics of an initialised pool; None if it is none."""
+        return self.stats_of(target) if isinstance(target, Pool) else None
+
     def _make(self, pool: Any) -> PoolStats:
         reader = PoolReader(ref(pool._holders[0]))
         return HolderStats(identify_pool(pool), reader, self._max_routes)
@@ -70,6 +76,16 @@ class Hooks:
         for queue in self.keeper.anchors:
             queue.__dict__.pop("get", None)
         self.keeper.forget()
+
+    def shared(self, connection: Any) -> None:
+        """Note that two tasks use one connection of a pool at once."""
+        try:
+            proxy = getattr(connection, "_proxy", None)
+            stats = self.stats_of(proxy._holder._pool) if proxy is not None else None
+            if stats is not None:
+                stats.shared += 1
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
         """Count a checkout that ended without a connection; a slow server is no pool time-out."""

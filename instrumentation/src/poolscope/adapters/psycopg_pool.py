@@ -28,6 +28,7 @@ def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = Hooks(registry)
     registry.on_fork.append(hooks.keeper.forget)
+    registry.finders.append(hooks.find)
     wrappers: tuple[tuple[Any, str, Callable[[Method, Hooks], Method]], ...] = (
         (ConnectionPool, "getconn", measured_getconn),
         (ConnectionPool, "putconn", measured_putconn),

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import ref
 
-from psycopg_pool import PoolTimeout
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
 from poolscope.adapters.psycopg_pool_reader import PoolReader, close_reason, identify_pool
@@ -41,6 +41,11 @@ class Hooks:
         except AttributeError:
             stats = self.keeper.attach(pool, pool)
         return stats
+
+    def find(self, target: object) -> PoolStats | None:
+        """Return the statistics of a pool; None if it is none."""
+        is_pool = isinstance(target, (ConnectionPool, AsyncConnectionPool))
+        return self.stats_of(target) if is_pool else None
 
     def _make(self, pool: Any) -> PoolStats:
         return PoolStats(

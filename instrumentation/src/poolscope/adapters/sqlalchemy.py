@@ -36,6 +36,7 @@ def install(registry: Registry) -> Undo:
     undo += [_watch_shared_sessions(hooks)]
     undo += [_measure_checkouts(hooks), _watch_new_engines(hooks), hooks.detach_all]
     registry.on_fork.append(hooks.forget_attachments)
+    registry.finders.append(hooks.find)
     for engine in _existing_engines():
         hooks.attach_engine(engine)
 

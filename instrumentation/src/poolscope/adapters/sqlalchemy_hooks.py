@@ -34,6 +34,12 @@ class Hooks:
         )
         self._known: weakref.WeakKeyDictionary[Any, PoolStats | None] = weakref.WeakKeyDictionary()
 
+    def find(self, target: Any) -> PoolStats | None:
+        """Return the statistics of an engine's pool, or of a pool; None if it is neither."""
+        engine = getattr(target, "sync_engine", target)
+        pool = engine.pool if isinstance(engine, sqlalchemy.Engine) else engine
+        return self._attach(pool) if isinstance(pool, sqlalchemy.Pool) else None
+
     def attach_engine(self, engine: sqlalchemy.Engine) -> None:
         """Remember an engine's address, for its pool's name, and attach to the pool."""
         try:
