@@ -65,10 +65,32 @@ def _with_socket(pid: int, descriptor: int) -> ConnectionFacts:
         )
 
 
+def _pymysql(connection: Any) -> ConnectionFacts:
+    handle = connection._sock  # noqa: SLF001 - no public way to the socket
+    return ConnectionFacts(
+        connection.thread_id(),
+        _endpoint(handle.getsockname()),
+        _endpoint(handle.getpeername()),
+        _keepalive(handle),
+    )
+
+
+def _aiomysql(connection: Any) -> ConnectionFacts:
+    transport = connection._writer.transport  # noqa: SLF001 - as above
+    return ConnectionFacts(
+        connection.thread_id(),
+        _endpoint(transport.get_extra_info("sockname")),
+        _endpoint(transport.get_extra_info("peername")),
+        _keepalive(transport.get_extra_info("socket")),
+    )
+
+
 _READERS: dict[str, Callable[[Any], ConnectionFacts]] = {
     "asyncpg": _asyncpg,
     "psycopg": _psycopg,
     "psycopg2": _psycopg2,
+    "pymysql": _pymysql,
+    "aiomysql": _aiomysql,
 }
 
 

@@ -75,15 +75,17 @@ async def test_an_asynchronous_checkout_names_its_session_and_its_line(
     assert checkout[catalogue.OWNER_KIND] == "task"
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 def test_a_synchronous_checkout_names_its_session(
-    readings: Readings, postgres: EmbeddedPostgres
+    readings: Readings, postgres: EmbeddedPostgres, driver: str
 ) -> None:
-    engine = create_engine(url(postgres, "psycopg"))
+    engine = create_engine(url(postgres, driver))
     with engine.connect() as connection:
         [pid] = connection.execute(text("select pg_backend_pid()")).one()
         [checkout] = held(readings)
     engine.dispose()
     assert checkout[catalogue.BACKEND_PID] == pid
+    assert checkout[catalogue.PEER_PORT] == postgres.port
     assert checkout[catalogue.OWNER_KIND] == "thread"
     [sample] = readings.samples(catalogue.MAX)
     assert sample.attributes[catalogue.SERVER_PORT] == postgres.port
