@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCKS := dev poolscope sqlalchemy-2.0-newest sqlalchemy-2.0-oldest
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest
-INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation
+INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
+CONFORMANCE := $(VENV)/conformance
 
 
-.PHONY: help setup demo test test-older-sqlalchemy check format lock clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance check format lock bench clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,9 +29,25 @@ demo: setup ## Run the whole story: a leaking app, its database and the exporter
 test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
 	$(BIN)/pytest
 
+test-all: test test-system ## Run every test, also those that need MariaDB (Debian: mariadb-server)
+
+test-system: setup
+	$(BIN)/pytest tests/system
+
 test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
+
+conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
+	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)
+	for folder in "" $(OLDER_SQLALCHEMY); do \
+	  PYTHONPATH=$$folder CONFORMANCE_RESULTS=$(CONFORMANCE) \
+	    $(BIN)/pytest tests/conformance/test_conformance.py || exit 1; done
+	PYTHONPATH=tests $(BIN)/python -m conformance.document $(CONFORMANCE)
+
+test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random runs
+	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \
+	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
 
 $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
@@ -52,6 +69,9 @@ lock: setup ## Lock the versions again, with hashes and without any registry's a
 	    --custom-compile-command 'make lock' \
 	    --no-emit-package poolscope --no-emit-package poolscope-exporter \
 	    $$name.in -o $$name.txt || exit 1; done
+
+bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
 
 clean: ## Remove the environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -28,6 +28,9 @@ def _connection_of(server: Server) -> type[sqlite3.Connection]:
                 raise sqlite3.OperationalError("server closed the connection")
             return super().cursor(*args, **kwargs)
 
+        def __del__(self) -> None:
+            self.close()  # from Python 3.13 on, sqlite warns of what a test does not close
+
     return Connection
 
 

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 class Mood(Enum):
     ACCEPTS = "accepts"
     FAILS = "answers 503"
+    DAWDLES = "accepts after a while"
     HANGS = "reads and never answers"
     BABBLES = "answers what is no HTTP"
 
@@ -68,6 +69,8 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             elif receiver.mood is Mood.FAILS:
                 self.send_error(503)
             else:
+                if receiver.mood is Mood.DAWDLES:
+                    receiver.release.wait(0.5)
                 self._accept(body)
 
         def _accept(self, body: bytes) -> None:

@@ -23,7 +23,7 @@ current_task: Callable[[Any], Any] = (
 Alive = Callable[[], object]
 """Returns None once the pooled connection object that the application holds is collected."""
 
-Take = Callable[[PoolStats, Slot, float, float, FrameType, Alive], None]
+Take = Callable[[PoolStats, Slot, float, float, FrameType | None, Alive], None]
 """Of pool, connection, when it was asked for and got, the asking frame, and what holds it."""
 
 
@@ -40,7 +40,12 @@ def make_take(parent_frame: Callable[[], FrameType | None]) -> Take:
     )  # fmt: skip
 
     def take(  # noqa: PLR0917 - keyword arguments would cost
-        stats: PoolStats, slot: Slot, asked: float, got: float, frame: FrameType, alive: Alive
+        stats: PoolStats,
+        slot: Slot,
+        asked: float,
+        got: float,
+        frame: FrameType | None,
+        alive: Alive,
     ) -> None:
         loop = running_loop()
         task = task_of(loop) if loop is not None else None

@@ -42,7 +42,8 @@ def measured_connect(original: Connect, hooks: Hooks, *, is_base: bool = True) -
             slot = record.__dict__.get("_poolscope") or hooks.new_slot(stats, record)
             # A counter above 1: SingletonThreadPool handed out what this thread has already.
             if fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record)):
-                take(stats, slot, asked, got, get_frame(1), record.fairy_ref)
+                # Not get_frame(1), which raises where `connect` itself is what a greenlet runs.
+                take(stats, slot, asked, got, get_frame().f_back, record.fairy_ref)
                 if stats.pre_ping:
                     hooks.pinged(stats, slot, got - asked)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
@@ -73,7 +74,7 @@ def noted_checkout(hooks: Hooks) -> Callable[[Any, Any, Any], None]:
             slot = hooks.slot_of(record)
             if slot is not None:
                 got = monotonic()
-                take(slot.stats, slot, got, got, sys._getframe(1), ref(proxy))
+                take(slot.stats, slot, got, got, sys._getframe().f_back, ref(proxy))
                 slot.stats.forget_wait()
         except Exception as error:  # noqa: BLE001
             hooks.contain(error)
