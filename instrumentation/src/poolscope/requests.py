@@ -18,9 +18,12 @@ _SCOPE_KEY = "poolscope.request"
 
 
 class Request:
-    """One request in flight; it holds the ASGI scope only until it has ended."""
+    """One request in flight; it holds the ASGI scope only until it has ended.
 
-    __slots__ = ("__weakref__", "_route", "_scope", "finished_at_s", "long_lived", "task")
+    `known_route` is `route` as far as it was asked for: reading it costs no call.
+    """
+
+    __slots__ = ("__weakref__", "_scope", "finished_at_s", "known_route", "long_lived", "task")
 
     def __init__(
         self,
@@ -31,7 +34,7 @@ class Request:
         long_lived: bool = False,
     ) -> None:
         self._scope = scope
-        self._route = route
+        self.known_route = route
         self.finished_at_s: float | None = None
         self.long_lived = long_lived
         self.task: ReferenceType[asyncio.Task[Any]] | None = ref(task) if task else None
@@ -39,9 +42,9 @@ class Request:
     @property
     def route(self) -> str | None:
         """Return the route's template once the router has matched, else None."""
-        if self._route is None and self._scope is not None:
-            self._route = route_of(self._scope)
-        return self._route
+        if self.known_route is None and self._scope is not None:
+            self.known_route = route_of(self._scope)
+        return self.known_route
 
     def finish(self) -> None:
         """Mark the end; the scope (and all that hangs on it) is let go."""

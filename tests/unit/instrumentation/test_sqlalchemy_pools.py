@@ -249,8 +249,10 @@ def test_an_engine_made_before_is_watched_with_what_it_holds() -> None:
 
 
 def test_an_engine_made_from_a_configuration_is_watched(readings: Readings) -> None:
-    engine_from_config({"sqlalchemy.url": "sqlite://"}).connect().close()
+    engine = engine_from_config({"sqlalchemy.url": "sqlite://"})
+    engine.connect().close()
     assert readings.value(catalogue.CHECKOUTS) == 1
+    engine.dispose()
 
 
 def test_every_argument_of_an_engine_still_works(readings: Readings) -> None:
@@ -272,6 +274,7 @@ def test_every_argument_of_an_engine_still_works(readings: Readings) -> None:
     )
     engine.connect().close()
     assert readings.value(catalogue.CHECKOUTS) == 1
+    engine.dispose()
 
 
 class OwnConnect(pool.QueuePool):

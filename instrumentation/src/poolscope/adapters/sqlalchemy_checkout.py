@@ -14,7 +14,9 @@ from poolscope.taking import make_take
 Connect = Callable[[Any], Any]
 
 
-def measured_connect(original: Connect, hooks: Hooks, *, is_base: bool = True) -> Connect:
+def measured_connect(  # noqa: C901 - the hot path: splitting it would cost calls
+    original: Connect, hooks: Hooks, *, is_base: bool = True
+) -> Connect:
     """Return `Pool.connect`, or a subclass's own, with the checkout measured around it.
 
     A subclass's may call its parent's, which then has noted the checkout already. Whatever goes
@@ -39,7 +41,10 @@ def measured_connect(original: Connect, hooks: Hooks, *, is_base: bool = True) -
             raise
         try:
             got, record = now(), fairy._connection_record
-            slot = record.__dict__.get("_poolscope") or hooks.new_slot(stats, record)
+            try:
+                slot = record._poolscope
+            except AttributeError:
+                slot = hooks.new_slot(stats, record)
             # A counter above 1: SingletonThreadPool handed out what this thread has already.
             if fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record)):
                 # Not get_frame(1), which raises where `connect` itself is what a greenlet runs.
