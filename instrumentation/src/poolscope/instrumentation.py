@@ -15,9 +15,9 @@ from poolscope.registry import Registry
 from poolscope.settings import Settings, read_settings
 
 ADAPTERS = {
-    "asyncpg": "poolscope.adapters.asyncpg",
-    "psycopg_pool": "poolscope.adapters.psycopg_pool",
-    "sqlalchemy": "poolscope.adapters.sqlalchemy",
+    "asyncpg": "poolscope.adapters.asyncpg.install",
+    "psycopg_pool": "poolscope.adapters.psycopg_pool.install",
+    "sqlalchemy": "poolscope.adapters.sqlalchemy.install",
     "starlette": "poolscope.adapters.starlette",
 }
 """The package that must be installed, and our module that attaches to it."""

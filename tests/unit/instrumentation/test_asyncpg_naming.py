@@ -10,7 +10,7 @@ import pytest
 from asyncpg.pool import PoolConnectionHolder  # type: ignore[import-untyped]
 
 from poolscope.adapters.asking import credit, make_owner_reader
-from poolscope.adapters.asyncpg_pools import identify_pool
+from poolscope.adapters.asyncpg.pools import identify_pool
 from poolscope.adapters.postgres_target import Target, target_of
 from poolscope.pool import Slot
 from support.apps import instrumented

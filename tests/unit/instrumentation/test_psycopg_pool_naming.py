@@ -6,7 +6,7 @@ import psycopg_pool
 import pytest
 from psycopg_pool import pool as sync_pool
 
-from poolscope.adapters.psycopg_pool_reader import identify_pool
+from poolscope.adapters.psycopg_pool.pools import identify_pool
 from poolscope.pool import PoolIdentity
 from support.apps import instrumented
 

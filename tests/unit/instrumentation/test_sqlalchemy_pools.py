@@ -13,8 +13,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 import poolscope
 from poolscope import catalogue
-from poolscope.adapters import sqlalchemy as adapter
-from poolscope.adapters.sqlalchemy_hooks import Hooks
+from poolscope.adapters.sqlalchemy import install as adapter
+from poolscope.adapters.sqlalchemy.hooks import Hooks
 from poolscope.pool import PoolStats
 from support.apps import Readings, instrumented
 from support.dbapi import Server, an_engine

@@ -8,8 +8,6 @@ from starlette.applications import Starlette
 from poolscope.registry import Registry
 from poolscope.requests import Receive, Scope, Send, run_lifespan, run_request
 
-REQUIRES = "starlette"
-
 
 def install(registry: Registry) -> Callable[[], None]:
     """Wrap the call of every application, and return what takes the wrapper away."""

@@ -12,14 +12,12 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, pool, pool_async
 
-from poolscope.adapters import psycopg_pool_async as asynchronous
 from poolscope.adapters.patching import Undo, in_order, replace
-from poolscope.adapters.psycopg_pool_hooks import ASKING, Hooks
+from poolscope.adapters.psycopg_pool import asynchronous
+from poolscope.adapters.psycopg_pool.hooks import ASKING, Hooks
 from poolscope.clock import monotonic
 from poolscope.registry import Registry
 from poolscope.taking import make_take
-
-REQUIRES = "psycopg_pool"
 
 Method = Callable[..., Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 from weakref import ref
 
 from poolscope.adapters.layers import hold, slot_below
-from poolscope.adapters.sqlalchemy_hooks import Hooks
-from poolscope.adapters.sqlalchemy_pools import parent_frame_reader
+from poolscope.adapters.sqlalchemy.hooks import Hooks
+from poolscope.adapters.sqlalchemy.pools import parent_frame_reader
 from poolscope.clock import monotonic
 from poolscope.taking import make_take
 

@@ -7,7 +7,7 @@ from weakref import ref
 
 from asyncpg.pool import Pool  # type: ignore[import-untyped]
 
-from poolscope.adapters.asyncpg_pools import (
+from poolscope.adapters.asyncpg.pools import (
     HolderStats,
     PoolReader,
     close_reason,

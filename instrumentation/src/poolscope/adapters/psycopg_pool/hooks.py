@@ -9,7 +9,7 @@ from weakref import ref
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
-from poolscope.adapters.psycopg_pool_reader import PoolReader, close_reason, identify_pool
+from poolscope.adapters.psycopg_pool.pools import PoolReader, close_reason, identify_pool
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
 from poolscope.drivers import describe

@@ -10,8 +10,8 @@ import sqlalchemy
 from sqlalchemy import exc
 from sqlalchemy.util.queue import Empty
 
-from poolscope.adapters import sqlalchemy_pools as pools
 from poolscope.adapters.layers import keep, slot_below
+from poolscope.adapters.sqlalchemy import pools
 from poolscope.catalogue import CloseReason, FailureReason
 from poolscope.clock import monotonic
 from poolscope.drivers import describe

@@ -19,14 +19,11 @@ from asyncpg.pool import (  # type: ignore[import-untyped]
 )
 
 from poolscope.adapters.asking import Asked, credit, make_owner_reader
-from poolscope.adapters.asyncpg_hooks import Hooks
+from poolscope.adapters.asyncpg.hooks import Hooks
 from poolscope.adapters.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
 from poolscope.registry import Registry
 from poolscope.taking import make_take
-
-REQUIRES = "asyncpg"
-
 
 MEASURED = "_poolscope_acquire"
 """The name of our `_acquire`, by which it is told from others."""

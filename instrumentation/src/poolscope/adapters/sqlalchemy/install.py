@@ -18,11 +18,9 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
-from poolscope.adapters.sqlalchemy_checkout import measured_connect, noted_checkout
-from poolscope.adapters.sqlalchemy_hooks import Hooks
+from poolscope.adapters.sqlalchemy.checkout import measured_connect, noted_checkout
+from poolscope.adapters.sqlalchemy.hooks import Hooks
 from poolscope.registry import Registry
-
-REQUIRES = "sqlalchemy"
 
 POOL_EVENTS = ("connect", "checkin", "detach", "invalidate", "close")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from poolscope.adapters.asking import Asked, credit, make_owner_reader
-from poolscope.adapters.psycopg_pool_hooks import ASKING, Hooks
+from poolscope.adapters.psycopg_pool.hooks import ASKING, Hooks
 from poolscope.clock import monotonic
 from poolscope.taking import make_take
 

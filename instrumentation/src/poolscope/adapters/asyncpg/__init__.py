@@ -1,0 +1,1 @@
+"""Attach to asyncpg's pools: begin to read at `install.py`."""

@@ -1,0 +1,1 @@
+"""Attach to SQLAlchemy's pools: begin to read at `install.py`."""
