@@ -1,0 +1,77 @@
+"""Compare variants of the same work fairly on a noisy machine: paired, interleaved, medians."""
+
+import gc
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from benchmarks.cases import Case
+from benchmarks.variants import Variant
+
+WARM_UP = 100
+"""How often a case runs untimed after each change of variant: the interpreter specialises code
+anew for what was patched, which an application sees once and not in every block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a variant adds to one checkout and return: microseconds, and as a ratio to bare.
+
+    The errors say how far from the printed median the true one may be, either way.
+    """
+
+    bare_us: float
+    added_us: float
+    added_error_us: float
+    ratio: float
+    ratio_error: float
+
+
+def compare(
+    case: Case, variants: Sequence[Variant], rounds: int, rng: random.Random
+) -> dict[str, Cost]:
+    """Measure each variant between two bare blocks, in random order, `rounds` times.
+
+    A variant's cost is the median of its paired differences: a block of the variant minus the mean
+    of the bare blocks right before and right after it, so that slow drift cancels out.
+    """
+    pairs: dict[str, list[tuple[float, float]]] = {variant.name: [] for variant in variants}
+    _block(case)
+    before = _block(case)
+    for _ in range(rounds):
+        for variant in rng.sample(variants, len(variants)):
+            variant.start(case)
+            try:
+                within = _block(case)
+            finally:
+                variant.stop()
+            after = _block(case)
+            pairs[variant.name].append(((before + after) / 2, within))
+            before = after
+    return {name: _cost(measured) for name, measured in pairs.items()}
+
+
+def _block(case: Case) -> float:
+    """Return the microseconds that one checkout and return take now."""
+    gc.collect()
+    case.time_s(WARM_UP)
+    return case.time_s(case.times) / case.times * 1e6
+
+
+def _cost(measured: list[tuple[float, float]]) -> Cost:
+    added = [within - bare for bare, within in measured]
+    ratios = [within / bare for bare, within in measured]
+    return Cost(
+        bare_us=median(bare for bare, _ in measured),
+        added_us=median(added),
+        added_error_us=_error(added),
+        ratio=median(ratios),
+        ratio_error=_error(ratios),
+    )
+
+
+def _error(values: list[float]) -> float:
+    """Return half the width of the 95 % interval of a median, from the quartiles (McGill 1978)."""
+    low, _, high = quantiles(values, n=4)
+    return float(1.57 * (high - low) / len(values) ** 0.5)
