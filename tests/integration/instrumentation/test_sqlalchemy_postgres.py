@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, pool, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm.session import SessionTransactionState
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
@@ -206,6 +207,10 @@ async def test_a_request_that_leaks_is_found_by_its_route_and_line(
         engines.clear()
 
 
+@pytest.mark.skipif(
+    "PROVISIONING_CONNECTION" not in SessionTransactionState.__members__,
+    reason="this SQLAlchemy does not notice that a session is shared",
+)
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
 async def test_one_session_in_two_tasks_at_once_is_told(
     readings: Readings, postgres: EmbeddedPostgres, driver: str

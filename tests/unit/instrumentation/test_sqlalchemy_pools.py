@@ -423,6 +423,22 @@ def test_without_a_private_name_public_events_still_tell_who_holds_what(
         assert readings.instrumentation.registry.hook_errors == 1
 
 
+def test_without_the_private_way_back_the_public_event_still_tells_of_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert pool.Pool.__dict__["_return_conn"]
+    monkeypatch.setattr(
+        adapter,
+        "_measure_returns",
+        lambda hooks: adapter._listen(pool.Pool, "checkin", hooks.on_checkin),
+    )
+    with instrumented() as readings:
+        engine = an_engine()
+        with engine.connect():
+            assert (readings.used, readings.out) == (1, 1)
+        assert (readings.used, readings.idle, readings.out) == (0, 1, 0)
+
+
 def test_all_private_names_are_there_in_this_version() -> None:
     assert adapter.missing_names() == []
 
@@ -465,11 +481,12 @@ def test_a_caller_that_waits_while_it_holds_one_is_nested(readings: Readings) ->
 
 
 def test_uninstrument_leaves_no_trace() -> None:
-    before = pool.Pool.connect, pool.SingletonThreadPool.connect
+    before = pool.Pool.connect, pool.SingletonThreadPool.connect, pool.Pool._return_conn
     with instrumented():
         engine = an_engine()
         engine.connect().close()
-    assert (pool.Pool.connect, pool.SingletonThreadPool.connect) == before
+    now = pool.Pool.connect, pool.SingletonThreadPool.connect, pool.Pool._return_conn
+    assert now == before
     assert not [name for name in vars(engine.pool) if "poolscope" in name]
     assert "get" not in vars(engine.pool._pool)  # type: ignore[attr-defined]
     assert not event.contains(pool.Pool, "checkin", lambda: None)

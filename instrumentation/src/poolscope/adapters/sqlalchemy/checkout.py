@@ -58,6 +58,31 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     return connect
 
 
+def measured_return(
+    original: Callable[[Any, Any], None], hooks: Hooks
+) -> Callable[[Any, Any], None]:
+    """Return `Pool._return_conn` with the end of a checkout noted before it.
+
+    The collector runs it too: a synchronous connection that was never closed comes back by it.
+    """
+    now, contain, adopt = monotonic, hooks.contain, hooks.adopt
+
+    def _return_conn(self: Any, record: Any) -> None:
+        try:
+            slot = record._poolscope
+        except AttributeError:
+            adopt(record)
+        else:
+            try:
+                if slot.out is not None:
+                    slot.stats.end(slot, now())
+            except Exception as error:  # noqa: BLE001
+                contain(error)
+        original(self, record)
+
+    return _return_conn
+
+
 def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
     """Return what a pool handed out that we do not count: maybe because the one below does."""
     try:

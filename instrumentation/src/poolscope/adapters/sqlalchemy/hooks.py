@@ -250,7 +250,7 @@ class Hooks:
         try:
             slot = record._poolscope
         except AttributeError:
-            self._adopt(record)
+            self.adopt(record)
             return
         try:
             if slot.out is not None:
@@ -258,7 +258,7 @@ class Hooks:
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
-    def _adopt(self, record: Any) -> None:
+    def adopt(self, record: Any) -> None:
         """Account from now on for a connection that was taken before we were attached."""
         try:
             self.slot_of(record)

@@ -18,11 +18,11 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
-from poolscope.adapters.sqlalchemy.checkout import measured_connect, noted_checkout
+from poolscope.adapters.sqlalchemy.checkout import measured_connect, measured_return, noted_checkout
 from poolscope.adapters.sqlalchemy.hooks import Hooks
 from poolscope.registry import Registry
 
-POOL_EVENTS = ("connect", "checkin", "detach", "invalidate", "close")
+POOL_EVENTS = ("connect", "detach", "invalidate", "close")
 
 Undo = Callable[[], None]
 
@@ -32,7 +32,12 @@ def install(registry: Registry) -> Undo:
     hooks = Hooks(registry)
     undo = [_listen(Pool, name, getattr(hooks, f"on_{name}")) for name in POOL_EVENTS]
     undo += [_watch_shared_sessions(hooks)]
-    undo += [_measure_checkouts(hooks), _watch_new_engines(hooks), hooks.detach_all]
+    undo += [
+        _measure_checkouts(hooks),
+        _measure_returns(hooks),
+        _watch_new_engines(hooks),
+        hooks.detach_all,
+    ]
     registry.on_fork.append(hooks.forget_attachments)
     registry.finders.append(hooks.find)
     for engine in _existing_engines():
@@ -51,6 +56,23 @@ def _measure_checkouts(hooks: Hooks) -> Undo:
         hooks.contain(AttributeError(f"SQLAlchemy has no {', '.join(missing)}: no wait times"))
         return _listen(Pool, "checkout", noted_checkout(hooks))
     return _Wrappers(hooks).restore
+
+
+def _measure_returns(hooks: Hooks) -> Undo:
+    """See each return: by the method that all of them pass, or else by the event before it.
+
+    The event costs an application almost a microsecond per checkout, which the method does not.
+    """
+    pool: Any = Pool
+    original = pool.__dict__.get("_return_conn")
+    if original is None:
+        return _listen(Pool, "checkin", hooks.on_checkin)
+    pool._return_conn = measured_return(original, hooks)
+
+    def restore() -> None:
+        pool._return_conn = original
+
+    return restore
 
 
 def missing_names() -> list[str]:
