@@ -8,7 +8,7 @@ OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation
 
 
-.PHONY: help setup demo test test-older-sqlalchemy check format lock clean
+.PHONY: help setup demo test test-all test-older-sqlalchemy check format lock clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ demo: setup ## Run the whole story: a leaking app, its database and the exporter
 	@$(BIN)/poolscope-exporter demo
 
 test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
+	$(BIN)/pytest -m "not pgbouncer"
+
+test-all: setup test-older-sqlalchemy ## Run the tests that need a PgBouncer (apt-get install pgbouncer) as well
 	$(BIN)/pytest
 
 test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0

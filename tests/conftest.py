@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["support.postgres"]
+pytest_plugins = ["support.postgres", "support.pgbouncer"]
 
 
 @pytest.fixture(scope="session")
