@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["support.mariadb", "support.postgres"]
+pytest_plugins = ["support.mariadb", "support.pgbouncer", "support.postgres"]
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,18 @@
 """Build the values of the exporter's core: a test names what it is about, these supply the rest."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, Metric, Publisher
+from poolscope_exporter.core.bouncers import (
+    Bouncer,
+    BouncerClient,
+    BouncerSample,
+    BouncerServer,
+    ClientState,
+    socket_of,
+)
 from poolscope_exporter.core.checkouts import (
     Buckets,
     Checkout,
@@ -28,6 +37,8 @@ BACKEND_START_S = 1_700_000_000.25
 LOCAL = Endpoint("10.0.0.7", 50_002)
 PEER = Endpoint("10.0.0.1", 5432)
 SERVER = "main"
+BOUNCER = "bouncer"
+BOUNCER_END = Endpoint("10.0.0.2", 6432)
 
 
 def an_instance(
@@ -159,6 +170,64 @@ def a_server(
         privilege=privilege,
         role="poolscope",
         addresses=frozenset(addresses or (PEER,)),
+    )
+
+
+def a_client(
+    server: str | None = None,
+    *,
+    is_waiting: bool = False,
+    last_request: str = "2026-01-01 12:00:00 UTC",
+    waits_s: float = 0.0,
+) -> BouncerClient:
+    """Return a bouncer's client: idle, or active where it has a server, or waiting."""
+    busy = ClientState.ACTIVE if server else ClientState.IDLE
+    state = ClientState.WAITING if is_waiting else busy
+    return BouncerClient(state, server, last_request, waits_s)
+
+
+def a_bouncer_server(
+    pid: int = PID,
+    *,
+    remote: Endpoint = PEER,
+    local_port: int | None = LOCAL.port,
+    user: str = "shop",
+) -> BouncerServer:
+    return BouncerServer(remote, local_port, pid, user)
+
+
+def a_bouncer_sample(
+    clients: Mapping[Endpoint, BouncerClient] | None = None,
+    servers: Mapping[str, BouncerServer] | None = None,
+    *,
+    bouncer: str = BOUNCER,
+    taken_at_s: float = 100.0,
+    answered_at_s: float | None = None,
+    addresses: Iterable[Endpoint] = (),
+) -> BouncerSample:
+    found = {socket_of(end): client for end, client in (clients or {}).items()}
+    return BouncerSample(
+        bouncer=bouncer,
+        taken_at_s=taken_at_s,
+        answered_at_s=taken_at_s if answered_at_s is None else answered_at_s,
+        clients=found,
+        servers=servers or {},
+        counts=Counter(client.state for client in found.values()),
+        addresses=frozenset(addresses),
+    )
+
+
+def a_bouncer(
+    sample: BouncerSample | None = None,
+    *addresses: Endpoint,
+    name: str = BOUNCER,
+    seen: Iterable[Endpoint] = (),
+) -> Bouncer:
+    return Bouncer(
+        name,
+        frozenset(addresses or (BOUNCER_END,)),
+        sample,
+        seen=frozenset(socket_of(end) for end in seen),
     )
 
 

@@ -15,10 +15,12 @@ from fastapi import FastAPI
 
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.http import Sources, create_web
+from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
 from poolscope_exporter.adapters.postgres import PostgresServer
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
 from poolscope_exporter.adapters.refusals import Unreadable
+from poolscope_exporter.bouncer_poller import BouncerPoller
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Push
 from poolscope_exporter.core.fleet import Heard
@@ -54,13 +56,16 @@ class Exporter:
 
     def __init__(self, settings: Settings) -> None:
         names = [settings.server] if settings.server else []
-        self.ledger = Ledger(names)
+        consoles = [PgBouncerConsole(dsn) for dsn in settings.pgbouncers]
+        self.ledger = Ledger(names, bouncers={each.name: each.addresses() for each in consoles})
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
+        every_s = settings.poll_interval_s
+        self.bouncers = [BouncerPoller(each, self.ledger, every_s) for each in consoles]
         self.pollers: list[Poller] = []
         if settings.dsn and settings.server:
             server = PostgresServer(settings.server, settings.dsn, settings.server_aliases)
-            self.pollers.append(Poller(server, self.ledger, settings.poll_interval_s))
+            self.pollers.append(Poller(server, self.ledger, every_s, self.bouncers))
 
     def hear(self, push: Push) -> Heard:
         """Take a push in; a checkout that was never listed before is looked up at once."""
@@ -68,14 +73,19 @@ class Exporter:
         heard = self.ledger.hear(push, now_s)
         held = self.ledger.fleet.held_by(push.instance, now_s)
         if any(each.first_heard_at_s == now_s for each in held):
-            for poller in self.pollers:
+            # A server's poll asks the bouncers first; without servers they are all there is.
+            for poller in self.pollers or self.bouncers:
                 poller.wake()
         return heard
 
     def situation(self) -> Situation:
         """Return everything that is known now."""
         now_s = clock.monotonic()
-        return self.ledger.situation(now_s, [poller.view(now_s) for poller in self.pollers])
+        return self.ledger.situation(
+            now_s,
+            [poller.view(now_s) for poller in self.pollers],
+            [poller.view(now_s) for poller in self.bouncers],
+        )
 
     def _scrape(self) -> Scrape:
         now_s, wall_s = clock.monotonic(), clock.wall_s()
@@ -83,6 +93,7 @@ class Exporter:
             situation=self.situation(),
             series=tuple(self.ledger.fleet.series(now_s)),
             polls=[poller.report(now_s, wall_s) for poller in self.pollers],
+            bouncer_polls=[poller.report(now_s, wall_s) for poller in self.bouncers],
             requests=dict(self.counts.requests),
             refused=self._refused(),
         )
@@ -120,6 +131,8 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         tasks.create_task(otlp.serve([listeners.otlp]))
         tasks.create_task(web.serve([listeners.web]))
         tasks.create_task(_write_events(exporter, stop))
+        for bouncer in exporter.bouncers:
+            tasks.create_task(bouncer.run(stop))
         for poller in exporter.pollers:
             tasks.create_task(poller.run(stop))
         _announce(settings, listeners)
@@ -179,6 +192,7 @@ def _announce(settings: Settings, listeners: Listeners) -> None:
         f"receives OTLP on {_url(listeners.otlp)}",
         f"watches {settings.server}" if settings.server else "watches no server: no --dsn",
     ]
+    lines += [f"asks PgBouncer {bouncer}" for bouncer in settings.pgbouncers]
     sys.stderr.writelines(f"poolscope-exporter: {line}\n" for line in lines)
     sys.stderr.flush()
 

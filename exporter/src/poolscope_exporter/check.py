@@ -1,11 +1,13 @@
-"""Check one server: what the exporter may see there, how much room there is, and what to grant."""
+"""Check a server and the bouncers before it: what the exporter sees there, and what to grant."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from psycopg import sql
 
 from poolscope_exporter.adapters.dsn import Dsn
+from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
 from poolscope_exporter.adapters.postgres import Arrival, PostgresServer
 from poolscope_exporter.adapters.session_rows import Survey
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
@@ -29,6 +31,8 @@ _CURES = {
     ),
 }
 
+_SEE = "see the message above"
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -38,8 +42,15 @@ class Report:
     missing: tuple[str, ...]
 
 
-async def check(dsn: Dsn) -> Report:
+async def check(dsn: Dsn | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
     """Connect, look around and report; a server that does not answer is reported as well."""
+    reports = [await _check_server(dsn)] if dsn else []
+    reports += [await _check_bouncer(each) for each in pgbouncers]
+    lines = chain.from_iterable(report.lines for report in reports)
+    return Report(tuple(lines), tuple(chain.from_iterable(each.missing for each in reports)))
+
+
+async def _check_server(dsn: Dsn) -> Report:
     server = PostgresServer(str(dsn), dsn)
     try:
         await server.connect()
@@ -54,10 +65,37 @@ async def check(dsn: Dsn) -> Report:
     return Report(lines, tuple(_missing(arrival, limits)))
 
 
+async def _check_bouncer(dsn: Dsn) -> Report:
+    console = PgBouncerConsole(dsn)
+    try:
+        await console.connect()
+        facts = await console.facts()
+        counts = (await console.look()).counts
+    except ServerUnavailableError as exc:
+        return Report((f"pgbouncer   {dsn}: {exc}",), (_bouncer_cure(exc),))
+    finally:
+        await console.close()
+    clients = ", ".join(f"{count} {state}" for state, count in counts.items())
+    set_timeouts = ((name, seconds) for name, seconds in facts.timeouts_s.items() if seconds)
+    lines = (
+        f"pgbouncer   {dsn}: {facts.version}",
+        f"clients     {clients}",
+        f"time-outs   {', '.join(f'{name} {s:g} s' for name, s in set_timeouts) or 'none'}",
+    )
+    shared = "the consoles of the processes that share its port (so_reuseport): name each one"
+    return Report(lines, (shared,) if facts.shares_its_port else ())
+
+
+def _bouncer_cure(exc: ServerUnavailableError) -> str:
+    if exc.reason is Reason.PERMISSION:
+        return "a role that may ask: name it in stats_users of the PgBouncer"
+    return f"an answer of the PgBouncer ({exc.reason}): {_CURES.get(exc.reason, _SEE)}"
+
+
 def _cure(exc: ServerUnavailableError) -> str:
     if "unsupported startup parameter" in str(exc):
         return "an answer of PostgreSQL itself: connect to it directly, not through PgBouncer"
-    return f"an answer ({exc.reason}): {_CURES.get(exc.reason, 'see the message above')}"
+    return f"an answer ({exc.reason}): {_CURES.get(exc.reason, _SEE)}"
 
 
 def _about_server(arrival: Arrival) -> Iterator[str]:

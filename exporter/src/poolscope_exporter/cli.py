@@ -61,7 +61,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
         "check", help="say what the exporter may see on a server, and what to grant",
         allow_abbrev=False,
     )  # fmt: skip
-    _add_options(checking, ["dsn"])
+    _add_options(checking, ["dsn", "pgbouncers"])
     checking.set_defaults(command=_check)
     demo = commands.add_parser(
         "demo", help="run the whole story: a leaking app, its database, the exporter",
@@ -112,9 +112,9 @@ def _check(namespace: argparse.Namespace, problems: Problems) -> int:
     settings = _settings(namespace, problems)
     if settings is None:
         return _refuse(problems)
-    if settings.dsn is None:
+    if settings.dsn is None and not settings.pgbouncers:
         return _refuse(["--dsn or POOLSCOPE_DSN: needed, it names the server to check"])
-    report = asyncio.run(check(settings.dsn))
+    report = asyncio.run(check(settings.dsn, settings.pgbouncers))
     lines = [*report.lines, *(f"missing     {each}" for each in report.missing)]
     sys.stdout.writelines(f"{line}\n" for line in lines)
     return FAILED if report.missing else OK

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from poolscope_exporter.core.headroom import Headroom, headroom
 from poolscope_exporter.core.ledger import Ledger
 from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
 from poolscope_exporter.core.situation import ServerView
-from poolscope_exporter.polls import PollRecord, PollReport
+from poolscope_exporter.polls import PollRecord, PollReport, wait_for_any
 
 FRESH_SUSPECTS_S = 0.25
 """Shortest time between two polls, however many fresh suspects there are."""
@@ -24,9 +23,6 @@ SURVEY_S = 5.0
 
 FACTS_S = 60.0
 """Time between two readings of what hardly changes: identity, privileges, limits, names."""
-
-MIN_BACKOFF_S = 1.0
-MAX_BACKOFF_S = 30.0
 
 _log = logging.getLogger("poolscope_exporter")
 
@@ -62,13 +58,30 @@ class Server(Protocol):
         """Close the connection."""
 
 
-class Poller:
-    """The loop around one server, and what it last learned."""
+class Refreshable(Protocol):
+    """What must be asked before a server is: it says which sessions to ask the server for."""
 
-    def __init__(self, server: Server, ledger: Ledger, interval_s: float) -> None:
+    async def refresh(self) -> None:
+        """Ask it now, for a moment at most; never raises."""
+
+
+class Poller:
+    """The loop around one server, and what it last learned.
+
+    `bouncers` are asked first at each poll, so that both answers are of one moment.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        ledger: Ledger,
+        interval_s: float,
+        bouncers: Sequence[Refreshable] = (),
+    ) -> None:
         self._server = server
         self._ledger = ledger
         self._interval_s = interval_s
+        self._bouncers = bouncers
         self._record = PollRecord(server.name)
         self._wake = asyncio.Event()
         self._arrival: Arrival | None = None
@@ -130,6 +143,7 @@ class Poller:
         if now_s >= self._facts_due_s:
             await self._ask_facts(now_s)
         assert self._arrival is not None
+        await asyncio.gather(*(bouncer.refresh() for bouncer in self._bouncers))
         pids = self._ledger.suspects(clock.monotonic()).get(self._server.name, [])
         self._sample = await self._server.look(pids)
         self._ledger.observe(self._sample, self._arrival.identity, clock.monotonic())
@@ -191,24 +205,7 @@ class Poller:
     async def _rest(self, stop: asyncio.Event) -> None:
         """Wait for the next poll's time, for fresh suspects, or for the end."""
         if self._trouble is not None:
-            await _wait(self._backoff_s(), stop)
+            await wait_for_any(self._record.backoff_s(self._interval_s), stop)
             return
-        await _wait(FRESH_SUSPECTS_S, stop)
-        await _wait(self._interval_s - FRESH_SUSPECTS_S, stop, self._wake)
-
-    def _backoff_s(self) -> float:
-        """Return how long to leave a failing server alone: up to two intervals, and not in step."""
-        longest_s = max(MIN_BACKOFF_S, min(MAX_BACKOFF_S, 2 * self._interval_s))
-        doubled_s = MIN_BACKOFF_S * 2.0 ** min(self._record.failures_in_a_row - 1, 10)
-        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
-        return min(longest_s, doubled_s) * jitter
-
-
-async def _wait(seconds: float, *events: asyncio.Event) -> None:
-    """Wait for any of the events, at most so long."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when="FIRST_COMPLETED")
-    finally:
-        for task in waiting:
-            task.cancel()
+        await wait_for_any(FRESH_SUSPECTS_S, stop)
+        await wait_for_any(self._interval_s - FRESH_SUSPECTS_S, stop, self._wake)

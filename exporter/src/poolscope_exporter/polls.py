@@ -1,10 +1,15 @@
-"""Keep the record of one server's polls: what the loop says of itself."""
+"""Keep the record of one server's polls: what the loop says of itself, and when it goes on."""
 
+import asyncio
+import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poolscope_exporter.adapters.unavailable import Reason
+
+MIN_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,13 @@ class PollRecord:
         self._failures[reason.value] += 1
         self.failures_in_a_row += 1
 
+    def backoff_s(self, interval_s: float) -> float:
+        """Return how long to leave a failing server alone: up to two intervals, and not in step."""
+        longest_s = max(MIN_BACKOFF_S, min(MAX_BACKOFF_S, 2 * interval_s))
+        doubled_s = MIN_BACKOFF_S * 2.0 ** min(self.failures_in_a_row - 1, 10)
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
+        return min(longest_s, doubled_s) * jitter
+
     def age_s(self, now_s: float) -> float | None:
         """Return how long ago the last good poll was."""
         return None if self._succeeded_at_s is None else now_s - self._succeeded_at_s
@@ -54,3 +66,13 @@ class PollRecord:
             duration_s=self._duration_s,
             failures=dict(self._failures),
         )
+
+
+async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
+    """Wait for any of the events, at most so long."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when="FIRST_COMPLETED")
+    finally:
+        for task in waiting:
+            task.cancel()

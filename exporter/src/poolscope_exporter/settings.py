@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from poolscope_exporter.adapters.dsn import Dsn, parse_dsn
+from poolscope_exporter.adapters.dsn import Dsn, parse_console_dsn, parse_dsn
 from poolscope_exporter.core.addresses import is_loopback
 from poolscope_exporter.core.sessions import Endpoint
 
@@ -66,6 +66,14 @@ OPTIONS = (
         "DSN",
         "the PostgreSQL server to watch; without it the exporter only receives",
         is_secret=True,
+    ),
+    Option(
+        "pgbouncers",
+        "--pgbouncer",
+        "DSN",
+        "the console (database pgbouncer) of a PgBouncer between apps and server; repeatable",
+        is_secret=True,
+        is_repeatable=True,
     ),
     Option(
         "poll_interval_s", "--poll-interval", "SECONDS", "time between two looks at the server (5)"
@@ -168,6 +176,23 @@ def _aliases(value: object) -> tuple[Endpoint, ...]:
     return tuple(_endpoint(str(part)) for part in parts)
 
 
+def _pgbouncers(value: object) -> tuple[Dsn, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    assert isinstance(parts, Iterable)
+    texts = [str(part) for part in parts]
+    found = [_console(text, f"{n} of {len(texts)} ") for n, text in enumerate(texts, 1)]
+    if len({str(dsn) for dsn in found}) < len(found):
+        raise ValueError("names a host and port twice; every console is asked once")
+    return tuple(found)
+
+
+def _console(text: str, which: str) -> Dsn:
+    try:
+        return parse_console_dsn(text)
+    except ValueError as exc:
+        raise ValueError(f"{which}{exc}") from None
+
+
 def _log_level(value: object) -> str:
     level = str(value).lower()
     if level not in LOG_LEVELS:
@@ -191,6 +216,7 @@ class Settings(BaseSettings):
     token: SecretStr | None = None
     token_file: Annotated[Path, BeforeValidator(_token_file)] | None = None
     dsn: Annotated[Dsn, BeforeValidator(_dsn)] | None = None
+    pgbouncers: Annotated[tuple[Dsn, ...], BeforeValidator(_pgbouncers)] = ()
     poll_interval_s: Annotated[float, BeforeValidator(_interval)] = 5.0
     listen: Annotated[Endpoint, BeforeValidator(_listen)] = Endpoint("0.0.0.0", 9736)  # noqa: S104
     otlp_listen: Annotated[Endpoint, BeforeValidator(_otlp_listen)] = Endpoint("127.0.0.1", 9737)

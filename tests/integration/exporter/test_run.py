@@ -1,6 +1,5 @@
 """The exporter as a process: what it receives, what it survives, and how it ends."""
 
-import os
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from poolscope import catalogue
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.exporter_process import ExporterProcess, run_to_the_end
-from support.otlp_messages import Attributes, a_marker, a_request, gauges, number
+from support.held_pushes import a_held_push
+from support.otlp_messages import a_request
 from support.postgres import make_role
 from support.processes import wait_until
 
@@ -29,38 +29,6 @@ def receiving() -> Iterator[ExporterProcess]:
     """Yield an exporter that has no server to watch."""
     with ExporterProcess() as exporter:
         yield exporter
-
-
-def a_held_push(
-    sequence: int, connection: psycopg.Connection, port: int, evidence: str | None = None
-) -> bytes:
-    """Return what poolscope would push while `connection` is held."""
-    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-        local_address, local_port = duplicate.getsockname()
-    pool: Attributes = {
-        catalogue.POOL_NAME: "orders",
-        catalogue.SERVER_ADDRESS: "127.0.0.1",
-        catalogue.SERVER_PORT: port,
-    }
-    checkout = {
-        **pool,
-        catalogue.CHECKOUT_ID: 1,
-        catalogue.BACKEND_PID: connection.info.backend_pid,
-        catalogue.LOCAL_ADDRESS: local_address,
-        catalogue.LOCAL_PORT: local_port,
-        catalogue.PEER_ADDRESS: "127.0.0.1",
-        catalogue.PEER_PORT: port,
-        catalogue.HTTP_ROUTE: "/orders",
-        **({catalogue.EVIDENCE: evidence} if evidence else {}),
-    }
-    return a_request(
-        push=(
-            a_marker(sequence, **{catalogue.PUSH_INTERVAL: 1.0}),
-            gauges(catalogue.CHECKOUT_AGE.name, number(10.0 + sequence, checkout)),
-            gauges(catalogue.CHECKOUTS_HELD.name, number(1, pool)),
-            gauges(catalogue.CHECKOUTS_LISTED.name, number(1, pool)),
-        )
-    ).SerializeToString()
 
 
 def has_verdict(exporter: ExporterProcess, verdict: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from poolscope_exporter.adapters.dsn import parse_dsn
+from poolscope_exporter.adapters.dsn import parse_console_dsn, parse_dsn
 
 SECRET = "s3cr3t"
 
@@ -58,3 +58,35 @@ def test_a_host_left_out_is_the_one_that_libpq_takes(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PGPORT", "6432")
 
     assert str(parse_dsn("dbname=shop")) == "db.internal:6432"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"postgresql://stats:{SECRET}@bouncer:6432/pgbouncer",
+        f"postgresql://stats:{SECRET}@bouncer:6432",
+        f"host=bouncer port=6432 user=stats password={SECRET}",
+    ],
+)
+def test_a_console_is_the_database_pgbouncer(text: str) -> None:
+    dsn = parse_console_dsn(text)
+
+    assert str(dsn) == "bouncer:6432"
+    assert "dbname=pgbouncer" in dsn.reveal()
+    assert SECRET not in f"{dsn!r} {dsn}"
+    assert dsn.redact(f"no {SECRET}") == "no ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f"postgresql://stats:{SECRET}@bouncer/shop", "must name the database pgbouncer"),
+        (f"host=a,b password={SECRET}", "must name one host"),
+        (f"host=a port=1,2 password={SECRET}", "must name one host"),
+        (f"mysql://{SECRET}", "is not a PostgreSQL DSN"),
+    ],
+)
+def test_what_is_no_console_is_refused_without_its_secret(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem) as info:
+        parse_console_dsn(text)
+    assert SECRET not in str(info.value)

@@ -10,7 +10,7 @@ from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
 from poolscope_exporter.core.sessions import SessionState
-from poolscope_exporter.core.situation import PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Blocker, Judgement, Verdict
 from support.builders import a_checkout, a_pool, a_server, a_session
 
@@ -39,6 +39,7 @@ def an_unlinked_checkout(route: str = "/orders") -> Judgement:
 def a_web(
     *judgements: Judgement,
     servers: tuple[ServerView, ...] = (),
+    bouncers: tuple[BouncerView, ...] = (),
     client: str = HERE,
     host: str = "127.0.0.1:9736",
     token: str | None = None,
@@ -46,7 +47,7 @@ def a_web(
 ) -> httpx.AsyncClient:
     diagnosis = PoolDiagnosis(Diagnosis.LEAKING, ("1 of 15 connections leaked",))
     pools = (PoolState(a_pool(), PoolNumbers(used=1, max=15), diagnosis),)
-    situation = Situation(judgements, pools, servers, (), 100.0)
+    situation = Situation(judgements, pools, servers, (), 100.0, bouncers)
     exposition = Exposition(lambda: Scrape(situation, (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
     transport = httpx.ASGITransport(create_web(sources, token), client=(client, 50000))
@@ -141,6 +142,7 @@ async def test_a_checkout_tells_what_is_known_of_it() -> None:
         "code_function": "place_order",
         "backend_pid": 4711,
         "trace_id": None,
+        "pgbouncer": None,
         "age_s": 12.346,
         "server_state": "active",
         "server_query_age_s": 4.5,
@@ -181,6 +183,59 @@ async def test_a_server_that_is_down_says_why_and_knows_no_numbers() -> None:
 
     assert (server["up"], server["reason"], server["headroom"]) == (False, "refused: no", None)
     assert server["connections"] is None
+    assert "refused: no" in page
+
+
+def a_checkout_behind(link: Link | NoLink) -> Judgement:
+    checkout = a_checkout(9, backend_pid=1_022_840_197)
+    return Judgement(checkout, 5.0, Verdict.WORKING, None, None, link, True)
+
+
+@pytest.mark.parametrize(
+    ("link", "pid"),
+    [
+        (Link(LinkLevel.PGBOUNCER, "main", a_session(4711), 100.0, "bouncer"), 4711),
+        (NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer"), None),
+    ],
+)
+async def test_behind_a_bouncer_the_sessions_pid_is_shown_and_never_the_invented_one(
+    link: Link | NoLink, pid: int | None
+) -> None:
+    async with a_web(a_checkout_behind(link)) as web:
+        (checkout,) = (await web.get("/api/v1/checkouts")).json()["checkouts"]
+        page = (await web.get("/")).text
+
+    assert (checkout["backend_pid"], checkout["pgbouncer"]) == (pid, "bouncer")
+    assert "1022840197" not in page
+
+
+async def test_a_bouncer_is_shown_with_its_clients_and_time_outs() -> None:
+    view = BouncerView(
+        "bouncer:6432",
+        up=True,
+        version="PgBouncer 1.18.0",
+        clients={"active": 4, "idle": 7, "waiting": 2},
+        timeouts_s={"client_idle_timeout": 0.0, "server_idle_timeout": 600.0},
+        is_one_of_several=True,
+    )
+    async with a_web(bouncers=(view,)) as web:
+        (bouncer,) = (await web.get("/api/v1/pools")).json()["pgbouncers"]
+        page = (await web.get("/")).text
+
+    assert bouncer["clients"] == {"active": 4, "idle": 7, "waiting": 2}
+    assert bouncer["timeouts_s"]["server_idle_timeout"] == 600
+    for text in ("4 active, 7 idle, 2 waiting", "server_idle_timeout 600.0 s", "name each console"):
+        assert text in page
+    assert "client_idle_timeout" not in page
+
+
+async def test_a_bouncer_that_is_down_says_why_and_knows_no_numbers() -> None:
+    view = BouncerView("bouncer:6432", up=False, reason="refused: no")
+    async with a_web(bouncers=(view,)) as web:
+        (bouncer,) = (await web.get("/api/v1/checkouts")).json()["pgbouncers"]
+        page = (await web.get("/")).text
+
+    assert (bouncer["up"], bouncer["clients"], bouncer["version"]) == (False, None, None)
     assert "refused: no" in page
 
 

@@ -16,7 +16,21 @@ from poolscope_exporter.core.ledger import Ledger
 from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
 from poolscope_exporter.core.situation import ServerView
 from poolscope_exporter.poller import Poller
-from support.builders import PID, a_checkout, a_push, a_sample, a_server, a_session, holding
+from support.builders import (
+    BOUNCER,
+    BOUNCER_END,
+    LOCAL,
+    PID,
+    a_bouncer_sample,
+    a_bouncer_server,
+    a_checkout,
+    a_client,
+    a_push,
+    a_sample,
+    a_server,
+    a_session,
+    holding,
+)
 
 DOWN = ServerUnavailableError(Reason.REFUSED, "no way")
 
@@ -172,6 +186,29 @@ async def test_a_failed_statement_keeps_the_connection() -> None:
     assert view_of(poller).up
 
 
+class FakeBouncer:
+    """A bouncer that knows the session behind a checkout once it is asked."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def refresh(self) -> None:
+        servers = {"s1": a_bouncer_server()}
+        sample = a_bouncer_sample({LOCAL: a_client("s1")}, servers, taken_at_s=clock.monotonic())
+        self._ledger.observe_bouncer(sample, clock.monotonic())
+
+
+async def test_bouncers_are_asked_before_the_server_so_that_it_is_asked_for_their_pids() -> None:
+    server = FakeServer()
+    ledger = Ledger(["main"], bouncers={BOUNCER: frozenset({BOUNCER_END})})
+    through = a_checkout(peer=BOUNCER_END, backend_pid=1_022_840_197)
+    ledger.hear(a_push(held=(holding(through),)), clock.monotonic())
+
+    await Poller(server, ledger, 5.0, [FakeBouncer(ledger)]).poll()
+
+    assert server.asked == [[PID]]
+
+
 async def test_limits_that_are_refused_leave_the_rest() -> None:
     server = FakeServer()
     server.found_limits = None
@@ -230,7 +267,7 @@ async def test_a_failing_server_is_left_alone_for_a_while(
     for _ in range(failures):
         poller._failed(Reason.REFUSED, "no")
 
-    assert all(low_s <= poller._backoff_s() <= high_s for _ in range(50))
+    assert all(low_s <= poller._record.backoff_s(interval_s) <= high_s for _ in range(50))
 
 
 async def test_fresh_suspects_are_looked_up_long_before_the_interval_is_over(

@@ -18,7 +18,7 @@ from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
-from poolscope_exporter.core.situation import PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from poolscope_exporter.polls import PollReport
 from support.builders import (
@@ -41,14 +41,16 @@ def a_situation(
     pools: tuple[PoolState, ...] = (),
     servers: tuple[ServerView, ...] = (),
     instances: tuple[InstanceState, ...] = (),
+    bouncers: tuple[BouncerView, ...] = (),
 ) -> Situation:
-    return Situation(judgements, pools, servers, instances, 100.0)
+    return Situation(judgements, pools, servers, instances, 100.0, bouncers)
 
 
 def a_scrape(
     *points: Point,
     situation: Situation | None = None,
     polls: tuple[PollReport, ...] = (),
+    bouncer_polls: tuple[PollReport, ...] = (),
     instance: Instance | None = None,
 ) -> Scrape:
     return Scrape(
@@ -57,6 +59,7 @@ def a_scrape(
         polls=polls,
         requests={"ok": 3},
         refused={"unknown_metric": 1},
+        bouncer_polls=bouncer_polls,
     )
 
 
@@ -94,9 +97,18 @@ def everything() -> Scrape:
         pools=(PoolState(a_pool(), PoolNumbers(), PoolDiagnosis(Diagnosis.LEAKING, ("why",))),),
         servers=(a_view(),),
         instances=(an_instance_state(),),
+        bouncers=(BouncerView("bouncer", True, clients={"active": 1, "idle": 0, "waiting": 3}),),
     )
     report = PollReport("main", 1_700_000_000.0, 0.002, {"refused": 2})
-    return a_scrape(*pool_points(), wait, a_point(), situation=situation, polls=(report,))
+    bouncers_report = PollReport("bouncer", 1_700_000_000.0, 0.001, {"timeout": 4})
+    return a_scrape(
+        *pool_points(),
+        wait,
+        a_point(),
+        situation=situation,
+        polls=(report,),
+        bouncer_polls=(bouncers_report,),
+    )
 
 
 def an_instance_state(*, ended: bool = False) -> InstanceState:
@@ -298,6 +310,31 @@ async def test_what_is_not_known_of_a_server_is_absent_and_not_0() -> None:
     }
     assert await the_sample(scrape, "poolscope_server_up") == 0
     assert await the_sample(scrape, "poolscope_poll_failures_total", reason="refused") == 2
+
+
+async def test_a_bouncer_shows_its_clients_by_state_and_how_its_polls_go() -> None:
+    scrape = everything()
+
+    assert await the_sample(scrape, "poolscope_pgbouncer_up", pgbouncer="bouncer") == 1
+    clients = await samples_of(scrape, "poolscope_pgbouncer_clients")
+    assert {dict(key)["state"]: n for key, n in clients.items()} == {
+        "active": 1,
+        "idle": 0,
+        "waiting": 3,
+    }
+    failures = "poolscope_pgbouncer_poll_failures_total"
+    assert await the_sample(scrape, failures, reason="timeout") == 4
+    last = "poolscope_pgbouncer_poll_last_success_timestamp_seconds"
+    assert await the_sample(scrape, last) == 1_700_000_000
+    assert await the_sample(scrape, "poolscope_pgbouncer_poll_duration_seconds") == 0.001
+
+
+async def test_what_is_not_known_of_a_bouncer_is_absent_and_not_0() -> None:
+    scrape = a_scrape(situation=a_situation(bouncers=(BouncerView("bouncer", up=False),)))
+
+    names = {s.name for family in await families_of(scrape) for s in family.samples}
+
+    assert {n for n in names if n.startswith("poolscope_pgb")} == {"poolscope_pgbouncer_up"}
 
 
 async def test_a_process_names_its_pod_until_it_says_good_bye() -> None:

@@ -114,6 +114,35 @@ def test_aliases_come_from_one_variable_or_several_flags(monkeypatch: pytest.Mon
     assert load_settings({}).server_aliases == both
 
 
+def test_bouncers_come_from_one_variable_or_several_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    consoles = [f"postgresql://s:{SECRET}@b{n}:6432/pgbouncer" for n in (1, 2)]
+    from_flags = load_settings({"pgbouncers": consoles})
+    monkeypatch.setenv("POOLSCOPE_PGBOUNCERS", ",".join(consoles))
+    for settings in (from_flags, load_settings({})):
+        assert [str(dsn) for dsn in settings.pgbouncers] == ["b1:6432", "b2:6432"]
+        assert SECRET not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("consoles", "problem"),
+    [
+        (["postgresql://b1/pgbouncer", f"mysql://{SECRET}"], "2 of 2 is not a PostgreSQL DSN"),
+        ([f"postgresql://s:{SECRET}@b1/shop"], "1 of 1 must name the database pgbouncer"),
+        (["postgresql://b1:1", "postgresql://x@b1:1/pgbouncer"], "names a host and port twice"),
+    ],
+)
+def test_a_wrong_bouncer_is_one_problem_beside_the_others(
+    consoles: list[str], problem: str
+) -> None:
+    with pytest.raises(WrongSettingsError) as info:
+        load_settings({"pgbouncers": consoles, "poll_interval_s": "0"})
+
+    found = info.value.problems
+    assert len(found) == 2
+    assert found[0].startswith(f"--pgbouncer: {problem}")
+    assert SECRET not in "".join(found)
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0:9737", "10.0.0.1:9737", "[::]:9737", "db:9737"])
 def test_receiving_from_other_machines_needs_a_token(
     address: str, monkeypatch: pytest.MonkeyPatch

@@ -31,6 +31,8 @@ RESERVED = "FATAL:  remaining connection slots are reserved for"
         ('FATAL:  role "app" is not permitted to log in', Reason.AUTHENTICATION),
         ("fe_sendauth: no password supplied", Reason.AUTHENTICATION),
         ('FATAL:  permission denied for database "shop"', Reason.PERMISSION),
+        ("connection to server failed: FATAL:  not allowed", Reason.PERMISSION),
+        ("FATAL:  no more connections allowed (max_client_conn)", Reason.TOO_MANY_CONNECTIONS),
         ("FATAL:  the database system is starting up", Reason.TERMINATED),
         ("server closed the connection unexpectedly", Reason.TERMINATED),
         ('FATAL:  database "shop" does not exist', Reason.OTHER),

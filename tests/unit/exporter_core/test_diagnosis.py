@@ -21,6 +21,11 @@ def judged(
     return Judgement(a_checkout(), 10.0, verdict, reason, evidence, link, confirmed=True)
 
 
+def queued(waits_s: float | None = 1.0) -> Judgement:
+    link = NoLink(Unlinked.WAITING_IN_POOLER, None, "bouncer", waits_s)
+    return Judgement(a_checkout(), 10.0, Verdict.WORKING, link.reason, None, link, confirmed=True)
+
+
 def some(**counts: int) -> list[Judgement]:
     return [judged(Verdict(name)) for name, count in counts.items() for _ in range(count)]
 
@@ -229,3 +234,33 @@ def test_every_diagnosis_has_a_reason(
     numbers: PoolNumbers, judgements: list[Judgement], headroom: int | None
 ) -> None:
     assert diagnose(numbers, judgements, headroom).reasons
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "is_full"), [(None, False), (0.99, False), (1.0, True), (1.01, True)]
+)
+@pytest.mark.parametrize("numbers", [CALM, FULL])
+def test_server_side_is_full_where_clients_queue_in_the_pooler(
+    numbers: PoolNumbers, waits_s: float | None, is_full: bool
+) -> None:
+    assert (found(numbers, [queued(waits_s)]) is Diagnosis.SERVER_FULL) is is_full
+
+
+def test_queue_in_the_pooler_is_no_excuse_for_a_leak_or_for_what_the_pool_does_itself() -> None:
+    assert found(FULL, [queued(), judged(Verdict.LEAKED)]) is Diagnosis.LEAKING
+    assert found(FULL, [queued(), *some(slow_query=9)]) is Diagnosis.SLOW_QUERIES
+    assert found(FULL, [queued(), *some(unknown=14)]) is Diagnosis.SERVER_FULL
+
+
+def test_reasons_tell_the_queue_in_the_pooler_and_the_leaks_that_cost_the_server_nothing() -> None:
+    told = diagnose(FULL, [queued(), queued()], None)
+    assert told.reasons == (
+        "2 of 15 connections are waiting in the pooler's queue for a server connection",
+        "all 15 connections are in use",
+    )
+    evidence = Evidence.REQUEST_FINISHED
+    leaks = [judged(Verdict.LEAKED, evidence, reason) for reason in (None, Unlinked.IDLE_IN_POOLER)]
+    assert diagnose(CALM, leaks, None).reasons == (
+        "2 of 15 connections are held by checkouts whose request has finished",
+        "1 of them without a server connection",
+    )

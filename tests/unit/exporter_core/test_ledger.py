@@ -4,17 +4,24 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence
+from poolscope_exporter.core.bouncers import BouncerClient, BouncerServer
 from poolscope_exporter.core.checkouts import Checkout
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.linking import NoLink, Unlinked
+from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.sessions import Endpoint, Sample, SessionState
-from poolscope_exporter.core.situation import ServerView
+from poolscope_exporter.core.situation import BouncerView, ServerView
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from support.builders import (
     BACKEND_START_S,
+    BOUNCER,
+    BOUNCER_END,
+    LOCAL,
     PID,
     SERVER,
+    a_bouncer_sample,
+    a_bouncer_server,
     a_checkout,
+    a_client,
     a_push,
     a_sample,
     a_server,
@@ -24,14 +31,15 @@ from support.builders import (
 )
 
 UP = ServerView(SERVER, up=True)
+ASKED = BouncerView(BOUNCER, up=True)
 IN_TRANSACTION = a_session(state=SessionState.IDLE_IN_TRANSACTION)
 
 
 class Story:
-    """A ledger with one server, told what happens second by second."""
+    """A ledger with one server and a bouncer, told what happens second by second."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger([SERVER])
+        self.ledger = Ledger([SERVER], bouncers={BOUNCER: frozenset({BOUNCER_END})})
         self.ledger.server_up(a_server())
         self._sequence = 0
 
@@ -46,8 +54,19 @@ class Story:
     def poll(self, sample: Sample) -> None:
         self.ledger.observe(sample, a_server(), sample.taken_at_s)
 
+    def ask_bouncer(
+        self,
+        now_s: float,
+        client: BouncerClient | None,
+        connection: BouncerServer | None = None,
+    ) -> None:
+        clients = {LOCAL: client} if client else {}
+        servers = {"s1": connection or a_bouncer_server()}
+        sample = a_bouncer_sample(clients, servers, taken_at_s=now_s)
+        self.ledger.observe_bouncer(sample, now_s)
+
     def judgement(self, now_s: float, view: ServerView = UP) -> Judgement:
-        [judgement] = self.ledger.situation(now_s, [view]).judgements
+        [judgement] = self.ledger.situation(now_s, [view], [ASKED]).judgements
         return judgement
 
     def verdict(self, now_s: float) -> Verdict:
@@ -242,3 +261,177 @@ def test_list_that_a_push_leaves_out_is_not_confirmed_by_it() -> None:
     silent = a_push(sequence=2, resource={catalogue.PROCESS_PID: "1000"})
     assert story.ledger.hear(silent, 105.0).accepted
     assert story.verdict(105.0) is Verdict.UNCONFIRMED
+
+
+INVENTED = 1_022_840_197
+
+
+def behind(now_s: float, **described: object) -> Checkout:
+    """Return the checkout that began at 90 s and goes through the bouncer."""
+    return held(now_s, **{"peer": BOUNCER_END, "backend_pid": INVENTED, **described})
+
+
+def test_session_behind_a_bouncer_is_asked_for_by_the_pid_that_the_bouncer_knows() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    assert story.ledger.suspects(100.0) == {}
+    story.ask_bouncer(101.0, a_client("s1"))
+    assert story.ledger.suspects(101.0) == {SERVER: [PID]}
+
+
+def test_session_behind_a_bouncer_counts_once_a_later_push_confirms_it() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client("s1"))
+    assert story.verdict(101.0) is Verdict.UNCONFIRMED
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.1))
+    assert story.verdict(101.1) is Verdict.UNCONFIRMED
+    story.push(105.0, behind(105.0))
+    found = story.judgement(105.0)
+    assert (found.verdict, found.confirmed) == (Verdict.IDLE_IN_TRANSACTION, True)
+    assert isinstance(found.link, Link)
+    assert found.link.level is LinkLevel.PGBOUNCER
+
+
+def test_pid_that_looks_valid_and_is_another_session_is_never_looked_at_behind_a_bouncer() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0, backend_pid=90))
+    story.ask_bouncer(101.0, a_client("s1"))
+    assert story.ledger.suspects(101.0) == {SERVER: [PID]}
+    stranger = a_session(90, state=SessionState.ACTIVE, query_age_s=60.0)
+    story.poll(a_sample(stranger, IN_TRANSACTION, taken_at_s=101.1))
+    story.push(105.0, behind(105.0, backend_pid=90))
+    assert story.verdict(105.0) is Verdict.IDLE_IN_TRANSACTION
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        (a_client(), "idle_in_pooler"),
+        (a_client(is_waiting=True), "waiting_in_pooler"),
+        (None, "no_client"),
+    ],
+)
+def test_what_the_bouncer_alone_knows_needs_no_server_but_a_later_push(
+    client: BouncerClient | None, reason: str
+) -> None:
+    story = Story()
+    story.ledger.server_down(SERVER)
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, client)
+    assert story.verdict(101.0) is Verdict.UNCONFIRMED
+    story.push(105.0, behind(105.0))
+    found = story.judgement(105.0, ServerView(SERVER, up=False))
+    assert (found.reason, found.confirmed) == (reason, True)
+
+
+def test_answer_of_the_bouncer_from_before_the_checkout_began_is_not_about_it() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(89.9, a_client())
+    story.push(105.0, behind(105.0))
+    assert story.verdict(105.0) is Verdict.UNCONFIRMED
+
+
+def test_server_connection_from_before_the_checkout_began_is_not_its_own() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(89.9, a_client("s1"))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=100.5))
+    story.push(105.0, behind(105.0))
+    assert story.verdict(105.0) is Verdict.UNCONFIRMED
+
+
+def test_client_without_a_server_turns_held_idle_once_it_was_quiet_for_a_second() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client())
+    story.push(105.0, behind(105.0))
+    assert story.verdict(105.0) is Verdict.WORKING
+    story.ask_bouncer(106.0, a_client())
+    story.push(110.0, behind(110.0))
+    assert story.verdict(110.0) is Verdict.HELD_IDLE
+
+
+def test_client_that_vanishes_from_the_bouncer_is_lost_unless_the_bouncer_was() -> None:
+    for was_down, verdict in ((False, Verdict.LOST), (True, Verdict.UNKNOWN)):
+        story = Story()
+        story.push(100.0, behind(100.0))
+        story.ask_bouncer(101.0, a_client())
+        if was_down:
+            story.ledger.bouncer_down(BOUNCER)
+        story.ask_bouncer(103.0, None)
+        story.push(105.0, behind(105.0))
+        assert story.verdict(105.0) is verdict
+
+
+def test_next_transaction_may_have_another_session() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client("s1"))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.1))
+    story.push(105.0, behind(105.0))
+    story.ask_bouncer(106.0, a_client("s1"), a_bouncer_server(90))
+    other = a_session(90, state=SessionState.ACTIVE, query_age_s=5.0, backend_start_s=1.0)
+    story.poll(a_sample(other, taken_at_s=106.1))
+    story.push(110.0, behind(110.0))
+    assert story.verdict(110.0) is Verdict.SLOW_QUERY
+
+
+def test_bouncer_that_is_down_makes_its_checkouts_unknown_and_others_not() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client())
+    story.push(105.0, behind(105.0))
+    story.ledger.bouncer_down(BOUNCER)
+    found = story.judgement(105.0)
+    assert found.link == NoLink(Unlinked.POOLER_DOWN, None, BOUNCER)
+    assert (found.verdict, found.reason) == (Verdict.UNKNOWN, "pooler_down")
+
+
+def test_server_that_is_down_behind_a_bouncer_makes_what_it_said_unknown() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client("s1"))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.1))
+    story.push(105.0, behind(105.0))
+    story.ledger.server_down(SERVER)
+    assert story.judgement(105.0).reason == "server_down"
+    # The link is confirmed and old; what the bouncer says now is not confirmed yet.
+    story.ask_bouncer(106.0, a_client())
+    assert story.judgement(106.0).reason == "server_down"
+
+
+def test_without_a_server_a_served_client_says_that_none_is_configured() -> None:
+    ledger = Ledger([], bouncers={BOUNCER: frozenset({BOUNCER_END})})
+    ledger.hear(a_push(held=(holding(behind(100.0)),)), 100.0)
+    sample = a_bouncer_sample({LOCAL: a_client("s1")}, {"s1": a_bouncer_server()}, taken_at_s=101.0)
+    ledger.observe_bouncer(sample, 101.0)
+    [found] = ledger.situation(101.0, [], [ASKED]).judgements
+    assert found.link == NoLink(Unlinked.NO_SERVER, None, BOUNCER)
+
+
+def test_blocker_behind_a_bouncer_is_named_by_its_checkout() -> None:
+    story = Story()
+    waiting = held(100.0, checkout_id=2, backend_pid=90)
+    blocked = a_session(90, state=SessionState.ACTIVE, wait_event_type="Lock", blocked_by=(PID,))
+    story.push(100.0, behind(100.0), waiting)
+    story.ask_bouncer(101.0, a_client("s1"))
+    story.poll(a_sample(IN_TRANSACTION, blocked, taken_at_s=101.1))
+    story.push(105.0, behind(105.0), held(105.0, checkout_id=2, backend_pid=90))
+    judgements = story.ledger.situation(105.0, [UP], [ASKED]).judgements
+    [found] = [each for each in judgements if each.verdict is Verdict.BLOCKED]
+    assert found.blocked_by[0].checkout == behind(105.0)
+
+
+def test_configured_bouncer_that_nobody_speaks_of_is_told_as_not_up() -> None:
+    situation = Story().ledger.situation(100.0, [])
+    assert [(view.bouncer, view.up) for view in situation.bouncers] == [(BOUNCER, False)]
+
+
+def test_bouncer_has_checkouts_while_somebody_holds_one() -> None:
+    story = Story()
+    story.push(100.0, held(100.0))
+    assert not story.ledger.has_checkouts_through(BOUNCER, 100.0)
+    story.push(105.0, behind(105.0))
+    assert story.ledger.has_checkouts_through(BOUNCER, 105.0)

@@ -43,3 +43,11 @@ def test_proof_goes_with_the_process() -> None:
     paths.linked(a_checkout(), LINK)
     paths.forget([], [])
     assert not paths.is_proven(a_pool())
+
+
+def test_connection_through_a_bouncer_proves_its_pool_and_keeps_no_session() -> None:
+    paths = Paths()
+    checkout = a_checkout()
+    paths.linked(checkout, Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, "bouncer"))
+    assert paths.is_proven(checkout.pool)
+    assert paths.pinned(checkout) is None

@@ -154,6 +154,13 @@ UNASKABLE = [
     reason
     for reason in Unlinked
     if reason not in {Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.NOT_SAMPLED}
+    and reason
+    not in {
+        Unlinked.IDLE_IN_POOLER,
+        Unlinked.WAITING_IN_POOLER,
+        Unlinked.MOVED_ON,
+        Unlinked.CLIENT_GONE,
+    }
 ]
 
 
@@ -169,12 +176,65 @@ def test_without_a_server_and_without_evidence_nothing_is_known(reason: Unlinked
     assert (found.verdict, found.reason) == (Verdict.UNKNOWN, reason)
 
 
+def in_pooler(reason: Unlinked, lasted_s: float | None = None) -> Confirmed:
+    return Confirmed(NoLink(reason, None, "bouncer", lasted_s), 100.0)
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "verdict"),
+    [
+        (None, Verdict.WORKING),
+        (0.99, Verdict.WORKING),
+        (1.0, Verdict.HELD_IDLE),
+        (1.01, Verdict.HELD_IDLE),
+    ],
+)
+def test_client_without_a_server_is_held_idle_from_one_second(
+    idle_s: float | None, verdict: Verdict
+) -> None:
+    found = judged(in_pooler(Unlinked.IDLE_IN_POOLER, idle_s))
+    assert (found.verdict, found.reason) == (verdict, "idle_in_pooler")
+
+
+def test_idleness_in_the_pooler_before_the_checkout_is_not_the_checkouts() -> None:
+    found = judged(in_pooler(Unlinked.IDLE_IN_POOLER, 3600.0), age_s=0.99)
+    assert found.verdict is Verdict.WORKING
+
+
+def test_client_without_a_server_may_be_idle_where_it_was_declared_long_lived() -> None:
+    state = in_pooler(Unlinked.IDLE_IN_POOLER, 3600.0)
+    assert judged(state, owner_kind=OwnerKind.LONG_LIVED).verdict is Verdict.WORKING
+
+
+def test_leak_of_a_client_without_a_server_says_that_the_server_is_not_concerned() -> None:
+    found = judged(in_pooler(Unlinked.IDLE_IN_POOLER, 0.0), evidence=LEAK)
+    assert (found.verdict, found.reason) == (Verdict.LEAKED, "idle_in_pooler")
+    assert found.confirmed
+
+
+@pytest.mark.parametrize("evidence", [None, LEAK])
+@pytest.mark.parametrize("reason", [Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON])
+def test_client_with_a_statement_under_way_is_no_culprit(
+    reason: Unlinked, evidence: Evidence | None
+) -> None:
+    found = judged(in_pooler(reason, 30.0), evidence=evidence)
+    assert (found.verdict, found.reason) == (Verdict.WORKING, reason)
+
+
+@pytest.mark.parametrize("path_proven", [True, False])
+def test_client_that_the_bouncer_had_and_has_no_more_is_lost(path_proven: bool) -> None:
+    found = judged(in_pooler(Unlinked.CLIENT_GONE), path_proven=path_proven)
+    assert (found.verdict, found.reason) == (Verdict.LOST, "client_gone")
+
+
 @pytest.mark.parametrize("evidence", [None, LEAK])
 @pytest.mark.parametrize(
     "state",
     [
         Pending(Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)),
         Pending(NoLink(Unlinked.NO_ROW, SERVER)),
+        Pending(NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer", 30.0)),
+        Pending(NoLink(Unlinked.CLIENT_GONE, None, "bouncer")),
         Unseen(),
         NoLink(Unlinked.NOT_SAMPLED, SERVER),
     ],

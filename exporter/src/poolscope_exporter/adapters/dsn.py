@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
 MALFORMED = (
     "is not a PostgreSQL DSN; write postgresql://user@host:5432/database or"
     " 'host=… port=… user=… dbname=…', and percent-encode special characters of a password"
 )
+
+CONSOLE = "pgbouncer"
+"""The database under which PgBouncer answers about itself."""
 
 _SQLALCHEMY_DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
 _PARAMETERS_WITH_SECRETS = ("password", "sslpassword")
@@ -60,6 +63,20 @@ def parse_dsn(text: str) -> Dsn:
         raise ValueError(MALFORMED)
     secrets = (str(parameters.get(name) or "") for name in _PARAMETERS_WITH_SECRETS)
     return Dsn(text, host or "localhost", port or "5432", tuple(filter(None, secrets)))
+
+
+def parse_console_dsn(text: str) -> Dsn:
+    """Return the DSN of a PgBouncer's console, which is its database `pgbouncer`.
+
+    Raises ValueError as `parse_dsn` does, and where the text names another database or two hosts.
+    """
+    dsn = parse_dsn(text)
+    database = conninfo_to_dict(dsn.reveal()).get("dbname") or CONSOLE
+    if database != CONSOLE:
+        raise ValueError(f"must name the database {CONSOLE}: that is PgBouncer's console")
+    if "," in dsn.host + dsn.port:
+        raise ValueError("must name one host: every bouncer has a console of its own")
+    return replace(dsn, _text=make_conninfo(dsn.reveal(), dbname=CONSOLE))
 
 
 def _with_default(name: str, parameters: Mapping[str, object]) -> str:

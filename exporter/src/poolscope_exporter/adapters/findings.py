@@ -6,7 +6,7 @@ from typing import Any
 from poolscope_exporter.core.checkouts import Checkout, Pool
 from poolscope_exporter.core.headroom import Headroom
 from poolscope_exporter.core.linking import Link, NoLink
-from poolscope_exporter.core.situation import PoolState, ServerView
+from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView
 from poolscope_exporter.core.verdicts import Blocker, Judgement
 
 Row = Mapping[str, Any]
@@ -20,6 +20,8 @@ def checkout_row(judgement: Judgement) -> Row:
         "evidence": judgement.evidence,
         **_pool_of(judgement.checkout),
         **_place_of(judgement.checkout),
+        "backend_pid": _backend_pid(judgement),
+        "pgbouncer": judgement.link.bouncer,
         "age_s": round(judgement.age_s, 3),
         "server_state": session.state if session else None,
         "server_query_age_s": session.query_age_s if session else None,
@@ -73,6 +75,20 @@ def server_row(view: ServerView) -> Row:
     }
 
 
+def bouncer_row(view: BouncerView) -> Row:
+    """Return one PgBouncer; None is unknown, time-outs are seconds and 0 for none."""
+    return {
+        "pgbouncer": view.bouncer,
+        "up": view.up,
+        "reason": view.reason,
+        "last_success_age_s": view.last_success_age_s,
+        "version": view.version,
+        "clients": view.clients,
+        "timeouts_s": view.timeouts_s,
+        "is_one_of_several": view.is_one_of_several,
+    }
+
+
 def pool_identity(pool: Pool) -> Row:
     """Return what names a pool and its process."""
     return {
@@ -104,6 +120,14 @@ def _place_of(checkout: Checkout) -> Row:
         "backend_pid": checkout.backend_pid,
         "trace_id": checkout.trace_id,
     }
+
+
+def _backend_pid(judgement: Judgement) -> int | None:
+    """Return the session's pid; the one that a PgBouncer told the application is invented."""
+    link = judgement.link
+    if isinstance(link, Link):
+        return link.session.pid
+    return judgement.checkout.backend_pid if link.bouncer is None else None
 
 
 def _blocker(blocker: Blocker) -> Row:

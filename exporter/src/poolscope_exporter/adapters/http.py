@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from poolscope_exporter.adapters.access import Access, access_of
-from poolscope_exporter.adapters.findings import checkout_row, pool_row, server_row
+from poolscope_exporter.adapters.findings import bouncer_row, checkout_row, pool_row, server_row
 from poolscope_exporter.adapters.page import render_page
 from poolscope_exporter.adapters.prometheus import Exposition
 from poolscope_exporter.core.situation import Situation
@@ -110,6 +110,7 @@ def _guarded(handler: Handler, token: str | None) -> Handler:
 def _common(situation: Situation, sources: Sources) -> dict[str, Any]:
     return {
         "servers": [server_row(view) for view in situation.servers],
+        "pgbouncers": [bouncer_row(view) for view in situation.bouncers],
         "taken_at": sources.timestamp(),
     }
 

@@ -4,7 +4,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from poolscope_exporter.adapters.findings import checkout_row, pool_row, server_row
+from poolscope_exporter.adapters.findings import bouncer_row, checkout_row, pool_row, server_row
 from poolscope_exporter.core.situation import Situation
 from poolscope_exporter.version import __version__
 
@@ -15,6 +15,7 @@ def render_page(situation: Situation, taken_at: str) -> str:
     """Return the page; everything that an application said is escaped."""
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
+        bouncers=[bouncer_row(view) for view in situation.bouncers],
         pools=[pool_row(state) for state in situation.pools],
         checkouts=[checkout_row(judgement) for judgement in situation.judgements],
         taken_at=taken_at,

@@ -1,10 +1,7 @@
 """Ask a PostgreSQL server about its sessions, over one connection that is kept."""
 
 import asyncio
-import contextlib
-import os
-import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -15,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 
 from poolscope_exporter import clock
+from poolscope_exporter.adapters.deadline import Connection, deadline
 from poolscope_exporter.adapters.dsn import Dsn
 from poolscope_exporter.adapters.session_rows import (
     Names,
@@ -52,8 +50,6 @@ _SETTINGS = {
     "work_mem": "16MB",
 }
 """Of our session: the server gives up before we do, writes nothing, and spills no poll to disk."""
-
-Connection = psycopg.AsyncConnection[DictRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +161,12 @@ class PostgresServer:
         connection = self._connection
         if connection is None:
             raise ServerUnavailableError(Reason.TERMINATED, "not connected")
-        with _deadline(connection) as deadline:
+        with deadline(connection, QUERY_DEADLINE_S) as limit:
             try:
                 cursor = await connection.execute(_sql(statement), parameters, prepare=True)
                 return await cursor.fetchall()
             except psycopg.Error as exc:
-                if deadline.has_passed:
+                if limit.has_passed:
                     raise ServerUnavailableError(
                         Reason.TIMEOUT, f"no answer within {QUERY_DEADLINE_S:g} s"
                     ) from exc
@@ -214,38 +210,6 @@ class PostgresServer:
 
     def _unavailable(self, exc: psycopg.Error) -> ServerUnavailableError:
         return ServerUnavailableError(reason_of(exc), self._dsn.redact(first_line(exc)))
-
-
-@dataclass(slots=True)
-class _Deadline:
-    has_passed: bool = False
-
-
-@contextlib.contextmanager
-def _deadline(connection: Connection) -> Iterator[_Deadline]:
-    """Cut the connection when the deadline passes.
-
-    A mere cancellation would not do: psycopg answers it by asking the server to cancel the
-    statement and by waiting for the result, and a server that is cut off answers neither.
-    """
-    deadline = _Deadline()
-
-    def cut() -> None:
-        deadline.has_passed = True
-        with contextlib.suppress(OSError, psycopg.Error):
-            _shut_down(connection.fileno())
-
-    timer = asyncio.get_running_loop().call_later(QUERY_DEADLINE_S, cut)
-    try:
-        yield deadline
-    finally:
-        timer.cancel()
-
-
-def _shut_down(descriptor: int) -> None:
-    """Shut the TCP connection down, while libpq keeps its own descriptor of it."""
-    with socket.socket(fileno=os.dup(descriptor)) as duplicate:
-        duplicate.shutdown(socket.SHUT_RDWR)
 
 
 @cache

@@ -18,7 +18,7 @@ from poolscope_exporter.core.checkouts import Instance, Point, Pool
 from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
 from poolscope_exporter.core.sessions import Privilege
-from poolscope_exporter.core.situation import PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.translation import label_name, metric_name
 from poolscope_exporter.core.verdicts import Judgement
 from poolscope_exporter.polls import PollReport
@@ -50,6 +50,7 @@ class Scrape:
     polls: Iterable[PollReport]
     requests: Mapping[str, int]
     refused: Mapping[str, int]
+    bouncer_polls: Iterable[PollReport] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ class ScrapeCollector(Collector):
         _add_judgements(families, scrape.situation.judgements)
         _add_pools(families, scrape.situation.pools)
         _add_servers(families, scrape.situation.servers)
-        _add_polls(families, scrape.polls)
+        _add_polls(families, scrape.polls, _POLLS)
+        _add_bouncers(families, scrape.situation.bouncers)
+        _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
         _add_instances(families, scrape.situation)
         _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
         _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
@@ -196,14 +199,33 @@ def _limits(view: ServerView) -> dict[str, int]:
     return found
 
 
-def _add_polls(families: Families, reports: Iterable[PollReport]) -> None:
+def _add_bouncers(families: Families, views: Iterable[BouncerView]) -> None:
+    for view in views:
+        _add(families, own.PGBOUNCER_UP, (view.bouncer,), int(view.up))
+        _add_each(families, own.PGBOUNCER_CLIENTS, view.clients or {}, (view.bouncer,))
+
+
+_POLLS = (own.POLL_LAST_SUCCESS, own.POLL_DURATION, own.POLL_FAILURES)
+_BOUNCER_POLLS = (
+    own.PGBOUNCER_POLL_LAST_SUCCESS,
+    own.PGBOUNCER_POLL_DURATION,
+    own.PGBOUNCER_POLL_FAILURES,
+)
+
+
+def _add_polls(
+    families: Families,
+    reports: Iterable[PollReport],
+    metrics: tuple[OwnMetric, OwnMetric, OwnMetric],
+) -> None:
+    last_success, duration, failures = metrics
     for report in reports:
         server = (report.server,)
         if report.last_success_s is not None:
-            _add(families, own.POLL_LAST_SUCCESS, server, report.last_success_s)
+            _add(families, last_success, server, report.last_success_s)
         if report.duration_s is not None:
-            _add(families, own.POLL_DURATION, server, report.duration_s)
-        _add_each(families, own.POLL_FAILURES, report.failures, server)
+            _add(families, duration, server, report.duration_s)
+        _add_each(families, failures, report.failures, server)
 
 
 def _add_instances(families: Families, situation: Situation) -> None:

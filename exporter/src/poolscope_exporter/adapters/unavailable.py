@@ -44,6 +44,7 @@ _CLASSES: tuple[tuple[type[psycopg.Error], Reason], ...] = (
 _TEXTS = (
     ("too many connections", Reason.TOO_MANY_CONNECTIONS),
     ("too many clients", Reason.TOO_MANY_CONNECTIONS),
+    ("no more connections allowed", Reason.TOO_MANY_CONNECTIONS),
     ("remaining connection slots are reserved", Reason.TOO_MANY_CONNECTIONS),
     ("connection refused", Reason.REFUSED),
     ("no such file or directory", Reason.REFUSED),
@@ -57,6 +58,8 @@ _TEXTS = (
     ("no pg_hba.conf entry", Reason.AUTHENTICATION),
     ("is not permitted to log in", Reason.AUTHENTICATION),
     ("permission denied", Reason.PERMISSION),
+    # How PgBouncer's console turns away who is in neither stats_users nor admin_users.
+    ("fatal:  not allowed", Reason.PERMISSION),
     ("terminating connection", Reason.TERMINATED),
     ("server closed the connection", Reason.TERMINATED),
     ("the database system is", Reason.TERMINATED),

@@ -94,6 +94,31 @@ POLL_DURATION = _gauge(
 POLL_FAILURES = _counter(
     "poolscope_poll_failures_total", ("server", "reason"), "Polls that failed, by reason."
 )
+PGBOUNCER_UP = _gauge(
+    "poolscope_pgbouncer_up",
+    ("pgbouncer",),
+    "1 where the last poll of the PgBouncer succeeded, else 0.",
+)
+PGBOUNCER_CLIENTS = _gauge(
+    "poolscope_pgbouncer_clients",
+    ("pgbouncer", "state"),
+    "Clients of the PgBouncer: active has a server connection, idle has none, waiting wants one.",
+)
+PGBOUNCER_POLL_LAST_SUCCESS = _gauge(
+    "poolscope_pgbouncer_poll_last_success_timestamp_seconds",
+    ("pgbouncer",),
+    "Unix time of the last successful poll; absent before the first.",
+)
+PGBOUNCER_POLL_DURATION = _gauge(
+    "poolscope_pgbouncer_poll_duration_seconds",
+    ("pgbouncer",),
+    "How long the last successful poll took.",
+)
+PGBOUNCER_POLL_FAILURES = _counter(
+    "poolscope_pgbouncer_poll_failures_total",
+    ("pgbouncer", "reason"),
+    "Polls of the PgBouncer that failed, by reason.",
+)
 INSTANCE_LAST_PUSH_AGE = _gauge(
     "poolscope_instance_last_push_age_seconds",
     INSTANCE_LABELS,
@@ -119,6 +144,7 @@ BUILD_INFO = _gauge(
 OWN_METRICS = (
     HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, POOL_DIAGNOSIS, LINKS, SERVER_CONNECTIONS,
     SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, SERVER_UP, PRIVILEGE_LEVEL, POLL_LAST_SUCCESS,
-    POLL_DURATION, POLL_FAILURES, INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS,
-    RECEIVER_REFUSED, BUILD_INFO,
+    POLL_DURATION, POLL_FAILURES, PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS,
+    PGBOUNCER_POLL_DURATION, PGBOUNCER_POLL_FAILURES, INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO,
+    RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
 )  # fmt: skip

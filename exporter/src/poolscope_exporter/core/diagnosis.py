@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from poolscope.catalogue import Evidence
+from poolscope_exporter.core.linking import NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.thresholds import QUEUED_S
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 
 
@@ -41,6 +43,8 @@ class _Case:
     leaks: Counter[Evidence | None]
     unknown_reasons: Counter[str]
     headroom: int | None
+    queued: int
+    leaks_without_server: int
 
     @property
     def is_full(self) -> bool:
@@ -100,12 +104,26 @@ def diagnose(
         leaks=Counter(j.evidence for j in judgements if j.verdict is Verdict.LEAKED),
         unknown_reasons=Counter(j.reason or "" for j in judgements if j.verdict is Verdict.UNKNOWN),
         headroom=headroom,
+        queued=sum(map(_is_queued, judgements)),
+        leaks_without_server=sum(map(_is_leak_in_pooler, judgements)),
     )
     for rule in _RULES:
         found = rule(case)
         if found:
             return found
     return _calm(case)
+
+
+def _is_queued(judgement: Judgement) -> bool:
+    link = judgement.link
+    if not isinstance(link, NoLink) or judgement.reason != Unlinked.WAITING_IN_POOLER:
+        return False
+    return (link.lasted_s or 0.0) >= QUEUED_S
+
+
+def _is_leak_in_pooler(judgement: Judgement) -> bool:
+    is_idle = judgement.reason == Unlinked.IDLE_IN_POOLER
+    return is_idle and judgement.verdict is Verdict.LEAKED
 
 
 def _no_data(case: _Case) -> PoolDiagnosis | None:
@@ -139,6 +157,8 @@ def _leaking(case: _Case) -> PoolDiagnosis | None:
         _share(case, count, f"held by checkouts {_ended(evidence)}")
         for evidence, count in case.leaks.most_common()
     ]
+    if case.leaks_without_server:
+        reasons.append(f"{case.leaks_without_server} of them without a server connection")
     return PoolDiagnosis(Diagnosis.LEAKING, (*reasons, *_pressure(case)))
 
 
@@ -152,6 +172,19 @@ def _troubled(case: _Case) -> PoolDiagnosis | None:
         return None
     worst = max(counts, key=lambda diagnosis: counts[diagnosis])
     return PoolDiagnosis(worst, (*_troubles(case), *_pressure(case)))
+
+
+def _queued(case: _Case) -> PoolDiagnosis | None:
+    """Say that the server side is full where callers queue for it in the pooler.
+
+    A larger pool would only lengthen that queue. Leaks and troubles of the pool's own come first:
+    they may be what holds the server connections.
+    """
+    if not case.queued:
+        return None
+    says = "waiting in the pooler's queue for a server connection"
+    reasons = (_share(case, case.queued, says), *_pressure(case), *_troubles(case))
+    return PoolDiagnosis(Diagnosis.SERVER_FULL, reasons)
 
 
 def _unclear(case: _Case) -> PoolDiagnosis | None:
@@ -177,6 +210,7 @@ _RULES: tuple[Callable[[_Case], PoolDiagnosis | None], ...] = (
     _server_full,
     _leaking,
     _troubled,
+    _queued,
     _unclear,
     _undersized,
 )

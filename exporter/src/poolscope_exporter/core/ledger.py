@@ -1,29 +1,50 @@
 """Keep the books between applications and servers: what to ask, what was said, what follows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from poolscope_exporter.core.bouncers import Bouncer, Bouncers, BouncerSample, socket_of
 from poolscope_exporter.core.checkouts import Checkout, Push
-from poolscope_exporter.core.confirmation import Confirmations, key_of
+from poolscope_exporter.core.confirmation import Confirmations, Outcome, key_of
 from poolscope_exporter.core.fleet import Fleet, Heard, HeardCheckout
-from poolscope_exporter.core.linking import Link, NoLink, Unlinked, choose_server, link
-from poolscope_exporter.core.sessions import Sample, ServerIdentity
-from poolscope_exporter.core.situation import ServerView, Situation, assess, suspects
+from poolscope_exporter.core.linking import Link, NoLink, Unlinked, link
+from poolscope_exporter.core.resolution import (
+    Place,
+    choose_place,
+    choose_session_server,
+    client_route,
+    link_through,
+)
+from poolscope_exporter.core.sessions import Endpoint, Sample, ServerIdentity
+from poolscope_exporter.core.situation import (
+    BouncerView,
+    ServerView,
+    Situation,
+    assess,
+    suspects,
+)
 
 
 class Ledger:
     """The choreography of pushes, samples and judgements; times are one monotonic clock.
 
     `servers` are the names of the configured servers; none means that nothing is ever sampled.
+    `bouncers` are the configured PgBouncers, with the addresses by which they are configured.
     Not for several threads at once.
     """
 
-    def __init__(self, servers: Sequence[str], fleet: Fleet | None = None) -> None:
+    def __init__(
+        self,
+        servers: Sequence[str],
+        fleet: Fleet | None = None,
+        bouncers: Mapping[str, frozenset[Endpoint]] | None = None,
+    ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
         self._configured = tuple(servers)
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
+        self._bouncers = Bouncers(bouncers or {})
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in: it may confirm what servers said of the checkouts that it lists."""
@@ -50,44 +71,101 @@ class Ledger:
         self.server_up(identity)
         held = self.fleet.held(now_s)
         for heard in held:
-            if self._is_at(sample.server, heard.checkout) and _had_begun(heard, sample):
+            place = self._place(heard.checkout)
+            if isinstance(place, Bouncer):
+                self._note_through(place, heard, sample)
+            elif isinstance(place, ServerIdentity) and place.server == sample.server:
                 self._note(heard, sample)
         self._forget(held, now_s)
 
+    def observe_bouncer(self, sample: BouncerSample, now_s: float) -> None:
+        """Take a bouncer's answer in: note each checkout that it gives no server connection.
+
+        Those that have one are linked by the next answer of the server, and not without it.
+        """
+        held = self.fleet.held(now_s)
+        sockets = {socket_of(heard.checkout.local) for heard in held if heard.checkout.local}
+        self._bouncers.observe(sample, sockets)
+        for heard in held:
+            place = self._place(heard.checkout)
+            if isinstance(place, Bouncer) and place.name == sample.bouncer:
+                self._note_unserved(place, heard, sample)
+        self._forget(held, now_s)
+
+    def bouncer_down(self, bouncer: str) -> None:
+        """Note that a bouncer does not answer."""
+        self._bouncers.lost(bouncer)
+
     def suspects(self, now_s: float, limit: int = 200) -> dict[str, list[int]]:
         """Return the backend pids to look up next, by server, at most `limit` each."""
-        return suspects(self.fleet, self._servers(), now_s, limit)
+        return suspects(self.fleet, self._servers(), now_s, limit, self._bouncers.known())
 
-    def situation(self, now_s: float, servers: Sequence[ServerView]) -> Situation:
-        """Judge everything, as of now; `servers` says how each configured server is."""
+    def has_checkouts_through(self, bouncer: str, now_s: float) -> bool:
+        """Tell whether anybody holds a connection that goes through the bouncer."""
+        places = (self._place(heard.checkout) for heard in self.fleet.held(now_s))
+        return any(isinstance(place, Bouncer) and place.name == bouncer for place in places)
+
+    def situation(
+        self, now_s: float, servers: Sequence[ServerView], bouncers: Sequence[BouncerView] = ()
+    ) -> Situation:
+        """Judge everything, as of now; the views say how each configured server and bouncer is."""
         self.fleet.tick(now_s)
         told = {view.server: view for view in servers}
         silent = {
             name: ServerView(name, up=False, reason="not polled yet") for name in self._configured
         }
         views = [self._completed(view) for view in (silent | told).values()]
-        return assess(self.fleet, self.confirmations, views, now_s)
+        between = self._bouncer_views(bouncers)
+        return assess(self.fleet, self.confirmations, views, now_s, between)
 
     def _servers(self) -> list[ServerIdentity]:
         return list(self._identities.values())
 
-    def _is_at(self, server: str, checkout: Checkout) -> bool:
-        place = choose_server(checkout, self._servers())
-        return not isinstance(place, NoLink) and place.server == server
+    def _place(self, checkout: Checkout) -> Place:
+        return choose_place(checkout, self._servers(), self._bouncers.known())
+
+    def _bouncer_views(self, views: Sequence[BouncerView]) -> list[BouncerView]:
+        told = {view.bouncer: view for view in views}
+        found = []
+        for known in self._bouncers.known():
+            view = told.get(known.name) or BouncerView(known.name, False, "not polled yet")
+            is_up = view.up and known.sample is not None
+            found.append(replace(view, up=is_up, known=known))
+        return found
 
     def _completed(self, view: ServerView) -> ServerView:
         identity = view.identity or self._identities.get(view.server)
         return replace(view, identity=identity, up=view.up and view.server not in self._down)
 
     def _note(self, heard: HeardCheckout, sample: Sample) -> None:
+        if not _had_begun(heard, sample):
+            return
         checkout = heard.checkout
         pinned = self.confirmations.paths.pinned(checkout)
         outcome = link(checkout, heard.heard_at_s, sample, server=sample.server, pinned=pinned)
+        self._keep(checkout, outcome, sample.taken_at_s)
+
+    def _note_through(self, bouncer: Bouncer, heard: HeardCheckout, sample: Sample) -> None:
+        route, via = client_route(heard.checkout, bouncer), bouncer.sample
+        if isinstance(route, NoLink) or via is None or not _had_begun(heard, via):
+            return
+        server = choose_session_server(route, bouncer.name, self._servers())
+        if isinstance(server, NoLink) or server.server != sample.server:
+            return
+        # The server was asked last, so only what is still held after that is confirmed.
+        self._keep(heard.checkout, link_through(route, via, sample), sample.taken_at_s)
+
+    def _note_unserved(self, bouncer: Bouncer, heard: HeardCheckout, via: BouncerSample) -> None:
+        route = client_route(heard.checkout, bouncer)
+        if isinstance(route, NoLink) and _had_begun(heard, via):
+            self._keep(heard.checkout, route, via.taken_at_s)
+
+    def _keep(self, checkout: Checkout, outcome: Outcome, taken_at_s: float) -> None:
         if isinstance(outcome, NoLink) and outcome.reason is Unlinked.NOT_SAMPLED:
             return
         if isinstance(outcome, Link):
             self.confirmations.paths.linked(checkout, outcome)
-        self.confirmations.sampled(key_of(checkout), outcome, sample.taken_at_s)
+        self.confirmations.sampled(key_of(checkout), outcome, taken_at_s)
 
     def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
         checkouts = [heard.checkout for heard in held]
@@ -96,6 +174,6 @@ class Ledger:
         self.confirmations.paths.forget(checkouts, instances)
 
 
-def _had_begun(heard: HeardCheckout, sample: Sample) -> bool:
-    # Before it, the session served whoever held the connection then.
+def _had_begun(heard: HeardCheckout, sample: Sample | BouncerSample) -> bool:
+    # Before it, the connection served whoever held the connection then.
     return sample.taken_at_s >= heard.heard_at_s - heard.checkout.age_s

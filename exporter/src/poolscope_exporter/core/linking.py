@@ -1,6 +1,6 @@
 """Link a checkout to the server session behind it: by pid and a second witness, never pid alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,7 +22,12 @@ class LinkLevel(StrEnum):
 
 
 class Unlinked(StrEnum):
-    """Why a checkout has no session."""
+    """Why a checkout has no session; the last six are said of a PgBouncer that was asked.
+
+    `CLIENT_GONE`: the connection was its client before; with `NO_CLIENT` it never was, which an
+    address translation in between explains as well. `MOVED_ON`: it had a server connection a
+    moment ago, whose transaction is too young to be surely the same.
+    """
 
     NO_SERVER = "no_server"
     UNKNOWN_SERVER = "unknown_server"
@@ -35,24 +40,39 @@ class Unlinked(StrEnum):
     PID_REUSED = "pid_reused"
     NO_PRIVILEGE = "no_privilege"
     NO_WITNESS = "no_witness"
+    POOLER_DOWN = "pooler_down"
+    NO_CLIENT = "no_client"
+    CLIENT_GONE = "client_gone"
+    IDLE_IN_POOLER = "idle_in_pooler"
+    WAITING_IN_POOLER = "waiting_in_pooler"
+    MOVED_ON = "moved_on"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A session that is the checkout's; `taken_at_s` is its sample's, by the exporter's clock."""
+    """A session that is the checkout's; `taken_at_s` is its sample's, by the exporter's clock.
+
+    `bouncer` is the PgBouncer in between, None on a direct path.
+    """
 
     level: LinkLevel
     server: str
     session: Session
     taken_at_s: float
+    bouncer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NoLink:
-    """No session; `server` is None where none could be chosen."""
+    """No session; `server` is None where none could be chosen.
+
+    `lasted_s` is for how long, at least, the checkout was idle or waiting in the pooler.
+    """
 
     reason: Unlinked
     server: str | None
+    bouncer: str | None = None
+    lasted_s: float | None = None
 
 
 def choose_server(checkout: Checkout, servers: Sequence[ServerIdentity]) -> ServerIdentity | NoLink:
@@ -63,9 +83,8 @@ def choose_server(checkout: Checkout, servers: Sequence[ServerIdentity]) -> Serv
     """
     if not servers:
         return NoLink(Unlinked.NO_SERVER, None)
-    configured = Endpoint(checkout.pool.server_address, checkout.pool.server_port)
-    for target in (checkout.peer, configured):
-        matches = [s for s in servers if target and _has_address(s, target)]
+    for target in (checkout.peer, configured_end(checkout)):
+        matches = [s for s in servers if target and has_address(s.addresses, target)]
         if len(matches) > 1:
             return NoLink(Unlinked.AMBIGUOUS, None)
         if matches:
@@ -73,11 +92,21 @@ def choose_server(checkout: Checkout, servers: Sequence[ServerIdentity]) -> Serv
     return NoLink(Unlinked.UNKNOWN_SERVER, None)
 
 
-def pid_defect(checkout: Checkout) -> Unlinked | None:
-    """Return why the checkout's pid cannot be a PostgreSQL backend's; None when it can."""
-    if checkout.backend_pid is None:
+def configured_end(checkout: Checkout) -> Endpoint:
+    """Return the address that the application was configured with."""
+    return Endpoint(checkout.pool.server_address, checkout.pool.server_port)
+
+
+def has_address(addresses: Iterable[Endpoint], target: Endpoint) -> bool:
+    """Tell whether the target is one of the addresses, however it is spelled."""
+    return any(_same(target, known) for known in addresses)
+
+
+def pid_defect(pid: int | None) -> Unlinked | None:
+    """Return why a pid cannot be a PostgreSQL backend's; None when it can."""
+    if pid is None:
         return Unlinked.NO_BACKEND_PID
-    return None if 0 < checkout.backend_pid <= MAX_PID else Unlinked.POOLER
+    return None if 0 < pid <= MAX_PID else Unlinked.POOLER
 
 
 def link(
@@ -92,7 +121,7 @@ def link(
 
     `pinned` is the `backend_start_s` of the session that this connection was linked to before.
     """
-    defect = pid_defect(checkout)
+    defect = pid_defect(checkout.backend_pid)
     pid = checkout.backend_pid
     if defect or pid is None:
         return NoLink(defect or Unlinked.NO_BACKEND_PID, server)
@@ -130,10 +159,6 @@ def _age_at(checkout: Checkout, heard_at_s: float, at_s: float) -> float | None:
     if checkout.connection_age_s is None:
         return None
     return checkout.connection_age_s + (at_s - heard_at_s)
-
-
-def _has_address(server: ServerIdentity, target: Endpoint) -> bool:
-    return any(_same(target, known) for known in server.addresses)
 
 
 def _same(one: Endpoint, other: Endpoint) -> bool:

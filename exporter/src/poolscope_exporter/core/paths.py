@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from poolscope_exporter.core.checkouts import Checkout, Instance, Pool
-from poolscope_exporter.core.linking import Link
+from poolscope_exporter.core.linking import Link, LinkLevel
 from poolscope_exporter.core.sessions import Endpoint
 
 Connection = tuple[Instance, int | None, Endpoint | None]
@@ -19,7 +19,8 @@ class Paths:
     def linked(self, checkout: Checkout, link: Link) -> None:
         """Note a link; the first session of a connection is the one it keeps."""
         self._proven.add(checkout.pool)
-        if link.session.backend_start_s is not None:
+        # Behind a PgBouncer, the next transaction of a connection may have another session.
+        if link.level is not LinkLevel.PGBOUNCER and link.session.backend_start_s is not None:
             self._starts.setdefault(_connection(checkout), link.session.backend_start_s)
 
     def pinned(self, checkout: Checkout) -> float | None:

@@ -3,12 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from poolscope_exporter.core.bouncers import Bouncer, BouncerServer
 from poolscope_exporter.core.checkouts import Checkout, Pool
 from poolscope_exporter.core.confirmation import Confirmations, Confirmed, State, Unseen, key_of
 from poolscope_exporter.core.diagnosis import PoolDiagnosis, diagnose
 from poolscope_exporter.core.fleet import Fleet, HeardCheckout, InstanceState, PoolNumbers
 from poolscope_exporter.core.headroom import Headroom
-from poolscope_exporter.core.linking import Link, NoLink, Unlinked, choose_server, pid_defect
+from poolscope_exporter.core.linking import Link, NoLink, Unlinked, pid_defect
+from poolscope_exporter.core.resolution import (
+    Place,
+    choose_place,
+    choose_session_server,
+    client_route,
+)
 from poolscope_exporter.core.sessions import Sample, ServerIdentity, ServerLimits
 from poolscope_exporter.core.verdicts import Judgement, judge
 
@@ -32,6 +39,25 @@ class ServerView:
 
 
 @dataclass(frozen=True, slots=True)
+class BouncerView:
+    """What is known of one configured PgBouncer; None is unknown.
+
+    `clients` counts them by state, without those of its own console. `timeouts_s` holds its
+    time-outs by their names, 0 for none; `is_one_of_several`: other processes share its port.
+    """
+
+    bouncer: str
+    up: bool
+    reason: str | None = None
+    version: str | None = None
+    clients: Mapping[str, int] | None = None
+    timeouts_s: Mapping[str, float] | None = None
+    is_one_of_several: bool = False
+    last_success_age_s: float | None = None
+    known: Bouncer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PoolState:
     """One pool: its numbers and what is the matter with it."""
 
@@ -49,21 +75,37 @@ class Situation:
     servers: tuple[ServerView, ...]
     instances: tuple[InstanceState, ...]
     taken_at_s: float
+    bouncers: tuple[BouncerView, ...] = ()
 
 
 class _Views:
-    """The configured servers, by the checkouts whose connections go to them."""
+    """The configured servers and bouncers, by the checkouts whose connections go to them."""
 
-    def __init__(self, servers: Sequence[ServerView]) -> None:
+    def __init__(self, servers: Sequence[ServerView], bouncers: Sequence[BouncerView]) -> None:
         self._views = {view.server: view for view in servers}
         self._identities = [view.identity for view in servers if view.identity]
+        self._bouncers = {view.bouncer: view for view in bouncers}
+        self._known = [view.known for view in bouncers if view.known]
 
-    def of(self, checkout: Checkout) -> ServerView | NoLink:
-        """Return the server of a checkout, or why it has none."""
+    def of(self, checkout: Checkout) -> ServerView | BouncerView | NoLink:
+        """Return the server or the bouncer of a checkout, or why it has none."""
+        place = choose_place(checkout, self._identities, self._known)
+        if isinstance(place, Bouncer):
+            return self._bouncers[place.name]
+        return self._view_of(place)
+
+    def behind(self, connection: BouncerServer, bouncer: str) -> ServerView | NoLink:
+        """Return the server that a bouncer's connection goes to, or why none can be asked."""
+        return self._view_of(choose_session_server(connection, bouncer, self._identities))
+
+    def is_up(self, server: str | None) -> bool:
+        """Tell whether a server answers; what names none depends on none."""
+        return server is None or (server in self._views and self._views[server].up)
+
+    def _view_of(self, place: ServerIdentity | NoLink) -> ServerView | NoLink:
         if self._views and not self._identities:
             return self._never_reached()
-        chosen = choose_server(checkout, self._identities)
-        return chosen if isinstance(chosen, NoLink) else self._views[chosen.server]
+        return place if isinstance(place, NoLink) else self._views[place.server]
 
     def _never_reached(self) -> ServerView | NoLink:
         # Nothing yet says whose a checkout is; with a single server there is only one candidate.
@@ -72,10 +114,14 @@ class _Views:
 
 
 def assess(
-    fleet: Fleet, confirmations: Confirmations, servers: Sequence[ServerView], now_s: float
+    fleet: Fleet,
+    confirmations: Confirmations,
+    servers: Sequence[ServerView],
+    now_s: float,
+    bouncers: Sequence[BouncerView] = (),
 ) -> Situation:
     """Judge every held checkout, oldest first, and diagnose every pool."""
-    views = _Views(servers)
+    views = _Views(servers, bouncers)
     judgements = _judge_all(fleet, confirmations, views, now_s)
     by_pool: dict[Pool, list[Judgement]] = {}
     for judgement in judgements:
@@ -85,26 +131,49 @@ def assess(
         for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
     ]
     instances = tuple(fleet.instances(now_s))
-    return Situation(tuple(judgements), tuple(pools), tuple(servers), instances, now_s)
+    return Situation(
+        tuple(judgements), tuple(pools), tuple(servers), instances, now_s, tuple(bouncers)
+    )
 
 
 def suspects(
-    fleet: Fleet, servers: Sequence[ServerIdentity], now_s: float, limit: int = 200
+    fleet: Fleet,
+    servers: Sequence[ServerIdentity],
+    now_s: float,
+    limit: int = 200,
+    bouncers: Sequence[Bouncer] = (),
 ) -> dict[str, list[int]]:
     """Return the backend pids to look up, by server: valid, each once, of the oldest checkouts.
 
     `limit` is per server. A server that nobody holds a connection of is not in the answer.
+    Behind a bouncer, the pid is the one that the bouncer knows.
     """
     found: dict[str, dict[int, None]] = {}
     for heard in _oldest_first(fleet, now_s):
-        place = choose_server(heard.checkout, servers)
-        pid = heard.checkout.backend_pid
-        if isinstance(place, NoLink) or pid is None or pid_defect(heard.checkout):
+        place = choose_place(heard.checkout, servers, bouncers)
+        suspect = _suspect(heard.checkout, place, servers)
+        if suspect is None:
             continue
-        pids = found.setdefault(place.server, {})
+        server, pid = suspect
+        pids = found.setdefault(server, {})
         if len(pids) < limit:
             pids[pid] = None
     return {server: list(pids) for server, pids in found.items()}
+
+
+def _suspect(
+    checkout: Checkout, place: Place, servers: Sequence[ServerIdentity]
+) -> tuple[str, int] | None:
+    if isinstance(place, NoLink):
+        return None
+    if isinstance(place, Bouncer):
+        route = client_route(checkout, place)
+        if isinstance(route, NoLink):
+            return None
+        server = choose_session_server(route, place.name, servers)
+        return None if isinstance(server, NoLink) else (server.server, route.pid)
+    pid = checkout.backend_pid
+    return None if pid is None or pid_defect(pid) else (place.server, pid)
 
 
 def _oldest_first(fleet: Fleet, now_s: float) -> list[HeardCheckout]:
@@ -124,17 +193,40 @@ def _judge_all(
 
 
 def _state(checkout: Checkout, confirmations: Confirmations, views: _Views) -> State | NoLink:
-    """Return what is known of the checkout's session, or why no server can be asked."""
+    """Return what is known of the checkout's session, or why nobody can be asked."""
     view = views.of(checkout)
     if isinstance(view, NoLink):
         return view
-    if defect := pid_defect(checkout):
+    if isinstance(view, BouncerView):
+        return _state_behind(view, checkout, confirmations, views)
+    if defect := pid_defect(checkout.backend_pid):
         return NoLink(defect, view.server)
     # What a server said before it went down may be true no longer.
     if not view.up:
         return NoLink(Unlinked.SERVER_DOWN, view.server)
     state = confirmations.state(key_of(checkout))
     return NoLink(Unlinked.NOT_SAMPLED, view.server) if isinstance(state, Unseen) else state
+
+
+def _state_behind(
+    view: BouncerView, checkout: Checkout, confirmations: Confirmations, views: _Views
+) -> State | NoLink:
+    """Return what is known of a checkout behind a bouncer, or why it, or its server, is silent."""
+    if not view.up or view.known is None:
+        return NoLink(Unlinked.POOLER_DOWN, None, view.bouncer)
+    route = client_route(checkout, view.known)
+    if isinstance(route, BouncerServer):
+        server = views.behind(route, view.bouncer)
+        if isinstance(server, NoLink):
+            return server
+        if not server.up:
+            return NoLink(Unlinked.SERVER_DOWN, server.server, view.bouncer)
+    state = confirmations.state(key_of(checkout))
+    if isinstance(state, Unseen):
+        return NoLink(Unlinked.NOT_SAMPLED, None, view.bouncer)
+    if not views.is_up(state.outcome.server):
+        return NoLink(Unlinked.SERVER_DOWN, state.outcome.server, view.bouncer)
+    return state
 
 
 def _holders(
@@ -154,6 +246,7 @@ def _diagnose(
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
     # Where nothing is held, the configured address alone names the server.
     view = views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
+    # Behind a bouncer, the limits of the server are the bouncer's, not the application's.
     room = view.headroom if isinstance(view, ServerView) and view.up else None
     if room is None:
         return diagnose(numbers, judgements, None)

@@ -24,6 +24,12 @@ HELD_IDLE_S: Final = 1.0
 STALLED_S: Final = 1.0
 """A statement that waits this long for its own client is not making progress."""
 
+QUEUED_S: Final = 1.0
+"""A client that queues this long for a server connection finds the pooler full, not busy."""
+
+SETTLED_S: Final = 0.05
+"""A server answers within this of being asked: what began earlier began before it was asked."""
+
 AGE_TOLERANCE: Final = AgeTolerance(older_s=3.0, younger_s=1.0)
 """The backend starts before the driver reports the connection open (TLS, authentication, and the
 way of the push make it look older); only clock rates and rounding can make it look younger."""

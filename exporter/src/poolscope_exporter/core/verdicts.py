@@ -45,9 +45,10 @@ class Blocker:
 class Judgement:
     """One held checkout, judged; `age_s` is as of the judgement.
 
-    `reason` says what kept the server's side from being known: always with `unknown`, and with
-    `leaked` where the application's evidence stands alone. `confirmed` is true where a later push
-    showed that the server's answer was about this checkout.
+    `reason` says why there is no session: always with `unknown`, with `leaked` where the
+    application's evidence stands alone, and with `working` and `held_idle` where a PgBouncer says
+    that its client has no server connection, or waits for one. `confirmed` is true where a later
+    push showed that the server's answer was about this checkout.
     """
 
     checkout: Checkout
@@ -64,6 +65,10 @@ UNKNOWN_STATE = "unknown_state"
 """Reason where the session shows no state that we know (`track_activities` is off, say)."""
 
 _GONE = (Unlinked.NO_ROW, Unlinked.PID_REUSED)
+_MAKES_PROGRESS = (Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON)
+"""A statement is under way, or was a moment ago. Who queues in the bouncer is a victim, no culprit:
+what is the matter there, the diagnosis of the pool says."""
+
 _IN_TRANSACTION = (SessionState.IDLE_IN_TRANSACTION, SessionState.IDLE_IN_TRANSACTION_ABORTED)
 
 _Finding = tuple[Verdict, str | None]
@@ -107,6 +112,8 @@ def _find(heard: HeardCheckout, state: State | NoLink, path_proven: bool) -> _Fi
         return Verdict.UNCONFIRMED, None
     outcome = _outcome(state)
     if isinstance(outcome, NoLink):
+        if isinstance(state, Confirmed) and outcome.reason is Unlinked.IDLE_IN_POOLER:
+            return _idle_in_pooler(heard.checkout, outcome, heard.age_s(state.taken_at_s))
         return _without_session(heard.checkout.evidence, outcome.reason, path_proven)
     return _with_session(heard, outcome.session, heard.age_s(outcome.taken_at_s))
 
@@ -114,13 +121,24 @@ def _find(heard: HeardCheckout, state: State | NoLink, path_proven: bool) -> _Fi
 def _without_session(evidence: Evidence | None, reason: Unlinked, path_proven: bool) -> _Finding:
     if reason is Unlinked.NOT_SAMPLED:
         return Verdict.UNCONFIRMED, reason
-    if reason in _GONE and path_proven:
+    if reason is Unlinked.CLIENT_GONE or (reason in _GONE and path_proven):
         return Verdict.LOST, reason
+    if reason in _MAKES_PROGRESS:
+        return Verdict.WORKING, reason
     # Whatever keeps the server's side from us (a proxy, an outage), the evidence is the app's own.
     if evidence:
         return Verdict.LEAKED, reason
     # Without a proven path, no row may also mean that the pid is not one of this server's at all.
     return Verdict.UNKNOWN, reason
+
+
+def _idle_in_pooler(checkout: Checkout, outcome: NoLink, held_s: float) -> _Finding:
+    """Judge a connection that costs the server nothing: only the application's pool misses it."""
+    if checkout.evidence:
+        return Verdict.LEAKED, outcome.reason
+    is_declared = checkout.owner_kind is OwnerKind.LONG_LIVED
+    is_long = min(outcome.lasted_s or 0.0, held_s) >= HELD_IDLE_S and not is_declared
+    return (Verdict.HELD_IDLE if is_long else Verdict.WORKING), outcome.reason
 
 
 def _with_session(heard: HeardCheckout, session: Session, held_s: float) -> _Finding:

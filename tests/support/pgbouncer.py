@@ -1,0 +1,143 @@
+"""A real PgBouncer for tests, from the system's package, on a free port of this machine."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+import pytest
+
+from poolscope_exporter.demo.accounts import Account
+from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from support.processes import wait_until
+
+# Debian installs it beside other daemons, where an ordinary user's PATH does not lead.
+PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+STATS_USER = "watcher"
+ROLES = ("postgres", STATS_USER, "nobody_special")
+
+INI = """
+[databases]
+postgres = host={server_host} port={server_port}
+[pgbouncer]
+listen_addr = {host}
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/users.txt
+stats_users = {stats_user}
+admin_users = postgres
+{settings}
+"""
+
+
+class PgBouncer:
+    """One PgBouncer before a server, pooling transactions; as root it runs as `nobody`.
+
+    `settings` are those of its [pgbouncer] section. Stopping it breaks its connections.
+    """
+
+    def __init__(
+        self,
+        server: EmbeddedPostgres,
+        *,
+        server_host: str = HOST,
+        **settings: str | int,
+    ) -> None:
+        self._server = server
+        self._server_host = server_host
+        self._settings = {"pool_mode": "transaction", "default_pool_size": 2, **settings}
+        self.port = free_ports([0])[0]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dsn(self) -> str:
+        """Return how an application reaches the server through this bouncer."""
+        return f"postgresql://postgres@{HOST}:{self.port}/postgres"
+
+    @property
+    def console(self) -> str:
+        return self.console_for(STATS_USER)
+
+    def console_for(self, role: str) -> str:
+        return f"postgresql://{role}@{HOST}:{self.port}/pgbouncer"
+
+    def start(self) -> None:
+        assert PROGRAM is not None
+        folder = Path(self._folder.name)
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [PROGRAM, "-q", str(folder / "pgbouncer.ini")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                **Account.for_postgres().process_arguments(),
+            )
+        assert wait_until(self._answers), (folder / "log").read_text()
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.wait(10)
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="poolscope-pgbouncer-")
+        folder = Path(self._folder.name)
+        (folder / "users.txt").write_text("".join(f'"{role}" ""\n' for role in ROLES))
+        (folder / "pgbouncer.ini").write_text(self._ini(folder))
+        Account.for_postgres().give(folder)
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def _ini(self, folder: Path) -> str:
+        settings = "\n".join(f"{name} = {value}" for name, value in self._settings.items())
+        return INI.format(
+            server_host=self._server_host,
+            server_port=self._server.port,
+            host=HOST,
+            port=self.port,
+            folder=folder,
+            stats_user=STATS_USER,
+            settings=settings,
+        )
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            return False
+        try:
+            psycopg.connect(self.console, autocommit=True).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+@pytest.fixture
+def pgbouncer(postgres: EmbeddedPostgres) -> Iterator[PgBouncer]:
+    """Yield a bouncer of two server connections, which no other test uses."""
+    require_pgbouncer()
+    with PgBouncer(postgres) as bouncer:
+        yield bouncer
+
+
+def require_pgbouncer() -> None:
+    """Skip the test where there is no PgBouncer; in CI there must be one."""
+    if PROGRAM is None and "CI" not in os.environ:
+        pytest.skip("pgbouncer is not installed: apt-get install pgbouncer")

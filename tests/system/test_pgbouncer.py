@@ -1,0 +1,192 @@
+"""The console of a real PgBouncer: its sockets, its settings, and how it fails."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from poolscope_exporter.adapters import pgbouncer as adapter
+from poolscope_exporter.adapters.dsn import parse_console_dsn
+from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
+from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.core.bouncers import BouncerServer, ClientState, socket_of
+from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from support.black_hole import BlackHole
+from support.held_pushes import own_end
+from support.pgbouncer import PgBouncer, require_pgbouncer
+from support.postgres import run_sql
+
+
+@contextlib.asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[PgBouncerConsole]:
+    console = PgBouncerConsole(parse_console_dsn(dsn))
+    try:
+        await console.connect()
+        yield console
+    finally:
+        await console.close()
+
+
+def real_pid(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_a_client_in_a_transaction_has_the_session_that_serves_it(
+    pgbouncer: PgBouncer, postgres: EmbeddedPostgres
+) -> None:
+    async with connected(pgbouncer.console) as console:
+        with psycopg.connect(pgbouncer.dsn) as app:
+            pid = real_pid(app)
+            sample = await console.look()
+            [(port,)] = run_sql(
+                postgres.dsn, "SELECT client_port FROM pg_stat_get_activity(%s::int)", pid
+            )
+            client = sample.clients[socket_of(own_end(app))]
+            assert app.info.backend_pid != pid
+
+    assert client.state is ClientState.ACTIVE
+    assert client.server is not None
+    expected = BouncerServer(Endpoint("127.0.0.1", postgres.port), port, pid, "postgres")
+    assert sample.servers[client.server] == expected
+    assert dict(sample.counts) == {
+        ClientState.ACTIVE: 1,
+        ClientState.IDLE: 0,
+        ClientState.WAITING: 0,
+    }
+
+
+async def test_a_client_between_transactions_has_no_server(pgbouncer: PgBouncer) -> None:
+    async with connected(pgbouncer.console) as console:
+        with psycopg.connect(pgbouncer.dsn) as app:
+            app.execute("SELECT 1")
+            app.rollback()
+            sample = await console.look()
+            client = sample.clients[socket_of(own_end(app))]
+
+    assert (client.state, client.server) == (ClientState.IDLE, None)
+    assert len(sample.servers) == 1
+
+
+async def test_a_request_changes_the_time_of_the_last_one(pgbouncer: PgBouncer) -> None:
+    async with connected(pgbouncer.console) as console:
+        with psycopg.connect(pgbouncer.dsn, autocommit=True) as app:
+            end = socket_of(own_end(app))
+            found = set()
+            for _ in range(2):
+                app.execute("SELECT 1")
+                found.add((await console.look()).clients[end].last_request)
+                await asyncio.sleep(1.1)
+            assert (await console.look()).clients[end].last_request in found
+
+    assert len(found) == 2
+
+
+async def test_a_client_that_finds_no_server_waits(pgbouncer: PgBouncer) -> None:
+    async with connected(pgbouncer.console) as console:
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(psycopg.connect(pgbouncer.dsn)).execute("SELECT 1")
+            late = await psycopg.AsyncConnection.connect(pgbouncer.dsn)
+            waiting = asyncio.create_task(late.execute("SELECT 1"))
+            await asyncio.sleep(0.3)
+            sample = await console.look()
+        await waiting
+        await late.close()
+
+    [client] = [c for c in sample.clients.values() if c.state is ClientState.WAITING]
+    assert client.server is None
+    assert 0.2 < client.waits_s < 5
+
+
+async def test_the_pid_of_a_session_over_a_unix_socket_is_its_own(open_folder: Path) -> None:
+    require_pgbouncer()
+    settings = {"unix_socket_directories": str(open_folder)}
+    with (
+        EmbeddedPostgres(settings=settings) as postgres,
+        PgBouncer(postgres, server_host=str(open_folder)) as bouncer,
+        psycopg.connect(bouncer.dsn) as app,
+    ):
+        pid = real_pid(app)
+        async with connected(bouncer.console) as console:
+            [server] = (await console.look()).servers.values()
+        postmaster = postgres.pid
+        port = postgres.port
+
+    assert server == BouncerServer(Endpoint("unix", port), None, pid, "postgres")
+    assert pid != postmaster
+
+
+async def test_version_time_outs_and_addresses_are_told(postgres: EmbeddedPostgres) -> None:
+    require_pgbouncer()
+    with PgBouncer(postgres, client_idle_timeout=300) as bouncer:
+        async with connected(bouncer.console) as console:
+            facts = await console.facts()
+            sample = await console.look()
+
+    assert facts.version.startswith("PgBouncer 1.")
+    assert facts.timeouts_s["client_idle_timeout"] == 300
+    assert facts.timeouts_s["server_idle_timeout"] == 600
+    assert not facts.shares_its_port
+    assert sample.addresses == {Endpoint("127.0.0.1", bouncer.port)}
+
+
+async def test_a_bouncer_that_shares_its_port_says_so(postgres: EmbeddedPostgres) -> None:
+    require_pgbouncer()
+    with PgBouncer(postgres, so_reuseport=1) as bouncer:
+        async with connected(bouncer.console) as console:
+            assert (await console.facts()).shares_its_port
+
+
+async def reason_for(dsn: str) -> tuple[Reason, str]:
+    with pytest.raises(ServerUnavailableError) as info:
+        async with connected(dsn):
+            pass
+    return info.value.reason, str(info.value)
+
+
+async def test_a_role_that_may_not_ask_lacks_permission(pgbouncer: PgBouncer) -> None:
+    reason, _ = await reason_for(pgbouncer.console_for("nobody_special"))
+    assert reason is Reason.PERMISSION
+
+
+async def test_a_stranger_fails_to_authenticate(pgbouncer: PgBouncer) -> None:
+    reason, _ = await reason_for(pgbouncer.console_for("stranger"))
+    assert reason is Reason.AUTHENTICATION
+
+
+async def test_a_bouncer_that_does_not_run_refuses_without_the_password() -> None:
+    reason, text = await reason_for("postgresql://u:s3cr3t@127.0.0.1:1/pgbouncer")
+    assert reason is Reason.REFUSED
+    assert "s3cr3t" not in text
+
+
+async def test_a_bouncer_that_ends_is_reported(pgbouncer: PgBouncer) -> None:
+    async with connected(pgbouncer.console) as console:
+        pgbouncer.stop()
+        with pytest.raises(ServerUnavailableError) as info:
+            await console.look()
+
+    assert info.value.reason is Reason.TERMINATED
+    assert not console.is_connected
+
+
+async def test_a_bouncer_that_is_cut_off_meets_the_deadline(
+    pgbouncer: PgBouncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "COMMAND_DEADLINE_S", 0.2)
+    async with BlackHole(pgbouncer.port) as hole:
+        dsn = pgbouncer.console.replace(f":{pgbouncer.port}", f":{hole.port}")
+        async with connected(dsn) as console:
+            hole.swallow()
+            async with asyncio.timeout(2):
+                with pytest.raises(ServerUnavailableError, match="no answer within") as info:
+                    await console.look()
+
+    assert info.value.reason is Reason.TIMEOUT
+    assert not console.is_connected

@@ -1,0 +1,224 @@
+"""The loop around a PgBouncer: what it asks, what it shows, and that it holds up nobody."""
+
+import asyncio
+import logging
+
+import pytest
+
+from poolscope_exporter import bouncer_poller as loop
+from poolscope_exporter import clock
+from poolscope_exporter.adapters.pgbouncer import BouncerFacts
+from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.bouncer_poller import BouncerPoller
+from poolscope_exporter.core.bouncers import BouncerSample
+from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.situation import BouncerView
+from support.builders import (
+    BOUNCER,
+    BOUNCER_END,
+    LOCAL,
+    a_bouncer_sample,
+    a_bouncer_server,
+    a_checkout,
+    a_client,
+    a_push,
+    holding,
+)
+
+DOWN = ServerUnavailableError(Reason.REFUSED, "no way")
+
+
+class FakeConsole:
+    """A bouncer with one client; `failure`, while set, is what every question meets."""
+
+    name = BOUNCER
+
+    def __init__(self) -> None:
+        self.is_connected = False
+        self.failure: Exception | None = None
+        self.calls: list[str] = []
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+
+    async def connect(self) -> None:
+        await self._call("connect")
+        self.is_connected = True
+
+    async def facts(self) -> BouncerFacts:
+        await self._call("facts")
+        return BouncerFacts("PgBouncer 1.18.0", {"server_idle_timeout": 600.0}, False)
+
+    async def look(self) -> BouncerSample:
+        await self._call("look")
+        servers = {"s1": a_bouncer_server()}
+        return a_bouncer_sample({LOCAL: a_client("s1")}, servers, taken_at_s=clock.monotonic())
+
+    async def close(self) -> None:
+        self.is_connected = False
+
+    def lose(self) -> None:
+        self.is_connected = False
+        self.failure = DOWN
+
+    async def _call(self, name: str) -> None:
+        self.calls.append(name)
+        await self.may_answer.wait()
+        if self.failure:
+            raise self.failure
+
+
+def a_ledger(*, is_used: bool = True) -> Ledger:
+    ledger = Ledger([], bouncers={BOUNCER: frozenset({BOUNCER_END})})
+    if is_used:
+        push = a_push(held=(holding(a_checkout(peer=BOUNCER_END)),))
+        ledger.hear(push, clock.monotonic())
+    return ledger
+
+
+def a_poller(console: FakeConsole, ledger: Ledger | None = None) -> BouncerPoller:
+    return BouncerPoller(console, ledger or a_ledger(), interval_s=300.0)
+
+
+def view_of(poller: BouncerPoller) -> BouncerView:
+    return poller.view(clock.monotonic())
+
+
+async def test_before_the_first_poll_nothing_is_known() -> None:
+    view = view_of(a_poller(FakeConsole()))
+
+    assert (view.up, view.clients, view.version, view.timeouts_s) == (False, None, None, None)
+
+
+async def test_a_poll_makes_everything_known() -> None:
+    poller = a_poller(FakeConsole())
+
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.reason, view.version) == (True, None, "PgBouncer 1.18.0")
+    assert view.clients == {"active": 1}
+    assert view.timeouts_s == {"server_idle_timeout": 600.0}
+    assert view.last_success_age_s is not None
+
+
+async def test_settings_are_asked_for_less_often() -> None:
+    console = FakeConsole()
+    poller = a_poller(console)
+    await poller.poll()
+    await poller.poll()
+
+    assert console.calls == ["connect", "facts", "look", "look"]
+
+
+async def test_a_bouncer_that_is_lost_knows_no_numbers_any_more_and_may_be_another_later() -> None:
+    console, ledger = FakeConsole(), a_ledger()
+    poller = a_poller(console, ledger)
+    await poller.poll()
+    console.lose()
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.reason, view.clients) == (False, "refused: no way", None)
+    assert poller.report(0.0, 0.0).failures["refused"] == 1
+    [known] = ledger.situation(clock.monotonic(), [], [view]).bouncers
+    assert known.known is not None
+    assert known.known.sample is None
+
+    console.failure = None
+    console.calls.clear()
+    await poller.poll()
+    assert console.calls == ["connect", "facts", "look"]
+
+
+async def test_a_connection_that_was_found_closed_forgets_what_the_last_bouncer_said() -> None:
+    console, ledger = FakeConsole(), a_ledger()
+    poller = a_poller(console, ledger)
+    await poller.poll()
+    console.is_connected = False
+    console.may_answer.clear()
+
+    again = asyncio.create_task(poller.poll())
+    while console.calls.count("connect") == 1:  # noqa: ASYNC110 - each turn lets the poll go on
+        await asyncio.sleep(0)
+
+    [known] = ledger.situation(clock.monotonic(), [], []).bouncers
+    assert known.known is not None
+    assert known.known.sample is None
+    console.may_answer.set()
+    await again
+
+
+async def test_an_error_of_ours_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    console = FakeConsole()
+    console.failure = ZeroDivisionError()
+    poller = a_poller(console)
+
+    await poller.poll()
+
+    assert poller.report(0.0, 0.0).failures["other"] == 1
+    assert "failed by an error of ours" in caplog.text
+
+
+async def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    console = FakeConsole()
+    poller = a_poller(console)
+    for failure in (None, None, DOWN, DOWN, None):
+        console.failure = failure
+        await poller.poll()
+
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "PgBouncer bouncer answers",
+        "PgBouncer bouncer does not answer",
+        "PgBouncer bouncer answers",
+    ]
+
+
+async def run_while(poller: BouncerPoller, console: FakeConsole) -> None:
+    """Refresh the bouncer twice while its loop runs, then end the loop."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(poller.run(stop))
+    async with asyncio.timeout(5):
+        await poller.refresh()
+        await poller.refresh()
+        stop.set()
+        await running
+    assert not console.is_connected
+
+
+async def test_a_refresh_brings_a_sample_long_before_the_interval_is_over() -> None:
+    console = FakeConsole()
+
+    await run_while(a_poller(console), console)
+
+    assert console.calls.count("look") == 2
+
+
+async def test_a_bouncer_that_nobody_goes_through_is_not_asked_out_of_turn() -> None:
+    console = FakeConsole()
+    poller = a_poller(console, a_ledger(is_used=False))
+    await poller.poll()
+
+    await poller.refresh()
+
+    assert not poller._wake.is_set()
+
+
+async def test_a_bouncer_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "REFRESH_S", 0.01)
+    console = FakeConsole()
+    console.may_answer.clear()
+
+    async with asyncio.timeout(1):
+        await a_poller(console).refresh()
+
+
+async def test_a_bouncer_that_failed_is_left_to_its_own_loop() -> None:
+    console = FakeConsole()
+    poller = a_poller(console)
+    console.failure = DOWN
+    await poller.poll()
+
+    await poller.refresh()
+
+    assert not poller._wake.is_set()
