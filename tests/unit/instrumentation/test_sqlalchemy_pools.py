@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -60,6 +61,33 @@ def test_a_pool_time_out_is_counted_and_its_wait_is_queue_time(readings: Reading
     assert readings.value(catalogue.QUEUE_TIME) == 1
     assert readings.value(catalogue.WAIT_TIME) == readings.value(catalogue.CHECKOUTS) == 3
     assert (readings.used, readings.idle) == truth(engine) == (3, 0)
+    for connection in held:
+        connection.close()
+
+
+class UnprintableError(Exception):
+    """An error of an application's creator, with a mistake of its own."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_error_that_cannot_print_itself_reaches_the_caller_as_it_is(readings: Readings) -> None:
+    def refuse() -> Any:
+        raise UnprintableError
+
+    with pytest.raises(UnprintableError):
+        pool.QueuePool(refuse).connect()
+    assert readings.instrumentation.registry.hook_errors == 1
+
+
+def test_an_error_that_we_counted_can_still_be_pickled(readings: Readings) -> None:
+    """Task queues and process pools send exceptions to other processes."""
+    engine = an_engine()
+    held = [engine.connect() for _ in range(3)]
+    with pytest.raises(PoolTimeoutError) as raised:
+        engine.connect()
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
     for connection in held:
         connection.close()
 

@@ -154,9 +154,10 @@ class Hooks:
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
         """Count a checkout that ended without a connection; once, however many wrappers see it."""
-        if error.__dict__.get("_poolscope") is stats:
+        # A number, not the statistics themselves: applications pickle their exceptions.
+        if error.__dict__.get("_poolscope") == id(stats):
             return
-        error.__dict__["_poolscope"] = stats
+        error.__dict__["_poolscope"] = id(stats)
         if isinstance(error, exc.TimeoutError):
             stats.failures[FailureReason.TIMEOUT] += 1
         elif isinstance(error, CancelledError):
@@ -211,12 +212,19 @@ class Hooks:
             try:
                 connection = create(record)
             except Exception as error:
-                stats.connect_errors[classify_connect_error(error)] += 1
+                self.connect_failed(stats, error)
                 raise
             stats.create.add(monotonic() - began)
             return connection
 
         return measured_create
+
+    def connect_failed(self, stats: PoolStats, error: Exception) -> None:
+        """Count a connection that could not be opened; its error may not even print itself."""
+        try:
+            stats.connect_errors[classify_connect_error(error)] += 1
+        except Exception as own:  # noqa: BLE001
+            self.contain(own)
 
     def on_connect(self, _dbapi_connection: Any, record: Any) -> None:
         """Note a connection that was opened."""
