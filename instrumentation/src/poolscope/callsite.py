@@ -60,7 +60,8 @@ class Site:
 
 
 UNKNOWN_SITE = Site(None, 0)
-_sites: dict[tuple[int, int], Site] = {}
+known_sites: dict[tuple[int, int], Site] = {}
+"""By the id of the code and the offset in it: places in the application, never in a library."""
 
 _APPLICATION, _LIBRARY, _LOOP = 0, 1, 2
 _kinds: dict[str, int] = {}
@@ -81,7 +82,9 @@ def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
                 kind = _classify(code.co_filename)
             if not kind:
                 # f_lineno costs up to 7 µs at the end of a long function, f_lasti nothing.
-                return _sites.get((id(code), current.f_lasti)) or _new_site(code, current.f_lasti)
+                return known_sites.get((id(code), current.f_lasti)) or _new_site(
+                    code, current.f_lasti
+                )
             if kind == _LOOP:
                 break  # below it is whoever started the loop, not whoever asked for a connection
             current = current.f_back
@@ -89,9 +92,9 @@ def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
 
 
 def _new_site(code: CodeType, lasti: int) -> Site:
-    if len(_sites) >= MAX_SITES:
+    if len(known_sites) >= MAX_SITES:
         return UNKNOWN_SITE
-    return _sites.setdefault((id(code), lasti), Site(code, lasti))
+    return known_sites.setdefault((id(code), lasti), Site(code, lasti))
 
 
 def _classify(filename: str) -> int:

@@ -3,18 +3,20 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from poolscope.clock import monotonic
+from poolscope.tasks import running_task
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_SCOPE_KEY = "poolscope.request"
+SCOPE_KEY = "poolscope.request"
+"""In the scope of whatever belongs to a request that has begun."""
 
 
 class Request:
@@ -91,24 +93,32 @@ def _mount_of(scope: Scope) -> str:
 
     The scope has that path with its parameters filled in, which would be one route per value.
     """
-    root = scope.get("root_path", "").removeprefix(scope.get("app_root_path", ""))
+    root = scope.get("root_path", "")
+    if not root:
+        return ""
+    root = root.removeprefix(scope.get("app_root_path", ""))
     names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
     return "/".join(names.get(part, part) for part in root.split("/"))
 
 
 async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send: Send) -> None:
     """Run one request of `app` and mark its end; nested applications belong to the outer one."""
-    if _SCOPE_KEY in scope:
+    if SCOPE_KEY in scope:
         await app(scope, receive, send)
         return
-    request = Request(scope, task=asyncio.current_task())
-    scope[_SCOPE_KEY] = True
-    token = CURRENT.set(request)
+    request, token = begin(scope)
     try:
         await app(scope, receive, send)
     finally:
         request.finish()
         CURRENT.reset(token)
+
+
+def begin(scope: Scope) -> tuple[Request, Token[Request | None]]:
+    """Begin a request, to be finished by its `finish()`; the token resets `CURRENT`."""
+    request = Request(scope, task=running_task())
+    scope[SCOPE_KEY] = True
+    return request, CURRENT.set(request)
 
 
 class Lifecycle(Protocol):

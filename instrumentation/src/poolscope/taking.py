@@ -1,69 +1,103 @@
 """Note that a connection was taken: the hot path, where each microsecond is the application's."""
 
 import asyncio
-import sys
 import threading
 from bisect import bisect_left
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
-from weakref import ref
+from typing import Any, Protocol
+from weakref import ReferenceType, ref
 
-from poolscope.callsite import find_site
+from poolscope.callsite import UNKNOWN_SITE, Site, find_site, known_sites
 from poolscope.pool import PoolStats, Slot, next_checkout_id
 from poolscope.requests import CURRENT
+from poolscope.tasks import running_loop, running_task, task_of
 from poolscope.tracing import current_context
-
-# Up to Python 3.11 asyncio.current_task() is written in Python, and four times as dear.
-_tasks: Any = asyncio.tasks
-current_task: Callable[[Any], Any] = (
-    asyncio.current_task if sys.version_info >= (3, 12) else _tasks._current_tasks.get  # noqa: SLF001
-)
 
 Alive = Callable[[], object]
 """Returns None once the pooled connection object that the application holds is collected."""
 
-Take = Callable[[PoolStats, Slot, float, float, FrameType | None, Alive], None]
-"""Of pool, connection, when it was asked for and got, the asking frame, and what holds it."""
+Asked = tuple[Site, "ReferenceType[asyncio.Task[Any]] | int"]
+"""Who asked for a connection: the place in the code, and the task or thread that ran it.
+
+Where a library makes an awaitable first, `asyncio.wait_for` (until Python 3.11) and `gather` await
+it in a task that ends at once and has no line of the application on its stack. Taken for the
+owner, it would be evidence of a leak against a healthy checkout.
+"""
 
 
-def make_take(parent_frame: Callable[[], FrameType | None]) -> Take:
-    """Return what notes a checkout: who has the connection, since when, and the wait for it.
+class Take(Protocol):
+    """Notes a checkout: who has the connection, since when, and the wait for it."""
 
-    `parent_frame` finds the frame that a greenlet hides, for asynchronous pools. The names are
-    local because looking up globals costs; it may raise, so its callers contain it.
+    def __call__(  # noqa: PLR0917 - keyword arguments would cost
+        self,
+        stats: PoolStats,
+        slot: Slot,
+        asked_s: float,
+        got_s: float,
+        frame: FrameType | None,
+        alive: Alive,
+        who: Asked | None = None,
+    ) -> None:
+        """Note a checkout by `who`, or by the task that runs now; `frame` is what runs now."""
+
+
+def make_ask() -> Callable[[FrameType], Asked]:
+    """Return what says who asks: the task that runs now, and the line that `frame` is at."""
+    loop_of, thread_ident, find_task, weak, known_site, site_of = (
+        running_loop, threading.get_ident, task_of, ref, known_sites.get, find_site,
+    )  # fmt: skip
+
+    def ask(frame: FrameType) -> Asked:
+        loop = loop_of()
+        task = find_task(loop) if loop is not None else None
+        return (
+            known_site((id(frame.f_code), frame.f_lasti)) or site_of(frame),
+            thread_ident() if task is None else weak(task),
+        )
+
+    return ask
+
+
+def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Take:
+    """Return what notes a checkout; `parent_frame` finds the frame that a greenlet hides.
+
+    The names are local because looking up globals costs; it may raise, so its callers contain it.
     """
-    running_loop = asyncio._get_running_loop  # noqa: SLF001 - the public one raises, which costs
-    thread_ident, task_of, next_id, bisect, site_of, request_of, context_of, weak = (
-        threading.get_ident, current_task, next_checkout_id, bisect_left, find_site,
+    loop_of, find_task, thread_ident, next_id, bisect, site_of, request_of, context_of, weak = (
+        running_loop, task_of, threading.get_ident, next_checkout_id, bisect_left, find_site,
         CURRENT.get, current_context, ref,
     )  # fmt: skip
+    nowhere = UNKNOWN_SITE
 
     def take(  # noqa: PLR0917 - keyword arguments would cost
         stats: PoolStats,
         slot: Slot,
-        asked: float,
-        got: float,
+        asked_s: float,
+        got_s: float,
         frame: FrameType | None,
         alive: Alive,
+        who: Asked | None = None,
     ) -> None:
-        loop = running_loop()
-        task = task_of(loop) if loop is not None else None
-        if stats.is_async:
-            site = site_of(frame, parent_frame())
+        if who is not None:
+            site, owner = who
+            if site is nowhere:  # asked inside of a greenlet, but awaited by the application
+                site = site_of(frame)
         else:
-            site = site_of(frame)
-            if loop is not None:
-                stats.blocking += 1
+            loop = loop_of()
+            task = find_task(loop) if loop is not None else None
+            owner = thread_ident() if task is None else weak(task)
+            if parent_frame is not None and stats.is_async:
+                site = site_of(frame, parent_frame())
+            else:
+                site = site_of(frame)
+                if loop is not None and not stats.is_async:
+                    stats.blocking += 1
         if slot.out is not None:
             # A StaticPool's one connection, taken while it is out: one checkout after another.
-            stats.end(slot, got)
-        slot.out = (
-            next_id(), got, site, request_of(),
-            thread_ident() if task is None else weak(task),
-            context_of(), alive,
-        )  # fmt: skip
-        wait, waited = stats.wait, got - asked
+            stats.end(slot, got_s)
+        slot.out = next_id(), got_s, site, request_of(), owner, context_of(), alive
+        wait, waited = stats.wait, got_s - asked_s
         wait.counts[bisect(wait.bounds, waited)] += 1
         wait.sum += waited
         if wait.buffer is not None:
@@ -78,8 +112,7 @@ def holds_another(stats: PoolStats) -> bool:
     For the blocked path only: a request or task that holds a connection and waits for another of
     the same pool deadlocks it once enough do so.
     """
-    loop = asyncio._get_running_loop()  # noqa: SLF001
-    task = current_task(loop) if loop is not None else None
+    task = running_task()
     owner = threading.get_ident() if task is None else ref(task)
     request = CURRENT.get()
     outs = [slot.out for slot in stats.slots.copy().values()]

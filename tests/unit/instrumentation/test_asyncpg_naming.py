@@ -1,18 +1,13 @@
 """What an asyncpg pool is called, and what is lost when a future asyncpg lacks a private name."""
 
-import asyncio
-import threading
 from types import SimpleNamespace
 from typing import Any
-from weakref import ref
 
 import pytest
 from asyncpg.pool import PoolConnectionHolder  # type: ignore[import-untyped]
 
-from poolscope.adapters.asking import credit, make_owner_reader
 from poolscope.adapters.asyncpg.pools import identify_pool
 from poolscope.adapters.postgres_target import Target, target_of
-from poolscope.pool import Slot
 from support.apps import instrumented
 
 VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")
@@ -77,34 +72,3 @@ def test_a_private_name_that_is_gone_costs_its_own_signal_only(
         assert "_release_on_close" in str(readings.instrumentation.registry.last_hook_error)
         assert PoolConnectionHolder._release is not original
     assert PoolConnectionHolder._release is original
-
-
-async def test_a_checkout_is_credited_to_the_task_that_asked() -> None:
-    asked = (_ask.__code__, 0, make_owner_reader()())
-
-    async def another() -> Slot:
-        slot = a_slot()
-        credit(slot, asked)
-        return slot
-
-    slot = await asyncio.create_task(another())
-    assert slot.out is not None
-    assert slot.out[4] == ref(asyncio.current_task())
-    assert slot.out[2].place is not None
-    assert slot.out[2].place[2] == "_ask"
-
-
-def test_outside_of_a_loop_the_thread_asks() -> None:
-    assert make_owner_reader()() == threading.get_ident()
-
-
-def _ask() -> None:
-    """Be the code that asked."""
-
-
-def a_slot() -> Slot:
-    """Return a slot that whoever runs now has taken."""
-    stats: Any = None
-    slot, site = Slot(stats), SimpleNamespace()
-    slot.out = (1, 0.0, site, None, make_owner_reader()(), None, object)  # type: ignore[assignment]
-    return slot

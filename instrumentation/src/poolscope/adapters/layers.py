@@ -8,6 +8,7 @@ connections of the pool below for long on purpose, so they are no evidence of a 
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from poolscope.pool import Slot
 from poolscope.requests import Request
@@ -22,7 +23,7 @@ def slot_below(connection: Any) -> Slot | None:
     if holder is None:
         return None
     stats = holder._pool._queue.__dict__.get("_poolscope")
-    return stats.by_holder.get(id(holder)) if stats is not None else None
+    return stats.slots.get(ref(holder)) if stats is not None else None
 
 
 def keep(slot: Slot) -> None:

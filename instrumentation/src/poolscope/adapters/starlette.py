@@ -1,12 +1,13 @@
 """See every request of Starlette and FastAPI applications, made before or after."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
 
 from poolscope.registry import Registry
-from poolscope.requests import Receive, Scope, Send, run_lifespan, run_request
+from poolscope.requests import CURRENT, SCOPE_KEY, Receive, Scope, Send, begin, run_lifespan
 
 
 def install(registry: Registry) -> Callable[[], None]:
@@ -15,13 +16,18 @@ def install(registry: Registry) -> Callable[[], None]:
     original = application.__call__
 
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if SCOPE_KEY in scope:
             await original(self, scope, receive, send)
-
-        if scope["type"] in ("http", "websocket"):
-            await run_request(app, scope, receive, send)
+        elif scope["type"] in ("http", "websocket"):
+            # run_request() in place, without its coroutine: every request pays for each of them.
+            request, token = begin(scope)
+            try:
+                await original(self, scope, receive, send)
+            finally:
+                request.finish()
+                CURRENT.reset(token)
         else:
-            await run_lifespan(app, scope, receive, send, registry)
+            await run_lifespan(partial(original, self), scope, receive, send, registry)
 
     application.__call__ = __call__
 

@@ -2,13 +2,13 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 from weakref import ref
 
 from asyncpg.pool import Pool  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.pools import (
-    HolderStats,
     PoolReader,
     close_reason,
     identify_pool,
@@ -34,17 +34,18 @@ class Hooks:
         self.contain = registry.contain
         self._max_routes = registry.max_routes
         self.keeper = Keeper(registry, self._make, self._adopt)
+        self.slots: dict[int, KeptSlot] = {}
+        """By the id of the holder, whose end takes the slot away before an id is used again."""
 
-    def stats_of(self, pool: Any) -> HolderStats | None:
+    def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
         queue = pool._queue
         if queue is None:
             return None  # not initialised: the caller is about to hear so
         try:
-            stats: HolderStats | None = queue._poolscope
+            stats: PoolStats | None = queue._poolscope
         except AttributeError:
-            found = self.keeper.attach(queue, pool)
-            stats = found if isinstance(found, HolderStats) else None
+            stats = self.keeper.attach(queue, pool)
         return stats
 
     def find(self, target: object) -> PoolStats | None:
@@ -53,20 +54,21 @@ class Hooks:
 
     def _make(self, pool: Any) -> PoolStats:
         reader = PoolReader(ref(pool._holders[0]))
-        return HolderStats(identify_pool(pool), reader, self._max_routes)
+        return PoolStats(identify_pool(pool), reader, is_async=True, max_routes=self._max_routes)
 
     def _adopt(self, pool: Any, stats: PoolStats) -> None:
-        assert isinstance(stats, HolderStats)
         for holder in pool._holders:
-            slot = stats.by_holder[id(holder)] = KeptSlot(stats, holder, self._collected)
+            collected = partial(self._collected, id(holder))
+            slot = self.slots[id(holder)] = KeptSlot(stats, holder, collected)
             if holder.is_connected():
                 slot.found(describe(holder._con))
         queue = pool._queue
         queue.get = self.queued(stats, queue.get, queue._queue)
 
-    def _collected(self, slot: KeptSlot) -> None:
-        """Note that a pool was dropped whole, with this connection still out."""
+    def _collected(self, holder_id: int, slot: KeptSlot) -> None:
+        """Note that a pool was dropped whole, maybe with this connection still out."""
         try:
+            self.slots.pop(holder_id, None)
             slot.stats.end(slot, monotonic())
         except Exception as error:  # noqa: BLE001
             self.contain(error)
@@ -104,12 +106,12 @@ class Hooks:
         except Exception as own:  # noqa: BLE001
             self.contain(own)
 
-    def opened(self, stats: HolderStats, holder: Any, create_s: float) -> None:
+    def opened(self, stats: PoolStats, holder: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
         try:
             stats.create.add(create_s)
             stats.opened += 1
-            stats.by_holder[id(holder)].opened(describe(holder._con))
+            self.slots[id(holder)].opened(describe(holder._con))
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
@@ -139,14 +141,14 @@ class Hooks:
     def closed(self, holder: Any) -> None:
         """Note that a connection was closed, by whom and when ever; its holder lives on."""
         try:
-            stats: HolderStats | None = holder._pool._queue.__dict__.get("_poolscope")
-            if stats is None:
+            slot = self.slots.get(id(holder))
+            if slot is None:
                 return
-            slot, reason = stats.by_holder[id(holder)], close_reason(holder)
+            reason = close_reason(holder)
             if slot.is_open:
-                stats.closed[reason] += 1
+                slot.stats.closed[reason] += 1
                 if reason is CloseReason.INVALIDATED:
-                    stats.invalidated[InvalidationReason.ERROR] += 1
+                    slot.stats.invalidated[InvalidationReason.ERROR] += 1
             slot.closed()
         except Exception as error:  # noqa: BLE001
             self.contain(error)

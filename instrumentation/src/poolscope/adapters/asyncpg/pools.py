@@ -3,23 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from poolscope.adapters.kept import KeptSlot
 from poolscope.adapters.postgres_target import identify, read_url, target_of
 from poolscope.catalogue import CloseReason
-from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats, Slot
+from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
 
 LIBRARY = "asyncpg"
-
-
-class HolderStats(PoolStats):
-    """Statistics of one pool, with its slots by the id of their holder.
-
-    A pool makes all its holders at once and keeps them while it lives, so no id is used again.
-    """
-
-    def __init__(self, identity: PoolIdentity, reader: "PoolReader", max_routes: int) -> None:
-        super().__init__(identity, reader, is_async=True, max_routes=max_routes)
-        self.by_holder: dict[int, KeptSlot] = {}
 
 
 class PoolReader:

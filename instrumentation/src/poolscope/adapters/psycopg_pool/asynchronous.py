@@ -5,10 +5,9 @@ from asyncio import coroutines
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from poolscope.adapters.asking import Asked, credit, make_owner_reader
 from poolscope.adapters.psycopg_pool.hooks import ASKING, Hooks
 from poolscope.clock import monotonic
-from poolscope.taking import make_take
+from poolscope.taking import Asked, make_ask, make_take
 
 Method = Callable[..., Any]
 
@@ -18,12 +17,16 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
 
     It is called in the task that asks, but `wait_for` and `gather` await it in another.
     """
-    get_frame, running_owner = sys._getframe, make_owner_reader()
+    get_frame, contain, ask = sys._getframe, hooks.contain, make_ask()
     measured = _measured(original, hooks)
 
     def getconn(self: Any, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
-        frame = get_frame(1)
-        return measured(self, timeout, (frame.f_code, frame.f_lasti, running_owner()))
+        try:
+            who = ask(get_frame(1))
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            contain(error)
+            return original(self, timeout)  # type: ignore[no-any-return]
+        return measured(self, timeout, who)
 
     # Python 3.11 has no public mark for "calling this makes a coroutine".
     getconn._is_coroutine = getattr(coroutines, "_is_coroutine", True)  # type: ignore[attr-defined]
@@ -32,9 +35,9 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
 
 def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, Any, Any]]:
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, asking = make_take(lambda: None), ASKING.set
+    take, asking = make_take(), ASKING.set
 
-    async def getconn(self: Any, timeout: float | None, asked: Asked) -> Any:  # noqa: ASYNC109
+    async def getconn(self: Any, timeout: float | None, who: Asked) -> Any:  # noqa: ASYNC109
         try:
             stats = self._poolscope
         except AttributeError:
@@ -50,8 +53,7 @@ def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, An
             raise
         try:
             slot = connection.__dict__.get("_poolscope") or hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame(1), slot.alive)
-            credit(slot, asked)
+            take(stats, slot, began, now(), get_frame(), slot.alive, who)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection

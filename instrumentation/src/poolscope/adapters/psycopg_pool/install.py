@@ -53,7 +53,7 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
     a place in the pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, asking = make_take(lambda: None), ASKING.set
+    take, asking = make_take(), ASKING.set
 
     def getconn(self: Any, timeout: float | None = None) -> Any:
         try:
@@ -71,7 +71,7 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
             raise
         try:
             slot = connection.__dict__.get("_poolscope") or hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame(1), slot.alive)
+            take(stats, slot, began, now(), get_frame().f_back, slot.alive)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection
