@@ -8,6 +8,8 @@ from conformance.pools import (
     bare_pool,
     null_pool,
     overriding_pool,
+    psycopg_null_pool_async,
+    psycopg_null_pool_sync,
     psycopg_pool_async,
     psycopg_pool_sync,
     queue_pool,
@@ -27,6 +29,8 @@ COLUMNS: tuple[Column, ...] = (
     asyncpg_pool.COLUMN,
     psycopg_pool_sync.COLUMN,
     psycopg_pool_async.COLUMN,
+    psycopg_null_pool_sync.COLUMN,
+    psycopg_null_pool_async.COLUMN,
 )
 
 NO_OVERFLOW = Options(keep=2, overflow=0)

@@ -16,12 +16,13 @@ class AsyncPsycopgPoolUnderTest:
     timed_out: type[BaseException] = PoolTimeout
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
+    def __init__(self, pool_class: type[AsyncConnectionPool[Any]] = AsyncConnectionPool) -> None:
+        self._class = pool_class
+
     async def open(self, dsn: str, options: Options) -> None:
         self._dsn, self._options = dsn, options
         check = AsyncConnectionPool.check_connection if options.pre_ping else None
-        self._pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
-            dsn, open=False, check=check, **pool_options(options)
-        )
+        self._pool = self._class(dsn, open=False, check=check, **pool_options(options))
         await self._pool.open()
 
     async def close(self) -> None:

@@ -22,12 +22,13 @@ class PsycopgPoolUnderTest:
     timed_out: type[BaseException] = PoolTimeout
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
+    def __init__(self, pool_class: type[ConnectionPool[Any]] = ConnectionPool) -> None:
+        self._class = pool_class
+
     async def open(self, dsn: str, options: Options) -> None:
         self._dsn, self._options = dsn, options
         check = ConnectionPool.check_connection if options.pre_ping else None
-        self._pool: ConnectionPool[Any] = ConnectionPool(
-            dsn, open=True, check=check, **pool_options(options)
-        )
+        self._pool = self._class(dsn, open=True, check=check, **pool_options(options))
 
     async def close(self) -> None:
         self._pool.close()

@@ -87,10 +87,13 @@ def identify_pool(pool: Any) -> PoolIdentity:
 
 def close_reason(pool: Any, connection: Any, slot: KeptSlot) -> CloseReason:
     """Say why a pool closes a connection, before it does."""
-    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
-        return CloseReason.INVALIDATED
+    status = connection.pgconn.transaction_status
     if isinstance(pool, NULL_POOLS):
-        return CloseReason.NOT_POOLED
+        # It closes what nobody waits for as it is returned, an open transaction included.
+        broken = status == TransactionStatus.UNKNOWN
+        return CloseReason.INVALIDATED if broken else CloseReason.NOT_POOLED
+    if status != TransactionStatus.IDLE:
+        return CloseReason.INVALIDATED
     if pool.closed:
         return CloseReason.OTHER
     # The pool's own dates are of another clock than ours.

@@ -2,6 +2,7 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping
+from math import inf
 from types import FrameType
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from poolscope.catalogue import CloseReason, InvalidationReason
+from poolscope.clock import wall_ns
 from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
 
 LIBRARY = "sqlalchemy"
@@ -127,9 +129,18 @@ def close_reason(record: Any) -> CloseReason:
         return CloseReason.INVALIDATED
     if queue is not None and queue.full():
         return CloseReason.OVERFLOW
-    if record._poolscope.expired(pool._recycle):
+    if _is_recycled(record, pool._recycle):
         return CloseReason.RECYCLED
     return CloseReason.OTHER
+
+
+def _is_recycled(record: Any, recycle_s: float) -> bool:
+    """Say whether the pool finds a connection too old, by its own date and clock.
+
+    By ours it is younger: it was not open yet when SQLAlchemy began to count.
+    """
+    opened_at = getattr(record, "starttime", inf)
+    return bool(recycle_s > -1 and wall_ns() / 1e9 - opened_at > recycle_s)
 
 
 def invalidation_reason(error: BaseException | None) -> InvalidationReason:
