@@ -18,10 +18,11 @@ REFUSES = "http://127.0.0.1:1"
 
 
 def run_under_pressure(endpoint: str, duration_s: float) -> dict[str, float]:
-    """Run the program; where it hangs, its watchdog ends it with all its stacks."""
+    """Run the program; where it hangs or crashes, it ends with all its stacks."""
+    path = os.pathsep.join([str(TESTS), *python_path()])
     done = subprocess.run(
         [sys.executable, "-m", "support.gc_pressure", endpoint, str(duration_s)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *python_path()])},
+        env={**os.environ, "PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"},
         capture_output=True,
         text=True,
         timeout=duration_s + 2 * HANGS_AFTER_S,
