@@ -82,6 +82,7 @@ class Exporter:
         return Scrape(
             situation=self.situation(),
             series=tuple(self.ledger.fleet.series(now_s)),
+            routes=self.ledger.fleet.route_totals(),
             polls=[poller.report(now_s, wall_s) for poller in self.pollers],
             requests=dict(self.counts.requests),
             refused=self._refused(),

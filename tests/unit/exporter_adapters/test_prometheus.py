@@ -17,6 +17,7 @@ from poolscope_exporter.core.fleet import InstanceState
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
 from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
@@ -50,10 +51,12 @@ def a_scrape(
     situation: Situation | None = None,
     polls: tuple[PollReport, ...] = (),
     instance: Instance | None = None,
+    routes: tuple[ServiceTotal, ...] = (),
 ) -> Scrape:
     return Scrape(
         situation=situation or a_situation(),
         series=[(instance or an_instance(), point) for point in points],
+        routes=routes,
         polls=polls,
         requests={"ok": 3},
         refused={"unknown_metric": 1},
@@ -96,7 +99,9 @@ def everything() -> Scrape:
         instances=(an_instance_state(),),
     )
     report = PollReport("main", 1_700_000_000.0, 0.002, {"refused": 2})
-    return a_scrape(*pool_points(), wait, a_point(), situation=situation, polls=(report,))
+    routes = (ServiceTotal(service_pool_of(a_pool()), "/", catalogue.ROUTE_CHECKOUTS.name, 3.0),)
+    points = (*pool_points(), wait, a_point())
+    return a_scrape(*points, situation=situation, polls=(report,), routes=routes)
 
 
 def an_instance_state(*, ended: bool = False) -> InstanceState:
@@ -251,6 +256,29 @@ async def test_held_checkouts_are_counted_by_verdict_evidence_and_route() -> Non
     assert await the_sample(scrape, name, verdict="leaked", http_route="/orders") == 2
     assert await the_sample(scrape, name, verdict="working", http_route="") == 1
     assert await the_sample(scrape, "poolscope_oldest_checkout_age_seconds") == 10.0
+
+
+async def test_route_series_name_the_service_and_no_instance() -> None:
+    pool = service_pool_of(a_pool())
+    routes = (
+        ServiceTotal(pool, "/orders", catalogue.ROUTE_CHECKOUTS.name, 3.0),
+        ServiceTotal(pool, "/orders", catalogue.ROUTE_HELD_TIME.name, 1.5),
+    )
+    scrape = a_scrape(routes=routes)
+
+    found = await samples_of(scrape, "poolscope_route_checkouts_total")
+    assert {tuple(sorted(dict(labels).items())): value for labels, value in found.items()} == {
+        (
+            ("db_client_connection_pool_name", "orders"),
+            ("db_namespace", "orders"),
+            ("http_route", "/orders"),
+            ("server_address", "10.0.0.1"),
+            ("server_port", "5432"),
+            ("service_name", "shop"),
+            ("service_namespace", "acme"),
+        ): 3.0
+    }
+    assert await the_sample(scrape, "poolscope_route_held_time_seconds_total") == 1.5
 
 
 async def test_links_and_their_absence_are_counted_with_the_reason() -> None:

@@ -30,6 +30,12 @@ INSTANCE_LABELS = tuple(
 )
 POOL_LABELS = INSTANCE_LABELS + tuple(label_name(name) for name in wire.POOL_IDENTITY)
 HTTP_ROUTE = label_name(wire.HTTP_ROUTE)
+ROUTE_LABELS = (
+    *(label_name(name) for name in (wire.SERVICE_NAMESPACE, wire.SERVICE_NAME)),
+    *(label_name(name) for name in wire.POOL_IDENTITY),
+    HTTP_ROUTE,
+)
+"""Labels of what is summed over the processes of a service: no instance."""
 
 
 def _gauge(name: str, labels: tuple[str, ...], text: str) -> OwnMetric:
