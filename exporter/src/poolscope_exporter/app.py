@@ -83,6 +83,7 @@ class Exporter:
             situation=self.situation(),
             series=tuple(self.ledger.fleet.series(now_s)),
             routes=self.ledger.fleet.route_totals(),
+            held_idle=list(self.ledger.held_idle.totals.totals()),
             polls=[poller.report(now_s, wall_s) for poller in self.pollers],
             requests=dict(self.counts.requests),
             refused=self._refused(),

@@ -1,6 +1,7 @@
 """The exporter as a process: what it receives, what it survives, and how it ends."""
 
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -181,6 +182,8 @@ def test_a_held_connection_is_linked_judged_and_told_as_an_event(
     assert checkout["link"] == "address"
     assert checkout["server_state"] == "idle in transaction"
     assert 'poolscope_links{level="address",reason=""} 1.0' in metrics
+    (idle_s,) = re.findall(r"^poolscope_held_idle_seconds_total{.*} (.*)$", metrics, re.MULTILINE)
+    assert 0.0 < float(idle_s) < 30.0
 
 
 def test_a_role_without_privileges_knows_why_it_cannot_link(postgres: EmbeddedPostgres) -> None:

@@ -11,6 +11,7 @@ from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope_exporter.adapters import prometheus as adapter
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.fleet import InstanceState
@@ -52,11 +53,13 @@ def a_scrape(
     polls: tuple[PollReport, ...] = (),
     instance: Instance | None = None,
     routes: tuple[ServiceTotal, ...] = (),
+    held_idle: tuple[ServiceTotal, ...] = (),
 ) -> Scrape:
     return Scrape(
         situation=situation or a_situation(),
         series=[(instance or an_instance(), point) for point in points],
         routes=routes,
+        held_idle=held_idle,
         polls=polls,
         requests={"ok": 3},
         refused={"unknown_metric": 1},
@@ -264,7 +267,8 @@ async def test_route_series_name_the_service_and_no_instance() -> None:
         ServiceTotal(pool, "/orders", catalogue.ROUTE_CHECKOUTS.name, 3.0),
         ServiceTotal(pool, "/orders", catalogue.ROUTE_HELD_TIME.name, 1.5),
     )
-    scrape = a_scrape(routes=routes)
+    held_idle = (ServiceTotal(pool, "/orders", HELD_IDLE_TIME.name, 0.5),)
+    scrape = a_scrape(routes=routes, held_idle=held_idle)
 
     found = await samples_of(scrape, "poolscope_route_checkouts_total")
     assert {tuple(sorted(dict(labels).items())): value for labels, value in found.items()} == {
@@ -279,6 +283,8 @@ async def test_route_series_name_the_service_and_no_instance() -> None:
         ): 3.0
     }
     assert await the_sample(scrape, "poolscope_route_held_time_seconds_total") == 1.5
+    (labels,) = found
+    assert await samples_of(scrape, "poolscope_held_idle_seconds_total") == {labels: 0.5}
 
 
 async def test_links_and_their_absence_are_counted_with_the_reason() -> None:

@@ -115,11 +115,12 @@ class PostgresServer:
         """Return the sessions behind the pids, which must be within 1 and 4194304."""
         taken_at_s = clock.monotonic()
         rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
+        took_s = clock.monotonic() - taken_at_s
         sessions = {row["pid"]: session_of(row, self._names) for row in rows}
         blocked_by = await self._blockers(sessions.values())
         for pid, blockers in blocked_by.items():
             sessions[pid] = replace(sessions[pid], blocked_by=blockers)
-        return Sample(self.name, taken_at_s, frozenset(pids), sessions)
+        return Sample(self.name, taken_at_s, frozenset(pids), sessions, took_s)
 
     async def survey(self) -> Survey:
         """Return how many sessions there are; the total alone where the rest is refused."""

@@ -55,6 +55,7 @@ class Scrape:
     situation: Situation
     series: Iterable[tuple[Instance, Point]]
     routes: Iterable[ServiceTotal]
+    held_idle: Iterable[ServiceTotal]
     polls: Iterable[PollReport]
     requests: Mapping[str, int]
     refused: Mapping[str, int]
@@ -117,6 +118,8 @@ class ScrapeCollector(Collector):
         scrape = self._scrape
         _add_series(families, scrape.series)
         _add_routes(families, scrape.routes)
+        for total in scrape.held_idle:
+            _add(families, own.HELD_IDLE_TIME, _route_values(total), total.value)
         _add_judgements(families, scrape.situation.judgements)
         _add_pools(families, scrape.situation.pools)
         _add_servers(families, scrape.situation.servers)

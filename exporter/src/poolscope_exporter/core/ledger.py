@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from poolscope_exporter.core.checkouts import Checkout, Push
-from poolscope_exporter.core.confirmation import Confirmations, key_of
+from poolscope_exporter.core.confirmation import Confirmations, key_of, sure_until
 from poolscope_exporter.core.fleet import Fleet, Heard, HeardCheckout
+from poolscope_exporter.core.held_idle import HeldIdle
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, choose_server, link
 from poolscope_exporter.core.sessions import Sample, ServerIdentity
 from poolscope_exporter.core.situation import ServerView, Situation, assess, suspects
+from poolscope_exporter.core.thresholds import TOTALS_RETENTION_S
 
 
 class Ledger:
@@ -21,6 +23,7 @@ class Ledger:
     def __init__(self, servers: Sequence[str], fleet: Fleet | None = None) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
+        self.held_idle = HeldIdle()
         self._configured = tuple(servers)
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
@@ -30,10 +33,11 @@ class Ledger:
         heard = self.fleet.hear(push, now_s)
         if heard.restarted:
             self.confirmations.forget_instance(push.instance)
+            self.held_idle.forget_instance(push.instance)
         if heard.accepted:
             for held in self.fleet.held_by(push.instance, now_s):
                 if held.heard_at_s == now_s:
-                    self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+                    self._confirm(held, now_s)
         return heard
 
     def server_up(self, identity: ServerIdentity) -> None:
@@ -61,12 +65,18 @@ class Ledger:
     def situation(self, now_s: float, servers: Sequence[ServerView]) -> Situation:
         """Judge everything, as of now; `servers` says how each configured server is."""
         self.fleet.tick(now_s)
+        self.held_idle.totals.forget(now_s - TOTALS_RETENTION_S)
         told = {view.server: view for view in servers}
         silent = {
             name: ServerView(name, up=False, reason="not polled yet") for name in self._configured
         }
         views = [self._completed(view) for view in (silent | told).values()]
         return assess(self.fleet, self.confirmations, views, now_s)
+
+    def _confirm(self, held: HeardCheckout, now_s: float) -> None:
+        self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+        until_s = sure_until(now_s, held.interval_s)
+        self.held_idle.confirmed(held.checkout, until_s, now_s)
 
     def _servers(self) -> list[ServerIdentity]:
         return list(self._identities.values())
@@ -87,11 +97,14 @@ class Ledger:
             return
         if isinstance(outcome, Link):
             self.confirmations.paths.linked(checkout, outcome)
+            self.held_idle.sampled(heard, outcome, sample.took_s)
         self.confirmations.sampled(key_of(checkout), outcome, sample.taken_at_s)
 
     def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
         checkouts = [heard.checkout for heard in held]
-        self.confirmations.forget([key_of(checkout) for checkout in checkouts])
+        keys = {key_of(checkout) for checkout in checkouts}
+        self.confirmations.forget(keys)
+        self.held_idle.forget(keys)
         instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]
         self.confirmations.paths.forget(checkouts, instances)
 
