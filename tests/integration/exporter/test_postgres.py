@@ -115,6 +115,45 @@ async def test_a_session_of_others_is_hidden_from_a_role_without_privileges(
     assert survey.by_role["app_hidden"] == 1
 
 
+async def test_a_census_lists_the_sessions_from_an_address_and_no_others(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    app = make_role(every_postgres, "app_census")
+    async with connected(every_postgres.dsn) as server:
+        with a_client(app, "SELECT 1") as client:
+            found = await server.census({"127.0.0.1", "192.0.2.1"})
+            elsewhere = await server.census({"192.0.2.1"})
+            pid = client.info.backend_pid
+
+    assert found is not None
+    assert elsewhere is not None
+    (session,) = [each for each in found.sessions if each.pid == pid]
+    assert session.user == "app_census"
+    assert session.client is not None
+    assert session.client.address == "127.0.0.1"
+    assert session.query_age_s is not None
+    assert elsewhere.sessions == ()
+
+
+async def test_a_census_leaves_out_whom_our_role_may_not_see(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    app = make_role(every_postgres, "app_uncounted")
+    async with connected(make_role(every_postgres, "nobody_counts")) as server:
+        with a_client(app, "SELECT 1") as client:
+            found = await server.census({"127.0.0.1"})
+            pid = client.info.backend_pid
+
+    assert found is not None
+    assert pid not in {each.pid for each in found.sessions}
+
+
+async def test_a_census_that_is_refused_is_unknown(every_postgres: EmbeddedPostgres) -> None:
+    async with connected(every_postgres.dsn) as server:
+        assert await server.census({"no address"}) is None
+        assert await server.look([1]) is not None
+
+
 async def test_privilege_of_a_member_and_of_a_stranger(every_postgres: EmbeddedPostgres) -> None:
     make_role(every_postgres, "app_group")
     member = make_role(every_postgres, "member", member_of=("app_group",))

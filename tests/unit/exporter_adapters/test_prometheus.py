@@ -90,6 +90,7 @@ def a_view(*, up: bool = True) -> ServerView:
         limits=limits if up else None,
         connections={"idle": 2, "hidden": 0} if up else None,
         headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
+        orphans={("acme", "shop"): 2} if up else None,
     )
 
 
@@ -311,6 +312,9 @@ async def test_a_server_shows_its_limits_and_its_room() -> None:
 
     assert await the_sample(scrape, "poolscope_server_up") == 1
     assert await the_sample(scrape, "poolscope_server_headroom") == 1
+    orphans = await samples_of(scrape, "poolscope_orphan_sessions")
+    labels = {"server": "main", "service_namespace": "acme", "service_name": "shop"}
+    assert orphans == {frozenset(labels.items()): 2}
     assert await the_sample(scrape, "poolscope_privilege_level", level="member") == 1
     assert await the_sample(scrape, "poolscope_privilege_level", level="full") == 0
     limit = "poolscope_server_connections_limit"

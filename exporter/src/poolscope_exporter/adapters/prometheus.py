@@ -203,6 +203,8 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
                 _add(families, own.PRIVILEGE_LEVEL, (*server, level.value), int(applies))
         _add_each(families, own.SERVER_CONNECTIONS, view.connections or {}, server)
         _add_each(families, own.SERVER_CONNECTIONS_LIMIT, _limits(view), server)
+        for service, count in (view.orphans or {}).items():
+            _add(families, own.ORPHAN_SESSIONS, (*server, *service), count)
         if view.headroom:
             _add(families, own.SERVER_HEADROOM, server, view.headroom.free)
 

@@ -86,6 +86,11 @@ SERVER_HEADROOM = _gauge(
     ("server",),
     "Further sessions that the tightest limit of the server admits.",
 )
+ORPHAN_SESSIONS = _gauge(
+    "poolscope_orphan_sessions",
+    ("server", *INSTANCE_LABELS[:2]),
+    "Sessions that outlived their process and began no statement since; absent where unknown.",
+)
 SERVER_UP = _gauge(
     "poolscope_server_up", ("server",), "1 where the last poll of the server succeeded, else 0."
 )
@@ -129,7 +134,7 @@ BUILD_INFO = _gauge(
 
 OWN_METRICS = (
     HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, HELD_IDLE_TIME, POOL_DIAGNOSIS, LINKS,
-    SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, SERVER_UP,
+    SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS, SERVER_UP,
     PRIVILEGE_LEVEL, POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
 )  # fmt: skip

@@ -8,7 +8,8 @@ from poolscope_exporter.core.confirmation import Confirmations, key_of, sure_unt
 from poolscope_exporter.core.fleet import Fleet, Heard, HeardCheckout
 from poolscope_exporter.core.held_idle import HeldIdle
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, choose_server, link
-from poolscope_exporter.core.sessions import Sample, ServerIdentity
+from poolscope_exporter.core.orphans import Orphans
+from poolscope_exporter.core.sessions import Census, Sample, ServerIdentity
 from poolscope_exporter.core.situation import ServerView, Situation, assess, suspects
 from poolscope_exporter.core.thresholds import TOTALS_RETENTION_S
 
@@ -24,6 +25,7 @@ class Ledger:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
         self.held_idle = HeldIdle()
+        self.orphans = Orphans()
         self._configured = tuple(servers)
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
@@ -34,6 +36,7 @@ class Ledger:
         if heard.restarted:
             self.confirmations.forget_instance(push.instance)
             self.held_idle.forget_instance(push.instance)
+            self.orphans.restarted(push.instance, now_s)
         if heard.accepted:
             for held in self.fleet.held_by(push.instance, now_s):
                 if held.heard_at_s == now_s:
@@ -57,6 +60,11 @@ class Ledger:
             if self._is_at(sample.server, heard.checkout) and _had_begun(heard, sample):
                 self._note(heard, sample)
         self._forget(held, now_s)
+
+    def count(self, census: Census, now_s: float) -> None:
+        """Take in which sessions a server has from `orphans.addresses`."""
+        pids, states = self.fleet.backend_pids(now_s), self.fleet.instances(now_s)
+        self.orphans.counted(census, pids, states, now_s)
 
     def suspects(self, now_s: float, limit: int = 200) -> dict[str, list[int]]:
         """Return the backend pids to look up next, by server, at most `limit` each."""
@@ -87,7 +95,9 @@ class Ledger:
 
     def _completed(self, view: ServerView) -> ServerView:
         identity = view.identity or self._identities.get(view.server)
-        return replace(view, identity=identity, up=view.up and view.server not in self._down)
+        up = view.up and view.server not in self._down
+        orphans = self.orphans.told(view.server) if up else None
+        return replace(view, identity=identity, up=up, orphans=orphans)
 
     def _note(self, heard: HeardCheckout, sample: Sample) -> None:
         checkout = heard.checkout
@@ -97,6 +107,7 @@ class Ledger:
             return
         if isinstance(outcome, Link):
             self.confirmations.paths.linked(checkout, outcome)
+            self.orphans.linked(checkout.pool, outcome)
             self.held_idle.sampled(heard, outcome, sample.took_s)
         self.confirmations.sampled(key_of(checkout), outcome, sample.taken_at_s)
 

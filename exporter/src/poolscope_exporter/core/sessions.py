@@ -66,6 +66,18 @@ class Sample:
     took_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All client sessions of one server that come from certain addresses, as far as we may see.
+
+    `taken_at_s` is the exporter's monotonic clock when the query was sent.
+    """
+
+    server: str
+    taken_at_s: float
+    sessions: tuple[Session, ...]
+
+
 class Privilege(StrEnum):
     """How much of other roles' sessions our role may see."""
 

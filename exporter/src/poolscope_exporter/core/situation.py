@@ -17,7 +17,8 @@ from poolscope_exporter.core.verdicts import Judgement, judge
 class ServerView:
     """What is known of one configured server; None is unknown.
 
-    `connections` counts sessions by state. `reason` says why the server is not up.
+    `connections` counts sessions by state, `orphans` those that outlived their process, by
+    (namespace, name) of its service. `reason` says why the server is not up.
     """
 
     server: str
@@ -29,6 +30,7 @@ class ServerView:
     headroom: Headroom | None = None
     last_success_age_s: float | None = None
     sample: Sample | None = None
+    orphans: Mapping[tuple[str, str], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
