@@ -60,7 +60,9 @@ class Exporter:
         self.pollers: list[Poller] = []
         if settings.dsn and settings.server:
             server = PostgresServer(settings.server, settings.dsn, settings.server_aliases)
-            self.pollers.append(Poller(server, self.ledger, settings.poll_interval_s))
+            self.pollers.append(
+                Poller(server, self.ledger, settings.poll_interval_s, settings.server_cpus)
+            )
 
     def hear(self, push: Push) -> Heard:
         """Take a push in; a checkout that was never listed before is looked up at once."""

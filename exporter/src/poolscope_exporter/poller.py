@@ -71,10 +71,13 @@ class Server(Protocol):
 class Poller:
     """The loop around one server, and what it last learned."""
 
-    def __init__(self, server: Server, ledger: Ledger, interval_s: float) -> None:
+    def __init__(
+        self, server: Server, ledger: Ledger, interval_s: float, cpus: float | None = None
+    ) -> None:
         self._server = server
         self._ledger = ledger
         self._interval_s = interval_s
+        self._cpus = cpus
         self._record = PollRecord(server.name)
         self._wake = asyncio.Event()
         self._arrival: Arrival | None = None
@@ -123,6 +126,8 @@ class Poller:
             headroom=self._headroom() if is_up else None,
             last_success_age_s=self._record.age_s(now_s),
             sample=self._sample,
+            active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
+            cpus=self._cpus,
         )
 
     def report(self, now_s: float, wall_s: float) -> PollReport:

@@ -154,6 +154,41 @@ async def test_a_census_that_is_refused_is_unknown(every_postgres: EmbeddedPostg
         assert await server.look([1]) is not None
 
 
+async def test_sessions_at_work_are_counted_and_those_that_wait_or_ask_are_not(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    spin = "DO $$ BEGIN LOOP NULL; END LOOP; END $$"
+    async with connected(every_postgres.dsn) as server:
+        assert (await server.survey()).active_on_cpu == 0
+        busy = await psycopg.AsyncConnection.connect(every_postgres.dsn)
+        waiting = await psycopg.AsyncConnection.connect(every_postgres.dsn)
+        tasks = [
+            asyncio.create_task(busy.execute(spin)),
+            asyncio.create_task(waiting.execute("SELECT pg_sleep(60)")),
+        ]
+        try:
+            async with asyncio.timeout(10):
+                # A statement is at work for a moment before it sleeps.
+                while (found := await server.survey()).active_on_cpu != 1 or found.by_state[
+                    "active"
+                ] < 3:
+                    pass
+        finally:
+            await asyncio.gather(busy.cancel_safe(), waiting.cancel_safe())
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(busy.close(), waiting.close())
+
+    assert (found.active_on_cpu, found.by_state["active"]) == (1, 3)
+
+
+async def test_sessions_at_work_are_unknown_to_a_role_that_does_not_see_them(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    async with connected(make_role(every_postgres, "sees_nothing")) as server:
+        with a_client(every_postgres.dsn, "SELECT 1"):
+            assert (await server.survey()).active_on_cpu is None
+
+
 async def test_privilege_of_a_member_and_of_a_stranger(every_postgres: EmbeddedPostgres) -> None:
     make_role(every_postgres, "app_group")
     member = make_role(every_postgres, "member", member_of=("app_group",))

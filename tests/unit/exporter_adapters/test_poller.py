@@ -61,7 +61,7 @@ class FakeServer:
 
     async def survey(self) -> Survey:
         self._call("survey")
-        return Survey(7, {"idle": 7})
+        return Survey(7, {"idle": 7}, active_on_cpu=2)
 
     async def total(self) -> int:
         self._call("total")
@@ -111,6 +111,7 @@ async def test_a_poll_makes_everything_known() -> None:
     assert (view.up, view.reason, view.connections) == (True, None, {"idle": 7})
     assert view.headroom is not None
     assert view.headroom.free == 90
+    assert view.active_on_cpu == 2
     assert view.last_success_age_s is not None
 
 
@@ -132,6 +133,11 @@ async def test_what_costs_more_is_asked_less_often() -> None:
     await poller.poll()
 
     assert server.calls == ["look", "total"]
+
+
+async def test_the_cpus_of_a_server_are_told_whether_it_is_up_or_not() -> None:
+    poller = Poller(FakeServer(), Ledger(["main"]), 5.0, cpus=16.0)
+    assert view_of(poller).cpus == 16.0
 
 
 async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
@@ -171,6 +177,7 @@ async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:
     view = view_of(poller)
     assert (view.up, view.reason) == (False, "refused: no way")
     assert (view.limits, view.connections, view.headroom) == (None, None, None)
+    assert view.active_on_cpu is None
     assert view.identity is not None
     assert poller.report(0.0, 0.0).failures["refused"] == 1
 

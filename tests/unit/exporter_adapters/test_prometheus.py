@@ -91,6 +91,8 @@ def a_view(*, up: bool = True) -> ServerView:
         connections={"idle": 2, "hidden": 0} if up else None,
         headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
         orphans={("acme", "shop"): 2} if up else None,
+        active_on_cpu=3 if up else None,
+        cpus=16.0,
     )
 
 
@@ -312,6 +314,8 @@ async def test_a_server_shows_its_limits_and_its_room() -> None:
 
     assert await the_sample(scrape, "poolscope_server_up") == 1
     assert await the_sample(scrape, "poolscope_server_headroom") == 1
+    assert await the_sample(scrape, "poolscope_server_active_on_cpu") == 3
+    assert await the_sample(scrape, "poolscope_server_cpus") == 16
     orphans = await samples_of(scrape, "poolscope_orphan_sessions")
     labels = {"server": "main", "service_namespace": "acme", "service_name": "shop"}
     assert orphans == {frozenset(labels.items()): 2}
@@ -320,6 +324,13 @@ async def test_a_server_shows_its_limits_and_its_room() -> None:
     limit = "poolscope_server_connections_limit"
     assert await the_sample(scrape, limit, scope="server") == 97
     assert await the_sample(scrape, limit, scope="role") == 10
+
+
+async def test_the_cpus_of_a_server_are_absent_when_they_are_not_set() -> None:
+    view = ServerView("main", up=True)
+    scrape = a_scrape(situation=a_situation(servers=(view,)))
+
+    assert await the_sample(scrape, "poolscope_server_cpus") is None
 
 
 async def test_what_is_not_known_of_a_server_is_absent_and_not_0() -> None:
@@ -332,6 +343,7 @@ async def test_what_is_not_known_of_a_server_is_absent_and_not_0() -> None:
 
     assert {name for name in names if name.startswith(("poolscope_server", "poolscope_p"))} == {
         "poolscope_server_up",
+        "poolscope_server_cpus",
         "poolscope_poll_failures_total",
     }
     assert await the_sample(scrape, "poolscope_server_up") == 0

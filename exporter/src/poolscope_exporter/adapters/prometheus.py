@@ -203,6 +203,10 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
                 _add(families, own.PRIVILEGE_LEVEL, (*server, level.value), int(applies))
         _add_each(families, own.SERVER_CONNECTIONS, view.connections or {}, server)
         _add_each(families, own.SERVER_CONNECTIONS_LIMIT, _limits(view), server)
+        if view.active_on_cpu is not None:
+            _add(families, own.SERVER_ACTIVE_ON_CPU, server, view.active_on_cpu)
+        if view.cpus is not None:
+            _add(families, own.SERVER_CPUS, server, view.cpus)
         for service, count in (view.orphans or {}).items():
             _add(families, own.ORPHAN_SESSIONS, (*server, *service), count)
         if view.headroom:

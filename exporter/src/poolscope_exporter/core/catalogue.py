@@ -91,6 +91,14 @@ ORPHAN_SESSIONS = _gauge(
     ("server", *INSTANCE_LABELS[:2]),
     "Sessions that outlived their process and began no statement since; absent where unknown.",
 )
+SERVER_ACTIVE_ON_CPU = _gauge(
+    "poolscope_server_active_on_cpu",
+    ("server",),
+    "Sessions that run a statement and wait for nothing; absent where some are hidden.",
+)
+SERVER_CPUS = _gauge(
+    "poolscope_server_cpus", ("server",), "CPUs of the server, as configured; absent when not."
+)
 SERVER_UP = _gauge(
     "poolscope_server_up", ("server",), "1 where the last poll of the server succeeded, else 0."
 )
@@ -134,7 +142,8 @@ BUILD_INFO = _gauge(
 
 OWN_METRICS = (
     HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, HELD_IDLE_TIME, POOL_DIAGNOSIS, LINKS,
-    SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS, SERVER_UP,
-    PRIVILEGE_LEVEL, POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
+    SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS,
+    SERVER_ACTIVE_ON_CPU, SERVER_CPUS, SERVER_UP, PRIVILEGE_LEVEL,
+    POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
 )  # fmt: skip

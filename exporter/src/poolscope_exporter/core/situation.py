@@ -18,7 +18,8 @@ class ServerView:
     """What is known of one configured server; None is unknown.
 
     `connections` counts sessions by state, `orphans` those that outlived their process, by
-    (namespace, name) of its service. `reason` says why the server is not up.
+    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`
+    is a setting. `reason` says why the server is not up.
     """
 
     server: str
@@ -31,6 +32,8 @@ class ServerView:
     last_success_age_s: float | None = None
     sample: Sample | None = None
     orphans: Mapping[tuple[str, str], int] | None = None
+    active_on_cpu: int | None = None
+    cpus: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
