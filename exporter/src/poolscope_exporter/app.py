@@ -65,7 +65,9 @@ class Exporter:
         self.pollers: list[Poller] = []
         if settings.dsn and settings.server:
             server = PostgresServer(settings.server, settings.dsn, settings.server_aliases)
-            self.pollers.append(Poller(server, self.ledger, every_s, self.bouncers))
+            self.pollers.append(
+                Poller(server, self.ledger, every_s, self.bouncers, settings.server_cpus)
+            )
 
     def hear(self, push: Push) -> Heard:
         """Take a push in; a checkout that was never listed before is looked up at once."""
@@ -92,6 +94,8 @@ class Exporter:
         return Scrape(
             situation=self.situation(),
             series=tuple(self.ledger.fleet.series(now_s)),
+            routes=self.ledger.fleet.route_totals(),
+            held_idle=list(self.ledger.held_idle.totals.totals()),
             polls=[poller.report(now_s, wall_s) for poller in self.pollers],
             bouncer_polls=[poller.report(now_s, wall_s) for poller in self.bouncers],
             requests=dict(self.counts.requests),

@@ -11,12 +11,14 @@ from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope_exporter.adapters import prometheus as adapter
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.fleet import InstanceState
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
@@ -52,10 +54,14 @@ def a_scrape(
     polls: tuple[PollReport, ...] = (),
     bouncer_polls: tuple[PollReport, ...] = (),
     instance: Instance | None = None,
+    routes: tuple[ServiceTotal, ...] = (),
+    held_idle: tuple[ServiceTotal, ...] = (),
 ) -> Scrape:
     return Scrape(
         situation=situation or a_situation(),
         series=[(instance or an_instance(), point) for point in points],
+        routes=routes,
+        held_idle=held_idle,
         polls=polls,
         requests={"ok": 3},
         refused={"unknown_metric": 1},
@@ -87,6 +93,9 @@ def a_view(*, up: bool = True) -> ServerView:
         limits=limits if up else None,
         connections={"idle": 2, "hidden": 0} if up else None,
         headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
+        orphans={("acme", "shop"): 2} if up else None,
+        active_on_cpu=3 if up else None,
+        cpus=16.0,
     )
 
 
@@ -101,6 +110,7 @@ def everything() -> Scrape:
     )
     report = PollReport("main", 1_700_000_000.0, 0.002, {"refused": 2})
     bouncers_report = PollReport("bouncer", 1_700_000_000.0, 0.001, {"timeout": 4})
+    routes = (ServiceTotal(service_pool_of(a_pool()), "/", catalogue.ROUTE_CHECKOUTS.name, 3.0),)
     return a_scrape(
         *pool_points(),
         wait,
@@ -108,6 +118,7 @@ def everything() -> Scrape:
         situation=situation,
         polls=(report,),
         bouncer_polls=(bouncers_report,),
+        routes=routes,
     )
 
 
@@ -265,6 +276,32 @@ async def test_held_checkouts_are_counted_by_verdict_evidence_and_route() -> Non
     assert await the_sample(scrape, "poolscope_oldest_checkout_age_seconds") == 10.0
 
 
+async def test_route_series_name_the_service_and_no_instance() -> None:
+    pool = service_pool_of(a_pool())
+    routes = (
+        ServiceTotal(pool, "/orders", catalogue.ROUTE_CHECKOUTS.name, 3.0),
+        ServiceTotal(pool, "/orders", catalogue.ROUTE_HELD_TIME.name, 1.5),
+    )
+    held_idle = (ServiceTotal(pool, "/orders", HELD_IDLE_TIME.name, 0.5),)
+    scrape = a_scrape(routes=routes, held_idle=held_idle)
+
+    found = await samples_of(scrape, "poolscope_route_checkouts_total")
+    assert {tuple(sorted(dict(labels).items())): value for labels, value in found.items()} == {
+        (
+            ("db_client_connection_pool_name", "orders"),
+            ("db_namespace", "orders"),
+            ("http_route", "/orders"),
+            ("server_address", "10.0.0.1"),
+            ("server_port", "5432"),
+            ("service_name", "shop"),
+            ("service_namespace", "acme"),
+        ): 3.0
+    }
+    assert await the_sample(scrape, "poolscope_route_held_time_seconds_total") == 1.5
+    (labels,) = found
+    assert await samples_of(scrape, "poolscope_held_idle_seconds_total") == {labels: 0.5}
+
+
 async def test_links_and_their_absence_are_counted_with_the_reason() -> None:
     situation = a_situation(a_judgement(1), a_judgement(2, link=NoLink(Unlinked.POOLER, "main")))
 
@@ -289,11 +326,23 @@ async def test_a_server_shows_its_limits_and_its_room() -> None:
 
     assert await the_sample(scrape, "poolscope_server_up") == 1
     assert await the_sample(scrape, "poolscope_server_headroom") == 1
+    assert await the_sample(scrape, "poolscope_server_active_on_cpu") == 3
+    assert await the_sample(scrape, "poolscope_server_cpus") == 16
+    orphans = await samples_of(scrape, "poolscope_orphan_sessions")
+    labels = {"server": "main", "service_namespace": "acme", "service_name": "shop"}
+    assert orphans == {frozenset(labels.items()): 2}
     assert await the_sample(scrape, "poolscope_privilege_level", level="member") == 1
     assert await the_sample(scrape, "poolscope_privilege_level", level="full") == 0
     limit = "poolscope_server_connections_limit"
     assert await the_sample(scrape, limit, scope="server") == 97
     assert await the_sample(scrape, limit, scope="role") == 10
+
+
+async def test_the_cpus_of_a_server_are_absent_when_they_are_not_set() -> None:
+    view = ServerView("main", up=True)
+    scrape = a_scrape(situation=a_situation(servers=(view,)))
+
+    assert await the_sample(scrape, "poolscope_server_cpus") is None
 
 
 async def test_what_is_not_known_of_a_server_is_absent_and_not_0() -> None:
@@ -306,6 +355,7 @@ async def test_what_is_not_known_of_a_server_is_absent_and_not_0() -> None:
 
     assert {name for name in names if name.startswith(("poolscope_server", "poolscope_p"))} == {
         "poolscope_server_up",
+        "poolscope_server_cpus",
         "poolscope_poll_failures_total",
     }
     assert await the_sample(scrape, "poolscope_server_up") == 0

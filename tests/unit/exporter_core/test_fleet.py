@@ -330,13 +330,12 @@ def test_pool_that_went_makes_room() -> None:
 
 def test_series_of_a_pool_are_bounded() -> None:
     fleet = Fleet(max_series_per_pool=2)
-    routes = [
-        a_point(catalogue.ROUTE_CHECKOUTS, attributes={catalogue.HTTP_ROUTE: f"/{n}"})
-        for n in range(3)
+    leaks = [
+        a_point(catalogue.LEAKS, attributes={catalogue.CALL_SITE: f"a.py:{n}"}) for n in range(3)
     ]
-    heard = fleet.hear(a_push(*routes), 100.0)
+    heard = fleet.hear(a_push(*leaks), 100.0)
     assert (heard.rejected_points, heard.reason) == (1, "refused: 1 too_many_series")
-    again = fleet.hear(a_push(*routes[:2], sequence=2), 105.0)
+    again = fleet.hear(a_push(*leaks[:2], sequence=2), 105.0)
     assert again.rejected_points == 0
 
 

@@ -13,10 +13,16 @@ from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS, Kind
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.families import Families, FamilyType
 from poolscope_exporter.core import catalogue as own
-from poolscope_exporter.core.catalogue import INSTANCE_LABELS, POOL_LABELS, OwnMetric
+from poolscope_exporter.core.catalogue import (
+    INSTANCE_LABELS,
+    POOL_LABELS,
+    ROUTE_LABELS,
+    OwnMetric,
+)
 from poolscope_exporter.core.checkouts import Instance, Point, Pool
 from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
+from poolscope_exporter.core.service_totals import ServiceTotal
 from poolscope_exporter.core.sessions import Privilege
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.translation import label_name, metric_name
@@ -38,6 +44,7 @@ _TYPES = {
     Kind.GAUGE: FamilyType.GAUGE,
     Kind.HISTOGRAM: FamilyType.HISTOGRAM,
 }
+_METRICS = {metric.name: metric for metric in METRICS}
 _DESCRIPTIONS = {metric.name: metric.description for metric in METRICS}
 
 
@@ -47,6 +54,8 @@ class Scrape:
 
     situation: Situation
     series: Iterable[tuple[Instance, Point]]
+    routes: Iterable[ServiceTotal]
+    held_idle: Iterable[ServiceTotal]
     polls: Iterable[PollReport]
     requests: Mapping[str, int]
     refused: Mapping[str, int]
@@ -109,6 +118,9 @@ class ScrapeCollector(Collector):
         families = Families()
         scrape = self._scrape
         _add_series(families, scrape.series)
+        _add_routes(families, scrape.routes)
+        for total in scrape.held_idle:
+            _add(families, own.HELD_IDLE_TIME, _route_values(total), total.value)
         _add_judgements(families, scrape.situation.judgements)
         _add_pools(families, scrape.situation.pools)
         _add_servers(families, scrape.situation.servers)
@@ -134,6 +146,14 @@ def _add_series(families: Families, series: Iterable[tuple[Instance, Point]]) ->
             labels,
             point.value,
         )
+
+
+def _add_routes(families: Families, totals: Iterable[ServiceTotal]) -> None:
+    for total in totals:
+        metric = _METRICS[total.metric]
+        name = _name(metric.name, metric.kind, metric.unit)
+        labels = dict(zip(ROUTE_LABELS, _route_values(total), strict=True))
+        families.add(name, _TYPES[metric.kind], metric.description, labels, total.value)
 
 
 _name = lru_cache(1024)(metric_name)
@@ -186,6 +206,12 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
                 _add(families, own.PRIVILEGE_LEVEL, (*server, level.value), int(applies))
         _add_each(families, own.SERVER_CONNECTIONS, view.connections or {}, server)
         _add_each(families, own.SERVER_CONNECTIONS_LIMIT, _limits(view), server)
+        if view.active_on_cpu is not None:
+            _add(families, own.SERVER_ACTIVE_ON_CPU, server, view.active_on_cpu)
+        if view.cpus is not None:
+            _add(families, own.SERVER_CPUS, server, view.cpus)
+        for service, count in (view.orphans or {}).items():
+            _add(families, own.ORPHAN_SESSIONS, (*server, *service), count)
         if view.headroom:
             _add(families, own.SERVER_HEADROOM, server, view.headroom.free)
 
@@ -242,9 +268,19 @@ def _instance_values(instance: Instance) -> tuple[str, str, str]:
     return instance.namespace, instance.name, instance.id
 
 
+def _route_values(total: ServiceTotal) -> tuple[str, ...]:
+    pool = total.pool
+    port = _port(pool.server_port)
+    identity = (pool.pool, pool.db_namespace, pool.server_address, port)
+    return (pool.namespace, pool.service, *identity, total.route)
+
+
+def _port(port: int) -> str:
+    return str(port) if port else ""
+
+
 def _pool_values(pool: Pool) -> tuple[str, ...]:
-    port = str(pool.server_port) if pool.server_port else ""
-    values = (pool.name, pool.db_namespace, pool.server_address, port)
+    values = (pool.name, pool.db_namespace, pool.server_address, _port(pool.server_port))
     assert len(POOL_LABELS) == len(INSTANCE_LABELS) + len(values)
     return (*_instance_values(pool.instance), *values)
 

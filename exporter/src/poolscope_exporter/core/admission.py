@@ -28,6 +28,7 @@ class Refusal(StrEnum):
     TOO_MANY_INSTANCES = "too_many_instances"
     TOO_MANY_POOLS = "too_many_pools"
     TOO_MANY_SERIES = "too_many_series"
+    TOO_MANY_SERVICES = "too_many_services"
     TOO_MANY_CHECKOUTS = "too_many_checkouts"
     OUT_OF_ORDER = "out_of_order"
 

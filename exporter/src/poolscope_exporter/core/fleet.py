@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from poolscope.catalogue import Publisher
+from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Instance, Point, Pool, Push
+from poolscope_exporter.core.newcomers import Newcomers
 from poolscope_exporter.core.pool_numbers import Growth, PoolNumbers
 from poolscope_exporter.core.process import HeardCheckout, Process
+from poolscope_exporter.core.service_totals import ServiceTotal, ServiceTotals
+from poolscope_exporter.core.thresholds import TOTALS_RETENTION_S
 
 __all__ = ["Fleet", "Growth", "Heard", "HeardCheckout", "InstanceState", "PoolNumbers"]
 
@@ -70,6 +73,8 @@ class Fleet:
         self._max_pools = max_pools_per_instance
         self._max_series = max_series_per_pool
         self._processes: dict[_Source, Process] = {}
+        self._routes = ServiceTotals()
+        self._newcomers = Newcomers()
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in, as far as it is in order and within bounds."""
@@ -81,8 +86,7 @@ class Fleet:
         if process and not restarted and process.is_ahead_of(push):
             return self._refuse_whole(push, Refusal.OUT_OF_ORDER)
         if process is None or restarted:
-            process = Process(push.instance, self._max_pools, self._max_series)
-            self._processes[source] = process
+            process = self._processes[source] = self._process(push, now_s)
         refused = process.hear(push, now_s)
         self.refused.update(refused.points)
         self.refused.update(refused.held)
@@ -90,13 +94,11 @@ class Fleet:
 
     def tick(self, now_s: float) -> None:
         """Forget what is over; nothing that is asked depends on how often this is called."""
-        for process in self._processes.values():
+        for source, process in list(self._processes.items()):
             process.expire(now_s)
-        self._processes = {
-            source: process
-            for source, process in self._processes.items()
-            if not process.is_forgotten(now_s)
-        }
+            if process.is_forgotten(now_s):
+                self._forget(source)
+        self._routes.forget(now_s - TOTALS_RETENTION_S)
 
     def series(self, now_s: float) -> Iterator[tuple[Instance, Point]]:
         """Return the series to expose: of processes that leave the publishing to the exporter."""
@@ -108,6 +110,10 @@ class Fleet:
                 for point in process.points(now_s)
             ]
         )
+
+    def route_totals(self) -> list[ServiceTotal]:
+        """Return the route counters of services, summed over processes that are and that were."""
+        return list(self._routes.totals())
 
     def held(self, now_s: float) -> list[HeardCheckout]:
         """Return the held checkouts of all live processes."""
@@ -137,6 +143,16 @@ class Fleet:
         """Return the state of every process that is remembered."""
         states = {p.instance: _state(p, now_s) for p in self._remembered(now_s)}
         return list(states.values())
+
+    def _process(self, push: Push, now_s: float) -> Process:
+        is_new = self._newcomers.is_new(push, now_s)
+        return Process(
+            push.instance, self._max_pools, self._max_series, self._routes, is_from_zero=is_new
+        )
+
+    def _forget(self, source: _Source) -> None:
+        process = self._processes.pop(source)
+        self._newcomers.left(process.instance, process.resource.get(PROCESS_PID, ""))
 
     def _remembered(self, now_s: float) -> list[Process]:
         """Return the processes, `poolscope`'s own word of each last: it outweighs a provider's."""

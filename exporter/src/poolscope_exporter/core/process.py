@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from poolscope.catalogue import PROCESS_PID, Publisher
-from poolscope_exporter.core.admission import Refusal, admit, is_gauge
+from poolscope.catalogue import HTTP_ROUTE, PROCESS_PID, Publisher
+from poolscope_exporter.core.admission import Refusal, admit, is_gauge, pool_of
 from poolscope_exporter.core.checkouts import Checkout, HeldCheckouts, Instance, Point, Pool, Push
 from poolscope_exporter.core.pool_numbers import (
     WATCHED,
@@ -17,7 +17,9 @@ from poolscope_exporter.core.pool_numbers import (
     marks_of,
     numbers_of,
 )
+from poolscope_exporter.core.route_counts import ROUTE_METRICS, RouteCounts
 from poolscope_exporter.core.series import SeriesBook
+from poolscope_exporter.core.service_totals import ServiceTotals
 from poolscope_exporter.core.thresholds import (
     COUNTER_RETENTION_S,
     GROWTH_PUSHES,
@@ -63,9 +65,21 @@ class Refused:
 
 
 class Process:
-    """One instance of an application, from its first push until it is forgotten."""
+    """One instance of an application, from its first push until it is forgotten.
 
-    def __init__(self, instance: Instance, max_pools: int, max_series_per_pool: int) -> None:
+    `totals` takes what its routes count. `is_from_zero`: nothing that the process counted so far
+    is in them yet.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        max_pools: int,
+        max_series_per_pool: int,
+        totals: ServiceTotals,
+        *,
+        is_from_zero: bool,
+    ) -> None:
         self.instance = instance
         self.resource: Mapping[str, str] = {}
         self.publisher = Publisher.EXPORTER
@@ -77,6 +91,9 @@ class Process:
         self._sequence: int | None = None
         self._started_ns: int | None = None
         self._series = SeriesBook(instance, max_pools, max_series_per_pool)
+        self._totals = totals
+        self._is_from_zero = is_from_zero
+        self._routes = RouteCounts(max_pools, max_series_per_pool)
         self._held: dict[Pool, _HeldList] = {}
         self._marks: dict[Pool, deque[Marks]] = {}
 
@@ -122,6 +139,8 @@ class Process:
         self._started_ns = min(starts, default=None)
         self.backend_pids = dict(islice(push.backend_pids.items(), self._max_pools))
         refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
+        # Our own pushes are complete: a route that comes up later was not used before.
+        self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
         self._mark(now_s)
         self.expire(now_s)
         return refused
@@ -174,10 +193,27 @@ class Process:
         refused: Counter[Refusal] = Counter()
         for point in push.points:
             kept = admit(point)
-            refusal = kept if isinstance(kept, Refusal) else self._series.put(kept, now_s)
+            refusal = kept if isinstance(kept, Refusal) else self._keep(kept, now_s)
             if refusal:
                 refused[refusal] += 1
         return refused
+
+    def _keep(self, point: Point, now_s: float) -> Refusal | None:
+        if point.metric in ROUTE_METRICS:
+            return self._add_up(point, now_s)
+        return self._series.put(point, now_s)
+
+    def _add_up(self, point: Point, now_s: float) -> Refusal | None:
+        """Add what the routes counted since the last push to the totals of the service."""
+        if self.publisher is not Publisher.EXPORTER:
+            return None
+        pool = pool_of(self.instance, point.attributes)
+        growth = self._routes.growth(pool, point, is_from_zero=self._is_from_zero)
+        if isinstance(growth, Refusal):
+            return growth
+        route = point.attributes.get(HTTP_ROUTE, "")
+        has_room = self._totals.add(pool, route, point.metric, growth, now_s)
+        return None if has_room else Refusal.TOO_MANY_SERVICES
 
     def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:
         known = {
