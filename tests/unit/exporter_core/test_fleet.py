@@ -276,6 +276,21 @@ def test_growth_is_told_over_the_last_pushes() -> None:
     assert fleet.pools(105.0)[a_pool()].growth.timeouts == 4.0
 
 
+def test_numbers_are_those_of_the_last_push_however_often_they_are_asked_for() -> None:
+    fleet = Fleet()
+    fleet.hear(a_push(*pool_points(used=3), held=(holding(a_checkout()),)), 100.0)
+    fleet.hear(a_push(*pool_points(used=3), sequence=2), 105.0)
+    told = []
+    for now_s in (105.0, 106.0, 115.0, 115.01, 120.01):
+        numbers = fleet.pools(now_s).get(a_pool())
+        told.append(numbers and (numbers.used, numbers.held_total))
+    assert told == [(3, 1), (3, 1), (3, 1), (3, None), None]
+    fleet.hear(a_push(*pool_points(used=4), sequence=3), 121.0)
+    assert fleet.pools(121.0)[a_pool()].used == 4
+    fleet.hear(a_push(*pool_points(used=5), sequence=4), 121.0)
+    assert fleet.pools(121.0)[a_pool()].used == 5
+
+
 def test_growth_after_a_single_push_is_unknown() -> None:
     fleet = Fleet()
     fleet.hear(a_push(a_point(catalogue.TIMEOUTS, 10.0)), 100.0)

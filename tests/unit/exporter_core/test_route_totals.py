@@ -7,7 +7,7 @@ from poolscope.catalogue import HTTP_ROUTE, PROCESS_PID, Metric, Publisher
 from poolscope_exporter.core import newcomers
 from poolscope_exporter.core.checkouts import Instance, Point
 from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.service_totals import ServiceTotals
+from poolscope_exporter.core.service_totals import ServiceTotals, service_pool_of
 from support.builders import a_point, a_pool, a_push, an_instance
 
 
@@ -191,7 +191,7 @@ def test_what_the_applications_provider_publishes_is_not_summed() -> None:
 
 def test_routes_beyond_the_caps_are_counted_together() -> None:
     sums = ServiceTotals(max_routes_per_pool=2, max_routes=3)
-    for pool in (a_pool(), a_pool(name="reports")):
+    for pool in (service_pool_of(a_pool()), service_pool_of(a_pool(name="reports"))):
         for route in "abcd":
             assert sums.add(pool, route, "n", 1.0, 100.0)
     assert {(t.pool.pool, t.route): t.value for t in sums.totals()} == {
@@ -204,10 +204,11 @@ def test_routes_beyond_the_caps_are_counted_together() -> None:
 
 def test_services_beyond_the_cap_are_refused_and_forgotten_ones_make_room() -> None:
     sums = ServiceTotals(max_pools=1, max_routes=1)
-    assert sums.add(a_pool(name="a"), "/", "n", 1.0, 100.0)
-    assert not sums.add(a_pool(name="b"), "/", "n", 1.0, 200.0)
+    first, second = (service_pool_of(a_pool(name=name)) for name in "ab")
+    assert sums.add(first, "/", "n", 1.0, 100.0)
+    assert not sums.add(second, "/", "n", 1.0, 200.0)
     sums.forget(150.0)
-    assert sums.add(a_pool(name="b"), "/", "n", 1.0, 200.0)
+    assert sums.add(second, "/", "n", 1.0, 200.0)
     assert [(t.pool.pool, t.route) for t in sums.totals()] == [("b", "/")]
 
 

@@ -8,7 +8,7 @@ from poolscope_exporter.core.checkouts import Checkout, Instance
 from poolscope_exporter.core.confirmation import Key, key_of
 from poolscope_exporter.core.fleet import HeardCheckout
 from poolscope_exporter.core.linking import Link
-from poolscope_exporter.core.service_totals import ServiceTotals
+from poolscope_exporter.core.service_totals import ServiceTotals, service_pool_of
 from poolscope_exporter.core.sessions import SessionState
 
 IDLE = frozenset(
@@ -70,7 +70,7 @@ class HeldIdle:
             span.begin_s = max(span.begin_s, until_s)
         record.spans = [span for span in record.spans if span.begin_s < span.end_s]
         route = checkout.route or ""
-        self.totals.add(checkout.pool, route, HELD_IDLE_TIME.name, idle_s, now_s)
+        self.totals.add(service_pool_of(checkout.pool), route, HELD_IDLE_TIME.name, idle_s, now_s)
 
     def forget(self, keys_alive: Collection[Key]) -> None:
         """Forget the checkouts that are no longer held, with what nothing confirmed of them."""

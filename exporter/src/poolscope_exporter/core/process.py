@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from poolscope.catalogue import HTTP_ROUTE, PROCESS_PID, Publisher
-from poolscope_exporter.core.admission import Refusal, admit, is_gauge, pool_of
+from poolscope.catalogue import PROCESS_PID, Publisher
+from poolscope_exporter.core.admission import Refusal, admit, is_gauge
 from poolscope_exporter.core.checkouts import Checkout, HeldCheckouts, Instance, Point, Pool, Push
 from poolscope_exporter.core.pool_numbers import (
     WATCHED,
@@ -93,9 +93,11 @@ class Process:
         self._series = SeriesBook(instance, max_pools, max_series_per_pool)
         self._totals = totals
         self._is_from_zero = is_from_zero
-        self._routes = RouteCounts(max_pools, max_series_per_pool)
+        self._routes = RouteCounts(instance, max_pools, max_series_per_pool)
         self._held: dict[Pool, _HeldList] = {}
         self._marks: dict[Pool, deque[Marks]] = {}
+        self._numbers: Mapping[Pool, PoolNumbers] = {}
+        self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
 
     def is_live(self, now_s: float) -> bool:
         """Return whether the process is taken to be running: its gauges hold, its list counts."""
@@ -142,6 +144,7 @@ class Process:
         # Our own pushes are complete: a route that comes up later was not used before.
         self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
         self._mark(now_s)
+        self._numbers_as_of = None
         self.expire(now_s)
         return refused
 
@@ -161,14 +164,13 @@ class Process:
         for held in self._held_lists(now_s).values():
             yield from held.listed
 
-    def pools(self, now_s: float) -> dict[Pool, PoolNumbers]:
+    def pools(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
         """Return the numbers of each pool; none of a process that is gone."""
-        points = self._series.pools(self._since_s(now_s))
-        held = self._held_lists(now_s)
-        return {
-            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
-            for pool in points.keys() | held.keys()
-        }
+        since_s, held = self._since_s(now_s), self._held_lists(now_s)
+        as_of = since_s, tuple(held)
+        if self._numbers_as_of != as_of:
+            self._numbers, self._numbers_as_of = self._numbers_of(since_s, held), as_of
+        return self._numbers
 
     @property
     def _patience_s(self) -> float:
@@ -189,6 +191,15 @@ class Process:
     def _growth(self, pool: Pool) -> Growth:
         return growth_of(tuple(self._marks.get(pool, ())))
 
+    def _numbers_of(
+        self, since_s: float, held: Mapping[Pool, _HeldList]
+    ) -> Mapping[Pool, PoolNumbers]:
+        points = self._series.pools(since_s)
+        return {
+            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
+            for pool in points.keys() | held.keys()
+        }
+
     def _keep_points(self, push: Push, now_s: float) -> Counter[Refusal]:
         refused: Counter[Refusal] = Counter()
         for point in push.points:
@@ -207,12 +218,10 @@ class Process:
         """Add what the routes counted since the last push to the totals of the service."""
         if self.publisher is not Publisher.EXPORTER:
             return None
-        pool = pool_of(self.instance, point.attributes)
-        growth = self._routes.growth(pool, point, is_from_zero=self._is_from_zero)
-        if isinstance(growth, Refusal):
-            return growth
-        route = point.attributes.get(HTTP_ROUTE, "")
-        has_room = self._totals.add(pool, route, point.metric, growth, now_s)
+        count = self._routes.moved(point, is_from_zero=self._is_from_zero)
+        if isinstance(count, Refusal):
+            return count
+        has_room = self._totals.add(count.pool, count.route, count.metric, count.growth, now_s)
         return None if has_room else Refusal.TOO_MANY_SERVICES
 
     def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:

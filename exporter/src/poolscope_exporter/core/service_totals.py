@@ -65,9 +65,9 @@ class ServiceTotals:
         self._sums: dict[ServicePool, _Sums] = {}
         self._routes = 0
 
-    def add(self, pool: Pool, route: str, metric: str, growth: float, now_s: float) -> bool:
+    def add(self, pool: ServicePool, route: str, metric: str, growth: float, now_s: float) -> bool:
         """Add to a counter, 0 included; return False where there is no room for its pool."""
-        sums = self._sums_of(service_pool_of(pool))
+        sums = self._sums_of(pool)
         if sums is None:
             return False
         sums.told_at_s = now_s
