@@ -21,7 +21,11 @@ from poolscope_exporter.core.fleet import InstanceState
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
+from poolscope_exporter.core.service_totals import (
+    MAX_ROUTES_PER_POOL,
+    ServiceTotal,
+    service_pool_of,
+)
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
@@ -185,6 +189,15 @@ async def test_no_series_appears_twice() -> None:
             key = (sample.name, frozenset(sample.labels.items()))
             assert key not in seen
             seen.add(key)
+
+
+async def test_held_checkouts_of_endless_routes_are_a_bounded_number_of_series() -> None:
+    held = [replace(a_judgement(n), checkout=a_checkout(n, route=f"/{n}")) for n in range(300)]
+
+    found = await samples_of(a_scrape(situation=a_situation(*held)), "poolscope_held_checkouts")
+
+    assert len(found) == MAX_ROUTES_PER_POOL + 1
+    assert sum(found.values()) == 300
 
 
 async def test_names_and_help_pass_the_rules_of_promlint() -> None:

@@ -22,7 +22,8 @@ from poolscope_exporter.core.catalogue import (
 from poolscope_exporter.core.checkouts import Instance, Point, Pool
 from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
-from poolscope_exporter.core.service_totals import ServiceTotal
+from poolscope_exporter.core.route_names import RouteNames
+from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement
@@ -102,21 +103,22 @@ class _Writer:
     def __init__(self) -> None:
         self._text = SeriesText()
         self._labels = SeriesLabels()
+        self._routes = RouteNames()
 
     def texts(self, scrape: Scrape) -> tuple[FamilyText, ...]:
         """Return every family, each name once."""
         self._text.turn()
         families = Families(self._text)
         self._labels.add(families, scrape.series)
-        _add_own(families, scrape)
+        _add_own(families, scrape, self._routes)
         return tuple(families.texts())
 
 
-def _add_own(families: Families, scrape: Scrape) -> None:
+def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_routes(families, scrape.routes)
     for total in scrape.held_idle:
         _add(families, own.HELD_IDLE_TIME, _route_values(total), total.value)
-    _add_judgements(families, scrape.situation.judgements)
+    _add_judgements(families, scrape.situation, routes)
     _add_pools(families, scrape.situation.pools)
     _add_servers(families, scrape.situation.servers)
     _add_polls(families, scrape.polls, _POLLS)
@@ -152,11 +154,14 @@ def _add_each(
         _add(families, metric, (*before, name), count)
 
 
-def _add_judgements(families: Families, judgements: Iterable[Judgement]) -> None:
+def _add_judgements(families: Families, situation: Situation, routes: RouteNames) -> None:
     oldest: dict[Pool, float] = {}
-    for judgement in judgements:
+    routes.forget(situation.taken_at_s)
+    for judgement in situation.judgements:
         checkout = judgement.checkout
-        what = (judgement.verdict, judgement.evidence or "", checkout.route or "")
+        service_pool = service_pool_of(checkout.pool)
+        route = routes.name(service_pool, checkout.route or "", situation.taken_at_s)
+        what = (judgement.verdict, judgement.evidence or "", route)
         _add(families, own.HELD_CHECKOUTS, (*_pool_values(checkout.pool), *what), 1)
         _add(families, own.LINKS, _link_values(judgement), 1)
         oldest[checkout.pool] = max(judgement.age_s, oldest.get(checkout.pool, 0.0))
