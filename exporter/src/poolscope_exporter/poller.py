@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from poolscope_exporter import clock
@@ -11,7 +11,7 @@ from poolscope_exporter.adapters.session_rows import Survey
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
 from poolscope_exporter.core.headroom import Headroom, headroom
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
+from poolscope_exporter.core.sessions import Census, Privilege, Sample, ServerLimits
 from poolscope_exporter.core.situation import ServerView
 from poolscope_exporter.polls import PollRecord, PollReport, wait_for_any
 
@@ -20,6 +20,9 @@ FRESH_SUSPECTS_S = 0.25
 
 SURVEY_S = 5.0
 """Time between two counts of all sessions, which cost several times a look at the suspects."""
+
+CENSUS_S = 15.0
+"""Time between two looks for orphans, which read a row for each session of the applications."""
 
 FACTS_S = 60.0
 """Time between two readings of what hardly changes: identity, privileges, limits, names."""
@@ -47,6 +50,9 @@ class Server(Protocol):
 
     async def look(self, pids: Sequence[int]) -> Sample:
         """Return the sessions behind the pids."""
+
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        """Return the sessions from these addresses, None where unknown."""
 
     async def survey(self) -> Survey:
         """Return how many sessions there are, in detail."""
@@ -77,18 +83,20 @@ class Poller:
         ledger: Ledger,
         interval_s: float,
         bouncers: Sequence[Refreshable] = (),
+        cpus: float | None = None,
     ) -> None:
         self._server = server
         self._ledger = ledger
         self._interval_s = interval_s
         self._bouncers = bouncers
+        self._cpus = cpus
         self._record = PollRecord(server.name)
         self._wake = asyncio.Event()
         self._arrival: Arrival | None = None
         self._limits: ServerLimits | None = None
         self._survey: Survey | None = None
         self._sample: Sample | None = None
-        self._facts_due_s = self._survey_due_s = float("-inf")
+        self._facts_due_s = self._survey_due_s = self._census_due_s = float("-inf")
         self._trouble: str | None = "not polled yet"
         self._told: Reason | None = None
 
@@ -130,6 +138,8 @@ class Poller:
             headroom=self._headroom() if is_up else None,
             last_success_age_s=self._record.age_s(now_s),
             sample=self._sample,
+            active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
+            cpus=self._cpus,
         )
 
     def report(self, now_s: float, wall_s: float) -> PollReport:
@@ -152,6 +162,18 @@ class Poller:
             self._survey_due_s = now_s + SURVEY_S
         elif not pids:
             await self._server.total()
+        if now_s >= self._census_due_s:
+            await self._count()
+            self._census_due_s = now_s + CENSUS_S
+
+    async def _count(self) -> None:
+        """Count the orphans, where any process was ever linked: of others nothing is known."""
+        addresses = self._ledger.orphans.addresses(self._server.name)
+        census = await self._server.census(addresses) if addresses else None
+        if census is None:
+            self._ledger.orphans.unknown(self._server.name)
+        else:
+            self._ledger.count(census, clock.monotonic())
 
     async def _ask_facts(self, now_s: float) -> None:
         self._arrival = await self._server.identify()

@@ -35,6 +35,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MIN_POLL_INTERVAL_S = 0.2
 MAX_POLL_INTERVAL_S = 300.0
 MAX_PORT = 65535
+MAX_CPUS = 4096.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,9 @@ OPTIONS = (
         "HOST:PORT",
         "another address by which apps reach the server; repeatable",
         is_repeatable=True,
+    ),
+    Option(
+        "server_cpus", "--server-cpus", "NUMBER", "CPUs of the server, to compare its load with"
     ),
     Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
 )
@@ -193,6 +197,17 @@ def _console(text: str, which: str) -> Dsn:
         raise ValueError(f"{which}{exc}") from None
 
 
+def _cpus(value: object) -> float:
+    message = f"must be a number, more than 0 and at most {MAX_CPUS:g}"
+    try:
+        cpus = float(str(value))
+    except ValueError:
+        raise ValueError(message) from None
+    if not 0 < cpus <= MAX_CPUS:
+        raise ValueError(message)
+    return cpus
+
+
 def _log_level(value: object) -> str:
     level = str(value).lower()
     if level not in LOG_LEVELS:
@@ -222,6 +237,7 @@ class Settings(BaseSettings):
     otlp_listen: Annotated[Endpoint, BeforeValidator(_otlp_listen)] = Endpoint("127.0.0.1", 9737)
     server_name: str | None = None
     server_aliases: Annotated[tuple[Endpoint, ...], BeforeValidator(_aliases)] = ()
+    server_cpus: Annotated[float, BeforeValidator(_cpus)] | None = None
     log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
 
     @property

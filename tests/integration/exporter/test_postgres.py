@@ -115,6 +115,80 @@ async def test_a_session_of_others_is_hidden_from_a_role_without_privileges(
     assert survey.by_role["app_hidden"] == 1
 
 
+async def test_a_census_lists_the_sessions_from_an_address_and_no_others(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    app = make_role(every_postgres, "app_census")
+    async with connected(every_postgres.dsn) as server:
+        with a_client(app, "SELECT 1") as client:
+            found = await server.census({"127.0.0.1", "192.0.2.1"})
+            elsewhere = await server.census({"192.0.2.1"})
+            pid = client.info.backend_pid
+
+    assert found is not None
+    assert elsewhere is not None
+    (session,) = [each for each in found.sessions if each.pid == pid]
+    assert session.user == "app_census"
+    assert session.client is not None
+    assert session.client.address == "127.0.0.1"
+    assert session.query_age_s is not None
+    assert elsewhere.sessions == ()
+
+
+async def test_a_census_leaves_out_whom_our_role_may_not_see(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    app = make_role(every_postgres, "app_uncounted")
+    async with connected(make_role(every_postgres, "nobody_counts")) as server:
+        with a_client(app, "SELECT 1") as client:
+            found = await server.census({"127.0.0.1"})
+            pid = client.info.backend_pid
+
+    assert found is not None
+    assert pid not in {each.pid for each in found.sessions}
+
+
+async def test_a_census_that_is_refused_is_unknown(every_postgres: EmbeddedPostgres) -> None:
+    async with connected(every_postgres.dsn) as server:
+        assert await server.census({"no address"}) is None
+        assert await server.look([1]) is not None
+
+
+async def test_sessions_at_work_are_counted_and_those_that_wait_or_ask_are_not(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    spin = "DO $$ BEGIN LOOP NULL; END LOOP; END $$"
+    async with connected(every_postgres.dsn) as server:
+        assert (await server.survey()).active_on_cpu == 0
+        busy = await psycopg.AsyncConnection.connect(every_postgres.dsn)
+        waiting = await psycopg.AsyncConnection.connect(every_postgres.dsn)
+        tasks = [
+            asyncio.create_task(busy.execute(spin)),
+            asyncio.create_task(waiting.execute("SELECT pg_sleep(60)")),
+        ]
+        try:
+            async with asyncio.timeout(10):
+                # A statement is at work for a moment before it sleeps.
+                while (found := await server.survey()).active_on_cpu != 1 or found.by_state[
+                    "active"
+                ] < 3:
+                    pass
+        finally:
+            await asyncio.gather(busy.cancel_safe(), waiting.cancel_safe())
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(busy.close(), waiting.close())
+
+    assert (found.active_on_cpu, found.by_state["active"]) == (1, 3)
+
+
+async def test_sessions_at_work_are_unknown_to_a_role_that_does_not_see_them(
+    every_postgres: EmbeddedPostgres,
+) -> None:
+    async with connected(make_role(every_postgres, "sees_nothing")) as server:
+        with a_client(every_postgres.dsn, "SELECT 1"):
+            assert (await server.survey()).active_on_cpu is None
+
+
 async def test_privilege_of_a_member_and_of_a_stranger(every_postgres: EmbeddedPostgres) -> None:
     make_role(every_postgres, "app_group")
     member = make_role(every_postgres, "member", member_of=("app_group",))

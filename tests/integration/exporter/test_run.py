@@ -1,5 +1,6 @@
 """The exporter as a process: what it receives, what it survives, and how it ends."""
 
+import re
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,13 @@ def receiving() -> Iterator[ExporterProcess]:
     """Yield an exporter that has no server to watch."""
     with ExporterProcess() as exporter:
         yield exporter
+
+
+def the_sample(exporter: ExporterProcess, name: str) -> float | None:
+    """Return the only sample of that name, None where there is none."""
+    found = re.findall(rf"^{name}(?:{{.*}})? (.*)$", exporter.get("/metrics").text, re.MULTILINE)
+    assert len(found) < 2
+    return float(found[0]) if found else None
 
 
 def has_verdict(exporter: ExporterProcess, verdict: str) -> bool:
@@ -144,11 +152,37 @@ def test_a_held_connection_is_linked_judged_and_told_as_an_event(
         (checkout,) = exporter.checkouts()
         assert wait_until(lambda: '"verdict": "idle_in_transaction"' in exporter.events, 3)
         metrics = exporter.get("/metrics").text
+        idle_s = the_sample(exporter, "poolscope_held_idle_seconds_total") or 0.0
         assert checkout["backend_pid"] == connection.info.backend_pid
 
     assert checkout["link"] == "address"
     assert checkout["server_state"] == "idle in transaction"
     assert 'poolscope_links{level="address",reason=""} 1.0' in metrics
+    assert 0.0 < idle_s < 30.0
+
+
+def test_a_session_that_outlives_its_process_is_counted_as_an_orphan(
+    postgres: EmbeddedPostgres,
+) -> None:
+    app = make_role(postgres, "orphaned")
+    with (
+        ExporterProcess("--poll-interval=0.2", "--dsn", postgres.dsn) as exporter,
+        psycopg.connect(app) as connection,
+    ):
+        connection.execute("SELECT 1")
+        sequence = 0
+
+        def is_told() -> bool:
+            nonlocal sequence
+            sequence += 1
+            exporter.push(a_held_push(sequence, connection, postgres.port))
+            return the_sample(exporter, "poolscope_orphan_sessions") == 0.0
+
+        assert wait_until(is_told, 20)
+        # No further push: after three seconds the process is gone, ten more are its sessions' own.
+        assert wait_until(lambda: the_sample(exporter, "poolscope_orphan_sessions") == 1.0, 40)
+        connection.execute("SELECT 2")
+        assert wait_until(lambda: the_sample(exporter, "poolscope_orphan_sessions") == 0.0, 40)
 
 
 def test_a_role_without_privileges_knows_why_it_cannot_link(postgres: EmbeddedPostgres) -> None:

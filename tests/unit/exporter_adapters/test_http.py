@@ -48,7 +48,7 @@ def a_web(
     diagnosis = PoolDiagnosis(Diagnosis.LEAKING, ("1 of 15 connections leaked",))
     pools = (PoolState(a_pool(), PoolNumbers(used=1, max=15), diagnosis),)
     situation = Situation(judgements, pools, servers, (), 100.0, bouncers)
-    exposition = Exposition(lambda: Scrape(situation, (), (), {}, {}))
+    exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
     transport = httpx.ASGITransport(create_web(sources, token), client=(client, 50000))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
@@ -261,7 +261,7 @@ async def test_the_page_escapes_what_applications_say() -> None:
 
 async def test_an_empty_page_says_what_is_missing() -> None:
     situation = Situation((), (), (), (), 0.0)
-    exposition = Exposition(lambda: Scrape(situation, (), (), {}, {}))
+    exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: True, lambda: "now")
     transport = httpx.ASGITransport(create_web(sources, None))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as web:

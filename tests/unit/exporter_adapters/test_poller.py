@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,7 +13,7 @@ from poolscope_exporter.adapters.postgres import Arrival
 from poolscope_exporter.adapters.session_rows import Survey
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
+from poolscope_exporter.core.sessions import Census, Privilege, Sample, ServerLimits, Session
 from poolscope_exporter.core.situation import ServerView
 from poolscope_exporter.poller import Poller
 from support.builders import (
@@ -47,6 +47,8 @@ class FakeServer:
         self.calls: list[str] = []
         self._called: asyncio.Queue[str] = asyncio.Queue()
         self.found_limits: ServerLimits | None = ServerLimits(100, 3, 0)
+        self.has_census = True
+        self.census_of: tuple[Session, ...] = ()
         self._arrival = Arrival(a_server(privilege=privilege), "18.4", True, False)
 
     async def connect(self) -> None:
@@ -67,9 +69,13 @@ class FakeServer:
         sample = a_sample(a_session(), taken_at_s=clock.monotonic())
         return replace(sample, asked=frozenset(pids))
 
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        self._call("census")
+        return Census("main", clock.monotonic(), self.census_of) if self.has_census else None
+
     async def survey(self) -> Survey:
         self._call("survey")
-        return Survey(7, {"idle": 7})
+        return Survey(7, {"idle": 7}, active_on_cpu=2)
 
     async def total(self) -> int:
         self._call("total")
@@ -119,6 +125,7 @@ async def test_a_poll_makes_everything_known() -> None:
     assert (view.up, view.reason, view.connections) == (True, None, {"idle": 7})
     assert view.headroom is not None
     assert view.headroom.free == 90
+    assert view.active_on_cpu == 2
     assert view.last_success_age_s is not None
 
 
@@ -142,6 +149,38 @@ async def test_what_costs_more_is_asked_less_often() -> None:
     assert server.calls == ["look", "total"]
 
 
+async def test_the_cpus_of_a_server_are_told_whether_it_is_up_or_not() -> None:
+    poller = Poller(FakeServer(), Ledger(["main"]), 5.0, cpus=16.0)
+    assert view_of(poller).cpus == 16.0
+
+
+async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
+    server, ledger = FakeServer(), Ledger(["main"])
+    poller = a_poller(server, ledger)
+    await poller.poll()
+    assert "census" not in server.calls
+    assert ledger.orphans.told("main") is None
+
+    ledger.hear(a_push(held=(holding(a_checkout()),)), clock.monotonic())
+    await poller.poll()
+    poller._census_due_s = 0.0
+    await poller.poll()
+
+    assert server.calls.count("census") == 1
+    assert ledger.orphans.told("main") == {("acme", "shop"): 0}
+
+
+async def test_orphans_are_unknown_where_the_server_refuses_to_list_sessions() -> None:
+    server, ledger = FakeServer(), Ledger(["main"])
+    server.has_census = False
+    ledger.hear(a_push(held=(holding(a_checkout()),)), clock.monotonic())
+
+    await a_poller(server, ledger).poll()
+
+    assert "census" in server.calls
+    assert ledger.orphans.told("main") is None
+
+
 async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:
     server = FakeServer()
     poller = a_poller(server)
@@ -152,6 +191,7 @@ async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:
     view = view_of(poller)
     assert (view.up, view.reason) == (False, "refused: no way")
     assert (view.limits, view.connections, view.headroom) == (None, None, None)
+    assert view.active_on_cpu is None
     assert view.identity is not None
     assert poller.report(0.0, 0.0).failures["refused"] == 1
 

@@ -33,7 +33,7 @@ def a_row(**fields: Any) -> dict[str, Any]:
 
 def a_group(sessions: int = 1, **fields: Any) -> dict[str, Any]:
     group = {"database_oid": 5, "role_oid": 10, "backend_type": "client backend", "state": "idle"}
-    return {**group, "sessions": sessions, **fields}
+    return {**group, "sessions": sessions, "on_cpu": 0, **fields}
 
 
 def test_names_come_from_what_was_read_before() -> None:
@@ -104,6 +104,27 @@ def test_sessions_whose_type_is_hidden_are_counted_all_the_same() -> None:
     assert survey.total == 4
     assert survey.by_state["hidden"] == 4
     assert survey.by_state["idle"] == 0
+
+
+def test_sessions_on_cpu_are_those_that_run_statements() -> None:
+    survey = survey_of(
+        [
+            a_group(3, state="active", on_cpu=2),
+            a_group(2, backend_type="parallel worker", state="active", on_cpu=2),
+            a_group(1, backend_type="walsender", state="active", on_cpu=1),
+        ],
+        NAMES,
+    )
+
+    assert survey.active_on_cpu == 4
+
+
+def test_how_many_are_on_cpu_is_unknown_where_any_session_is_hidden() -> None:
+    hidden = a_group(1, backend_type=None, state=None)
+    process = a_group(5, backend_type=None, state=None, role_oid=None, database_oid=None)
+
+    assert survey_of([a_group(on_cpu=1), hidden], NAMES).active_on_cpu is None
+    assert survey_of([a_group(on_cpu=1), process], NAMES).active_on_cpu == 1
 
 
 def test_a_session_that_is_starting_has_neither_role_nor_database_and_takes_a_slot() -> None:

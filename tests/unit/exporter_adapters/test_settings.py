@@ -86,6 +86,24 @@ def test_the_poll_interval_has_a_range(text: str, is_good: bool) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [("0", False), ("0.5", True), ("16", True), ("4096", True), ("4096.1", False), ("nan", False),
+     ("four", False)],
+)  # fmt: skip
+def test_the_cpus_of_a_server_have_a_range(text: str, is_good: bool) -> None:
+    if is_good:
+        assert load_settings({"server_cpus": text}).server_cpus == float(text)
+    else:
+        assert problems_of(server_cpus=text) == (
+            f"--server-cpus={text}: must be a number, more than 0 and at most 4096",
+        )
+
+
+def test_the_cpus_of_a_server_are_unknown_unless_they_are_set() -> None:
+    assert load_settings({}).server_cpus is None
+
+
 def test_all_wrong_settings_are_named_at_once_without_their_secrets(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -276,6 +276,21 @@ def test_growth_is_told_over_the_last_pushes() -> None:
     assert fleet.pools(105.0)[a_pool()].growth.timeouts == 4.0
 
 
+def test_numbers_are_those_of_the_last_push_however_often_they_are_asked_for() -> None:
+    fleet = Fleet()
+    fleet.hear(a_push(*pool_points(used=3), held=(holding(a_checkout()),)), 100.0)
+    fleet.hear(a_push(*pool_points(used=3), sequence=2), 105.0)
+    told = []
+    for now_s in (105.0, 106.0, 115.0, 115.01, 120.01):
+        numbers = fleet.pools(now_s).get(a_pool())
+        told.append(numbers and (numbers.used, numbers.held_total))
+    assert told == [(3, 1), (3, 1), (3, 1), (3, None), None]
+    fleet.hear(a_push(*pool_points(used=4), sequence=3), 121.0)
+    assert fleet.pools(121.0)[a_pool()].used == 4
+    fleet.hear(a_push(*pool_points(used=5), sequence=4), 121.0)
+    assert fleet.pools(121.0)[a_pool()].used == 5
+
+
 def test_growth_after_a_single_push_is_unknown() -> None:
     fleet = Fleet()
     fleet.hear(a_push(a_point(catalogue.TIMEOUTS, 10.0)), 100.0)
@@ -330,24 +345,40 @@ def test_pool_that_went_makes_room() -> None:
 
 def test_series_of_a_pool_are_bounded() -> None:
     fleet = Fleet(max_series_per_pool=2)
-    routes = [
-        a_point(catalogue.ROUTE_CHECKOUTS, attributes={catalogue.HTTP_ROUTE: f"/{n}"})
-        for n in range(3)
+    leaks = [
+        a_point(catalogue.LEAKS, attributes={catalogue.CALL_SITE: f"a.py:{n}"}) for n in range(3)
     ]
-    heard = fleet.hear(a_push(*routes), 100.0)
+    heard = fleet.hear(a_push(*leaks), 100.0)
     assert (heard.rejected_points, heard.reason) == (1, "refused: 1 too_many_series")
-    again = fleet.hear(a_push(*routes[:2], sequence=2), 105.0)
+    again = fleet.hear(a_push(*leaks[:2], sequence=2), 105.0)
     assert again.rejected_points == 0
 
 
-def test_instances_are_bounded_and_make_room_when_forgotten() -> None:
+def test_instances_are_bounded_and_live_ones_are_never_given_up() -> None:
     fleet = Fleet(max_instances=1)
     fleet.hear(a_push(), 100.0)
     second = a_push(a_point(), instance=an_instance("shop-2"))
-    refused = fleet.hear(second, 101.0)
+    refused = fleet.hear(second, 115.0)
     assert (refused.rejected_points, refused.accepted) == (1, False)
+    assert refused.reason == "refused: 1 too_many_instances"
     assert fleet.refused == {"too_many_instances": 1}
-    assert fleet.hear(second, 700.01).accepted
+    assert fleet.hear(second, 115.01).accepted
+    assert [state.instance.id for state in fleet.instances(115.01)] == ["shop-2"]
+
+
+def test_new_instance_takes_the_place_of_the_one_that_is_gone_for_longest() -> None:
+    fleet = Fleet(max_instances=3)
+    ends = {"a": 102.0, "b": 101.0, "c": None, "d": 103.0, "e": None, "f": None}
+    left = {"d": "ac", "e": "cd", "f": "ce"}
+    for name, ended_at_s in ends.items():
+        assert fleet.hear(a_push(instance=an_instance(name)), 100.0).accepted
+        if name in left:
+            others = {state.instance.id for state in fleet.instances(103.0)} - {name}
+            assert others == set(left[name])
+        if ended_at_s:
+            fleet.hear(a_push(instance=an_instance(name), sequence=2, is_end=True), ended_at_s)
+    assert not fleet.refused
+    assert not fleet.hear(a_push(instance=an_instance("g")), 104.0).accepted
 
 
 def test_refused_points_are_counted_and_told() -> None:

@@ -1,5 +1,7 @@
 """Pushes and samples, in the order they come in, lead to the verdicts they justify."""
 
+from dataclasses import replace
+
 import pytest
 
 from poolscope import catalogue
@@ -291,6 +293,17 @@ def test_session_behind_a_bouncer_counts_once_a_later_push_confirms_it() -> None
     assert (found.verdict, found.confirmed) == (Verdict.IDLE_IN_TRANSACTION, True)
     assert isinstance(found.link, Link)
     assert found.link.level is LinkLevel.PGBOUNCER
+
+
+def test_idle_time_behind_a_bouncer_counts_and_its_sessions_are_nobodys_orphans() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client("s1"))
+    story.poll(a_sample(replace(IN_TRANSACTION, state_age_s=1.0), taken_at_s=101.1))
+    story.push(105.0, behind(105.0))
+    [total] = story.ledger.held_idle.totals.totals()
+    assert total.value == pytest.approx(1.0)
+    assert not story.ledger.orphans.addresses(SERVER)
 
 
 def test_pid_that_looks_valid_and_is_another_session_is_never_looked_at_behind_a_bouncer() -> None:

@@ -30,6 +30,10 @@ from poolscope.catalogue import (
     Kind,
 )
 from poolscope_exporter.adapters.attributes import as_text, read_attributes
+from poolscope_exporter.adapters.point_attributes import (
+    attributes_of_histogram,
+    attributes_of_number,
+)
 from poolscope_exporter.adapters.push_scope import number_of, read_push_scope
 from poolscope_exporter.adapters.refusals import Unreadable
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point, Push
@@ -189,16 +193,13 @@ def _point(
     value: float | Buckets,
     is_delta: bool,
 ) -> Point:
-    attributes = read_attributes(point.attributes)
-    return Point(
-        metric=metric.name,
-        kind=kind,
-        unit=metric.unit,
-        attributes={name: as_text(value) for name, value in attributes.items()},
-        value=value,
-        is_delta=is_delta,
-        start_ns=point.start_time_unix_nano,
+    attributes = (
+        attributes_of_number(point)
+        if isinstance(point, NumberDataPoint)
+        else attributes_of_histogram(point)
     )
+    start_ns = point.start_time_unix_nano
+    return Point(metric.name, kind, metric.unit, attributes, value, is_delta, start_ns)
 
 
 def _buckets(point: HistogramDataPoint) -> Buckets | None:

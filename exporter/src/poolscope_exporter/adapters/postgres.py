@@ -1,7 +1,7 @@
 """Ask a PostgreSQL server about its sessions, over one connection that is kept."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -28,6 +28,7 @@ from poolscope_exporter.adapters.unavailable import (
     reason_of,
 )
 from poolscope_exporter.core.sessions import (
+    Census,
     Endpoint,
     Privilege,
     Sample,
@@ -111,11 +112,27 @@ class PostgresServer:
         """Return the sessions behind the pids, which must be within 1 and 4194304."""
         taken_at_s = clock.monotonic()
         rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
+        took_s = clock.monotonic() - taken_at_s
         sessions = {row["pid"]: session_of(row, self._names) for row in rows}
         blocked_by = await self._blockers(sessions.values())
         for pid, blockers in blocked_by.items():
             sessions[pid] = replace(sessions[pid], blocked_by=blockers)
-        return Sample(self.name, taken_at_s, frozenset(pids), sessions)
+        return Sample(self.name, taken_at_s, frozenset(pids), sessions, took_s)
+
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        """Return the client sessions from these addresses; None where the server refuses.
+
+        An address is one that the server gave: it is spelled as the server spells it.
+        """
+        taken_at_s = clock.monotonic()
+        try:
+            rows = await self._fetch("census", {"addresses": sorted(addresses)})
+        except ServerUnavailableError:
+            if not self.is_connected:
+                raise
+            return None
+        sessions = tuple(session_of(row, self._names) for row in rows)
+        return Census(self.name, taken_at_s, sessions)
 
     async def survey(self) -> Survey:
         """Return how many sessions there are; the total alone where the rest is refused."""

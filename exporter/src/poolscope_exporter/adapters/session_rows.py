@@ -13,6 +13,7 @@ HIDDEN = "hidden"
 Row = Mapping[str, Any]
 
 _CLIENT = "client backend"
+_STATEMENT_RUNNERS = frozenset({_CLIENT, "parallel worker"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,17 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How many sessions a server has; empty mappings where only the total is known."""
+    """How many sessions a server has; empty mappings where only the total is known.
+
+    `active_on_cpu` are those that run a statement and wait for nothing, parallel workers included;
+    None where our role may not see what all of them do.
+    """
 
     total: int
     by_state: Mapping[str, int] = field(default_factory=dict)
     by_role: Mapping[str, int] = field(default_factory=dict)
     by_database: Mapping[str, int] = field(default_factory=dict)
+    active_on_cpu: int | None = None
 
 
 def session_of(row: Row, names: Names) -> Session:
@@ -58,14 +64,20 @@ def survey_of(rows: Iterable[Row], names: Names) -> Survey:
     states: Counter[str] = Counter({state.value: 0 for state in SessionState})
     roles: Counter[str] = Counter()
     databases: Counter[str] = Counter()
-    for row in filter(_takes_a_slot, rows):
+    groups = list(rows)
+    for row in filter(_takes_a_slot, groups):
         count = row["sessions"]
         states[_state_name(row)] += count
         if role := names.roles.get(row["role_oid"]):
             roles[role] += count
         if database := names.databases.get(row["database_oid"]):
             databases[database] += count
-    return Survey(states.total(), states, roles, databases)
+    on_cpu = None if states[HIDDEN] else _on_cpu(groups)
+    return Survey(states.total(), states, roles, databases, on_cpu)
+
+
+def _on_cpu(rows: Iterable[Row]) -> int:
+    return sum(row["on_cpu"] for row in rows if row["backend_type"] in _STATEMENT_RUNNERS)
 
 
 def _takes_a_slot(row: Row) -> bool:

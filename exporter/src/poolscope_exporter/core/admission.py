@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from sys import intern
 
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
-from poolscope_exporter.core.checkouts import Buckets, Instance, Point, Pool
+from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point, Pool
 
 CONVENTION = "db.client.connection."
 """Metrics of the semantic conventions that are newer than our catalogue are kept as they are."""
@@ -16,6 +17,12 @@ MAX_ATTRIBUTES = 8
 MAX_ATTRIBUTE_LENGTH = 200
 MAX_BUCKETS = 200
 MAX_PORT = 65_535
+CACHED = 8_192
+CACHED_ATTRIBUTES = 12
+"""More attributes than any series of ours has: what a stranger sends must not fill the memory."""
+
+_Kept = tuple[str, Kind, str, Attributes]
+"""Metric, kind, unit and attributes."""
 
 
 class Refusal(StrEnum):
@@ -28,6 +35,7 @@ class Refusal(StrEnum):
     TOO_MANY_INSTANCES = "too_many_instances"
     TOO_MANY_POOLS = "too_many_pools"
     TOO_MANY_SERIES = "too_many_series"
+    TOO_MANY_SERVICES = "too_many_services"
     TOO_MANY_CHECKOUTS = "too_many_checkouts"
     OUT_OF_ORDER = "out_of_order"
 
@@ -47,12 +55,14 @@ def admit(point: Point) -> Point | Refusal:
     """
     if not _is_sound(point):
         return Refusal.BAD_VALUE
-    metric = _KNOWN.get(point.metric)
-    if metric:
-        return _as_known(point, metric)
-    if point.metric.startswith(CONVENTION):
-        return _as_is(point)
-    return Refusal.UNKNOWN_METRIC
+    given = point.attributes
+    attributes = given if isinstance(given, Attributes) else Attributes(given)
+    is_usual = len(attributes) <= CACHED_ATTRIBUTES
+    keep = _kept if is_usual else _kept.__wrapped__
+    kept = keep(point.metric, point.kind, point.unit, attributes)
+    if isinstance(kept, Refusal):
+        return kept
+    return Point(*kept, point.value, point.is_delta, point.start_ns)
 
 
 def is_gauge(point: Point) -> bool:
@@ -86,30 +96,38 @@ def _is_sound(point: Point) -> bool:
     return point.kind is not Kind.HISTOGRAM and math.isfinite(point.value)
 
 
-def _as_known(point: Point, metric: Metric) -> Point | Refusal:
-    if point.kind is not metric.kind and not {point.kind, metric.kind} <= set(_GAUGES):
+@lru_cache(CACHED)
+def _kept(metric: str, kind: Kind, unit: str, attributes: Attributes) -> _Kept | Refusal:
+    """Return what is kept of a series, the same for each of its points: they share it."""
+    known = _KNOWN.get(metric)
+    if known:
+        return _as_known(known, kind, unit, attributes)
+    if metric.startswith(CONVENTION):
+        return intern(metric), kind, intern(unit), _as_is(attributes)
+    return Refusal.UNKNOWN_METRIC
+
+
+def _as_known(
+    metric: Metric, kind: Kind, unit: str, attributes: Mapping[str, str]
+) -> _Kept | Refusal:
+    if kind is not metric.kind and not {kind, metric.kind} <= set(_GAUGES):
         return Refusal.WRONG_KIND
-    if _dimension(point.unit) != _dimension(metric.unit):
+    if _dimension(unit) != _dimension(metric.unit):
         return Refusal.WRONG_UNIT
     identity = () if metric.name in _OF_PROCESS else catalogue.POOL_IDENTITY
     names = (*identity, *metric.attributes)
-    kept = {name: intern(point.attributes.get(name, "")) for name in names}
-    return _point(point, metric.name, metric.kind, metric.unit, kept)
+    kept = Attributes({name: intern(attributes.get(name, "")) for name in names})
+    return metric.name, metric.kind, metric.unit, kept
 
 
-def _as_is(point: Point) -> Point:
-    own = sorted(set(point.attributes) - set(catalogue.POOL_IDENTITY))[:MAX_ATTRIBUTES]
-    kept = {
-        name[:MAX_ATTRIBUTE_LENGTH]: point.attributes.get(name, "")[:MAX_ATTRIBUTE_LENGTH]
-        for name in (*catalogue.POOL_IDENTITY, *own)
-    }
-    return _point(point, point.metric, point.kind, point.unit, kept)
-
-
-def _point(
-    point: Point, metric: str, kind: Kind, unit: str, attributes: Mapping[str, str]
-) -> Point:
-    return Point(metric, kind, unit, attributes, point.value, point.is_delta, point.start_ns)
+def _as_is(attributes: Mapping[str, str]) -> Attributes:
+    own = sorted(set(attributes) - set(catalogue.POOL_IDENTITY))[:MAX_ATTRIBUTES]
+    return Attributes(
+        {
+            name[:MAX_ATTRIBUTE_LENGTH]: attributes.get(name, "")[:MAX_ATTRIBUTE_LENGTH]
+            for name in (*catalogue.POOL_IDENTITY, *own)
+        }
+    )
 
 
 def _dimension(unit: str) -> str:

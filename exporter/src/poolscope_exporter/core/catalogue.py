@@ -30,6 +30,12 @@ INSTANCE_LABELS = tuple(
 )
 POOL_LABELS = INSTANCE_LABELS + tuple(label_name(name) for name in wire.POOL_IDENTITY)
 HTTP_ROUTE = label_name(wire.HTTP_ROUTE)
+ROUTE_LABELS = (
+    *(label_name(name) for name in (wire.SERVICE_NAMESPACE, wire.SERVICE_NAME)),
+    *(label_name(name) for name in wire.POOL_IDENTITY),
+    HTTP_ROUTE,
+)
+"""Labels of what is summed over the processes of a service: no instance."""
 
 
 def _gauge(name: str, labels: tuple[str, ...], text: str) -> OwnMetric:
@@ -49,6 +55,11 @@ OLDEST_CHECKOUT_AGE = _gauge(
     "poolscope_oldest_checkout_age_seconds",
     POOL_LABELS,
     "Age of the pool's oldest held checkout; absent when none is held long.",
+)
+HELD_IDLE_TIME = _counter(
+    "poolscope_held_idle_seconds_total",
+    ROUTE_LABELS,
+    "Time that long-held connections were out while their server session was seen idle.",
 )
 POOL_DIAGNOSIS = _gauge(
     "poolscope_pool_diagnosis",
@@ -74,6 +85,19 @@ SERVER_HEADROOM = _gauge(
     "poolscope_server_headroom",
     ("server",),
     "Further sessions that the tightest limit of the server admits.",
+)
+ORPHAN_SESSIONS = _gauge(
+    "poolscope_orphan_sessions",
+    ("server", *INSTANCE_LABELS[:2]),
+    "Sessions that outlived their process and began no statement since; absent where unknown.",
+)
+SERVER_ACTIVE_ON_CPU = _gauge(
+    "poolscope_server_active_on_cpu",
+    ("server",),
+    "Sessions that run a statement and wait for nothing; absent where some are hidden.",
+)
+SERVER_CPUS = _gauge(
+    "poolscope_server_cpus", ("server",), "CPUs of the server, as configured; absent when not."
 )
 SERVER_UP = _gauge(
     "poolscope_server_up", ("server",), "1 where the last poll of the server succeeded, else 0."
@@ -142,9 +166,11 @@ BUILD_INFO = _gauge(
 )
 
 OWN_METRICS = (
-    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, POOL_DIAGNOSIS, LINKS, SERVER_CONNECTIONS,
-    SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, SERVER_UP, PRIVILEGE_LEVEL, POLL_LAST_SUCCESS,
-    POLL_DURATION, POLL_FAILURES, PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS,
-    PGBOUNCER_POLL_DURATION, PGBOUNCER_POLL_FAILURES, INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO,
-    RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
+    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, HELD_IDLE_TIME, POOL_DIAGNOSIS, LINKS,
+    SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS,
+    SERVER_ACTIVE_ON_CPU, SERVER_CPUS, SERVER_UP, PRIVILEGE_LEVEL,
+    POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
+    PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
+    PGBOUNCER_POLL_FAILURES,
+    INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
 )  # fmt: skip

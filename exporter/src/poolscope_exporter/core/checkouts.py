@@ -65,6 +65,19 @@ class Buckets:
     sum: float
 
 
+class Attributes(dict[str, str]):
+    """Attributes that many points share. They never change, so that they can be a key."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        super().__init__(attributes)
+        self._hash = hash(frozenset(self.items()))
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict would not promise not to change
+        return self._hash
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """One data point of a series; attributes are wire names, without the resource's."""

@@ -49,6 +49,11 @@ def key_of(checkout: Checkout) -> Key:
     return checkout.pool.instance, checkout.id
 
 
+def sure_until(now_s: float, interval_s: float) -> float:
+    """Return until when, for sure, a checkout was held that a push heard now still lists."""
+    return now_s - min(CONFIRM_MARGIN_S, interval_s / 2)
+
+
 class Confirmations:
     """What servers said of each held checkout, and which of it a later push confirmed."""
 
@@ -72,8 +77,8 @@ class Confirmations:
         record = self._records.get(key)
         if record is None:
             return
-        sure_until_s = now_s - min(CONFIRM_MARGIN_S, interval_s / 2)
-        sure = [answer for answer in record.pending if answer.taken_at_s <= sure_until_s]
+        until_s = sure_until(now_s, interval_s)
+        sure = [answer for answer in record.pending if answer.taken_at_s <= until_s]
         if sure:
             record.confirmed = sure[-1]
             del record.pending[: len(sure)]

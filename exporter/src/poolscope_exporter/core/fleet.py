@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from poolscope.catalogue import Publisher
+from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Instance, Point, Pool, Push
+from poolscope_exporter.core.newcomers import Newcomers
 from poolscope_exporter.core.pool_numbers import Growth, PoolNumbers
 from poolscope_exporter.core.process import HeardCheckout, Process
+from poolscope_exporter.core.service_totals import ServiceTotal, ServiceTotals
+from poolscope_exporter.core.thresholds import TOTALS_RETENTION_S
 
 __all__ = ["Fleet", "Growth", "Heard", "HeardCheckout", "InstanceState", "PoolNumbers"]
 
@@ -44,6 +47,9 @@ class InstanceState:
     is_live: bool
 
 
+MAX_INSTANCES = 1250
+"""A thousand, and the quarter more that a rolling deploy starts before it stops any."""
+
 _Source = tuple[Instance, bool]
 """An instance, and whether it is `poolscope` that speaks of it.
 
@@ -55,13 +61,15 @@ may end, or renumber, what the other says.
 class Fleet:
     """All application processes that push here; times are the exporter's monotonic clock.
 
+    Beyond `max_instances`, a new one takes the place of the one that is gone for longest; where
+    all are live it is refused.
     Not for several threads at once: what it returns is made at the call and may go anywhere.
     `refused` counts what was not kept, by reason.
     """
 
     def __init__(
         self,
-        max_instances: int = 1000,
+        max_instances: int = MAX_INSTANCES,
         max_pools_per_instance: int = 50,
         max_series_per_pool: int = 400,
     ) -> None:
@@ -70,6 +78,8 @@ class Fleet:
         self._max_pools = max_pools_per_instance
         self._max_series = max_series_per_pool
         self._processes: dict[_Source, Process] = {}
+        self._routes = ServiceTotals()
+        self._newcomers = Newcomers()
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in, as far as it is in order and within bounds."""
@@ -81,8 +91,7 @@ class Fleet:
         if process and not restarted and process.is_ahead_of(push):
             return self._refuse_whole(push, Refusal.OUT_OF_ORDER)
         if process is None or restarted:
-            process = Process(push.instance, self._max_pools, self._max_series)
-            self._processes[source] = process
+            process = self._processes[source] = self._process(push, now_s)
         refused = process.hear(push, now_s)
         self.refused.update(refused.points)
         self.refused.update(refused.held)
@@ -90,13 +99,11 @@ class Fleet:
 
     def tick(self, now_s: float) -> None:
         """Forget what is over; nothing that is asked depends on how often this is called."""
-        for process in self._processes.values():
+        for source, process in list(self._processes.items()):
             process.expire(now_s)
-        self._processes = {
-            source: process
-            for source, process in self._processes.items()
-            if not process.is_forgotten(now_s)
-        }
+            if process.is_forgotten(now_s):
+                self._forget(source)
+        self._routes.forget(now_s - TOTALS_RETENTION_S)
 
     def series(self, now_s: float) -> Iterator[tuple[Instance, Point]]:
         """Return the series to expose: of processes that leave the publishing to the exporter."""
@@ -108,6 +115,10 @@ class Fleet:
                 for point in process.points(now_s)
             ]
         )
+
+    def route_totals(self) -> list[ServiceTotal]:
+        """Return the route counters of services, summed over processes that are and that were."""
+        return list(self._routes.totals())
 
     def held(self, now_s: float) -> list[HeardCheckout]:
         """Return the held checkouts of all live processes."""
@@ -138,6 +149,16 @@ class Fleet:
         states = {p.instance: _state(p, now_s) for p in self._remembered(now_s)}
         return list(states.values())
 
+    def _process(self, push: Push, now_s: float) -> Process:
+        is_new = self._newcomers.is_new(push, now_s)
+        return Process(
+            push.instance, self._max_pools, self._max_series, self._routes, is_from_zero=is_new
+        )
+
+    def _forget(self, source: _Source) -> None:
+        process = self._processes.pop(source)
+        self._newcomers.left(process.instance, process.resource.get(PROCESS_PID, ""))
+
     def _remembered(self, now_s: float) -> list[Process]:
         """Return the processes, `poolscope`'s own word of each last: it outweighs a provider's."""
         sources = sorted(self._processes, key=lambda source: source[1])
@@ -145,9 +166,12 @@ class Fleet:
         return [process for process in found if not process.is_forgotten(now_s)]
 
     def _has_room(self, now_s: float) -> bool:
-        if len(self._processes) >= self._max_instances:
-            self.tick(now_s)
-        return len(self._processes) < self._max_instances
+        if len(self._processes) < self._max_instances:
+            return True
+        gone = [item for item in self._processes.items() if not item[1].is_live(now_s)]
+        if gone:
+            self._forget(min(gone, key=lambda item: item[1].last_push_s)[0])
+        return bool(gone)
 
     def _refuse_whole(self, push: Push, refusal: Refusal) -> Heard:
         self.refused[refusal] += 1

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from poolscope_exporter.core.bouncers import Bouncer, Bouncers, BouncerSample, socket_of
 from poolscope_exporter.core.checkouts import Checkout, Push
-from poolscope_exporter.core.confirmation import Confirmations, Outcome, key_of
+from poolscope_exporter.core.confirmation import Confirmations, Outcome, key_of, sure_until
 from poolscope_exporter.core.fleet import Fleet, Heard, HeardCheckout
+from poolscope_exporter.core.held_idle import HeldIdle
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, link
+from poolscope_exporter.core.orphans import Orphans
 from poolscope_exporter.core.resolution import (
     Place,
     choose_place,
@@ -15,7 +17,7 @@ from poolscope_exporter.core.resolution import (
     client_route,
     link_through,
 )
-from poolscope_exporter.core.sessions import Endpoint, Sample, ServerIdentity
+from poolscope_exporter.core.sessions import Census, Endpoint, Sample, ServerIdentity
 from poolscope_exporter.core.situation import (
     BouncerView,
     ServerView,
@@ -23,6 +25,7 @@ from poolscope_exporter.core.situation import (
     assess,
     suspects,
 )
+from poolscope_exporter.core.thresholds import TOTALS_RETENTION_S
 
 
 class Ledger:
@@ -41,6 +44,8 @@ class Ledger:
     ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
+        self.held_idle = HeldIdle()
+        self.orphans = Orphans()
         self._configured = tuple(servers)
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
@@ -51,10 +56,12 @@ class Ledger:
         heard = self.fleet.hear(push, now_s)
         if heard.restarted:
             self.confirmations.forget_instance(push.instance)
+            self.held_idle.forget_instance(push.instance)
+            self.orphans.restarted(push.instance, now_s)
         if heard.accepted:
             for held in self.fleet.held_by(push.instance, now_s):
                 if held.heard_at_s == now_s:
-                    self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+                    self._confirm(held, now_s)
         return heard
 
     def server_up(self, identity: ServerIdentity) -> None:
@@ -96,6 +103,11 @@ class Ledger:
         """Note that a bouncer does not answer."""
         self._bouncers.lost(bouncer)
 
+    def count(self, census: Census, now_s: float) -> None:
+        """Take in which sessions a server has from `orphans.addresses`."""
+        pids, states = self.fleet.backend_pids(now_s), self.fleet.instances(now_s)
+        self.orphans.counted(census, pids, states, now_s)
+
     def suspects(self, now_s: float, limit: int = 200) -> dict[str, list[int]]:
         """Return the backend pids to look up next, by server, at most `limit` each."""
         return suspects(self.fleet, self._servers(), now_s, limit, self._bouncers.known())
@@ -110,6 +122,7 @@ class Ledger:
     ) -> Situation:
         """Judge everything, as of now; the views say how each configured server and bouncer is."""
         self.fleet.tick(now_s)
+        self.held_idle.totals.forget(now_s - TOTALS_RETENTION_S)
         told = {view.server: view for view in servers}
         silent = {
             name: ServerView(name, up=False, reason="not polled yet") for name in self._configured
@@ -117,6 +130,11 @@ class Ledger:
         views = [self._completed(view) for view in (silent | told).values()]
         between = self._bouncer_views(bouncers)
         return assess(self.fleet, self.confirmations, views, now_s, between)
+
+    def _confirm(self, held: HeardCheckout, now_s: float) -> None:
+        self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+        until_s = sure_until(now_s, held.interval_s)
+        self.held_idle.confirmed(held.checkout, until_s, now_s)
 
     def _servers(self) -> list[ServerIdentity]:
         return list(self._identities.values())
@@ -135,7 +153,9 @@ class Ledger:
 
     def _completed(self, view: ServerView) -> ServerView:
         identity = view.identity or self._identities.get(view.server)
-        return replace(view, identity=identity, up=view.up and view.server not in self._down)
+        up = view.up and view.server not in self._down
+        orphans = self.orphans.told(view.server) if up else None
+        return replace(view, identity=identity, up=up, orphans=orphans)
 
     def _note(self, heard: HeardCheckout, sample: Sample) -> None:
         if not _had_begun(heard, sample):
@@ -143,7 +163,7 @@ class Ledger:
         checkout = heard.checkout
         pinned = self.confirmations.paths.pinned(checkout)
         outcome = link(checkout, heard.heard_at_s, sample, server=sample.server, pinned=pinned)
-        self._keep(checkout, outcome, sample.taken_at_s)
+        self._keep(heard, outcome, sample)
 
     def _note_through(self, bouncer: Bouncer, heard: HeardCheckout, sample: Sample) -> None:
         route, via = client_route(heard.checkout, bouncer), bouncer.sample
@@ -153,23 +173,28 @@ class Ledger:
         if isinstance(server, NoLink) or server.server != sample.server:
             return
         # The server was asked last, so only what is still held after that is confirmed.
-        self._keep(heard.checkout, link_through(route, via, sample), sample.taken_at_s)
+        self._keep(heard, link_through(route, via, sample), sample)
 
     def _note_unserved(self, bouncer: Bouncer, heard: HeardCheckout, via: BouncerSample) -> None:
         route = client_route(heard.checkout, bouncer)
         if isinstance(route, NoLink) and _had_begun(heard, via):
-            self._keep(heard.checkout, route, via.taken_at_s)
+            self._keep(heard, route, via)
 
-    def _keep(self, checkout: Checkout, outcome: Outcome, taken_at_s: float) -> None:
+    def _keep(self, heard: HeardCheckout, outcome: Outcome, sample: Sample | BouncerSample) -> None:
         if isinstance(outcome, NoLink) and outcome.reason is Unlinked.NOT_SAMPLED:
             return
-        if isinstance(outcome, Link):
+        checkout = heard.checkout
+        if isinstance(outcome, Link) and isinstance(sample, Sample):
             self.confirmations.paths.linked(checkout, outcome)
-        self.confirmations.sampled(key_of(checkout), outcome, taken_at_s)
+            self.orphans.linked(checkout.pool, outcome)
+            self.held_idle.sampled(heard, outcome, sample.took_s)
+        self.confirmations.sampled(key_of(checkout), outcome, sample.taken_at_s)
 
     def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
         checkouts = [heard.checkout for heard in held]
-        self.confirmations.forget([key_of(checkout) for checkout in checkouts])
+        keys = {key_of(checkout) for checkout in checkouts}
+        self.confirmations.forget(keys)
+        self.held_idle.forget(keys)
         instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]
         self.confirmations.paths.forget(checkouts, instances)
 

@@ -17,7 +17,9 @@ from poolscope_exporter.core.pool_numbers import (
     marks_of,
     numbers_of,
 )
+from poolscope_exporter.core.route_counts import ROUTE_METRICS, RouteCounts
 from poolscope_exporter.core.series import SeriesBook
+from poolscope_exporter.core.service_totals import ServiceTotals
 from poolscope_exporter.core.thresholds import (
     COUNTER_RETENTION_S,
     GROWTH_PUSHES,
@@ -63,9 +65,21 @@ class Refused:
 
 
 class Process:
-    """One instance of an application, from its first push until it is forgotten."""
+    """One instance of an application, from its first push until it is forgotten.
 
-    def __init__(self, instance: Instance, max_pools: int, max_series_per_pool: int) -> None:
+    `totals` takes what its routes count. `is_from_zero`: nothing that the process counted so far
+    is in them yet.
+    """
+
+    def __init__(
+        self,
+        instance: Instance,
+        max_pools: int,
+        max_series_per_pool: int,
+        totals: ServiceTotals,
+        *,
+        is_from_zero: bool,
+    ) -> None:
         self.instance = instance
         self.resource: Mapping[str, str] = {}
         self.publisher = Publisher.EXPORTER
@@ -77,8 +91,13 @@ class Process:
         self._sequence: int | None = None
         self._started_ns: int | None = None
         self._series = SeriesBook(instance, max_pools, max_series_per_pool)
+        self._totals = totals
+        self._is_from_zero = is_from_zero
+        self._routes = RouteCounts(instance, max_pools, max_series_per_pool)
         self._held: dict[Pool, _HeldList] = {}
         self._marks: dict[Pool, deque[Marks]] = {}
+        self._numbers: Mapping[Pool, PoolNumbers] = {}
+        self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
 
     def is_live(self, now_s: float) -> bool:
         """Return whether the process is taken to be running: its gauges hold, its list counts."""
@@ -122,7 +141,10 @@ class Process:
         self._started_ns = min(starts, default=None)
         self.backend_pids = dict(islice(push.backend_pids.items(), self._max_pools))
         refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
+        # Our own pushes are complete: a route that comes up later was not used before.
+        self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
         self._mark(now_s)
+        self._numbers_as_of = None
         self.expire(now_s)
         return refused
 
@@ -142,14 +164,13 @@ class Process:
         for held in self._held_lists(now_s).values():
             yield from held.listed
 
-    def pools(self, now_s: float) -> dict[Pool, PoolNumbers]:
+    def pools(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
         """Return the numbers of each pool; none of a process that is gone."""
-        points = self._series.pools(self._since_s(now_s))
-        held = self._held_lists(now_s)
-        return {
-            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
-            for pool in points.keys() | held.keys()
-        }
+        since_s, held = self._since_s(now_s), self._held_lists(now_s)
+        as_of = since_s, tuple(held)
+        if self._numbers_as_of != as_of:
+            self._numbers, self._numbers_as_of = self._numbers_of(since_s, held), as_of
+        return self._numbers
 
     @property
     def _patience_s(self) -> float:
@@ -170,14 +191,38 @@ class Process:
     def _growth(self, pool: Pool) -> Growth:
         return growth_of(tuple(self._marks.get(pool, ())))
 
+    def _numbers_of(
+        self, since_s: float, held: Mapping[Pool, _HeldList]
+    ) -> Mapping[Pool, PoolNumbers]:
+        points = self._series.pools(since_s)
+        return {
+            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
+            for pool in points.keys() | held.keys()
+        }
+
     def _keep_points(self, push: Push, now_s: float) -> Counter[Refusal]:
         refused: Counter[Refusal] = Counter()
         for point in push.points:
             kept = admit(point)
-            refusal = kept if isinstance(kept, Refusal) else self._series.put(kept, now_s)
+            refusal = kept if isinstance(kept, Refusal) else self._keep(kept, now_s)
             if refusal:
                 refused[refusal] += 1
         return refused
+
+    def _keep(self, point: Point, now_s: float) -> Refusal | None:
+        if point.metric in ROUTE_METRICS:
+            return self._add_up(point, now_s)
+        return self._series.put(point, now_s)
+
+    def _add_up(self, point: Point, now_s: float) -> Refusal | None:
+        """Add what the routes counted since the last push to the totals of the service."""
+        if self.publisher is not Publisher.EXPORTER:
+            return None
+        count = self._routes.moved(point, is_from_zero=self._is_from_zero)
+        if isinstance(count, Refusal):
+            return count
+        has_room = self._totals.add(count.pool, count.route, count.metric, count.growth, now_s)
+        return None if has_room else Refusal.TOO_MANY_SERVICES
 
     def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:
         known = {

@@ -1,6 +1,5 @@
 """Keep the series of one process: cumulative, bounded per pool, and forgotten when they stop."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -15,6 +14,7 @@ class _Entry:
     point: Point
     pool: Pool | None
     seen_s: float
+    is_gauge: bool
 
 
 class SeriesBook:
@@ -25,11 +25,12 @@ class SeriesBook:
         self._max_pools = max_pools
         self._max_series = max_series_per_pool
         self._entries: dict[_Key, _Entry] = {}
-        self._sizes: Counter[Pool | None] = Counter()
+        self._by_pool: dict[Pool | None, dict[_Key, _Entry]] = {}
+        self._least_seen_s = {True: float("inf"), False: float("inf")}
 
     def put(self, point: Point, now_s: float) -> Refusal | None:
         """Keep an admitted point; return why not where a bound is reached."""
-        key: _Key = (point.metric, point.kind, point.unit, *point.attributes.items())
+        key: _Key = (point.metric, point.kind.value, point.unit, point.attributes)
         entry = self._entries.get(key)
         if entry is None:
             return self._add(key, point, now_s)
@@ -40,38 +41,52 @@ class SeriesBook:
     def points(self, gauges_since_s: float, counters_since_s: float) -> Iterator[Point]:
         """Yield the series that were last seen then or later; histograms count as counters."""
         for entry in self._entries.values():
-            if entry.seen_s >= (gauges_since_s if is_gauge(entry.point) else counters_since_s):
+            if entry.seen_s >= (gauges_since_s if entry.is_gauge else counters_since_s):
                 yield entry.point
 
     def pools(self, since_s: float) -> dict[Pool, list[Point]]:
         """Return the pools that were heard of then or later, with what was said of them."""
-        found: dict[Pool, list[Point]] = {}
-        for entry in self._entries.values():
-            if entry.pool and entry.seen_s >= since_s:
-                found.setdefault(entry.pool, []).append(entry.point)
-        return found
+        found = {
+            pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
+            for pool, entries in self._by_pool.items()
+            if pool
+        }
+        return {pool: points for pool, points in found.items() if points}
 
     def drop(self, gauges_before_s: float, counters_before_s: float) -> None:
         """Forget the series that were last seen before then."""
+        before_s = {True: gauges_before_s, False: counters_before_s}
+        if all(before_s[kind] <= self._least_seen_s[kind] for kind in before_s):
+            return
         for key, entry in list(self._entries.items()):
-            if entry.seen_s < (gauges_before_s if is_gauge(entry.point) else counters_before_s):
+            if entry.seen_s < before_s[entry.is_gauge]:
                 del self._entries[key]
-                self._shrink(entry.pool)
+                self._shrink(key, entry.pool)
+        for kind in before_s:
+            seen = (entry.seen_s for entry in self._entries.values() if entry.is_gauge is kind)
+            # What is seen again is seen later: until the next look this stays the least.
+            self._least_seen_s[kind] = min(seen, default=float("inf"))
 
     def _add(self, key: _Key, point: Point, now_s: float) -> Refusal | None:
         pool = pool_of(self._instance, point.attributes) if describes_pool(point) else None
-        if pool and pool not in self._sizes and len(self._sizes.keys() - {None}) >= self._max_pools:
+        if pool and pool not in self._by_pool and self._pools >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
-        if self._sizes[pool] >= self._max_series:
+        entries = self._by_pool.setdefault(pool, {})
+        if len(entries) >= self._max_series:
             return Refusal.TOO_MANY_SERIES
-        self._sizes[pool] += 1
-        self._entries[key] = _Entry(_begun(point), pool, now_s)
+        entry = _Entry(_begun(point), pool, now_s, is_gauge(point))
+        self._entries[key] = entries[key] = entry
+        self._least_seen_s[entry.is_gauge] = min(now_s, self._least_seen_s[entry.is_gauge])
         return None
 
-    def _shrink(self, pool: Pool | None) -> None:
-        self._sizes[pool] -= 1
-        if not self._sizes[pool]:
-            del self._sizes[pool]
+    @property
+    def _pools(self) -> int:
+        return len(self._by_pool) - (None in self._by_pool)
+
+    def _shrink(self, key: _Key, pool: Pool | None) -> None:
+        del self._by_pool[pool][key]
+        if not self._by_pool[pool]:
+            del self._by_pool[pool]
 
 
 def _begun(point: Point) -> Point:

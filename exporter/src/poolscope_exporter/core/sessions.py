@@ -55,13 +55,27 @@ class Sample:
     """What one server answered about the pids it was asked for.
 
     `taken_at_s` is the exporter's monotonic clock when the query was *sent*: whatever the server
-    said was true at or after that instant. A pid in `asked` without a session has no row.
+    said was true at or after that instant, and no more than `took_s` after it. A pid in `asked`
+    without a session has no row.
     """
 
     server: str
     taken_at_s: float
     asked: frozenset[int]
     sessions: Mapping[int, Session]
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All client sessions of one server that come from certain addresses, as far as we may see.
+
+    `taken_at_s` is the exporter's monotonic clock when the query was sent.
+    """
+
+    server: str
+    taken_at_s: float
+    sessions: tuple[Session, ...]
 
 
 class Privilege(StrEnum):

@@ -24,7 +24,9 @@ from poolscope_exporter.core.verdicts import Judgement, judge
 class ServerView:
     """What is known of one configured server; None is unknown.
 
-    `connections` counts sessions by state. `reason` says why the server is not up.
+    `connections` counts sessions by state, `orphans` those that outlived their process, by
+    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`
+    is a setting. `reason` says why the server is not up.
     """
 
     server: str
@@ -36,6 +38,9 @@ class ServerView:
     headroom: Headroom | None = None
     last_success_age_s: float | None = None
     sample: Sample | None = None
+    orphans: Mapping[tuple[str, str], int] | None = None
+    active_on_cpu: int | None = None
+    cpus: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

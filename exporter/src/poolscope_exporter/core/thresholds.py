@@ -49,5 +49,11 @@ LONGEST_INTERVAL_S: Final = 3600.0
 COUNTER_RETENTION_S: Final = 600.0
 """Counters outlive their process this long, so that short jobs are scraped."""
 
+ORPHAN_AFTER_S: Final = 10.0
+"""A session may outlive its process this long: the server takes a moment to see it go."""
+
+TOTALS_RETENTION_S: Final = 86_400.0
+"""The sums of a service stay this long after its last word: a nightly job goes on counting."""
+
 GROWTH_PUSHES: Final = 3
 """A counter "grew" when it did so over the last so many pushes."""

@@ -6,6 +6,10 @@ SELECT
     usesysid::int8 AS role_oid,
     backend_type,
     state,
-    count(*)::int AS sessions
+    count(*)::int AS sessions,
+    -- Our own session is at work while it counts, and always would be found so.
+    count(*) FILTER (
+        WHERE state = 'active' AND wait_event IS NULL AND pid <> pg_backend_pid()
+    )::int AS on_cpu
 FROM pg_stat_get_activity(NULL)
 GROUP BY 1, 2, 3, 4
