@@ -130,6 +130,7 @@ async def test_version_time_outs_and_addresses_are_told(postgres: EmbeddedPostgr
             sample = await console.look()
 
     assert facts.version.startswith("PgBouncer 1.")
+    assert facts.timeouts_s is not None
     assert facts.timeouts_s["client_idle_timeout"] == 300
     assert facts.timeouts_s["server_idle_timeout"] == 600
     assert not facts.shares_its_port

@@ -10,9 +10,9 @@ from poolscope_exporter import clock
 from poolscope_exporter.adapters.pgbouncer import BouncerFacts
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
 from poolscope_exporter.bouncer_poller import BouncerPoller
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import BouncerSample
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.situation import BouncerView
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

@@ -11,6 +11,7 @@ from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope_exporter.adapters import prometheus as adapter
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
@@ -20,7 +21,7 @@ from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
 from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
-from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from poolscope_exporter.polls import PollReport
 from support.builders import (

@@ -12,7 +12,9 @@ from prometheus_client.registry import Collector
 from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS, Kind
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.families import Families, FamilyType
+from poolscope_exporter.adapters.proxy_series import check_samples, proxy_samples
 from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.catalogue import (
     INSTANCE_LABELS,
     POOL_LABELS,
@@ -24,7 +26,7 @@ from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
 from poolscope_exporter.core.service_totals import ServiceTotal
 from poolscope_exporter.core.sessions import Privilege
-from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.translation import label_name, metric_name
 from poolscope_exporter.core.verdicts import Judgement
 from poolscope_exporter.polls import PollReport
@@ -60,6 +62,7 @@ class Scrape:
     requests: Mapping[str, int]
     refused: Mapping[str, int]
     bouncer_polls: Iterable[PollReport] = ()
+    resolutions: Iterable[tuple[str, str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class ScrapeCollector(Collector):
         _add_polls(families, scrape.polls, _POLLS)
         _add_bouncers(families, scrape.situation.bouncers)
         _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
+        for sample in proxy_samples(scrape.situation, scrape.resolutions):
+            _add(families, *sample)
         _add_instances(families, scrape.situation)
         _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
         _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
@@ -194,6 +199,8 @@ def _add_pools(families: Families, pools: Iterable[PoolState]) -> None:
             values = (*_pool_values(state.pool), diagnosis.value)
             applies = diagnosis is state.diagnosis.diagnosis
             _add(families, own.POOL_DIAGNOSIS, values, int(applies))
+        for sample in check_samples(state, _pool_values(state.pool)):
+            _add(families, *sample)
 
 
 def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
