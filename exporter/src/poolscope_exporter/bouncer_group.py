@@ -149,15 +149,16 @@ class BouncerGroup:
             target.told = message
 
     def _take_in(self, target: _Target, found: Iterable[str]) -> None:
+        known = {member.address for member in target.members.values()}
         for address in found:
             end = Endpoint(address, int(target.dsn.port))
-            if end in self._ends_but_of(target):
-                continue  # two names of one bouncer: it is asked once
+            # Two names of one bouncer: it is asked once.
+            if address in known or end in self._ends_but_of(target):
+                continue
             console = self._at(target.dsn, address)
-            if console.name not in target.members:
-                self._ledger.bouncer_removed(str(target.dsn))
-                self._add(target, console, _ends(target.dsn) | {end}, address)
-                _log.info("PgBouncer %s was found", console.name)
+            self._ledger.bouncer_removed(str(target.dsn))
+            self._add(target, console, _ends(target.dsn) | {end}, address)
+            _log.info("PgBouncer %s was found", console.name)
 
     def _add(
         self, target: _Target, console: Console, ends: frozenset[Endpoint], address: str | None
