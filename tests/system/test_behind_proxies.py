@@ -197,7 +197,9 @@ def test_a_bouncer_behind_a_bouncer_is_unlinked_with_a_reason(
         until = holding(exporter, app, outer.port)
         found = until(lambda checkout: checkout["reason"] not in {None, "not_sampled"})
 
-    assert (found["verdict"], found["reason"]) == ("unknown", "pooler")
+    assert found["verdict"] == "unknown"
+    # Two in a thousand of the pids that a bouncer invents look like real ones.
+    assert found["reason"] in {"pooler", "unknown_server"}
     assert (found["pgbouncer"], found["backend_pid"]) == (f"127.0.0.1:{outer.port}", None)
 
 

@@ -156,6 +156,22 @@ async def test_a_role_that_may_not_ask_lacks_permission(pgbouncer: PgBouncer) ->
     assert reason is Reason.PERMISSION
 
 
+async def test_a_user_of_the_statistics_is_told_as_much_as_an_administrator(
+    pgbouncer: PgBouncer,
+) -> None:
+    told = []
+    for dsn in (pgbouncer.console, pgbouncer.console_for("postgres")):
+        async with connected(dsn) as console:
+            told.append((await console.facts(), (await console.look()).total_clients))
+
+    assert told[0] == told[1]
+    facts, clients = told[0]
+    assert clients == 1  # our own: the bouncer counts it too
+    assert facts.limits is not None
+    assert facts.limits.max_clients == 100
+    assert facts.limits.databases["postgres"].pool_size == 2
+
+
 async def test_a_stranger_fails_to_authenticate(pgbouncer: PgBouncer) -> None:
     reason, _ = await reason_for(pgbouncer.console_for("stranger"))
     assert reason is Reason.AUTHENTICATION

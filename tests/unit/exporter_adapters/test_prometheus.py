@@ -116,7 +116,9 @@ def a_view(*, up: bool = True) -> ServerView:
 def everything() -> Scrape:
     wait = a_point(catalogue.WAIT_TIME, Buckets((0.5, 2.0), (4, 1, 2), 9.5))
     limits = BouncerLimits(100, {"orders": BouncerDatabase(20, is_paused=True)})
-    sample = replace(a_bouncer_sample(), total_clients=97, serving={("orders", "shop"): 1})
+    sample = replace(
+        a_bouncer_sample(), total_clients=97, serving={("orders", "a"): 9, ("orders", "b"): 1}
+    )
     situation = a_situation(
         a_judgement(1),
         pools=(
@@ -418,7 +420,7 @@ async def test_a_bouncer_shows_its_clients_by_state_and_how_its_polls_go() -> No
     ("name", "labels", "value"),
     [
         ("pgbouncer_headroom", {"pgbouncer": "bouncer", "scope": "clients"}, 3),
-        ("pgbouncer_headroom", {"pgbouncer": "bouncer", "scope": "pool"}, 19),
+        ("pgbouncer_headroom", {"pgbouncer": "bouncer", "scope": "pool"}, 11),
         ("pgbouncer_connections_limit", {"pgbouncer": "bouncer", "scope": "clients"}, 100),
         ("pgbouncer_connections_limit", {"pgbouncer": "bouncer", "scope": "pool"}, 20),
         ("pgbouncer_potential_clients", {"pgbouncer": "bouncer"}, 120),

@@ -132,6 +132,7 @@ def test_tightest_time_out_on_the_way_of_a_pool_is_told(
 def test_c4_is_unknown_while_the_bouncer_is_down() -> None:
     [state] = seen(a_view(idle_s=300.0, up=False), a_fleet(*ONE)).pools
     assert [check.result for check in state.checks] == [Result.UNKNOWN]
+    assert state.proxy_idle is None  # what it said before may be true no longer
 
 
 def test_c4_is_no_matter_of_pools_without_a_proxy() -> None:
