@@ -67,6 +67,12 @@ class PgBouncer:
         return f"postgresql://postgres@{HOST}:{self.port}/postgres"
 
     @property
+    def pid(self) -> int:
+        """Return the process's id, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def console(self) -> str:
         return self.console_for(STATS_USER)
 
