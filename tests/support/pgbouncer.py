@@ -28,7 +28,7 @@ postgres = host={server_host} port={server_port}
 [pgbouncer]
 listen_addr = {host}
 listen_port = {port}
-unix_socket_dir =
+unix_socket_dir = {sockets}
 auth_type = trust
 auth_file = {folder}/users.txt
 stats_users = {stats_user}
@@ -40,26 +40,37 @@ admin_users = postgres
 class PgBouncer:
     """One PgBouncer before a server, pooling transactions; as root it runs as `nobody`.
 
-    `settings` are those of its [pgbouncer] section. Stopping it breaks its connections.
+    `server` may be another bouncer, `port` one that others share. `settings` are those of its
+    [pgbouncer] section; with a `socket_folder` it listens there too. Stopping it breaks its
+    connections.
     """
 
     def __init__(
         self,
-        server: EmbeddedPostgres,
+        server: "EmbeddedPostgres | PgBouncer",
         *,
         server_host: str = HOST,
+        port: int | None = None,
+        socket_folder: Path | None = None,
         **settings: str | int,
     ) -> None:
         self._server = server
         self._server_host = server_host
         self._settings = {"pool_mode": "transaction", "default_pool_size": 2, **settings}
-        self.port = free_ports([0])[0]
+        self.port = port or free_ports([0])[0]
+        self._socket_folder = socket_folder
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def dsn(self) -> str:
         """Return how an application reaches the server through this bouncer."""
         return f"postgresql://postgres@{HOST}:{self.port}/postgres"
+
+    @property
+    def pid(self) -> int:
+        """Return the process's id, while it runs."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def console(self) -> str:
@@ -88,6 +99,13 @@ class PgBouncer:
             process.terminate()
             process.wait(10)
 
+    def kill(self) -> None:
+        """End it without a chance to say so to anybody."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()
+        process.wait(10)
+
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="poolscope-pgbouncer-")
         folder = Path(self._folder.name)
@@ -114,6 +132,7 @@ class PgBouncer:
             host=HOST,
             port=self.port,
             folder=folder,
+            sockets=self._socket_folder or "",
             stats_user=STATS_USER,
             settings=settings,
         )

@@ -130,6 +130,7 @@ async def test_version_time_outs_and_addresses_are_told(postgres: EmbeddedPostgr
             sample = await console.look()
 
     assert facts.version.startswith("PgBouncer 1.")
+    assert facts.timeouts_s is not None
     assert facts.timeouts_s["client_idle_timeout"] == 300
     assert facts.timeouts_s["server_idle_timeout"] == 600
     assert not facts.shares_its_port
@@ -153,6 +154,22 @@ async def reason_for(dsn: str) -> tuple[Reason, str]:
 async def test_a_role_that_may_not_ask_lacks_permission(pgbouncer: PgBouncer) -> None:
     reason, _ = await reason_for(pgbouncer.console_for("nobody_special"))
     assert reason is Reason.PERMISSION
+
+
+async def test_a_user_of_the_statistics_is_told_as_much_as_an_administrator(
+    pgbouncer: PgBouncer,
+) -> None:
+    told = []
+    for dsn in (pgbouncer.console, pgbouncer.console_for("postgres")):
+        async with connected(dsn) as console:
+            told.append((await console.facts(), (await console.look()).total_clients))
+
+    assert told[0] == told[1]
+    facts, clients = told[0]
+    assert clients == 1  # our own: the bouncer counts it too
+    assert facts.limits is not None
+    assert facts.limits.max_clients == 100
+    assert facts.limits.databases["postgres"].pool_size == 2
 
 
 async def test_a_stranger_fails_to_authenticate(pgbouncer: PgBouncer) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,12 +16,11 @@ from fastapi import FastAPI
 
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.http import Sources, create_web
-from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
 from poolscope_exporter.adapters.postgres import PostgresServer
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
 from poolscope_exporter.adapters.refusals import Unreadable
-from poolscope_exporter.bouncer_poller import BouncerPoller
+from poolscope_exporter.bouncer_group import BouncerGroup
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Push
 from poolscope_exporter.core.fleet import Heard
@@ -59,17 +59,16 @@ class Exporter:
 
     def __init__(self, settings: Settings) -> None:
         names = [settings.server] if settings.server else []
-        consoles = [PgBouncerConsole(dsn) for dsn in settings.pgbouncers]
-        self.ledger = Ledger(names, bouncers={each.name: each.addresses() for each in consoles})
+        self.ledger = Ledger(names, proxy_idle_timeout_s=settings.proxy_idle_timeout_s)
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
         every_s = settings.poll_interval_s
-        self.bouncers = [BouncerPoller(each, self.ledger, every_s) for each in consoles]
+        self.bouncers = BouncerGroup(settings.pgbouncers, self.ledger, every_s)
         self.pollers: list[Poller] = []
         if settings.dsn and settings.server:
             server = PostgresServer(settings.server, settings.dsn, settings.server_aliases)
             self.pollers.append(
-                Poller(server, self.ledger, every_s, self.bouncers, settings.server_cpus)
+                Poller(server, self.ledger, every_s, [self.bouncers], settings.server_cpus)
             )
 
     def hear(self, push: Push) -> Heard:
@@ -79,8 +78,9 @@ class Exporter:
         held = self.ledger.fleet.held_by(push.instance, now_s)
         if any(each.first_heard_at_s == now_s for each in held):
             # A server's poll asks the bouncers first; without servers they are all there is.
-            for poller in self.pollers or self.bouncers:
-                poller.wake()
+            polled: Sequence[Poller | BouncerGroup] = self.pollers or [self.bouncers]
+            for each in polled:
+                each.wake()
         return heard
 
     def situation(self) -> Situation:
@@ -89,7 +89,7 @@ class Exporter:
         return self.ledger.situation(
             now_s,
             [poller.view(now_s) for poller in self.pollers],
-            [poller.view(now_s) for poller in self.bouncers],
+            self.bouncers.views(now_s),
         )
 
     def _scrape(self) -> Scrape:
@@ -100,7 +100,8 @@ class Exporter:
             routes=self.ledger.fleet.route_totals(),
             held_idle=list(self.ledger.held_idle.totals.totals()),
             polls=[poller.report(now_s, wall_s) for poller in self.pollers],
-            bouncer_polls=[poller.report(now_s, wall_s) for poller in self.bouncers],
+            bouncer_polls=self.bouncers.reports(now_s, wall_s),
+            resolutions=tuple(self.bouncers.resolutions()),
             requests=dict(self.counts.requests),
             refused=self._refused(),
         )
@@ -138,8 +139,7 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         tasks.create_task(otlp.serve([listeners.otlp]))
         tasks.create_task(web.serve([listeners.web]))
         tasks.create_task(_write_events(exporter, stop))
-        for bouncer in exporter.bouncers:
-            tasks.create_task(bouncer.run(stop))
+        tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
             tasks.create_task(poller.run(stop))
         _announce(settings, listeners)

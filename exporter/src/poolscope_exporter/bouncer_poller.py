@@ -7,9 +7,10 @@ from typing import Protocol
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.pgbouncer import BouncerFacts
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
-from poolscope_exporter.core.bouncers import BouncerSample
+from poolscope_exporter.core.bouncer_headroom import bouncer_headroom
+from poolscope_exporter.core.bouncer_view import BouncerView
+from poolscope_exporter.core.bouncers import BouncerSample, ClientState
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.situation import BouncerView
 from poolscope_exporter.polls import PollRecord, PollReport, wait_for_any
 
 REFRESH_S = 0.5
@@ -105,7 +106,9 @@ class BouncerPoller:
     def view(self, now_s: float) -> BouncerView:
         """Return what is known of the bouncer now; numbers of one that is down are not."""
         is_up = self._trouble is None
-        counts = self._sample.counts if self._sample and is_up else None
+        sample = self._sample if is_up else None
+        counts = sample.counts if sample else None
+        limits = self._facts.limits if self._facts and is_up else None
         return BouncerView(
             bouncer=self._console.name,
             up=is_up,
@@ -115,6 +118,8 @@ class BouncerPoller:
             timeouts_s=self._facts.timeouts_s if self._facts else None,
             is_one_of_several=self._facts.shares_its_port if self._facts else False,
             last_success_age_s=self._record.age_s(now_s),
+            headroom=bouncer_headroom(limits, sample) if limits and sample else None,
+            paused=limits.paused if limits else frozenset(),
         )
 
     def report(self, now_s: float, wall_s: float) -> PollReport:
@@ -127,11 +132,15 @@ class BouncerPoller:
             self._ledger.bouncer_down(self._console.name)
             await self._console.connect()
             self._facts_due_s = now_s
-        if now_s >= self._facts_due_s:
+        # Who waits may do so because the bouncer is paused: that is not left to the next minute.
+        if now_s >= self._facts_due_s or self._has_waiting():
             self._facts = await self._console.facts()
             self._facts_due_s = now_s + FACTS_S
         self._sample = await self._console.look()
         self._ledger.observe_bouncer(self._sample, clock.monotonic())
+
+    def _has_waiting(self) -> bool:
+        return bool(self._sample and self._sample.counts.get(ClientState.WAITING))
 
     def _succeeded(self, started_at_s: float) -> None:
         self._record.succeeded(started_at_s, clock.monotonic())

@@ -6,11 +6,14 @@ from itertools import chain
 
 from psycopg import sql
 
+from poolscope_exporter.adapters.bouncer_names import consoles_of
 from poolscope_exporter.adapters.dsn import Dsn
-from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
+from poolscope_exporter.adapters.pgbouncer import BouncerFacts, PgBouncerConsole
 from poolscope_exporter.adapters.postgres import Arrival, PostgresServer
 from poolscope_exporter.adapters.session_rows import Survey
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.core.bouncer_headroom import bouncer_headroom
+from poolscope_exporter.core.bouncers import BouncerSample
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
 
@@ -45,7 +48,8 @@ class Report:
 async def check(dsn: Dsn | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
     """Connect, look around and report; a server that does not answer is reported as well."""
     reports = [await _check_server(dsn)] if dsn else []
-    reports += [await _check_bouncer(each) for each in pgbouncers]
+    for each in pgbouncers:
+        reports += await _check_bouncers(each)
     lines = chain.from_iterable(report.lines for report in reports)
     return Report(tuple(lines), tuple(chain.from_iterable(each.missing for each in reports)))
 
@@ -65,25 +69,51 @@ async def _check_server(dsn: Dsn) -> Report:
     return Report(lines, tuple(_missing(arrival, limits)))
 
 
-async def _check_bouncer(dsn: Dsn) -> Report:
-    console = PgBouncerConsole(dsn)
+async def _check_bouncers(dsn: Dsn) -> list[Report]:
+    """Check each bouncer behind a name."""
+    try:
+        consoles = await consoles_of(dsn)
+    except ServerUnavailableError as exc:
+        return [Report((f"pgbouncer   {dsn}: {exc}",), (_bouncer_cure(exc),))]
+    return [await _check_bouncer(console) for console in consoles]
+
+
+async def _check_bouncer(console: PgBouncerConsole) -> Report:
     try:
         await console.connect()
         facts = await console.facts()
-        counts = (await console.look()).counts
+        sample = await console.look()
     except ServerUnavailableError as exc:
-        return Report((f"pgbouncer   {dsn}: {exc}",), (_bouncer_cure(exc),))
+        return Report((f"pgbouncer   {console.name}: {exc}",), (_bouncer_cure(exc),))
     finally:
         await console.close()
-    clients = ", ".join(f"{count} {state}" for state, count in counts.items())
-    set_timeouts = ((name, seconds) for name, seconds in facts.timeouts_s.items() if seconds)
+    clients = ", ".join(f"{count} {state}" for state, count in sample.counts.items())
     lines = (
-        f"pgbouncer   {dsn}: {facts.version}",
+        f"pgbouncer   {console.name}: {facts.version}",
         f"clients     {clients}",
-        f"time-outs   {', '.join(f'{name} {s:g} s' for name, s in set_timeouts) or 'none'}",
+        f"time-outs   {_timeouts(facts)}",
+        *_bouncer_room(facts, sample),
     )
     shared = "the consoles of the processes that share its port (so_reuseport): name each one"
     return Report(lines, (shared,) if facts.shares_its_port else ())
+
+
+def _timeouts(facts: BouncerFacts) -> str:
+    if facts.timeouts_s is None:
+        return "unknown: the PgBouncer refuses to tell its settings"
+    found = (f"{name} {seconds:g} s" for name, seconds in facts.timeouts_s.items() if seconds)
+    return ", ".join(found) or "none"
+
+
+def _bouncer_room(facts: BouncerFacts, sample: BouncerSample) -> Iterator[str]:
+    if facts.limits is None:
+        yield "headroom    unknown: the PgBouncer refuses to tell its limits"
+        return
+    for bound in sorted(bouncer_headroom(facts.limits, sample).limits, key=lambda each: each.free):
+        what = "clients" if bound.scope == "clients" else f"server connections of {bound.name}"
+        yield f"headroom    {bound.free} more {what}: {bound.used} of {bound.limit} are used"
+    for name in sorted(facts.limits.paused):
+        yield f"paused      {name}: it hands out no server connection until RESUME"
 
 
 def _bouncer_cure(exc: ServerUnavailableError) -> str:

@@ -36,6 +36,7 @@ MIN_POLL_INTERVAL_S = 0.2
 MAX_POLL_INTERVAL_S = 300.0
 MAX_PORT = 65535
 MAX_CPUS = 4096.0
+MAX_IDLE_TIMEOUT_S = 604_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,12 @@ OPTIONS = (
     ),
     Option(
         "server_cpus", "--server-cpus", "NUMBER", "CPUs of the server, to compare its load with"
+    ),
+    Option(
+        "proxy_idle_timeout_s",
+        "--proxy-idle-timeout",
+        "SECONDS",
+        "after how long a proxy that cannot be asked closes unused connections (RDS Proxy: 1800)",
     ),
     Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
 )
@@ -208,6 +215,17 @@ def _cpus(value: object) -> float:
     return cpus
 
 
+def _idle_timeout(value: object) -> float:
+    message = f"must be seconds, more than 0 and at most {MAX_IDLE_TIMEOUT_S:g} (a week)"
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        raise ValueError(message) from None
+    if not 0 < seconds <= MAX_IDLE_TIMEOUT_S:
+        raise ValueError(message)
+    return seconds
+
+
 def _log_level(value: object) -> str:
     level = str(value).lower()
     if level not in LOG_LEVELS:
@@ -238,6 +256,7 @@ class Settings(BaseSettings):
     server_name: str | None = None
     server_aliases: Annotated[tuple[Endpoint, ...], BeforeValidator(_aliases)] = ()
     server_cpus: Annotated[float, BeforeValidator(_cpus)] | None = None
+    proxy_idle_timeout_s: Annotated[float, BeforeValidator(_idle_timeout)] | None = None
     log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +11,10 @@ from poolscope_exporter import clock
 from poolscope_exporter.adapters.pgbouncer import BouncerFacts
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
 from poolscope_exporter.bouncer_poller import BouncerPoller
+from poolscope_exporter.core.bouncer_headroom import BouncerDatabase, BouncerLimits
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import BouncerSample
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.situation import BouncerView
 from support.builders import (
     BOUNCER,
     BOUNCER_END,
@@ -37,6 +39,8 @@ class FakeConsole:
         self.is_connected = False
         self.failure: Exception | None = None
         self.calls: list[str] = []
+        self.limits: BouncerLimits | None = BouncerLimits(100)
+        self.is_queued = False
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -46,12 +50,15 @@ class FakeConsole:
 
     async def facts(self) -> BouncerFacts:
         await self._call("facts")
-        return BouncerFacts("PgBouncer 1.18.0", {"server_idle_timeout": 600.0}, False)
+        timeouts = {"server_idle_timeout": 600.0}
+        return BouncerFacts("PgBouncer 1.18.0", timeouts, False, self.limits)
 
     async def look(self) -> BouncerSample:
         await self._call("look")
         servers = {"s1": a_bouncer_server()}
-        return a_bouncer_sample({LOCAL: a_client("s1")}, servers, taken_at_s=clock.monotonic())
+        client = a_client(is_waiting=True) if self.is_queued else a_client("s1")
+        sample = a_bouncer_sample({LOCAL: client}, servers, taken_at_s=clock.monotonic())
+        return replace(sample, total_clients=1)
 
     async def close(self) -> None:
         self.is_connected = False
@@ -108,6 +115,39 @@ async def test_settings_are_asked_for_less_often() -> None:
     await poller.poll()
 
     assert console.calls == ["connect", "facts", "look", "look"]
+
+
+async def test_headroom_is_that_of_the_limits_and_gone_while_the_bouncer_is() -> None:
+    console = FakeConsole()
+    poller = a_poller(console)
+    await poller.poll()
+    room = view_of(poller).headroom
+    assert room is not None
+    assert (room.tightest, room.free) == ("clients", 99)
+
+    console.lose()
+    await poller.poll()
+    assert view_of(poller).headroom is None
+
+
+async def test_limits_that_are_refused_are_unknown_and_the_rest_goes_on() -> None:
+    console = FakeConsole()
+    console.limits = None
+    poller = a_poller(console)
+    await poller.poll()
+    view = view_of(poller)
+    assert (view.up, view.headroom, view.paused) == (True, None, frozenset())
+
+
+async def test_while_clients_wait_each_poll_asks_whether_the_bouncer_is_paused() -> None:
+    console = FakeConsole()
+    console.is_queued = True
+    poller = a_poller(console)
+    await poller.poll()
+    console.limits = BouncerLimits(100, {"orders": BouncerDatabase(2, is_paused=True)})
+    await poller.poll()
+    assert console.calls == ["connect", "facts", "look", "facts", "look"]
+    assert view_of(poller).paused == {"orders"}
 
 
 async def test_a_bouncer_that_is_lost_knows_no_numbers_any_more_and_may_be_another_later() -> None:

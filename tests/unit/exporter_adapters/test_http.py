@@ -6,11 +6,12 @@ import pytest
 from poolscope.catalogue import Evidence
 from poolscope_exporter.adapters.http import Sources, create_web
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
 from poolscope_exporter.core.sessions import SessionState
-from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Blocker, Judgement, Verdict
 from support.builders import a_checkout, a_pool, a_server, a_session
 
@@ -149,6 +150,7 @@ async def test_a_checkout_tells_what_is_known_of_it() -> None:
         "wait_event": "Lock/tuple",
         "link": "address",
         "reason": None,
+        "lasted_s": None,
         "confirmed": True,
     }
     assert stranger == {"backend_pid": 99}

@@ -14,23 +14,32 @@ from prometheus_client.registry import Collector
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.core.bouncer_headroom import (
+    BouncerDatabase,
+    BouncerLimits,
+    bouncer_headroom,
+)
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
 from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point
+from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.fleet import InstanceState
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
 from poolscope_exporter.core.service_totals import (
     MAX_ROUTES_PER_POOL,
     ServiceTotal,
     service_pool_of,
 )
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
-from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from poolscope_exporter.polls import PollReport
 from support.builders import (
+    a_bouncer_sample,
     a_checkout,
     a_point,
     a_pool,
@@ -51,8 +60,9 @@ def a_situation(
     servers: tuple[ServerView, ...] = (),
     instances: tuple[InstanceState, ...] = (),
     bouncers: tuple[BouncerView, ...] = (),
+    configured_idle: IdleTimeout | None = None,
 ) -> Situation:
-    return Situation(judgements, pools, servers, instances, 100.0, bouncers)
+    return Situation(judgements, pools, servers, instances, 100.0, bouncers, configured_idle)
 
 
 def a_scrape(
@@ -63,6 +73,7 @@ def a_scrape(
     instance: Instance | None = None,
     routes: tuple[ServiceTotal, ...] = (),
     held_idle: tuple[ServiceTotal, ...] = (),
+    resolutions: tuple[tuple[str, str, int], ...] = (),
 ) -> Scrape:
     return Scrape(
         situation=situation or a_situation(),
@@ -73,6 +84,7 @@ def a_scrape(
         requests={"ok": 3},
         refused={"unknown_metric": 1},
         bouncer_polls=bouncer_polls,
+        resolutions=resolutions,
     )
 
 
@@ -108,12 +120,34 @@ def a_view(*, up: bool = True) -> ServerView:
 
 def everything() -> Scrape:
     wait = a_point(catalogue.WAIT_TIME, Buckets((0.5, 2.0), (4, 1, 2), 9.5))
+    limits = BouncerLimits(100, {"orders": BouncerDatabase(20, is_paused=True)})
+    sample = replace(
+        a_bouncer_sample(), total_clients=97, serving={("orders", "a"): 9, ("orders", "b"): 1}
+    )
     situation = a_situation(
         a_judgement(1),
-        pools=(PoolState(a_pool(), PoolNumbers(), PoolDiagnosis(Diagnosis.LEAKING, ("why",))),),
+        pools=(
+            PoolState(
+                a_pool(),
+                PoolNumbers(),
+                PoolDiagnosis(Diagnosis.LEAKING, ("why",)),
+                checks=(ConfigCheck(CheckId.C4, Result.WARN, "pool_recycle", None, "low", "cure"),),
+            ),
+        ),
         servers=(a_view(),),
         instances=(an_instance_state(),),
-        bouncers=(BouncerView("bouncer", True, clients={"active": 1, "idle": 0, "waiting": 3}),),
+        bouncers=(
+            BouncerView(
+                "bouncer",
+                up=True,
+                clients={"active": 1, "idle": 0, "waiting": 3},
+                timeouts_s={"client_idle_timeout": 300.0},
+                headroom=bouncer_headroom(limits, sample),
+                paused=limits.paused,
+                potential_clients=120,
+            ),
+        ),
+        configured_idle=IdleTimeout(IdleSource.CONFIGURED, 1800.0),
     )
     report = PollReport("main", 1_700_000_000.0, 0.002, {"refused": 2})
     bouncers_report = PollReport("bouncer", 1_700_000_000.0, 0.001, {"timeout": 4})
@@ -125,6 +159,7 @@ def everything() -> Scrape:
         situation=situation,
         polls=(report,),
         bouncer_polls=(bouncers_report,),
+        resolutions=(("bouncer.example:6432", "ok", 7),),
         routes=routes,
     )
 
@@ -408,6 +443,35 @@ async def test_a_bouncer_shows_its_clients_by_state_and_how_its_polls_go() -> No
     last = "poolscope_pgbouncer_poll_last_success_timestamp_seconds"
     assert await the_sample(scrape, last) == 1_700_000_000
     assert await the_sample(scrape, "poolscope_pgbouncer_poll_duration_seconds") == 0.001
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("pgbouncer_headroom", {"pgbouncer": "bouncer", "scope": "clients"}, 3),
+        ("pgbouncer_headroom", {"pgbouncer": "bouncer", "scope": "pool"}, 11),
+        ("pgbouncer_connections_limit", {"pgbouncer": "bouncer", "scope": "clients"}, 100),
+        ("pgbouncer_connections_limit", {"pgbouncer": "bouncer", "scope": "pool"}, 20),
+        ("pgbouncer_potential_clients", {"pgbouncer": "bouncer"}, 120),
+        ("pgbouncer_paused_databases", {"pgbouncer": "bouncer"}, 1),
+        ("pgbouncer_resolutions_total", {"target": "bouncer.example:6432", "result": "ok"}, 7),
+        ("proxy_idle_timeout_seconds", {"source": "pgbouncer", "pgbouncer": "bouncer"}, 300),
+        ("proxy_idle_timeout_seconds", {"source": "configured", "pgbouncer": ""}, 1800),
+        ("config_check", {"check_id": "C4", "result": "warn"}, 1),
+        ("config_check", {"check_id": "C4", "result": "ok"}, 0),
+        ("config_check", {"check_id": "C4", "result": "unknown"}, 0),
+    ],
+)
+async def test_what_is_known_of_proxies_is_told(
+    name: str, labels: dict[str, str], value: float
+) -> None:
+    assert await the_sample(everything(), f"poolscope_{name}", **labels) == value
+
+
+async def test_a_time_out_of_none_is_absent_and_not_0() -> None:
+    view = BouncerView("bouncer", True, timeouts_s={"client_idle_timeout": 0.0})
+    scrape = a_scrape(situation=a_situation(bouncers=(view,)))
+    assert not [f for f in await families_of(scrape) if f.name.startswith("poolscope_proxy")]
 
 
 async def test_what_is_not_known_of_a_bouncer_is_absent_and_not_0() -> None:

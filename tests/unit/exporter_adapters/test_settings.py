@@ -225,3 +225,27 @@ def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_
     warnings = unknown_variables(["POOLSCOPE_DNS", "POOLSCOPE_ENDPOINT", "POOLSCOPE_DSN", "PATH"])
 
     assert warnings == ["POOLSCOPE_DNS is not a setting of poolscope; did you mean POOLSCOPE_DSN?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_good"),
+    [
+        ("0.5", True),
+        ("1800", True),
+        ("604800", True),
+        ("604801", False),
+        ("0", False),
+        ("x", False),
+    ],
+)
+def test_the_idle_time_out_of_a_proxy_has_a_range(text: str, is_good: bool) -> None:
+    if is_good:
+        settings = load_settings({"proxy_idle_timeout_s": text})
+        assert settings.proxy_idle_timeout_s == float(text)
+    else:
+        [problem] = problems_of(proxy_idle_timeout_s=text)
+        assert problem.startswith(f"--proxy-idle-timeout={text}: must be seconds, more than 0 and")
+
+
+def test_no_proxy_is_assumed_unless_one_is_declared() -> None:
+    assert load_settings({}).proxy_idle_timeout_s is None

@@ -14,6 +14,12 @@ from poolscope_exporter.core.bouncers import (
 )
 from poolscope_exporter.core.sessions import Endpoint
 
+V1_15 = [
+    "type", "user", "database", "state", "addr", "port", "local_addr", "local_port",
+    "connect_time", "request_time", "wait", "wait_us", "close_needed", "ptr", "link",
+    "remote_pid", "tls", "recv_pos", "pkt_pos", "pkt_remain", "send_pos", "send_remain",
+    "pkt_avail", "send_avail",
+]  # fmt: skip
 V1_18 = [
     "type", "user", "database", "state", "addr", "port", "local_addr", "local_port",
     "connect_time", "request_time", "wait", "wait_us", "close_needed", "ptr", "link",
@@ -52,7 +58,7 @@ def in_version(columns: list[str], *rows: dict[str, Any]) -> BouncerSample:
     return sample_of("bouncer", shaped, 100.0, 100.1)
 
 
-@pytest.mark.parametrize("columns", [V1_18, V1_21, V1_23, V1_24])
+@pytest.mark.parametrize("columns", [V1_15, V1_18, V1_21, V1_23, V1_24])
 def test_client_and_its_server_are_found_whatever_the_version(columns: list[str]) -> None:
     assert len(columns) == len(set(columns))
     sample = in_version(
@@ -95,6 +101,14 @@ def test_clients_of_the_console_are_no_applications() -> None:
     sample = in_version(V1_18, a_row(database="pgbouncer"))
     assert sample.clients == {}
     assert sum(sample.counts.values()) == 0
+    assert sample.total_clients == 1  # and yet they count against max_client_conn
+
+
+def test_server_connections_serve_whom_they_are_linked_to() -> None:
+    rows = [a_row(SERVED, link=link, ptr=f"0x{n}") for n, link in enumerate(("0xc1", "", "0xc2"))]
+    rows.append(a_row(("S", "sv_idle"), user="reports", ptr="0x9"))
+    sample = in_version(V1_18, *rows)
+    assert sample.serving == {("orders", "shop"): 2, ("orders", "reports"): 0}
 
 
 def test_client_over_a_unix_socket_is_counted_and_cannot_be_named() -> None:

@@ -78,3 +78,19 @@ def test_bouncer_that_was_lost_is_known_by_its_configured_address_alone() -> Non
     assert bouncers.known()[0].addresses == {BOUNCER_END, inner}
     bouncers.lost(BOUNCER)
     assert bouncers.known() == [Bouncer(BOUNCER, frozenset({BOUNCER_END}))]
+
+
+def test_answer_of_a_bouncer_that_was_removed_meanwhile_is_not_kept() -> None:
+    bouncers = Bouncers({BOUNCER: frozenset({BOUNCER_END})})
+    bouncers.remove(BOUNCER)
+    bouncers.observe(a_bouncer_sample(), [])
+    bouncers.lost(BOUNCER)
+    assert bouncers.known() == []
+
+
+def test_bouncer_that_is_added_has_said_nothing_yet() -> None:
+    bouncers = Bouncers({})
+    bouncers.add(BOUNCER, frozenset({BOUNCER_END}))
+    [known] = bouncers.known()
+    assert known.addresses == {BOUNCER_END}
+    assert known.sample is None

@@ -3,7 +3,7 @@
 import pytest
 
 from poolscope.catalogue import Evidence
-from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis, diagnose
+from poolscope_exporter.core.diagnosis import Destination, Diagnosis, PoolDiagnosis, diagnose
 from poolscope_exporter.core.linking import NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import Growth, PoolNumbers
 from poolscope_exporter.core.verdicts import Judgement, Verdict
@@ -252,10 +252,25 @@ def test_queue_in_the_pooler_is_no_excuse_for_a_leak_or_for_what_the_pool_does_i
     assert found(FULL, [queued(), *some(unknown=14)]) is Diagnosis.SERVER_FULL
 
 
+def test_reasons_of_a_queue_say_that_the_bouncer_is_paused() -> None:
+    paused = "PgBouncer bouncer is paused: RESUME lets it go on"
+    for is_paused in (True, False):
+        told = diagnose(CALM, [queued()], None, Destination("bouncer", is_paused))
+        assert told.diagnosis is Diagnosis.SERVER_FULL
+        assert (paused in told.reasons) is is_paused
+
+
+def test_a_bouncer_without_room_for_a_client_is_named() -> None:
+    told = diagnose(CALM, [], 0, Destination("bouncer"))
+    assert told.diagnosis is Diagnosis.SERVER_FULL
+    assert told.reasons[0] == "PgBouncer bouncer admits no further client"
+
+
 def test_reasons_tell_the_queue_in_the_pooler_and_the_leaks_that_cost_the_server_nothing() -> None:
-    told = diagnose(FULL, [queued(), queued()], None)
+    told = diagnose(FULL, [queued(), queued(3.25)], None)
     assert told.reasons == (
         "2 of 15 connections are waiting in the pooler's queue for a server connection",
+        "the longest of them for 3.2 s",
         "all 15 connections are in use",
     )
     evidence = Evidence.REQUEST_FINISHED

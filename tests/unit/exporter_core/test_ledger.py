@@ -6,12 +6,13 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import BouncerClient, BouncerServer
 from poolscope_exporter.core.checkouts import Checkout
 from poolscope_exporter.core.ledger import Ledger
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.sessions import Endpoint, Sample, SessionState
-from poolscope_exporter.core.situation import BouncerView, ServerView
+from poolscope_exporter.core.situation import ServerView
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from support.builders import (
     BACKEND_START_S,

@@ -158,6 +158,11 @@ def test_server_connection_over_a_unix_socket_leads_to_the_server_with_its_port(
             [a_server()],
             (Unlinked.UNKNOWN_SERVER, None),
         ),
+        (
+            a_bouncer_server(1_022_840_197, remote=Endpoint("192.0.2.1", 6432)),
+            [a_server()],
+            (Unlinked.POOLER, None),
+        ),
         (a_bouncer_server(), [a_server("a"), a_server("b")], (Unlinked.AMBIGUOUS, None)),
         (a_bouncer_server(0), [a_server()], (Unlinked.POOLER, SERVER)),
         (a_bouncer_server(-17), [a_server()], (Unlinked.POOLER, SERVER)),

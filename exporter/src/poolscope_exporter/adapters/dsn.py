@@ -79,6 +79,11 @@ def parse_console_dsn(text: str) -> Dsn:
     return replace(dsn, _text=make_conninfo(dsn.reveal(), dbname=CONSOLE))
 
 
+def at_address(dsn: Dsn, address: str) -> Dsn:
+    """Return the DSN of one address of its host; the name stays, for certificates bear it."""
+    return replace(dsn, _text=make_conninfo(dsn.reveal(), hostaddr=address))
+
+
 def _with_default(name: str, parameters: Mapping[str, object]) -> str:
     """Return a parameter, or what libpq takes for it from its environment variable."""
     if value := parameters.get(name):

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.checkouts import Checkout, Pool
+from poolscope_exporter.core.config_checks import ConfigCheck
 from poolscope_exporter.core.headroom import Headroom
 from poolscope_exporter.core.linking import Link, NoLink
-from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView
+from poolscope_exporter.core.situation import PoolState, ServerView
 from poolscope_exporter.core.verdicts import Blocker, Judgement
 
 Row = Mapping[str, Any]
@@ -28,6 +30,7 @@ def checkout_row(judgement: Judgement) -> Row:
         "wait_event": _wait_event(judgement.link),
         "link": link_text(judgement.link),
         "reason": judgement.reason,
+        "lasted_s": judgement.link.lasted_s if isinstance(judgement.link, NoLink) else None,
         "confirmed": judgement.confirmed,
         "blocked_by": [_blocker(blocker) for blocker in judgement.blocked_by],
     }
@@ -52,6 +55,11 @@ def pool_row(state: PoolState) -> Row:
         "size": numbers.size,
         "max_overflow": numbers.max_overflow,
         "timeout_s": numbers.timeout_s,
+        "recycle_s": numbers.recycle_s,
+        "pgbouncer": state.bouncer,
+        "proxy_idle_timeout_s": state.proxy_idle.seconds if state.proxy_idle else None,
+        "proxy_idle_timeout_source": state.proxy_idle.source if state.proxy_idle else None,
+        "config_checks": [_check(check) for check in state.checks],
         "pool_class": numbers.pool_class,
         "library": numbers.library,
     }
@@ -86,6 +94,9 @@ def bouncer_row(view: BouncerView) -> Row:
         "clients": view.clients,
         "timeouts_s": view.timeouts_s,
         "is_one_of_several": view.is_one_of_several,
+        "paused": sorted(view.paused),
+        "potential_clients": view.potential_clients,
+        "headroom": _headroom(view.headroom) if view.headroom else None,
     }
 
 
@@ -105,6 +116,17 @@ def pool_identity(pool: Pool) -> Row:
 def link_text(link: Link | NoLink) -> str:
     """Return the link's level, or `unlinked:` and why."""
     return link.level if isinstance(link, Link) else f"unlinked:{link.reason}"
+
+
+def _check(check: ConfigCheck) -> Row:
+    return {
+        "check_id": check.check_id,
+        "result": check.result,
+        "setting": check.setting,
+        "value": check.value,
+        "safe_range": check.safe_range,
+        "cure": check.cure,
+    }
 
 
 def _pool_of(checkout: Checkout) -> Row:

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 
 from poolscope_exporter import clock
+from poolscope_exporter.adapters.bouncer_rows import limits_of
 from poolscope_exporter.adapters.deadline import Connection, deadline
 from poolscope_exporter.adapters.dsn import Dsn
 from poolscope_exporter.adapters.socket_rows import sample_of, shares_its_port, timeouts_of
@@ -21,6 +22,7 @@ from poolscope_exporter.adapters.unavailable import (
     first_line,
     reason_of,
 )
+from poolscope_exporter.core.bouncer_headroom import BouncerLimits
 from poolscope_exporter.core.bouncers import BouncerSample
 from poolscope_exporter.core.sessions import Endpoint
 
@@ -31,18 +33,22 @@ COMMAND_DEADLINE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class BouncerFacts:
-    """What hardly changes of a bouncer; time-outs are seconds by their names, 0 for none."""
+    """What hardly changes of a bouncer; time-outs are seconds by their names, 0 for none.
+
+    `timeouts_s` and `limits` are None where the bouncer refuses to tell its settings.
+    """
 
     version: str
-    timeouts_s: dict[str, float]
+    timeouts_s: dict[str, float] | None
     shares_its_port: bool
+    limits: BouncerLimits | None = None
 
 
 class PgBouncerConsole:
     """One bouncer and our connection to its console; failures are ServerUnavailableErrors."""
 
-    def __init__(self, dsn: Dsn) -> None:
-        self.name = str(dsn)
+    def __init__(self, dsn: Dsn, name: str | None = None) -> None:
+        self.name = name or str(dsn)
         self._dsn = dsn
         self._connection: Connection | None = None
         self._version = ""
@@ -59,9 +65,17 @@ class PgBouncerConsole:
         self._version = str((await self._fetch("SHOW VERSION"))[0]["version"])
 
     async def facts(self) -> BouncerFacts:
-        """Return the version and the settings that matter to applications."""
-        rows = await self._fetch("SHOW CONFIG")
-        return BouncerFacts(self._version, timeouts_of(rows), shares_its_port(rows))
+        """Return the version, and of the settings what the bouncer tells: one refusal is no end."""
+        config = await self._told("SHOW CONFIG")
+        if config is None:
+            return BouncerFacts(self._version, None, shares_its_port=False)
+        databases, users = await self._told("SHOW DATABASES"), await self._told("SHOW USERS")
+        return BouncerFacts(
+            version=self._version,
+            timeouts_s=timeouts_of(config),
+            shares_its_port=shares_its_port(config),
+            limits=limits_of(config, databases or (), users or ()),
+        )
 
     async def look(self) -> BouncerSample:
         """Return all clients and server connections of this moment."""
@@ -83,7 +97,11 @@ class PgBouncerConsole:
 
     def addresses(self) -> frozenset[Endpoint]:
         """Return the addresses that are known of the bouncer: as configured, as connected to."""
-        found = {Endpoint(self._dsn.host, int(self._dsn.port))}
+        host, port = self._dsn.host, int(self._dsn.port)
+        found = {Endpoint(host, port)}
+        if host.startswith("/"):
+            # A Unix socket is named by the port on which the same process listens, here.
+            found.add(Endpoint("localhost", port))
         if self._connection is not None and (address := self._connection.info.hostaddr):
             found.add(Endpoint(address, self._connection.info.port))
         return frozenset(found)
@@ -109,6 +127,15 @@ class PgBouncerConsole:
             raise ServerUnavailableError(
                 Reason.TIMEOUT, f"no connection within {CONNECT_DEADLINE_S:g} s"
             ) from exc
+
+    async def _told(self, command: str) -> list[DictRow] | None:
+        """Return what the bouncer tells, None where it refuses; other failures are raised."""
+        try:
+            return await self._fetch(command)
+        except ServerUnavailableError as exc:
+            if not self.is_connected or exc.reason is Reason.TIMEOUT:
+                raise
+            return None
 
     async def _fetch(self, command: str) -> list[DictRow]:
         connection = self._connection

@@ -10,9 +10,11 @@ from prometheus_client.exposition import choose_encoder
 from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.families import Families, FamilyText, FamilyType
+from poolscope_exporter.adapters.proxy_series import check_samples, proxy_samples
 from poolscope_exporter.adapters.series_labels import TYPES, SeriesLabels, name_of
 from poolscope_exporter.adapters.series_text import SeriesText
 from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.catalogue import (
     INSTANCE_LABELS,
     POOL_LABELS,
@@ -25,7 +27,7 @@ from poolscope_exporter.core.linking import Link
 from poolscope_exporter.core.route_names import RouteNames
 from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege
-from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
+from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement
 from poolscope_exporter.polls import PollReport
 from poolscope_exporter.version import __version__
@@ -53,6 +55,7 @@ class Scrape:
     requests: Mapping[str, int]
     refused: Mapping[str, int]
     bouncer_polls: Iterable[PollReport] = ()
+    resolutions: Iterable[tuple[str, str, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,8 @@ def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_polls(families, scrape.polls, _POLLS)
     _add_bouncers(families, scrape.situation.bouncers)
     _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
+    for sample in proxy_samples(scrape.situation, scrape.resolutions):
+        _add(families, *sample)
     _add_instances(families, scrape.situation)
     _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
@@ -175,6 +180,8 @@ def _add_pools(families: Families, pools: Iterable[PoolState]) -> None:
         for diagnosis in Diagnosis:
             applies = diagnosis is state.diagnosis.diagnosis
             _add(families, own.POOL_DIAGNOSIS, (*of_pool, diagnosis.value), int(applies))
+        for sample in check_samples(state, of_pool):
+            _add(families, *sample)
 
 
 def _add_servers(families: Families, views: Iterable[ServerView]) -> None:

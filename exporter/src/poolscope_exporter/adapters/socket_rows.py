@@ -42,7 +42,8 @@ def sample_of(
 
     Clients of the console, ours among them, are left out: no application is one.
     """
-    relevant = [row for row in rows if row["database"] != CONSOLE]
+    told = list(rows)
+    relevant = [row for row in told if row["database"] != CONSOLE]
     clients = [row for row in relevant if row["type"] == "C"]
     servers = [row for row in relevant if row["type"] == "S"]
     reachable = [row for row in clients if row["addr"] != UNIX]
@@ -56,7 +57,16 @@ def sample_of(
         servers={row["ptr"]: _server(row) for row in servers},
         counts=counts,
         addresses=frozenset(_local(row) for row in reachable if not is_loopback(row["local_addr"])),
+        total_clients=sum(row["type"] == "C" for row in told),
+        serving=_serving(servers),
     )
+
+
+def _serving(servers: Iterable[Row]) -> dict[tuple[str, str], int]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in servers:
+        counts[row["database"], row["user"]] += bool(row["link"])
+    return dict(counts)
 
 
 def timeouts_of(rows: Iterable[Row]) -> dict[str, float]:

@@ -57,6 +57,8 @@ class BouncerSample:
     `taken_at_s` and `answered_at_s` are the exporter's monotonic clock when the command was sent
     and when the answer was there. `counts` holds the clients over Unix sockets too, which
     `clients` cannot name. `addresses` are those by which clients reached the bouncer.
+    `total_clients` counts those of the console too, as the bouncer's own limit does. `serving`
+    counts the server connections that serve a client, by (database, user); 0 where all are idle.
     """
 
     bouncer: str
@@ -66,6 +68,8 @@ class BouncerSample:
     servers: Mapping[str, BouncerServer]
     counts: Mapping[ClientState, int]
     addresses: frozenset[Endpoint] = frozenset()
+    total_clients: int = 0
+    serving: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,21 @@ def socket_of(endpoint: Endpoint) -> Socket:
 
 
 class Bouncers:
-    """The configured bouncers and what each last said."""
+    """The bouncers and what each last said: those configured, as far as they are found."""
 
     def __init__(self, configured: Mapping[str, frozenset[Endpoint]]) -> None:
         self._configured = dict(configured)
         self._known = {name: Bouncer(name, ends) for name, ends in configured.items()}
+
+    def add(self, name: str, addresses: frozenset[Endpoint]) -> None:
+        """Add a bouncer, which has not said anything yet."""
+        self._configured[name] = addresses
+        self._known[name] = Bouncer(name, addresses)
+
+    def remove(self, name: str) -> None:
+        """Forget a bouncer altogether."""
+        self._configured.pop(name, None)
+        self._known.pop(name, None)
 
     def known(self) -> list[Bouncer]:
         """Return every configured bouncer."""
@@ -115,7 +129,9 @@ class Bouncers:
 
     def observe(self, sample: BouncerSample, held: Collection[Socket]) -> None:
         """Take a sample in; `held` are the application's ends of the connections that are held."""
-        before = self._known[sample.bouncer]
+        before = self._known.get(sample.bouncer)
+        if before is None:
+            return  # it was removed while it answered
         self._known[sample.bouncer] = Bouncer(
             name=sample.bouncer,
             addresses=self._configured[sample.bouncer] | sample.addresses,
@@ -126,7 +142,8 @@ class Bouncers:
 
     def lost(self, name: str) -> None:
         """Forget what a bouncer said: it does not answer, and may be another one afterwards."""
-        self._known[name] = Bouncer(name, self._configured[name])
+        if name in self._configured:
+            self._known[name] = Bouncer(name, self._configured[name])
 
 
 def _quiet(before: Bouncer, sample: BouncerSample) -> dict[Socket, Quiet]:

@@ -143,6 +143,41 @@ PGBOUNCER_POLL_FAILURES = _counter(
     ("pgbouncer", "reason"),
     "Polls of the PgBouncer that failed, by reason.",
 )
+PGBOUNCER_LIMIT = _gauge(
+    "poolscope_pgbouncer_connections_limit",
+    ("pgbouncer", "scope"),
+    "Clients that the PgBouncer admits, or server connections by its tightest limit of a kind.",
+)
+PGBOUNCER_HEADROOM = _gauge(
+    "poolscope_pgbouncer_headroom",
+    ("pgbouncer", "scope"),
+    "Further clients that the PgBouncer admits, or server connections that it can hand out.",
+)
+PGBOUNCER_POTENTIAL_CLIENTS = _gauge(
+    "poolscope_pgbouncer_potential_clients",
+    ("pgbouncer",),
+    "Connections that the pools in front may open together; absent where one has no limit.",
+)
+PGBOUNCER_PAUSED = _gauge(
+    "poolscope_pgbouncer_paused_databases",
+    ("pgbouncer",),
+    "Databases of the PgBouncer that are paused: their clients wait until RESUME.",
+)
+PGBOUNCER_RESOLUTIONS = _counter(
+    "poolscope_pgbouncer_resolutions_total",
+    ("target", "result"),
+    "Resolutions of the configured name of a PgBouncer, by result.",
+)
+PROXY_IDLE_TIMEOUT = _gauge(
+    "poolscope_proxy_idle_timeout_seconds",
+    ("source", "pgbouncer"),
+    "After how long a proxy closes an unused connection; absent where it closes none, or unknown.",
+)
+CONFIG_CHECK = _gauge(
+    "poolscope_config_check",
+    (*POOL_LABELS, "check_id", "result"),
+    "1 for the result of a check of the pool's configuration that applies, 0 for every other.",
+)
 INSTANCE_LAST_PUSH_AGE = _gauge(
     "poolscope_instance_last_push_age_seconds",
     INSTANCE_LABELS,
@@ -171,6 +206,7 @@ OWN_METRICS = (
     SERVER_ACTIVE_ON_CPU, SERVER_CPUS, SERVER_UP, PRIVILEGE_LEVEL,
     POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
     PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
-    PGBOUNCER_POLL_FAILURES,
+    PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
+    PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
 )  # fmt: skip

@@ -35,6 +35,24 @@ class PoolDiagnosis:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """What a pool's connections lead to: a server, or the bouncer that is named.
+
+    `is_paused`: the bouncer hands out no server connection, because somebody told it to.
+    """
+
+    bouncer: str | None = None
+    is_paused: bool = False
+
+    @property
+    def full(self) -> str:
+        """Return the sentence for no headroom."""
+        if self.bouncer is None:
+            return "the server admits no further session"
+        return f"PgBouncer {self.bouncer} admits no further client"
+
+
+@dataclass(frozen=True, slots=True)
 class _Case:
     """All that a diagnosis is made from, with the verdicts counted."""
 
@@ -44,7 +62,9 @@ class _Case:
     unknown_reasons: Counter[str]
     headroom: int | None
     queued: int
+    longest_queued_s: float
     leaks_without_server: int
+    destination: Destination
 
     @property
     def is_full(self) -> bool:
@@ -95,17 +115,23 @@ _ENDED = {
 
 
 def diagnose(
-    numbers: PoolNumbers, judgements: Sequence[Judgement], headroom: int | None
+    numbers: PoolNumbers,
+    judgements: Sequence[Judgement],
+    headroom: int | None,
+    destination: Destination = Destination(),
 ) -> PoolDiagnosis:
     """Diagnose one pool; `judgements` are its own, `headroom` is None where it is not known."""
+    queued = [lasted_s for each in judgements if (lasted_s := _queued_s(each)) >= QUEUED_S]
     case = _Case(
         numbers=numbers,
         verdicts=Counter(j.verdict for j in judgements),
         leaks=Counter(j.evidence for j in judgements if j.verdict is Verdict.LEAKED),
         unknown_reasons=Counter(j.reason or "" for j in judgements if j.verdict is Verdict.UNKNOWN),
         headroom=headroom,
-        queued=sum(map(_is_queued, judgements)),
+        queued=len(queued),
+        longest_queued_s=max(queued, default=0.0),
         leaks_without_server=sum(map(_is_leak_in_pooler, judgements)),
+        destination=destination,
     )
     for rule in _RULES:
         found = rule(case)
@@ -114,11 +140,11 @@ def diagnose(
     return _calm(case)
 
 
-def _is_queued(judgement: Judgement) -> bool:
+def _queued_s(judgement: Judgement) -> float:
     link = judgement.link
     if not isinstance(link, NoLink) or judgement.reason != Unlinked.WAITING_IN_POOLER:
-        return False
-    return (link.lasted_s or 0.0) >= QUEUED_S
+        return 0.0
+    return link.lasted_s or 0.0
 
 
 def _is_leak_in_pooler(judgement: Judgement) -> bool:
@@ -144,7 +170,7 @@ def _loop_blocked(case: _Case) -> PoolDiagnosis | None:
 def _server_full(case: _Case) -> PoolDiagnosis | None:
     reasons = []
     if case.headroom is not None and case.headroom <= 0:
-        reasons.append("the server admits no further session")
+        reasons.append(case.destination.full)
     if refused := case.numbers.growth.too_many_connections:
         reasons.append(f"the server refused {refused:.0f} connections just now: too many")
     return PoolDiagnosis(Diagnosis.SERVER_FULL, (*reasons, *_pressure(case))) if reasons else None
@@ -183,7 +209,15 @@ def _queued(case: _Case) -> PoolDiagnosis | None:
     if not case.queued:
         return None
     says = "waiting in the pooler's queue for a server connection"
-    reasons = (_share(case, case.queued, says), *_pressure(case), *_troubles(case))
+    longest = f"the longest of them for {case.longest_queued_s:.1f} s"
+    why = [f"PgBouncer {case.destination.bouncer} is paused: RESUME lets it go on"]
+    reasons = (
+        _share(case, case.queued, says),
+        longest,
+        *(why if case.destination.is_paused else ()),
+        *_pressure(case),
+        *_troubles(case),
+    )
     return PoolDiagnosis(Diagnosis.SERVER_FULL, reasons)
 
 

@@ -7,14 +7,15 @@ from typing import Literal
 from poolscope_exporter.core.pool_numbers import PoolNumbers
 from poolscope_exporter.core.sessions import ServerLimits
 
-Scope = Literal["server", "role", "database"]
+Scope = Literal["server", "role", "database", "clients", "pool"]
+"""What a limit bounds; the last two are a PgBouncer's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """One limit, how much of it is used, and how much is left (never below 0).
 
-    `name` is the role's or the database's; empty for the server's own limit.
+    `name` is the role's, the database's, or the pool's; empty for the limit of the whole.
     """
 
     scope: Scope

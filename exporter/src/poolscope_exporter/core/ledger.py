@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import Bouncer, Bouncers, BouncerSample, socket_of
 from poolscope_exporter.core.checkouts import Checkout, Push
 from poolscope_exporter.core.confirmation import Confirmations, Outcome, key_of, sure_until
@@ -19,7 +20,6 @@ from poolscope_exporter.core.resolution import (
 )
 from poolscope_exporter.core.sessions import Census, Endpoint, Sample, ServerIdentity
 from poolscope_exporter.core.situation import (
-    BouncerView,
     ServerView,
     Situation,
     assess,
@@ -33,6 +33,7 @@ class Ledger:
 
     `servers` are the names of the configured servers; none means that nothing is ever sampled.
     `bouncers` are the configured PgBouncers, with the addresses by which they are configured.
+    `proxy_idle_timeout_s` is the configured idle time-out of a proxy that cannot be asked.
     Not for several threads at once.
     """
 
@@ -41,6 +42,7 @@ class Ledger:
         servers: Sequence[str],
         fleet: Fleet | None = None,
         bouncers: Mapping[str, frozenset[Endpoint]] | None = None,
+        proxy_idle_timeout_s: float | None = None,
     ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
@@ -50,6 +52,7 @@ class Ledger:
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
         self._bouncers = Bouncers(bouncers or {})
+        self._proxy_idle_timeout_s = proxy_idle_timeout_s
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in: it may confirm what servers said of the checkouts that it lists."""
@@ -99,6 +102,14 @@ class Ledger:
                 self._note_unserved(place, heard, sample)
         self._forget(held, now_s)
 
+    def bouncer_added(self, bouncer: str, addresses: frozenset[Endpoint]) -> None:
+        """Note a bouncer that was found, and the addresses by which it is known."""
+        self._bouncers.add(bouncer, addresses)
+
+    def bouncer_removed(self, bouncer: str) -> None:
+        """Note that a bouncer is none of ours any more."""
+        self._bouncers.remove(bouncer)
+
     def bouncer_down(self, bouncer: str) -> None:
         """Note that a bouncer does not answer."""
         self._bouncers.lost(bouncer)
@@ -129,7 +140,14 @@ class Ledger:
         }
         views = [self._completed(view) for view in (silent | told).values()]
         between = self._bouncer_views(bouncers)
-        return assess(self.fleet, self.confirmations, views, now_s, between)
+        return assess(
+            self.fleet,
+            self.confirmations,
+            views,
+            now_s,
+            between,
+            proxy_idle_timeout_s=self._proxy_idle_timeout_s,
+        )
 
     def _confirm(self, held: HeardCheckout, now_s: float) -> None:
         self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)

@@ -77,10 +77,10 @@ def choose_session_server(
         return NoLink(Unlinked.NO_SERVER, None, bouncer)
     matches = [server for server in servers if _is_at(server, connection)]
     if len(matches) != 1:
-        reason = Unlinked.AMBIGUOUS if matches else Unlinked.UNKNOWN_SERVER
-        return NoLink(reason, None, bouncer)
+        # A bouncer behind a bouncer is at no server's address, and invents its pids as well.
+        unknown = pid_defect(connection.pid) or Unlinked.UNKNOWN_SERVER
+        return NoLink(Unlinked.AMBIGUOUS if matches else unknown, None, bouncer)
     if defect := pid_defect(connection.pid):
-        # A bouncer behind a bouncer invents its pids as well.
         return NoLink(defect, matches[0].server, bouncer)
     return matches[0]
 

@@ -1,15 +1,18 @@
 """Put together what applications and servers say into one picture of the moment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import Bouncer, BouncerServer
 from poolscope_exporter.core.checkouts import Checkout, Pool
+from poolscope_exporter.core.config_checks import ConfigCheck, check_recycle
 from poolscope_exporter.core.confirmation import Confirmations, Confirmed, State, Unseen, key_of
-from poolscope_exporter.core.diagnosis import PoolDiagnosis, diagnose
+from poolscope_exporter.core.diagnosis import Destination, PoolDiagnosis, diagnose
 from poolscope_exporter.core.fleet import Fleet, HeardCheckout, InstanceState, PoolNumbers
-from poolscope_exporter.core.headroom import Headroom
+from poolscope_exporter.core.headroom import Headroom, potential
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, pid_defect
+from poolscope_exporter.core.proxies import IdleSource, IdleTimeout, tightest
 from poolscope_exporter.core.resolution import (
     Place,
     choose_place,
@@ -44,31 +47,18 @@ class ServerView:
 
 
 @dataclass(frozen=True, slots=True)
-class BouncerView:
-    """What is known of one configured PgBouncer; None is unknown.
-
-    `clients` counts them by state, without those of its own console. `timeouts_s` holds its
-    time-outs by their names, 0 for none; `is_one_of_several`: other processes share its port.
-    """
-
-    bouncer: str
-    up: bool
-    reason: str | None = None
-    version: str | None = None
-    clients: Mapping[str, int] | None = None
-    timeouts_s: Mapping[str, float] | None = None
-    is_one_of_several: bool = False
-    last_success_age_s: float | None = None
-    known: Bouncer | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PoolState:
-    """One pool: its numbers and what is the matter with it."""
+    """One pool: its numbers, what is the matter with it, and what its configuration lacks.
+
+    `proxy_idle` is the tightest known idle time-out on its way; `bouncer` is the first stop there.
+    """
 
     pool: Pool
     numbers: PoolNumbers
     diagnosis: PoolDiagnosis
+    checks: tuple[ConfigCheck, ...] = ()
+    proxy_idle: IdleTimeout | None = None
+    bouncer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +71,7 @@ class Situation:
     instances: tuple[InstanceState, ...]
     taken_at_s: float
     bouncers: tuple[BouncerView, ...] = ()
+    configured_idle: IdleTimeout | None = None
 
 
 class _Views:
@@ -124,20 +115,31 @@ def assess(
     servers: Sequence[ServerView],
     now_s: float,
     bouncers: Sequence[BouncerView] = (),
+    *,
+    proxy_idle_timeout_s: float | None = None,
 ) -> Situation:
     """Judge every held checkout, oldest first, and diagnose every pool."""
+    configured = proxy_idle_timeout_s and IdleTimeout(IdleSource.CONFIGURED, proxy_idle_timeout_s)
     views = _Views(servers, bouncers)
     judgements = _judge_all(fleet, confirmations, views, now_s)
     by_pool: dict[Pool, list[Judgement]] = {}
     for judgement in judgements:
         by_pool.setdefault(judgement.checkout.pool, []).append(judgement)
     pools = [
-        PoolState(pool, numbers, _diagnose(pool, numbers, by_pool.get(pool, []), views))
+        _pool_state(pool, numbers, by_pool.get(pool, []), views, configured or None)
         for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
     ]
     instances = tuple(fleet.instances(now_s))
     return Situation(
-        tuple(judgements), tuple(pools), tuple(servers), instances, now_s, tuple(bouncers)
+        judgements=tuple(judgements),
+        pools=tuple(pools),
+        servers=tuple(servers),
+        instances=instances,
+        taken_at_s=now_s,
+        bouncers=tuple(
+            replace(each, potential_clients=_potential(each, pools)) for each in bouncers
+        ),
+        configured_idle=configured or None,
     )
 
 
@@ -245,13 +247,40 @@ def _holders(
     return {(link.server, link.session.pid): checkout for checkout, link in links}
 
 
-def _diagnose(
-    pool: Pool, numbers: PoolNumbers, judgements: Sequence[Judgement], views: _Views
-) -> PoolDiagnosis:
+def _pool_state(
+    pool: Pool,
+    numbers: PoolNumbers,
+    judgements: Sequence[Judgement],
+    views: _Views,
+    configured: IdleTimeout | None,
+) -> PoolState:
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
     # Where nothing is held, the configured address alone names the server.
     view = views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
-    # Behind a bouncer, the limits of the server are the bouncer's, not the application's.
+    timeouts = [configured] if configured else []
+    if isinstance(view, BouncerView):
+        timeouts.append(view.idle_timeout)
+    check = check_recycle(numbers, timeouts)
+    return PoolState(
+        pool=pool,
+        numbers=numbers,
+        diagnosis=_diagnose(pool, numbers, judgements, view),
+        checks=(check,) if check else (),
+        proxy_idle=tightest(timeouts),
+        bouncer=view.bouncer if isinstance(view, BouncerView) else None,
+    )
+
+
+def _diagnose(
+    pool: Pool,
+    numbers: PoolNumbers,
+    judgements: Sequence[Judgement],
+    view: ServerView | BouncerView | NoLink,
+) -> PoolDiagnosis:
+    if isinstance(view, BouncerView):
+        destination = Destination(view.bouncer, is_paused=bool(view.paused))
+        # Its pools of server connections may well be busy: who finds them so waits, and says so.
+        return diagnose(numbers, judgements, view.free_clients, destination)
     room = view.headroom if isinstance(view, ServerView) and view.up else None
     if room is None:
         return diagnose(numbers, judgements, None)
@@ -261,3 +290,8 @@ def _diagnose(
     # The semantic conventions write "database|schema".
     databases.add(pool.db_namespace.partition("|")[0])
     return diagnose(numbers, judgements, room.free_for(roles, databases))
+
+
+def _potential(view: BouncerView, pools: Sequence[PoolState]) -> int | None:
+    leading = [state.numbers for state in pools if state.bouncer == view.bouncer]
+    return potential(leading) if leading else None

@@ -1,0 +1,103 @@
+"""C4: connections are replaced before a proxy closes them unseen, where there is a proxy at all."""
+
+import pytest
+
+from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result, check_recycle
+from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.proxies import IdleSource, IdleTimeout, tightest
+
+RDS = IdleTimeout(IdleSource.CONFIGURED, 1800.0)
+BOUNCER = IdleTimeout(IdleSource.PGBOUNCER, 400.0, "bouncer")
+CLOSES_NONE = IdleTimeout(IdleSource.PGBOUNCER, 0.0, "bouncer")
+SILENT = IdleTimeout(IdleSource.PGBOUNCER, None, "bouncer")
+
+
+def a_queue_pool(recycle_s: float | None) -> PoolNumbers:
+    return PoolNumbers(recycle_s=recycle_s, library="sqlalchemy", pool_class="QueuePool")
+
+
+def found(recycle_s: float | None, *timeouts: IdleTimeout) -> ConfigCheck:
+    check = check_recycle(a_queue_pool(recycle_s), timeouts)
+    assert check is not None
+    assert check.check_id is CheckId.C4
+    return check
+
+
+@pytest.mark.parametrize(
+    ("recycle_s", "result"),
+    [
+        (0.0, Result.OK),
+        (1349.0, Result.OK),
+        (1350.0, Result.OK),
+        (1350.1, Result.WARN),
+        (3600.0, Result.WARN),
+        (None, Result.WARN),
+    ],
+)
+def test_recycle_is_at_most_three_quarters_of_the_proxys_idle_time_out(
+    recycle_s: float | None, result: Result
+) -> None:
+    assert found(recycle_s, RDS).result is result
+
+
+def test_warning_tells_the_range_and_the_cure() -> None:
+    check = found(3600.0, BOUNCER)
+    assert (check.setting, check.value, check.safe_range) == (
+        "pool_recycle",
+        3600.0,
+        "at most 300 s",
+    )
+    assert check.cure == (
+        "set pool_recycle to at most 300 s:"
+        " PgBouncer bouncer closes connections that are unused for 400 s"
+    )
+
+
+def test_what_is_well_needs_no_cure() -> None:
+    assert found(100.0, RDS).cure is None
+
+
+def test_tightest_of_several_proxies_decides() -> None:
+    assert tightest([RDS, BOUNCER, CLOSES_NONE, SILENT]) == BOUNCER
+    assert found(1000.0, RDS).result is Result.OK
+    assert found(1000.0, RDS, BOUNCER).result is Result.WARN
+
+
+def test_without_a_proxy_there_is_nothing_to_check() -> None:
+    assert check_recycle(a_queue_pool(3600.0), []) is None
+
+
+def test_proxy_that_closes_nothing_leaves_every_choice() -> None:
+    assert found(None, CLOSES_NONE).result is Result.OK
+    assert tightest([CLOSES_NONE]) is None
+
+
+@pytest.mark.parametrize("recycle_s", [None, 10.0])
+def test_proxy_that_does_not_tell_is_unknown_and_not_well(recycle_s: float | None) -> None:
+    check = found(recycle_s, SILENT)
+    assert check.result is Result.UNKNOWN
+    assert check.cure is not None
+    assert "PgBouncer does not answer" in check.cure
+
+
+def test_proxy_that_does_not_tell_excuses_nothing_that_is_known_to_be_wrong() -> None:
+    assert found(3600.0, RDS, SILENT).result is Result.WARN
+    assert found(100.0, RDS, SILENT).result is Result.UNKNOWN
+
+
+@pytest.mark.parametrize("library", [None, "asyncpg"])
+def test_recycle_that_is_not_told_is_unknown_and_not_off(library: str | None) -> None:
+    check = check_recycle(PoolNumbers(library=library), [RDS])
+    assert check is not None
+    assert (check.result, check.value) == (Result.UNKNOWN, None)
+
+
+def test_setting_bears_the_librarys_own_name() -> None:
+    check = check_recycle(PoolNumbers(library="psycopg_pool", recycle_s=3600.0), [RDS])
+    assert check is not None
+    assert (check.setting, check.result) == ("max_lifetime", Result.WARN)
+
+
+def test_pool_that_keeps_no_connection_has_none_that_grows_old() -> None:
+    numbers = PoolNumbers(library="sqlalchemy", pool_class="NullPool")
+    assert check_recycle(numbers, [RDS]) is None
