@@ -28,15 +28,23 @@ def problems_of(**flags: str) -> tuple[str, ...]:
     return info.value.problems
 
 
+def owners(settings: Settings, token: str) -> int:
+    """Return how many senders the settings know, among them the owner of the token."""
+    keyring = settings.keyring()
+    assert keyring
+    assert keyring.owner_of(token)
+    return len(keyring.owners())
+
+
 def test_defaults_receive_on_this_machine_alone() -> None:
     settings = load_settings({})
 
     assert settings.dsn is None
-    assert settings.server is None
+    assert settings.targets == ()
     assert settings.listen == Endpoint("0.0.0.0", 9736)
     assert settings.otlp_listen == Endpoint("127.0.0.1", 9737)
     assert settings.poll_interval_s == 5.0
-    assert settings.bearer_token() is None
+    assert settings.keyring() is None
 
 
 def test_a_flag_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +177,11 @@ def test_receiving_from_other_machines_needs_a_token(
     assert "needs a token: set POOLSCOPE_TOKEN or --token-file" in problem
 
     monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
-    settings = load_settings({"otlp_listen": address})
-    assert settings.bearer_token() == SECRET
+    (problem,) = problems_of(otlp_listen=address)
+    assert "needs TLS: set --otlp-tls-cert and --otlp-tls-key, or --insecure-otlp" in problem
+
+    settings = load_settings({"otlp_listen": address, "insecure_otlp": "true"})
+    assert owners(settings, SECRET) == 1
     assert SECRET not in repr(settings)
 
 
@@ -183,9 +194,9 @@ def test_a_token_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{SECRET}\n")
 
-    settings = load_settings({"token_file": str(file), "otlp_listen": "0.0.0.0:0"})
+    settings = load_settings({"token_file": str(file)})
 
-    assert settings.bearer_token() == SECRET
+    assert owners(settings, SECRET) == 1
 
 
 @pytest.mark.parametrize(
@@ -199,7 +210,7 @@ def test_a_token_file_without_a_token_is_one_problem(
     if content is not None:
         file.write_text(content)
 
-    (found,) = problems_of(token_file=str(file), otlp_listen="0.0.0.0:0")
+    (found,) = problems_of(token_file=str(file))
 
     assert problem in found
 
@@ -217,8 +228,8 @@ def test_two_tokens_are_one_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_a_server_is_named_by_its_address_unless_it_has_a_name() -> None:
     dsn = f"postgresql://u:{SECRET}@db/shop"
-    assert load_settings({"dsn": dsn}).server == "db:5432"
-    assert load_settings({"dsn": dsn, "server_name": "main"}).server == "main"
+    assert load_settings({"dsn": dsn}).targets[0].name == "db:5432"
+    assert load_settings({"dsn": dsn, "server_name": "main"}).targets[0].name == "main"
 
 
 def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_not() -> None:
