@@ -106,6 +106,9 @@ def _run(namespace: argparse.Namespace, problems: Problems) -> int:
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for library in ("httpx", "httpcore"):
+        # They tell of every request, and at the level of debugging of its headers.
+        logging.getLogger(library).setLevel(logging.WARNING)
     for warning in unknown_variables(os.environ):
         _say(warning)
     try:

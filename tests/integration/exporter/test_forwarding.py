@@ -7,7 +7,7 @@ import psycopg
 
 from poolscope import catalogue
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import ExporterProcess
+from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
 from support.held_pushes import a_held_push
 from support.otlp_messages import SHOP, a_gauge, a_marker, a_request
 from support.processes import wait_until
@@ -133,3 +133,21 @@ def test_at_the_end_a_backend_that_hangs_costs_two_seconds_and_is_told() -> None
 
     assert "1 pushes were not forwarded" in log
     assert "Traceback" not in log
+
+
+def test_it_forwards_over_tls_to_whom_it_trusts_alone(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(f"{SECRET} sidecars\n")
+    tls = (f"--otlp-tls-cert={LOOPBACK_CERT}", f"--otlp-tls-key={LOOPBACK_KEY}")
+    with ExporterProcess(f"--token-file={token}", *tls) as central:
+        to = (f"--forward-to={central.otlp}", f"--forward-token-file={token}")
+        with ExporterProcess(*to, f"--forward-ca-file={LOOPBACK_CERT}") as trusting:
+            trusting.push(a_push(1, 7.0))
+            assert wait_until(lambda: count(central, "db_client_connection_max{") == 7, 20)
+            assert "HTTP Request" not in trusting.log
+        with ExporterProcess(*to) as wary:
+            wary.push(a_push(1))
+            unreachable = 'poolscope_forward_requests_total{result="unreachable"}'
+            assert wait_until(lambda: (count(wary, unreachable) or 0) > 0, 20)
+            assert "certificate" in wary.log.lower()
+            assert SECRET not in wary.log

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from poolscope_exporter.adapters.upstream import UpstreamTarget
 from poolscope_exporter.core.addresses import is_loopback
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.settings import (
@@ -12,6 +13,7 @@ from poolscope_exporter.settings import (
     load_settings,
     unknown_variables,
 )
+from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY
 
 SECRET = "s3cr3t"
 
@@ -236,3 +238,62 @@ def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_
     warnings = unknown_variables(["POOLSCOPE_DNS", "POOLSCOPE_ENDPOINT", "POOLSCOPE_DSN", "PATH"])
 
     assert warnings == ["POOLSCOPE_DNS is not a setting of poolscope; did you mean POOLSCOPE_DSN?"]
+
+
+CERT, KEY = (str(file) for file in (LOOPBACK_CERT, LOOPBACK_KEY))
+
+
+@pytest.mark.parametrize("prefix", ["", "otlp_"])
+def test_a_certificate_needs_its_key_and_a_key_its_certificate(prefix: str, tmp_path: Path) -> None:
+    cert, key = f"{prefix}tls_cert", f"{prefix}tls_key"
+    good = load_settings({cert: CERT, key: KEY})
+    assert getattr(good, key) == LOOPBACK_KEY
+    (alone,) = problems_of(**{cert: CERT})
+    assert "set both or none" in alone
+    (alone,) = problems_of(**{key: KEY})
+    assert "set both or none" in alone
+    (swapped,) = problems_of(**{cert: CERT, key: CERT})
+    assert "must be the private key of the certificate" in swapped
+    (missing,) = problems_of(**{cert: str(tmp_path / "none"), key: KEY})
+    assert "must be a file that the exporter can read" in missing
+
+
+def test_tls_is_as_good_as_a_mesh_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
+    tls = {"otlp_tls_cert": CERT, "otlp_tls_key": KEY}
+    assert load_settings({"otlp_listen": "0.0.0.0:1", **tls}).otlp_listen.address == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("ftp://a", "must be http://host:port or https://host"),
+        ("https://", "must be http://"),
+        (f"https://user:{SECRET}@a", "must be http://"),
+        ("https://a:99999", "must be http://"),
+        ("http://127.0.0.1:9737", "is this exporter's own receiver"),
+        ("http://localhost:9737/v1/metrics", "is this exporter's own receiver"),
+        ("http://collector:4318", "would send the token of --forward-token-file in the clear"),
+    ],
+)
+def test_where_not_to_forward_to(url: str, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(SECRET)
+
+    (found,) = problems_of(forward_to=url, forward_token_file=str(file))
+
+    assert problem in found
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4318", "https://a.example/otlp", "http://a:1"])
+def test_where_to_forward_to(url: str) -> None:
+    settings = load_settings({"forward_to": url})
+    assert settings.upstream == UpstreamTarget(url)
+
+
+def test_a_token_has_no_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", f"{SECRET} and more")
+    (problem,) = problems_of()
+    assert problem == (
+        "POOLSCOPE_TOKEN: must be one token without spaces; several go into a --token-file"
+    )
