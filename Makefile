@@ -9,7 +9,7 @@ INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrument
 CONFORMANCE := $(VENV)/conformance
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance check format lock bench clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance check format lock bench bench-exporter clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,9 @@ lock: setup ## Lock the versions again, with hashes and without any registry's a
 
 bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
+
+bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
 
 clean: ## Remove the environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

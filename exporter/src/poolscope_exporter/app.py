@@ -40,6 +40,9 @@ from poolscope_exporter.settings import Settings, names_of
 from poolscope_exporter.target import ServerTarget
 
 EVENTS_S = 1.0
+EVENTS_SHARE = 0.05
+"""Of the event loop's time at most: where judging a large fleet takes long, it is done less often.
+"""
 DRAIN_S = 3
 KEEP_ALIVE_S = 75
 """Longer than any push or scrape interval: closing just as a sender writes costs it a push."""
@@ -230,14 +233,16 @@ def _server(app: FastAPI, cert: Path | None, key: Path | None) -> uvicorn.Server
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     events = Events()
     while not stop.is_set():
+        began_s = clock.monotonic()
         try:
             if lines := events.lines(exporter.shown(), _timestamp()):
                 # Beside the loop: whoever reads our output may stop reading.
                 await asyncio.to_thread(_write, lines)
         except Exception:  # noqa: BLE001 - a loop that ends would leave no evidence behind
             _log.exception("events could not be written")
+        took_s = clock.monotonic() - began_s
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), EVENTS_S)
+            await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
 
 
 def _write(lines: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -21,6 +22,8 @@ from poolscope_exporter.settings import (
 from poolscope_exporter.version import __version__
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
+
+GC_THRESHOLDS = (50_000, 20, 50)
 
 FIRST = ("run", "check", "demo", "-h", "--help", "--version")
 
@@ -111,6 +114,8 @@ def _run(namespace: argparse.Namespace, problems: Problems) -> int:
         logging.getLogger(library).setLevel(logging.WARNING)
     for warning in unknown_variables(os.environ):
         _say(warning)
+    # What we keep is kept for minutes: looking through all of it time and again finds no garbage.
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         listeners = listen(settings)
     except CannotListenError as exc:

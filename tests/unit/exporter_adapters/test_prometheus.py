@@ -1,24 +1,31 @@
 """The text of /metrics: read by the official parsers, linted, and without a series twice."""
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
-from poolscope_exporter.adapters import prometheus as adapter
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
-from poolscope_exporter.core.checkouts import Buckets, Instance, Point
+from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.fleet import InstanceState
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
+from poolscope_exporter.core.service_totals import (
+    MAX_ROUTES_PER_POOL,
+    ServiceTotal,
+    service_pool_of,
+)
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
@@ -134,10 +141,14 @@ def an_instance_state(*, ended: bool = False) -> InstanceState:
     )
 
 
+async def text_of(scrape: Scrape, accept: str = "") -> bytes:
+    parts, _ = await Exposition(lambda: scrape).render(accept)
+    return b"".join(parts)
+
+
 async def families_of(scrape: Scrape, accept: str = "") -> list[Metric]:
-    body, _ = await Exposition(lambda: scrape).render(accept)
     parse = parse_openmetrics if accept else parse_text
-    return list(parse(body.decode()))
+    return list(parse((await text_of(scrape, accept)).decode()))
 
 
 async def samples_of(scrape: Scrape, name: str) -> dict[frozenset[tuple[str, str]], float]:
@@ -180,12 +191,21 @@ async def test_no_series_appears_twice() -> None:
             seen.add(key)
 
 
+async def test_held_checkouts_of_endless_routes_are_a_bounded_number_of_series() -> None:
+    held = [replace(a_judgement(n), checkout=a_checkout(n, route=f"/{n}")) for n in range(300)]
+
+    found = await samples_of(a_scrape(situation=a_situation(*held)), "poolscope_held_checkouts")
+
+    assert len(found) == MAX_ROUTES_PER_POOL + 1
+    assert sum(found.values()) == 300
+
+
 async def test_names_and_help_pass_the_rules_of_promlint() -> None:
     assert problems(await families_of(everything(), OPENMETRICS)) == []
 
 
 async def test_no_label_holds_a_pid_or_a_port_of_a_client() -> None:
-    body, _ = await Exposition(everything).render("")
+    body = await text_of(everything())
 
     assert b"4711" not in body
     assert b"50002" not in body
@@ -218,6 +238,16 @@ async def test_a_histogram_is_cumulative_and_its_bounds_are_exact() -> None:
     assert buckets == {"0.5": 4, "2.0": 5, "+Inf": 7}
     assert await the_sample(scrape, f"{name}_count") == 7
     assert await the_sample(scrape, f"{name}_sum") == 9.5
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_a_sum_that_the_sender_left_out_is_absent(accept: str) -> None:
+    point = a_point(catalogue.WAIT_TIME, Buckets((0.5,), (4, 1), float("nan")))
+
+    families = await families_of(a_scrape(point), accept)
+
+    (family,) = (each for each in families if each.name.endswith("wait_time_seconds"))
+    assert [sample.value for sample in family.samples] == [4, 5]
 
 
 async def test_series_that_would_collide_are_summed() -> None:
@@ -253,12 +283,13 @@ async def test_an_attribute_cannot_take_the_place_of_a_label_of_ours() -> None:
 
 async def test_label_values_of_any_kind_survive() -> None:
     value = 'a "quoted" \\ back\nslash ü 🐘'
-    scrape = a_scrape(a_point(attributes={"note": value}))
+    point = Point("db.client.connection.x", Kind.GAUGE, "", {"note": value}, 1.0)
+    scrape = a_scrape(point)
 
     for accept in ("", OPENMETRICS):
-        body, _ = await Exposition(lambda: scrape).render(accept)
-        parse = parse_openmetrics if accept else parse_text
-        values = [s.labels.get("note") for f in parse(body.decode()) for s in f.samples]
+        values = [
+            s.labels.get("note") for f in await families_of(scrape, accept) for s in f.samples
+        ]
         assert value in values
 
 
@@ -398,7 +429,7 @@ async def test_a_process_names_its_pod_until_it_says_good_bye() -> None:
 
 
 async def test_a_second_scrape_within_a_second_is_served_from_memory() -> None:
-    times = iter([100.0, 100.0, 100.99, 101.0, 101.0])
+    times = iter([100.0, 100.99, 101.0, 101.0])
     scrapes = iter([a_scrape(a_point(value=1)), a_scrape(a_point(value=2))])
     exposition = Exposition(lambda: next(scrapes), now=lambda: next(times))
 
@@ -418,15 +449,92 @@ async def test_a_second_scrape_within_a_second_is_served_from_memory() -> None:
     ],
 )
 async def test_the_form_is_the_one_that_the_scraper_accepts(accept: str, content_type: str) -> None:
-    body, found = await Exposition(a_scrape).render(accept)
+    parts, found = await Exposition(a_scrape).render(accept)
 
     assert found.startswith(content_type)
-    assert body.endswith(b"# EOF\n") == found.startswith("application/openmetrics-text")
+    assert parts[-1].endswith(b"# EOF\n") == found.startswith("application/openmetrics-text")
 
 
-async def test_endless_content_types_are_not_kept() -> None:
-    exposition = Exposition(a_scrape)
-    for minor in range(30):
-        await exposition.render(f"application/openmetrics-text; version=1.{minor}.0")
+@pytest.mark.parametrize("scheme", ["dots", "values"])
+@pytest.mark.parametrize("form", ["text/plain", "application/openmetrics-text"])
+async def test_names_stay_what_they_are_whatever_escaping_is_asked_for(
+    form: str, scheme: str
+) -> None:
+    accept = f"{form}; version=1.0.0; escaping={scheme}"
 
-    assert len(exposition._rendered) <= adapter.MAX_CONTENT_TYPES
+    parts, content_type = await Exposition(a_scrape).render(accept)
+
+    assert content_type.endswith("escaping=underscores")
+    assert b"\npoolscope_build_info{" in b"".join(parts)
+
+
+async def test_both_forms_are_made_of_one_scrape() -> None:
+    scrapes = iter([a_scrape()])
+    exposition = Exposition(lambda: next(scrapes), now=lambda: 100.0)
+
+    for accept in ("", OPENMETRICS, "application/openmetrics-text; version=1.7.0"):
+        await exposition.render(accept)
+
+
+ODD = Attributes(
+    {"zone": '100 %r "quoted" \\ back\nslash', "a.b": "x", "service.age": "7", "le": "1"}
+)
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_the_text_is_byte_for_byte_what_the_official_encoder_writes(accept: str) -> None:
+    values = (0.0, -1.0, 0.1, 1e-05, 999_999.5, 1e6, 123_456_789.0, 1.5e300, -2e9, 2.0**53)
+    numbers = [
+        Point(f"db.client.connection.n{at}", Kind.GAUGE, "s", ODD, value)
+        for at, value in enumerate(values)
+    ]
+    buckets = Buckets((0.0005, 1.0, 2_000_000.0), (4, 1, 2_000_000, 7), 0.1)
+    histogram = Point("db.client.connection.h", Kind.HISTOGRAM, "s", ODD, buckets)
+    counter = Point("db.client.connection.c", Kind.COUNTER, "{thing}", {}, 3.0)
+    scrape = everything()
+    others = [(an_instance("shop-2"), point) for point in (*numbers, histogram, counter)]
+    scrape = replace(scrape, series=[*scrape.series, *others])
+
+    found = await families_of(scrape, accept)
+    encode, _ = choose_encoder(accept)
+
+    assert await text_of(scrape, accept) == encode(OnlyThese(found))
+
+
+async def test_what_is_kept_between_expositions_never_changes_the_text() -> None:
+    name = "db.client.connection.h"
+    small, large = Buckets((0.5,), (4, 1), 0.1), Buckets((0.5,), (3_000_000, 1), 2e7)
+    other, unsummed = Buckets((0.25, 2.0), (1, 1, 1), 0.1), Buckets((0.5,), (4, 1), float("nan"))
+    histograms = [Point(name, Kind.HISTOGRAM, "s", ODD, each) for each in (small, large, other)]
+    unsummed_point = Point(name, Kind.HISTOGRAM, "s", ODD, unsummed)
+    scrapes = [a_scrape(point) for point in (*histograms, unsummed_point, histograms[0])]
+    due = iter(scrapes)
+    times = iter(range(100))
+    exposition = Exposition(lambda: next(due), now=lambda: 2.0 * next(times))
+
+    for scrape in scrapes:
+        parts, _ = await exposition.render("")
+        assert b"".join(parts) == await text_of(scrape)
+
+
+async def test_nothing_is_kept_of_series_that_are_gone() -> None:
+    many = [(an_instance(f"shop-{n}"), a_point(value=n)) for n in range(50)]
+    scrapes = iter([replace(everything(), series=many), a_scrape(), a_scrape()])
+    times = iter(range(100))
+    exposition = Exposition(lambda: next(scrapes), now=lambda: 2.0 * next(times))
+
+    for _ in range(3):
+        await exposition.render("")
+
+    writer = exposition._writer
+    assert not writer._labels._kept
+    kept = (*writer._text._heads._now, *writer._text._heads._before)
+    assert not [head for head in kept if "shop-" in str(head)]
+
+
+class OnlyThese(Collector):
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families

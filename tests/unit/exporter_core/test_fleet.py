@@ -354,14 +354,31 @@ def test_series_of_a_pool_are_bounded() -> None:
     assert again.rejected_points == 0
 
 
-def test_instances_are_bounded_and_make_room_when_forgotten() -> None:
+def test_instances_are_bounded_and_live_ones_are_never_given_up() -> None:
     fleet = Fleet(max_instances=1)
     fleet.hear(a_push(), 100.0)
     second = a_push(a_point(), instance=an_instance("shop-2"))
-    refused = fleet.hear(second, 101.0)
+    refused = fleet.hear(second, 115.0)
     assert (refused.rejected_points, refused.accepted) == (1, False)
+    assert refused.reason == "refused: 1 too_many_instances"
     assert fleet.refused == {"too_many_instances": 1}
-    assert fleet.hear(second, 700.01).accepted
+    assert fleet.hear(second, 115.01).accepted
+    assert [state.instance.id for state in fleet.instances(115.01)] == ["shop-2"]
+
+
+def test_new_instance_takes_the_place_of_the_one_that_is_gone_for_longest() -> None:
+    fleet = Fleet(max_instances=3)
+    ends = {"a": 102.0, "b": 101.0, "c": None, "d": 103.0, "e": None, "f": None}
+    left = {"d": "ac", "e": "cd", "f": "ce"}
+    for name, ended_at_s in ends.items():
+        assert fleet.hear(a_push(instance=an_instance(name)), 100.0).accepted
+        if name in left:
+            others = {state.instance.id for state in fleet.instances(103.0)} - {name}
+            assert others == set(left[name])
+        if ended_at_s:
+            fleet.hear(a_push(instance=an_instance(name), sequence=2, is_end=True), ended_at_s)
+    assert not fleet.refused
+    assert not fleet.hear(a_push(instance=an_instance("g")), 104.0).accepted
 
 
 def test_refused_points_are_counted_and_told() -> None:

@@ -1,18 +1,13 @@
-"""Collect samples into Prometheus metric families, so that no series appears twice."""
+"""Collect samples into metric families, so that no series appears twice."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from prometheus_client.core import Metric
-from prometheus_client.utils import floatToGoString
-
+from poolscope_exporter.adapters.series_text import LabelText, SeriesText
 from poolscope_exporter.core.checkouts import Buckets
 
-Labels = Mapping[str, str]
-_Key = tuple[tuple[str, str], ...]
-
-_RESERVED = frozenset(("le", "quantile"))
+RESERVED = frozenset(("le", "quantile"))
 """Labels that Prometheus gives a meaning of its own."""
 
 
@@ -24,49 +19,71 @@ class FamilyType(Enum):
     HISTOGRAM = "histogram"
 
 
+@dataclass(frozen=True, slots=True)
+class FamilyText:
+    """One family: what it is, and the lines of its samples, the same in either format."""
+
+    name: str
+    type: FamilyType
+    help: str
+    samples: bytes
+
+    def as_text(self) -> bytes:
+        """Return the family in Prometheus's text format."""
+        suffix = "_total" if self.type is FamilyType.COUNTER else ""
+        return self._header(self.name + suffix) + self.samples
+
+    def as_openmetrics(self) -> bytes:
+        """Return the family in the OpenMetrics format."""
+        is_timed = self.name.endswith("_seconds")
+        unit = f"# UNIT {self.name} seconds\n" if is_timed else ""
+        return self._header(self.name) + unit.encode() + self.samples
+
+    def _header(self, name: str) -> bytes:
+        return f"# HELP {name} {self.help}\n# TYPE {name} {self.type.value}\n".encode()
+
+
 @dataclass(slots=True)
 class _Family:
     type: FamilyType
     help: str
-    values: dict[_Key, float | Buckets] = field(default_factory=dict)
+    values: dict[LabelText, float | Buckets] = field(default_factory=dict)
 
 
 class Families:
     """Families in the order of their first sample; samples with equal labels are summed."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: SeriesText) -> None:
+        self._text = text
         self._families: dict[str, _Family] = {}
 
+    def labels(self, names: tuple[str, ...], values: tuple[str, ...]) -> LabelText:
+        """Return labels, as many names as values, in the form that `add` takes."""
+        return self._text.labels(names, values)
+
     def add(
-        self, name: str, kind: FamilyType, text: str, labels: Labels, value: float | Buckets
+        self, name: str, kind: FamilyType, text: str, labels: LabelText, value: float | Buckets
     ) -> None:
         """Add a sample; one whose type contradicts its family's is left out.
 
         Two senders may disagree on what a metric is, and one exposition can hold only one of them.
         """
-        family = self._families.setdefault(_base(name, kind), _Family(kind, text))
-        if family.type is not kind:
+        base = name.removesuffix("_total") if kind is FamilyType.COUNTER else name
+        family = self._families.get(base)
+        if family is None:
+            family = self._families[base] = _Family(kind, text)
+        elif family.type is not kind:
             return
-        key = tuple(item for item in labels.items() if item[0] not in _RESERVED)
-        known = family.values.get(key)
-        family.values[key] = value if known is None else _sum(known, value)
+        known = family.values.get(labels)
+        family.values[labels] = value if known is None else _sum(known, value)
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield the families for the official encoders."""
-        for name, family in self._families.items():
-            metric = Metric(name, family.help, family.type.value, _unit(name))
-            for key, value in family.values.items():
-                _add_samples(metric, family.type, dict(key), value)
-            yield metric
-
-
-def _base(name: str, kind: FamilyType) -> str:
-    """Return the family's name, which for a counter lacks the suffix of its samples."""
-    return name.removesuffix("_total") if kind is FamilyType.COUNTER else name
-
-
-def _unit(name: str) -> str:
-    return "seconds" if name.endswith("_seconds") else ""
+    def texts(self) -> Iterator[FamilyText]:
+        """Yield the text of each family, and forget the family: a large fleet's take much room."""
+        for name in list(self._families):
+            family = self._families.pop(name)
+            sample = f"{name}_total" if family.type is FamilyType.COUNTER else name
+            lines = "".join(self._text.lines(sample, family.values.items())).encode()
+            yield FamilyText(name, family.type, family.help, lines)
 
 
 def _sum(one: float | Buckets, other: float | Buckets) -> float | Buckets:
@@ -78,24 +95,3 @@ def _sum(one: float | Buckets, other: float | Buckets) -> float | Buckets:
     if isinstance(one, Buckets) or isinstance(other, Buckets):
         return one
     return one + other
-
-
-def _add_samples(
-    metric: Metric, kind: FamilyType, labels: dict[str, str], value: float | Buckets
-) -> None:
-    if isinstance(value, Buckets):
-        _add_histogram(metric, labels, value)
-    else:
-        suffix = "_total" if kind is FamilyType.COUNTER else ""
-        metric.add_sample(metric.name + suffix, labels, value)
-
-
-def _add_histogram(metric: Metric, labels: dict[str, str], buckets: Buckets) -> None:
-    total = 0
-    bounds = (*buckets.bounds, float("inf"))
-    for bound, count in zip(bounds, buckets.counts, strict=True):
-        total += count
-        le = floatToGoString(bound)  # type: ignore[no-untyped-call]
-        metric.add_sample(f"{metric.name}_bucket", {**labels, "le": le}, total)
-    metric.add_sample(f"{metric.name}_count", labels, total)
-    metric.add_sample(f"{metric.name}_sum", labels, buckets.sum)

@@ -1,13 +1,13 @@
 """Serve what is known over HTTP: metrics, health, the page and the API."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from poolscope_exporter.adapters.access import Access, access_of
 from poolscope_exporter.adapters.findings import bouncer_row, checkout_row, pool_row, server_row
@@ -61,8 +61,8 @@ def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     app = FastAPI(openapi_url=None)
 
     async def metrics(request: Request) -> Response:
-        body, content_type = await sources.exposition.render(request.headers.get("accept", ""))
-        return Response(body, headers={"Content-Type": content_type})
+        parts, content_type = await sources.exposition.render(request.headers.get("accept", ""))
+        return StreamingResponse(_each(parts), headers={"Content-Type": content_type})
 
     async def ready(_: Request) -> Response:
         if sources.is_ready():
@@ -95,6 +95,12 @@ def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     for path, handler in handlers.items():
         app.add_api_route(path, handler, methods=["GET"], response_model=None)
     return app
+
+
+async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    # Part by part: a large fleet's text is not copied whole for each scraper.
+    for part in parts:
+        yield part
 
 
 def _guarded(handler: Handler, keyring: Keyring | None) -> Handler:

@@ -1,17 +1,17 @@
 """Expose the situation and the applications' series to Prometheus."""
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
-from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS, Kind
+from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS
 from poolscope_exporter import clock
-from poolscope_exporter.adapters.families import Families, FamilyType
+from poolscope_exporter.adapters.families import Families, FamilyText, FamilyType
+from poolscope_exporter.adapters.series_labels import TYPES, SeriesLabels, name_of
+from poolscope_exporter.adapters.series_text import SeriesText
 from poolscope_exporter.core import catalogue as own
 from poolscope_exporter.core.catalogue import (
     INSTANCE_LABELS,
@@ -24,10 +24,10 @@ from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
 from poolscope_exporter.core.outbox import ForwardReport
 from poolscope_exporter.core.roles import Role
-from poolscope_exporter.core.service_totals import ServiceTotal
+from poolscope_exporter.core.route_names import RouteNames
+from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
-from poolscope_exporter.core.translation import label_name, metric_name
 from poolscope_exporter.core.verdicts import Judgement
 from poolscope_exporter.polls import PollReport
 from poolscope_exporter.version import __version__
@@ -35,19 +35,12 @@ from poolscope_exporter.version import __version__
 FRESH_S = 1.0
 """How long an exposition is served again: a second scraper costs nothing."""
 
-MAX_CONTENT_TYPES = 8
+OPENMETRICS = "application/openmetrics-text"
 
 UNLINKED = "unlinked"
 """Level of the held checkouts that have no link; the reason says why."""
 
-_TYPES = {
-    Kind.COUNTER: FamilyType.COUNTER,
-    Kind.UP_DOWN_COUNTER: FamilyType.GAUGE,
-    Kind.GAUGE: FamilyType.GAUGE,
-    Kind.HISTOGRAM: FamilyType.HISTOGRAM,
-}
 _METRICS = {metric.name: metric for metric in METRICS}
-_DESCRIPTIONS = {metric.name: metric.description for metric in METRICS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +61,12 @@ class Scrape:
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    body: bytes
+    families: tuple[FamilyText, ...]
     expires_s: float
 
 
 class Exposition:
-    """The text of `/metrics`: rendered beside the event loop, and kept for a second."""
+    """The text of `/metrics`: written beside the event loop, and kept for a second."""
 
     def __init__(
         self, take: Callable[[], Scrape], now: Callable[[], float] = clock.monotonic
@@ -81,93 +74,78 @@ class Exposition:
         self._take = take
         self._now = now
         self._lock = asyncio.Lock()
-        self._rendered: dict[str, _Rendered] = {}
+        self._rendered: _Rendered | None = None
+        self._writer = _Writer()
 
-    async def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the body and its content type, in the form that the scraper accepts."""
-        encode, content_type = _encoder(accept)
+    async def render(self, accept: str) -> tuple[list[bytes], str]:
+        """Return the body, in parts, and its content type, in the form that the scraper accepts."""
+        content_type = _content_type(accept)
         async with self._lock:
-            self._forget_stale(self._now())
-            if content_type not in self._rendered:
-                collector = ScrapeCollector(self._take())
-                body = await asyncio.to_thread(encode, collector)
-                self._rendered[content_type] = _Rendered(body, self._now() + FRESH_S)
-            return self._rendered[content_type].body, content_type
-
-    def _forget_stale(self, now_s: float) -> None:
-        fresh = {
-            content_type: rendered
-            for content_type, rendered in self._rendered.items()
-            if now_s < rendered.expires_s
-        }
-        # The scraper names the version, so that one could ask for ever new content types.
-        self._rendered = fresh if len(fresh) < MAX_CONTENT_TYPES else {}
+            if self._rendered is None or self._now() >= self._rendered.expires_s:
+                self._rendered = None  # its memory is needed now
+                families = await asyncio.to_thread(self._writer.texts, self._take())
+                self._rendered = _Rendered(families, self._now() + FRESH_S)
+            families = self._rendered.families
+        if content_type.startswith(OPENMETRICS):
+            return [*(family.as_openmetrics() for family in families), b"# EOF\n"], content_type
+        return [family.as_text() for family in families], content_type
 
 
-def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+def _content_type(accept: str) -> str:
+    """Return the form that the official client would choose."""
     try:
-        return choose_encoder(accept)
+        _, content_type = choose_encoder(accept)
     except (TypeError, ValueError):  # a version that is none
-        return choose_encoder("")
+        _, content_type = choose_encoder("")
+    # Our names need no escaping: in every other scheme they would be other names.
+    return re.sub("escaping=(dots|values)", "escaping=underscores", content_type)
 
 
-class ScrapeCollector(Collector):
-    """A scrape in the form that the official encoders take."""
+class _Writer:
+    """Writes one exposition after the other, and keeps what they have in common."""
 
-    def __init__(self, scrape: Scrape) -> None:
-        self._scrape = scrape
+    def __init__(self) -> None:
+        self._text = SeriesText()
+        self._labels = SeriesLabels()
+        self._routes = RouteNames()
 
-    def collect(self) -> Iterable[Metric]:
+    def texts(self, scrape: Scrape) -> tuple[FamilyText, ...]:
         """Return every family, each name once."""
-        families = Families()
-        scrape = self._scrape
-        _add_series(families, scrape.series)
-        _add_routes(families, scrape.routes)
-        for total in scrape.held_idle:
-            _add(families, own.HELD_IDLE_TIME, _route_values(total), total.value)
-        _add_judgements(families, scrape.situation.judgements)
-        _add_pools(families, scrape.situation.pools)
-        _add_servers(families, scrape.situation.servers)
-        _add_polls(families, scrape.polls, _POLLS)
-        _add_bouncers(families, scrape.situation.bouncers)
-        _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
-        _add_instances(families, scrape.situation)
-        _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
-        _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
-        _add_forwarding(families, scrape.forwarding)
-        _add(families, own.EXPORTER_ROLE, (scrape.role.value,), 1)
-        _add(families, own.BUILD_INFO, (__version__,), 1)
-        return families.collect()
+        self._text.turn()
+        families = Families(self._text)
+        self._labels.add(families, scrape.series)
+        _add_own(families, scrape, self._routes)
+        return tuple(families.texts())
 
 
-def _add_series(families: Families, series: Iterable[tuple[Instance, Point]]) -> None:
-    for instance, point in series:
-        labels = dict(zip(INSTANCE_LABELS, _instance_values(instance), strict=True))
-        for attribute, value in point.attributes.items():
-            labels.setdefault(_label(attribute), value)
-        families.add(
-            _name(point.metric, point.kind, point.unit),
-            _TYPES[point.kind],
-            _DESCRIPTIONS.get(point.metric, "As received; the catalogue does not know it."),
-            labels,
-            point.value,
-        )
+def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
+    _add_routes(families, scrape.routes)
+    for total in scrape.held_idle:
+        _add(families, own.HELD_IDLE_TIME, _route_values(total), total.value)
+    _add_judgements(families, scrape.situation, routes)
+    _add_pools(families, scrape.situation.pools)
+    _add_servers(families, scrape.situation.servers)
+    _add_polls(families, scrape.polls, _POLLS)
+    _add_bouncers(families, scrape.situation.bouncers)
+    _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
+    _add_instances(families, scrape.situation)
+    _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
+    _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
+    _add_forwarding(families, scrape.forwarding)
+    _add(families, own.EXPORTER_ROLE, (scrape.role.value,), 1)
+    _add(families, own.BUILD_INFO, (__version__,), 1)
 
 
 def _add_routes(families: Families, totals: Iterable[ServiceTotal]) -> None:
     for total in totals:
         metric = _METRICS[total.metric]
-        name = _name(metric.name, metric.kind, metric.unit)
-        labels = dict(zip(ROUTE_LABELS, _route_values(total), strict=True))
-        families.add(name, _TYPES[metric.kind], metric.description, labels, total.value)
-
-
-_name = lru_cache(1024)(metric_name)
-_label = lru_cache(1024)(label_name)
+        name = name_of(metric.name, metric.kind, metric.unit)
+        labels = families.labels(ROUTE_LABELS, _route_values(total))
+        families.add(name, TYPES[metric.kind], metric.description, labels, total.value)
 
 
 def _add(families: Families, metric: OwnMetric, values: tuple[str, ...], value: float) -> None:
-    labels = dict(zip(metric.labels, values, strict=True))
+    labels = families.labels(metric.labels, values)
     families.add(metric.name, FamilyType(metric.type.value), metric.help, labels, value)
 
 
@@ -182,11 +160,14 @@ def _add_each(
         _add(families, metric, (*before, name), count)
 
 
-def _add_judgements(families: Families, judgements: Iterable[Judgement]) -> None:
+def _add_judgements(families: Families, situation: Situation, routes: RouteNames) -> None:
     oldest: dict[Pool, float] = {}
-    for judgement in judgements:
+    routes.forget(situation.taken_at_s)
+    for judgement in situation.judgements:
         checkout = judgement.checkout
-        what = (judgement.verdict, judgement.evidence or "", checkout.route or "")
+        service_pool = service_pool_of(checkout.pool)
+        route = routes.name(service_pool, checkout.route or "", situation.taken_at_s)
+        what = (judgement.verdict, judgement.evidence or "", route)
         _add(families, own.HELD_CHECKOUTS, (*_pool_values(checkout.pool), *what), 1)
         _add(families, own.LINKS, _link_values(judgement), 1)
         oldest[checkout.pool] = max(judgement.age_s, oldest.get(checkout.pool, 0.0))
@@ -196,10 +177,10 @@ def _add_judgements(families: Families, judgements: Iterable[Judgement]) -> None
 
 def _add_pools(families: Families, pools: Iterable[PoolState]) -> None:
     for state in pools:
+        of_pool = _pool_values(state.pool)
         for diagnosis in Diagnosis:
-            values = (*_pool_values(state.pool), diagnosis.value)
             applies = diagnosis is state.diagnosis.diagnosis
-            _add(families, own.POOL_DIAGNOSIS, values, int(applies))
+            _add(families, own.POOL_DIAGNOSIS, (*of_pool, diagnosis.value), int(applies))
 
 
 def _add_servers(families: Families, views: Iterable[ServerView]) -> None:

@@ -47,6 +47,9 @@ class InstanceState:
     is_live: bool
 
 
+MAX_INSTANCES = 1250
+"""A thousand, and the quarter more that a rolling deploy starts before it stops any."""
+
 _Source = tuple[Instance, bool]
 """An instance, and whether it is `poolscope` that speaks of it.
 
@@ -58,13 +61,15 @@ may end, or renumber, what the other says.
 class Fleet:
     """All application processes that push here; times are the exporter's monotonic clock.
 
+    Beyond `max_instances`, a new one takes the place of the one that is gone for longest; where
+    all are live it is refused.
     Not for several threads at once: what it returns is made at the call and may go anywhere.
     `refused` counts what was not kept, by reason.
     """
 
     def __init__(
         self,
-        max_instances: int = 1000,
+        max_instances: int = MAX_INSTANCES,
         max_pools_per_instance: int = 50,
         max_series_per_pool: int = 400,
     ) -> None:
@@ -161,9 +166,12 @@ class Fleet:
         return [process for process in found if not process.is_forgotten(now_s)]
 
     def _has_room(self, now_s: float) -> bool:
-        if len(self._processes) >= self._max_instances:
-            self.tick(now_s)
-        return len(self._processes) < self._max_instances
+        if len(self._processes) < self._max_instances:
+            return True
+        gone = [item for item in self._processes.items() if not item[1].is_live(now_s)]
+        if gone:
+            self._forget(min(gone, key=lambda item: item[1].last_push_s)[0])
+        return bool(gone)
 
     def _refuse_whole(self, push: Push, refusal: Refusal) -> Heard:
         self.refused[refusal] += 1

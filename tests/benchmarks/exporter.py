@@ -1,0 +1,52 @@
+"""Measure the exporter under a large fleet, and its polls of a large server, and print it."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import exporter_scale, session_queries
+
+BEGIN, END = "<!-- begin of what `make bench-exporter` has measured -->", "<!-- end of it -->"
+
+
+def main() -> None:
+    options = _options()
+    text = "\n".join(_lines(options)) + "\n"
+    sys.stdout.write(text)
+    if options.write is not None:
+        before, _, rest = options.write.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
+        options.write.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=1000)
+    parser.add_argument("--pools", type=int, default=1, choices=(1, 2), help="of each process")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of each phase")
+    parser.add_argument(
+        "--later", type=float, default=0.0, help="seconds until memory is read once more (660)"
+    )
+    parser.add_argument("--only", choices=("fleet", "server"), help="leave out the other part")
+    parser.add_argument("--write", type=Path, help="a document to put the tables into")
+    return parser.parse_args()
+
+
+def _lines(options: argparse.Namespace) -> Iterator[str]:
+    yield f"Python {platform.python_version()}, PostgreSQL 18; {os.cpu_count()} processors."
+    if options.only != "server":
+        found = exporter_scale.measure(
+            options.processes, options.pools, options.seconds, options.later
+        )
+        yield ""
+        yield from exporter_scale.table(found)
+    if options.only != "fleet":
+        yield ""
+        yield from session_queries.table(session_queries.measure())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""Simulate a fleet of application processes that push to an exporter, in a process of its own."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.sdk.resources import Resource
+
+from poolscope import catalogue
+from poolscope.encoding import encode
+from poolscope.report import Attributes, Sample
+from support.apps import instrumented
+from support.dbapi import an_engine
+from support.otlp_messages import pairs
+
+PUSH_INTERVAL_S = 5.0
+ROUTES = 10
+DEPLOY_S = 60.0
+POOLS = ("orders", "reports")
+
+MARKER = catalogue.PUSH.name
+
+
+class SimulatedProcess:
+    """One application process: its push, with counters that grow from one to the next."""
+
+    def __init__(self, template: bytes, number: int, generation: int) -> None:
+        name = f"shop-{generation}-7d9f8b6c5-{number:05d}"
+        resource = {
+            catalogue.SERVICE_NAMESPACE: "acme",
+            catalogue.SERVICE_NAME: f"shop-{number % 20}",
+            catalogue.SERVICE_INSTANCE_ID: name,
+            catalogue.HOST_NAME: f"node-{number % 50}",
+            catalogue.K8S_POD_NAME: name,
+            catalogue.PROCESS_PID: str(number),
+        }
+        self._request = ExportMetricsServiceRequest.FromString(template)
+        self._request.resource_metrics[0].resource.attributes.extend(pairs(resource))
+        metrics = [m for s in self._request.resource_metrics[0].scope_metrics for m in s.metrics]
+        self._marker = next(m for m in metrics if m.name == MARKER).gauge.data_points[0]
+        self._counters = [p for m in metrics if m.sum.is_monotonic for p in m.sum.data_points]
+        self._histograms = [p for m in metrics for p in m.histogram.data_points]
+        self._sequence = 0
+        self.points = sum(len(m.sum.data_points) + len(m.gauge.data_points) for m in metrics)
+        self.points += len(self._histograms)
+
+    def body(self, *, is_end: bool = False) -> bytes:
+        """Return the next push."""
+        self._sequence += 1
+        self._marker.as_int = self._sequence
+        for point in self._counters:
+            if point.HasField("as_int"):
+                point.as_int += 1
+            else:
+                point.as_double += 0.125
+        for histogram in self._histograms:
+            histogram.bucket_counts[2] += 1
+            histogram.count += 1
+            histogram.sum += 0.0078125
+        if is_end:
+            for attribute in self._marker.attributes:
+                if attribute.key == catalogue.PUSH_END:
+                    attribute.value.bool_value = True
+        return self._request.SerializeToString()
+
+
+def a_realistic_push(pools: Sequence[str] = POOLS[:1]) -> bytes:
+    """Return what `poolscope` says of a process with these pools, routes and held checkouts."""
+    with instrumented() as readings:
+        engine = an_engine(pool_pre_ping=True, pool_recycle=1800)
+        for _ in range(3):
+            engine.connect().close()
+        one_pool = list(readings.instrumentation.pusher.samples())
+        engine.dispose()
+    marker: Attributes = {
+        catalogue.PUSH_INTERVAL: PUSH_INTERVAL_S,
+        catalogue.PUSH_END: False,
+        catalogue.PUSH_PUBLISHER: catalogue.Publisher.EXPORTER.value,
+    }
+    found = [s for s in one_pool if s.metric.scope == catalogue.SCOPE]
+    samples = [sample for name in pools for sample in _pool(found, name)]
+    now_ns = 1_700_000_000_000_000_000
+    return encode([*samples, Sample(catalogue.PUSH, marker, 1)], Resource({}), now_ns, now_ns)
+
+
+def _pool(samples: Sequence[Sample], name: str) -> Iterator[Sample]:
+    identity: Attributes = {
+        catalogue.POOL_NAME: name,
+        catalogue.DB_NAMESPACE: name,
+        catalogue.SERVER_ADDRESS: "postgres.databases.svc.cluster.local",
+        catalogue.SERVER_PORT: 5432,
+    }
+    for sample in samples:
+        if sample.metric not in catalogue.PROCESS_METRICS:
+            yield Sample(sample.metric, {**sample.attributes, **identity}, sample.value)
+        elif name == "orders":
+            yield sample
+    for number in range(ROUTES):
+        labels = {**identity, catalogue.HTTP_ROUTE: f"/{name}/{{order_id}}/items-{number}"}
+        yield Sample(catalogue.ROUTE_CHECKOUTS, labels, 100)
+        yield Sample(catalogue.ROUTE_HELD_TIME, labels, 12.5)
+    pids = list(range(1000, 1010))
+    yield Sample(catalogue.POOL_SESSIONS, {**identity, catalogue.BACKEND_PIDS: pids}, len(pids))
+    for count in (catalogue.CHECKOUTS_HELD, catalogue.CHECKOUTS_LISTED):
+        yield Sample(count, identity, 1)
+    held: Attributes = {catalogue.CHECKOUT_ID: len(name), catalogue.HTTP_ROUTE: f"/{name}/export"}
+    yield Sample(catalogue.CHECKOUT_AGE, {**identity, **held}, 12.5)
+
+
+class _Fleet:
+    """Simulated processes that push in turn, so that each one does every five seconds."""
+
+    def __init__(self, endpoint: str, template: bytes, size: int) -> None:
+        address = urlsplit(endpoint)
+        assert address.hostname
+        assert address.port
+        self._address = address.hostname, address.port
+        self._template = template
+        self._size = size
+        self._processes = [SimulatedProcess(template, n, 0) for n in range(size)]
+        self.points = self._processes[0].points
+        self.refused = 0
+        self._pushes: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Push for ever, each process at its time."""
+        due_s = time.monotonic()
+        turn = 0
+        while True:
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            due_s += PUSH_INTERVAL_S / self._size
+            self._start(self._processes[turn % self._size].body())
+            turn += 1
+
+    async def deploy(self, generation: int) -> None:
+        """Replace every process by a new one, each after the other, within DEPLOY_S."""
+        for number, old in enumerate(self._processes):
+            new = SimulatedProcess(self._template, number, generation)
+            self._processes[number] = new
+            self._start(new.body())
+            self._start(old.body(is_end=True))
+            await asyncio.sleep(DEPLOY_S / self._size)
+
+    def _start(self, body: bytes) -> None:
+        task = asyncio.create_task(self._push(body))
+        self._pushes.add(task)
+        task.add_done_callback(self._pushes.discard)
+
+    async def _push(self, body: bytes) -> None:
+        request = (
+            "POST /v1/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"Content-Type: application/x-protobuf\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        try:
+            async with asyncio.timeout(2.0):  # as poolscope's own pusher
+                answer = await _exchange(self._address, request.encode() + body)
+        except (OSError, TimeoutError):
+            answer = b""
+        # An answer with a body refuses a part.
+        self.refused += not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n"))
+
+
+async def _exchange(address: tuple[str, int], request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        writer.write(request)
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+class SimulatedFleet:
+    """A fleet in a process of its own: what it costs to simulate takes nothing from the rest.
+
+    Every five seconds each of its processes pushes once, over a connection of its own.
+    """
+
+    def __init__(self, endpoint: str, size: int, pools: int) -> None:
+        context = get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_simulate, args=(theirs, endpoint, size, pools))
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        self.points: int = self._ours.recv()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def start_deploy(self, generation: int) -> None:
+        """Begin to replace every process by a new one; this takes DEPLOY_S."""
+        self._ours.send(generation)
+
+    def refused(self) -> int:
+        """Wait for the deploy that was started; return how many pushes were refused so far."""
+        refused: int = self._ours.recv()
+        return refused
+
+
+def _simulate(pipe: Connection, endpoint: str, size: int, pools: int) -> None:
+    asyncio.run(_push(pipe, endpoint, size, pools))
+
+
+async def _push(pipe: Connection, endpoint: str, size: int, pools: int) -> None:
+    fleet = _Fleet(endpoint, a_realistic_push(POOLS[:pools]), size)
+    pipe.send(fleet.points)
+    pushing = asyncio.create_task(fleet.run())
+    while not pushing.done():
+        generation = await asyncio.to_thread(pipe.recv)
+        await fleet.deploy(generation)
+        pipe.send(fleet.refused)
