@@ -58,4 +58,5 @@ class Speaker:
             return self._hear(push)
         self.was_refused = True
         reason = f"refused: {Refusal.FOREIGN_TOKEN}: this instance id pushed with another token"
-        return Heard(len(push.points), reason, accepted=False)
+        # Also of a push without points its sender must hear.
+        return Heard(max(1, len(push.points)), reason, accepted=False)
