@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,10 @@ from typing import Any, Self
 import httpx
 
 from support.processes import wait_until
+
+LOOPBACK_CERT = Path(__file__).parent / "tls" / "loopback.crt"
+LOOPBACK_KEY = LOOPBACK_CERT.with_suffix(".key")
+"""A certificate for 127.0.0.1, signed by itself; its key is no secret."""
 
 RUN = ("run", "--listen=127.0.0.1:0", "--otlp-listen=127.0.0.1:0")
 
@@ -51,9 +56,10 @@ class ExporterProcess:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, stdout=out, stderr=err
             )
-        assert wait_until(lambda: "watches" in self.log), self.log
-        self.web, self.otlp = re.findall(r" on (http://\S+)", self.log)[:2]
-        self._client = httpx.Client(trust_env=False)
+        assert wait_until(lambda: "watches" in self.log, 40), self.log
+        self.web, self.otlp = re.findall(r" on (https?://\S+)", self.log)[:2]
+        trusted = ssl.create_default_context(cafile=LOOPBACK_CERT)
+        self._client = httpx.Client(trust_env=False, verify=trusted)
         return self
 
     def __exit__(
@@ -78,10 +84,16 @@ class ExporterProcess:
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self._client.get(self.web + path, headers=headers)
 
-    def push(self, body: bytes, content_type: str = "application/x-protobuf") -> httpx.Response:
-        return self._client.post(
-            f"{self.otlp}/v1/metrics", content=body, headers={"Content-Type": content_type}
-        )
+    def push(
+        self,
+        body: bytes,
+        content_type: str = "application/x-protobuf",
+        token: str | None = None,
+    ) -> httpx.Response:
+        headers = {"Content-Type": content_type}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return self._client.post(f"{self.otlp}/v1/metrics", content=body, headers=headers)
 
     def server(self) -> dict[str, Any]:
         """Return what the exporter says of its only server."""

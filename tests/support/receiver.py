@@ -1,5 +1,6 @@
 """An OTLP receiver that can be told to misbehave, and what arrived at it."""
 
+import gzip
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +76,7 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
 
         def _accept(self, body: bytes) -> None:
             receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
-            receiver.arrived.append(ExportMetricsServiceRequest.FromString(body))
+            receiver.arrived.append(_request(body))
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -85,6 +86,11 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             """Say nothing: pytest's output is for failures."""
 
     return Handler
+
+
+def _request(body: bytes) -> ExportMetricsServiceRequest:
+    is_gzip = body.startswith(b"\x1f\x8b")
+    return ExportMetricsServiceRequest.FromString(gzip.decompress(body) if is_gzip else body)
 
 
 def points(request: ExportMetricsServiceRequest, metric: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,16 +21,22 @@ from poolscope_exporter.adapters.postgres import PostgresServer
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
 from poolscope_exporter.adapters.refusals import Unreadable
+from poolscope_exporter.adapters.senders import Senders
+from poolscope_exporter.adapters.upstream import Upstream
 from poolscope_exporter.bouncer_group import BouncerGroup
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Push
 from poolscope_exporter.core.fleet import Heard
 from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.roles import Role, of_own_pod
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.core.situation import Situation
+from poolscope_exporter.core.withholding import Showing, shown_only
 from poolscope_exporter.events import Events
+from poolscope_exporter.forwarder import Forwarder
 from poolscope_exporter.poller import Poller
 from poolscope_exporter.settings import Settings, names_of
+from poolscope_exporter.target import ServerTarget
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
@@ -58,18 +65,24 @@ class Exporter:
     """What an exporter knows and does, apart from serving it."""
 
     def __init__(self, settings: Settings) -> None:
-        names = [settings.server] if settings.server else []
-        self.ledger = Ledger(names, proxy_idle_timeout_s=settings.proxy_idle_timeout_s)
+        targets = settings.targets
+        self._role = settings.role
+        self._showings = [_showing(target) for target in targets]
+        self.ledger = Ledger(
+            [target.name for target in targets],
+            addresses={target.name: target.addresses for target in targets},
+            proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
+            proxy_idle_by_server_s={each.name: each.proxy_idle_timeout_s for each in targets},
+        )
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
-        every_s = settings.poll_interval_s
-        self.bouncers = BouncerGroup(settings.pgbouncers, self.ledger, every_s)
-        self.pollers: list[Poller] = []
-        if settings.dsn and settings.server:
-            server = PostgresServer(settings.server, settings.dsn, settings.server_aliases)
-            self.pollers.append(
-                Poller(server, self.ledger, every_s, [self.bouncers], settings.server_cpus)
-            )
+        dsns = [*settings.pgbouncers, *(dsn for target in targets for dsn in target.pgbouncers)]
+        # Several servers may have one bouncer before them; it is asked once for all of them.
+        consoles = {str(dsn): dsn for dsn in dsns}
+        self.bouncers = BouncerGroup([*consoles.values()], self.ledger, settings.poll_interval_s)
+        self.pollers = [self._poller(target) for target in targets]
+        upstream = settings.upstream
+        self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
 
     def hear(self, push: Push) -> Heard:
         """Take a push in; a checkout that was never listed before is looked up at once."""
@@ -83,19 +96,35 @@ class Exporter:
                 each.wake()
         return heard
 
-    def situation(self) -> Situation:
-        """Return everything that is known now."""
+    def shown(self) -> Situation:
+        """Return what is known now and may be shown to people."""
+        return shown_only(self._situation(), self._showings)
+
+    def _poller(self, target: ServerTarget) -> Poller:
+        return Poller(
+            PostgresServer(target.name, target.dsn, target.aliases),
+            self.ledger,
+            target.poll_interval_s,
+            [self.bouncers],
+            target.cpus,
+            reserved_slots=target.reserved_slots,
+            counts_orphans=self._role is Role.STANDALONE,
+        )
+
+    def _situation(self) -> Situation:
+        """Return everything that is known now, as far as it is for an exporter in this role."""
         now_s = clock.monotonic()
-        return self.ledger.situation(
+        situation = self.ledger.situation(
             now_s,
             [poller.view(now_s) for poller in self.pollers],
             self.bouncers.views(now_s),
         )
+        return of_own_pod(situation) if self._role is Role.SIDECAR else situation
 
     def _scrape(self) -> Scrape:
         now_s, wall_s = clock.monotonic(), clock.wall_s()
         return Scrape(
-            situation=self.situation(),
+            situation=self._situation(),
             series=tuple(self.ledger.fleet.series(now_s)),
             routes=self.ledger.fleet.route_totals(),
             held_idle=list(self.ledger.held_idle.totals.totals()),
@@ -104,6 +133,8 @@ class Exporter:
             resolutions=tuple(self.bouncers.resolutions()),
             requests=dict(self.counts.requests),
             refused=self._refused(),
+            role=self._role,
+            forwarding=self.forwarder.report() if self.forwarder else None,
         )
 
     def _refused(self) -> dict[str, int]:
@@ -131,12 +162,20 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     exporter = Exporter(settings)
-    token = settings.bearer_token()
-    otlp = _server(create_receiver(exporter.hear, token, exporter.counts))
-    sources = Sources(exporter.situation, exporter.exposition, lambda: otlp.started, _timestamp)
-    web = _server(create_web(sources, token))
+    keyring = settings.keyring()
+    senders = Senders(keyring, exporter.counts.refused) if keyring else None
+    forward = exporter.forwarder.take if exporter.forwarder else None
+    receiver = create_receiver(exporter.hear, senders, exporter.counts, forward)
+    otlp = _server(receiver, settings.otlp_tls_cert, settings.otlp_tls_key)
+    sources = Sources(
+        exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
+    )
+    web = _server(create_web(sources, keyring), settings.tls_cert, settings.tls_key)
+    received = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(otlp.serve([listeners.otlp]))
+        tasks.create_task(_receive(otlp, listeners.otlp, received))
+        if exporter.forwarder:
+            tasks.create_task(exporter.forwarder.run(stop, received))
         tasks.create_task(web.serve([listeners.web]))
         tasks.create_task(_write_events(exporter, stop))
         tasks.create_task(exporter.bouncers.run(stop))
@@ -145,6 +184,17 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         _announce(settings, listeners)
         await stop.wait()
         otlp.should_exit = web.should_exit = True
+
+
+async def _receive(server: uvicorn.Server, listener: socket.socket, ended: asyncio.Event) -> None:
+    try:
+        await server.serve([listener])
+    finally:
+        ended.set()
+
+
+def _showing(target: ServerTarget) -> Showing:
+    return Showing(target.name, target.addresses, target.shown_databases, target.shown_roles)
 
 
 def _bind(endpoint: Endpoint, field: str) -> socket.socket:
@@ -158,9 +208,11 @@ def _bind(endpoint: Endpoint, field: str) -> socket.socket:
         ) from exc
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
+def _server(app: FastAPI, cert: Path | None, key: Path | None) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        ssl_certfile=cert,
+        ssl_keyfile=key,
         access_log=False,
         lifespan="off",
         log_config=None,
@@ -179,7 +231,7 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     while not stop.is_set():
         began_s = clock.monotonic()
         try:
-            if lines := events.lines(exporter.situation(), _timestamp()):
+            if lines := events.lines(exporter.shown(), _timestamp()):
                 # Beside the loop: whoever reads our output may stop reading.
                 await asyncio.to_thread(_write, lines)
         except Exception:  # noqa: BLE001 - a loop that ends would leave no evidence behind
@@ -197,20 +249,29 @@ def _write(lines: list[str]) -> None:
 def _announce(settings: Settings, listeners: Listeners) -> None:
     """Say on standard error where to look, in lines that programs can find."""
     lines = [
-        f"page and metrics on {_url(listeners.web)}",
-        f"receives OTLP on {_url(listeners.otlp)}",
-        f"watches {settings.server}" if settings.server else "watches no server: no --dsn",
+        f"page and metrics on {_url(listeners.web, settings.tls_key)}",
+        f"receives OTLP on {_url(listeners.otlp, settings.otlp_tls_key)}",
     ]
-    lines += [f"asks PgBouncer {bouncer}" for bouncer in settings.pgbouncers]
+    if settings.role is Role.SIDECAR:
+        lines.append("is a sidecar: judges its own pod only")
+    if settings.forward_to:
+        lines.append(f"forwards to {settings.forward_to} as {settings.forward_as}")
+    bouncers = {
+        *settings.pgbouncers,
+        *(dsn for target in settings.targets for dsn in target.pgbouncers),
+    }
+    lines += [f"asks PgBouncer {bouncer}" for bouncer in sorted(map(str, bouncers))]
+    names = ", ".join(target.name for target in settings.targets)
+    lines.append(f"watches {names}" if names else "watches no server: no --dsn")
     sys.stderr.writelines(f"poolscope-exporter: {line}\n" for line in lines)
     sys.stderr.flush()
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, key: Path | None) -> str:
     address, port = listener.getsockname()[:2]
     on_all = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a wildcard
     suffix = " (on every address of this machine)" if address in on_all else ""
-    return f"http://{_host(on_all.get(address, address))}:{port}{suffix}"
+    return f"{'https' if key else 'http'}://{_host(on_all.get(address, address))}:{port}{suffix}"
 
 
 def _host(address: str) -> str:

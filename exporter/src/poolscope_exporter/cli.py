@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from poolscope_exporter.adapters.dsn import parse_dsn
+from poolscope_exporter.adapters.dsn import Dsn, parse_dsn
 from poolscope_exporter.app import CannotListenError, listen, serve
 from poolscope_exporter.check import check
 from poolscope_exporter.settings import (
@@ -64,7 +64,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
         "check", help="say what the exporter may see on a server, and what to grant",
         allow_abbrev=False,
     )  # fmt: skip
-    _add_options(checking, ["dsn", "pgbouncers"])
+    _add_options(checking, ["config", *(o.field for o in OPTIONS if o.of_server)])
     checking.set_defaults(command=_check)
     demo = commands.add_parser(
         "demo", help="run the whole story: a leaking app, its database, the exporter",
@@ -74,13 +74,22 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     demo.add_argument("--json", action="store_true", help="print findings as JSON lines")
     demo.add_argument("--dsn", help="use this server instead of an embedded one")
     demo.set_defaults(command=_demo)
-    flags = {option.flag for option in OPTIONS if option.flag} | {"--for"}
+    flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch} | {"--for"}
     return parser, frozenset(flags)
 
 
 def _add_options(parser: argparse.ArgumentParser, fields: Iterable[str]) -> None:
     for option in OPTIONS:
-        if option.flag and option.field in fields:
+        if option.is_switch and option.flag and option.field in fields:
+            parser.add_argument(
+                option.flag,
+                dest=option.field,
+                help=f"{option.help} [{option.variable}]",
+                action="store_const",
+                const="true",
+                default=argparse.SUPPRESS,
+            )
+        elif option.flag and option.field in fields:
             parser.add_argument(
                 option.flag,
                 dest=option.field,
@@ -100,6 +109,9 @@ def _run(namespace: argparse.Namespace, problems: Problems) -> int:
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for library in ("httpx", "httpcore"):
+        # They tell of every request, and at the level of debugging of its headers.
+        logging.getLogger(library).setLevel(logging.WARNING)
     for warning in unknown_variables(os.environ):
         _say(warning)
     # What we keep is kept for minutes: looking through all of it time and again finds no garbage.
@@ -117,12 +129,21 @@ def _check(namespace: argparse.Namespace, problems: Problems) -> int:
     settings = _settings(namespace, problems)
     if settings is None:
         return _refuse(problems)
-    if settings.dsn is None and not settings.pgbouncers:
+    asked = [(target.dsn, target.pgbouncers) for target in settings.targets]
+    if not asked and not settings.pgbouncers:
         return _refuse(["--dsn or POOLSCOPE_DSN: needed, it names the server to check"])
-    report = asyncio.run(check(settings.dsn, settings.pgbouncers))
-    lines = [*report.lines, *(f"missing     {each}" for each in report.missing)]
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    return FAILED if report.missing else OK
+    return _report(asked or [(None, settings.pgbouncers)])
+
+
+def _report(asked: Iterable[tuple[Dsn | None, Sequence[Dsn]]]) -> int:
+    """Check each server with its bouncers, and print what is found and what is missing."""
+    is_good = True
+    for dsn, bouncers in asked:
+        report = asyncio.run(check(dsn, bouncers))
+        lines = [*report.lines, *(f"missing     {each}" for each in report.missing)]
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        is_good = is_good and not report.missing
+    return OK if is_good else FAILED
 
 
 def _demo(namespace: argparse.Namespace, problems: Problems) -> int:

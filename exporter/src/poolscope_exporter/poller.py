@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from poolscope_exporter import clock
@@ -84,12 +85,17 @@ class Poller:
         interval_s: float,
         bouncers: Sequence[Refreshable] = (),
         cpus: float | None = None,
+        *,
+        reserved_slots: int = 0,
+        counts_orphans: bool = True,
     ) -> None:
         self._server = server
         self._ledger = ledger
         self._interval_s = interval_s
         self._bouncers = bouncers
         self._cpus = cpus
+        self._reserved_slots = reserved_slots
+        self._counts_orphans = counts_orphans
         self._record = PollRecord(server.name)
         self._wake = asyncio.Event()
         self._arrival: Arrival | None = None
@@ -162,7 +168,7 @@ class Poller:
             self._survey_due_s = now_s + SURVEY_S
         elif not pids:
             await self._server.total()
-        if now_s >= self._census_due_s:
+        if self._counts_orphans and now_s >= self._census_due_s:
             await self._count()
             self._census_due_s = now_s + CENSUS_S
 
@@ -177,7 +183,8 @@ class Poller:
 
     async def _ask_facts(self, now_s: float) -> None:
         self._arrival = await self._server.identify()
-        self._limits = await self._server.limits()
+        limits = await self._server.limits()
+        self._limits = limits and replace(limits, managed=self._reserved_slots)
         self._ledger.server_up(self._arrival.identity)
         self._facts_due_s = now_s + FACTS_S
 

@@ -1,117 +1,47 @@
-"""Read the settings of `run` from flags and variables; name everything that is wrong at once."""
+"""Read the settings of `run` from flags, variables and a file; name all that is wrong at once."""
 
-import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from poolscope_exporter.adapters.dsn import Dsn, parse_console_dsn, parse_dsn
+from poolscope_exporter import setting_values as values
+from poolscope_exporter.adapters.dsn import Dsn
+from poolscope_exporter.adapters.parcels import ForwardAs
+from poolscope_exporter.adapters.tokens import Keyring, parse_tokens, read_tokens
+from poolscope_exporter.adapters.upstream import UpstreamTarget
 from poolscope_exporter.core.addresses import is_loopback
+from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.sessions import Endpoint
-
-PREFIX = "POOLSCOPE_"
-
-VARIABLES_OF_THE_APP = frozenset(
-    PREFIX + name
-    for name in (
-        "ENDPOINT",
-        "METRICS",
-        "PUSH_INTERVAL_S",
-        "HELD_AFTER_S",
-        "MAX_ROUTES",
-        "MAX_POOLS",
-        "DISABLED",
-        "CA_FILE",
-    )
+from poolscope_exporter.options import (
+    BY_FIELD,
+    LOG_LEVELS,
+    OPTIONS,
+    PREFIX,
+    VARIABLES_OF_THE_APP,
+    names_of,
 )
-"""Variables that the application's side reads: both often share one environment."""
+from poolscope_exporter.settings_file import TABLES, SettingsFile, read_settings_file
+from poolscope_exporter.spelling import nearest
+from poolscope_exporter.target import DEFAULT_POLL_INTERVAL_S, Expects, ServerTarget
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
-MIN_POLL_INTERVAL_S = 0.2
-MAX_POLL_INTERVAL_S = 300.0
-MAX_PORT = 65535
-MAX_CPUS = 4096.0
-MAX_IDLE_TIMEOUT_S = 604_800.0
+__all__ = [
+    "OPTIONS",
+    "Settings",
+    "WrongSettingsError",
+    "load_settings",
+    "names_of",
+    "nearest",
+    "unknown_variables",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One setting, as a flag and as a variable; only a secret has no flag."""
-
-    field: str
-    flag: str | None
-    metavar: str
-    help: str
-    is_secret: bool = False
-    is_repeatable: bool = False
-
-    @property
-    def variable(self) -> str:
-        """Return the environment variable's name."""
-        return PREFIX + self.field.upper()
-
-    @property
-    def names(self) -> str:
-        """Return the names under which a user may set this."""
-        return f"{self.flag} or {self.variable}" if self.flag else self.variable
-
-
-OPTIONS = (
-    Option(
-        "dsn",
-        "--dsn",
-        "DSN",
-        "the PostgreSQL server to watch; without it the exporter only receives",
-        is_secret=True,
-    ),
-    Option(
-        "pgbouncers",
-        "--pgbouncer",
-        "DSN",
-        "the console (database pgbouncer) of a PgBouncer between apps and server; repeatable",
-        is_secret=True,
-        is_repeatable=True,
-    ),
-    Option(
-        "poll_interval_s", "--poll-interval", "SECONDS", "time between two looks at the server (5)"
-    ),
-    Option(
-        "listen", "--listen", "HOST:PORT", "where /metrics and the page are (0.0.0.0:9736); 0 = any"
-    ),
-    Option("otlp_listen", "--otlp-listen", "HOST:PORT", "where apps push to (127.0.0.1:9737)"),
-    Option("token", None, "TOKEN", "bearer token of pushes, page and API", is_secret=True),
-    Option("token_file", "--token-file", "FILE", "file that holds the bearer token"),
-    Option("server_name", "--server-name", "NAME", "the server's name in metrics (its host:port)"),
-    Option(
-        "server_aliases",
-        "--server-alias",
-        "HOST:PORT",
-        "another address by which apps reach the server; repeatable",
-        is_repeatable=True,
-    ),
-    Option(
-        "server_cpus", "--server-cpus", "NUMBER", "CPUs of the server, to compare its load with"
-    ),
-    Option(
-        "proxy_idle_timeout_s",
-        "--proxy-idle-timeout",
-        "SECONDS",
-        "after how long a proxy that cannot be asked closes unused connections (RDS Proxy: 1800)",
-    ),
-    Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
-)
-
-_BY_FIELD = {option.field: option for option in OPTIONS}
-
-
-def names_of(field: str) -> str:
-    """Return the flag and the variable that set a field."""
-    return _BY_FIELD[field].names
+Flags = Mapping[str, str | Sequence[str]]
 
 
 class WrongSettingsError(Exception):
@@ -122,44 +52,26 @@ class WrongSettingsError(Exception):
         self.problems = tuple(problems)
 
 
-def _interval(value: object) -> float:
-    message = f"must be seconds from {MIN_POLL_INTERVAL_S:g} to {MAX_POLL_INTERVAL_S:g}"
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        raise ValueError(message) from None
-    if not MIN_POLL_INTERVAL_S <= seconds <= MAX_POLL_INTERVAL_S:
-        raise ValueError(message)
-    return seconds
-
-
-def _dsn(value: object) -> Dsn:
-    return parse_dsn(str(value))
-
-
-def _endpoint(text: str, default_host: str | None = None) -> Endpoint:
-    """Return `host:port`, `[v6]:port`, and with a default host `:port` or `port` as well."""
-    host, _, port = text.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") or default_host or ""
-    if not host or not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
-        form = "host:port, :port or port" if default_host else "host:port"
-        raise ValueError(f"must be {form}, the port from 0 to {MAX_PORT}")
-    return Endpoint(host, int(port))
-
-
 def _listen(value: object) -> Endpoint:
-    return _endpoint(str(value), "0.0.0.0")  # noqa: S104 - Prometheus scrapes from elsewhere
+    return values.endpoint(value, "0.0.0.0")  # noqa: S104 - Prometheus scrapes from elsewhere
 
 
 def _otlp_listen(value: object, info: ValidationInfo) -> Endpoint:
-    endpoint = _endpoint(str(value), "127.0.0.1")
-    # A token that is itself wrong is absent here, and has its own line already.
+    endpoint = values.endpoint(value, "127.0.0.1")
+    if is_loopback(endpoint.address):
+        return endpoint
+    # What is itself wrong is absent here, and has its own line already.
     is_known = "token" in info.data and "token_file" in info.data
-    has_token = bool(info.data.get("token") or info.data.get("token_file"))
-    if is_known and not has_token and not is_loopback(endpoint.address):
+    if is_known and not (info.data["token"] or info.data["token_file"]):
         raise ValueError(
             "receives from other machines, which needs a token:"
             " set POOLSCOPE_TOKEN or --token-file, or listen on 127.0.0.1"
+        )
+    is_known = "otlp_tls_key" in info.data and "insecure_otlp" in info.data
+    if is_known and not (info.data["otlp_tls_key"] or info.data["insecure_otlp"]):
+        raise ValueError(
+            "receives tokens from other machines, which needs TLS: set --otlp-tls-cert and"
+            " --otlp-tls-key, or --insecure-otlp where a mesh does it, or listen on 127.0.0.1"
         )
     return endpoint
 
@@ -167,63 +79,33 @@ def _otlp_listen(value: object, info: ValidationInfo) -> Endpoint:
 def _token_file(value: object, info: ValidationInfo) -> Path:
     if info.data.get("token"):
         raise ValueError("POOLSCOPE_TOKEN is set as well; keep one of the two")
-    path = Path(str(value))
-    try:
-        token = _read_token(path)
-    except (OSError, UnicodeDecodeError):
-        raise ValueError("must be a file that the exporter can read") from None
-    if not token:
-        raise ValueError("is empty; it must hold the token")
-    return path
+    return values.token_file(value)
 
 
-def _read_token(path: Path) -> str:
-    return path.read_text(encoding="utf-8").strip()
+def _key(value: object, info: ValidationInfo) -> Path | None:
+    """Return the private key, which needs its certificate, and is needed where there is one."""
+    cert_field = str(info.field_name).replace("_key", "_cert")
+    if cert_field not in info.data:
+        return None
+    cert = info.data[cert_field]
+    if (cert is None) != (value is None):
+        raise ValueError(f"goes with {names_of(cert_field)}; set both or none")
+    if value is None:
+        return None
+    key = values.readable_file(value)
+    values.check_certificate(cert, key)
+    return key
 
 
-def _aliases(value: object) -> tuple[Endpoint, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    assert isinstance(parts, Iterable)
-    return tuple(_endpoint(str(part)) for part in parts)
-
-
-def _pgbouncers(value: object) -> tuple[Dsn, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    assert isinstance(parts, Iterable)
-    texts = [str(part) for part in parts]
-    found = [_console(text, f"{n} of {len(texts)} ") for n, text in enumerate(texts, 1)]
-    if len({str(dsn) for dsn in found}) < len(found):
-        raise ValueError("names a host and port twice; every console is asked once")
-    return tuple(found)
-
-
-def _console(text: str, which: str) -> Dsn:
-    try:
-        return parse_console_dsn(text)
-    except ValueError as exc:
-        raise ValueError(f"{which}{exc}") from None
-
-
-def _cpus(value: object) -> float:
-    message = f"must be a number, more than 0 and at most {MAX_CPUS:g}"
-    try:
-        cpus = float(str(value))
-    except ValueError:
-        raise ValueError(message) from None
-    if not 0 < cpus <= MAX_CPUS:
-        raise ValueError(message)
-    return cpus
-
-
-def _idle_timeout(value: object) -> float:
-    message = f"must be seconds, more than 0 and at most {MAX_IDLE_TIMEOUT_S:g} (a week)"
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        raise ValueError(message) from None
-    if not 0 < seconds <= MAX_IDLE_TIMEOUT_S:
-        raise ValueError(message)
-    return seconds
+def _forward_to(value: object, info: ValidationInfo) -> str:
+    found = values.url(value)
+    parts, own = urlsplit(found), info.data.get("otlp_listen")
+    is_here = is_loopback(parts.hostname or "")
+    if own and is_here and own.port and parts.port == own.port:
+        raise ValueError("is this exporter's own receiver; it would forward to itself for ever")
+    if parts.scheme == "http" and not is_here and info.data.get("forward_token_file"):
+        raise ValueError("would send the token of --forward-token-file in the clear; use https")
+    return found
 
 
 def _log_level(value: object) -> str:
@@ -231,6 +113,11 @@ def _log_level(value: object) -> str:
     if level not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
     return level
+
+
+_File = Annotated[Path, BeforeValidator(values.readable_file)]
+_Key = Annotated[Path | None, BeforeValidator(_key), Field(validate_default=True)]
+_Names = Annotated[frozenset[str], BeforeValidator(values.names)]
 
 
 class Settings(BaseSettings):
@@ -243,44 +130,103 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         validate_default=False,
+        hide_input_in_errors=True,
     )
 
-    # The order matters: `otlp_listen` asks whether there is a token.
-    token: SecretStr | None = None
+    # The order matters: what asks for another setting comes after it.
+    role: Annotated[Role, BeforeValidator(partial(values.choice, Role))] = Role.STANDALONE
+    token: Annotated[SecretStr, BeforeValidator(values.token)] | None = None
     token_file: Annotated[Path, BeforeValidator(_token_file)] | None = None
-    dsn: Annotated[Dsn, BeforeValidator(_dsn)] | None = None
-    pgbouncers: Annotated[tuple[Dsn, ...], BeforeValidator(_pgbouncers)] = ()
-    poll_interval_s: Annotated[float, BeforeValidator(_interval)] = 5.0
+    dsn: Annotated[Dsn, BeforeValidator(values.dsn)] | None = None
+    password_file: _File | None = None
+    password_command: Annotated[tuple[str, ...], BeforeValidator(values.command)] | None = Field(
+        default=None, repr=False
+    )
+    expects: Annotated[Expects, BeforeValidator(partial(values.choice, Expects))] = Expects.ANY
+    pgbouncers: Annotated[tuple[Dsn, ...], BeforeValidator(values.consoles)] = ()
+    poll_interval_s: Annotated[float, BeforeValidator(values.poll_interval)] = (
+        DEFAULT_POLL_INTERVAL_S
+    )
+    tls_cert: _File | None = None
+    tls_key: _Key = None
+    otlp_tls_cert: _File | None = None
+    otlp_tls_key: _Key = None
+    insecure_otlp: Annotated[bool, BeforeValidator(values.switch)] = False
     listen: Annotated[Endpoint, BeforeValidator(_listen)] = Endpoint("0.0.0.0", 9736)  # noqa: S104
     otlp_listen: Annotated[Endpoint, BeforeValidator(_otlp_listen)] = Endpoint("127.0.0.1", 9737)
     server_name: str | None = None
-    server_aliases: Annotated[tuple[Endpoint, ...], BeforeValidator(_aliases)] = ()
-    server_cpus: Annotated[float, BeforeValidator(_cpus)] | None = None
-    proxy_idle_timeout_s: Annotated[float, BeforeValidator(_idle_timeout)] | None = None
+    server_aliases: Annotated[tuple[Endpoint, ...], BeforeValidator(values.endpoints)] = ()
+    server_cpus: Annotated[float, BeforeValidator(values.cpus)] | None = None
+    reserved_slots: Annotated[int, BeforeValidator(values.slots)] = 0
+    shown_databases: _Names | None = None
+    shown_roles: _Names | None = None
+    proxy_idle_timeout_s: Annotated[float, BeforeValidator(values.proxy_timeout)] | None = None
+    forward_token_file: _File | None = None
+    forward_ca_file: _File | None = None
+    forward_as: Annotated[ForwardAs, BeforeValidator(partial(values.choice, ForwardAs))] = (
+        ForwardAs.OTLP
+    )
+    forward_to: Annotated[str, BeforeValidator(_forward_to)] | None = None
     log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
+    # Of the settings file alone: a validated value, with no variable that could set it.
+    tables: tuple[ServerTarget, ...] = Field(default=(), validation_alias=f"[[{TABLES}]]")
 
     @property
-    def server(self) -> str | None:
-        """Return the server's name in metrics, or None where no server is configured."""
-        return (self.server_name or str(self.dsn)) if self.dsn else None
+    def targets(self) -> tuple[ServerTarget, ...]:
+        """Return the servers to watch."""
+        if self.dsn is None:
+            return self.tables
+        single = ServerTarget(
+            name=self.server_name or str(self.dsn),
+            dsn=self.dsn,
+            aliases=self.server_aliases,
+            password_file=self.password_file,
+            password_command=self.password_command,
+            expects=self.expects,
+            poll_interval_s=self.poll_interval_s,
+            pgbouncers=self.pgbouncers,
+            reserved_slots=self.reserved_slots,
+            cpus=self.server_cpus,
+            shown_databases=self.shown_databases,
+            shown_roles=self.shown_roles,
+            proxy_idle_timeout_s=self.proxy_idle_timeout_s,
+        )
+        return (single,)
 
-    def bearer_token(self) -> str | None:
-        """Return the token that callers must show, or None where there is none."""
+    @property
+    def upstream(self) -> UpstreamTarget | None:
+        """Return where to forward to, None where nothing is forwarded."""
+        if self.forward_to is None:
+            return None
+        return UpstreamTarget(self.forward_to, self.forward_token_file, self.forward_ca_file)
+
+    def keyring(self) -> Keyring | None:
+        """Return the tokens that callers may show, or None where there are none."""
         if self.token_file:
-            return _read_token(self.token_file)
-        return self.token.get_secret_value() if self.token else None
+            return Keyring(read_tokens(self.token_file), self.token_file)
+        return Keyring(parse_tokens(self.token.get_secret_value())) if self.token else None
 
 
-def load_settings(flags: Mapping[str, str | Sequence[str]]) -> Settings:
-    """Return the settings; `flags` (by field) win over variables, and those over defaults.
+def load_settings(flags: Flags) -> Settings:
+    """Return the settings; `flags` (by field) win over variables, those over the settings file.
 
     Raises WrongSettingsError with a line for each wrong value.
     """
+    file = _file(flags)
+    given = {**_not_in_environment(file.settings), **flags}
+    interval_s = _interval(given)
+    targets, problems = file.targets(interval_s)
+    problems = [*file.problems, *problems, *_of_single_server(file, given)]
     try:
-        return Settings(**flags)  # type: ignore[arg-type]  # the validators take text
+        settings = Settings(**given, **{f"[[{TABLES}]]": tuple(targets)})  # type: ignore[arg-type]  # the validators take text
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
-    raise WrongSettingsError([_problem(error, flags) for error in errors])
+        raise WrongSettingsError(
+            [*problems, *(_problem(error, flags, file) for error in errors)]
+        ) from None
+    if problems:
+        raise WrongSettingsError(problems)
+    return settings
 
 
 def unknown_variables(environ: Iterable[str]) -> list[str]:
@@ -290,17 +236,51 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
     return [f"{name} is not a setting of poolscope{nearest(name, known)}" for name in strangers]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `; did you mean …?` where a known name is close, else nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {matches[0]}?" if matches else ""
+def _file(flags: Flags) -> SettingsFile:
+    path = flags.get("config") or os.environ.get(BY_FIELD["config"].variable)
+    return read_settings_file(str(path)) if path else SettingsFile()
 
 
-def _problem(error: ErrorDetails, flags: Mapping[str, object]) -> str:
-    option = _BY_FIELD[str(error["loc"][0])]
-    source = option.flag if option.field in flags and option.flag else option.variable
+def _not_in_environment(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        field: value
+        for field, value in settings.items()
+        if not os.environ.get(BY_FIELD[field].variable)
+    }
+
+
+def _interval(given: Mapping[str, Any]) -> float:
+    """Return how often a server is polled that does not say; a wrong value is told elsewhere."""
+    text = given.get("poll_interval_s") or os.environ.get(BY_FIELD["poll_interval_s"].variable)
+    try:
+        return values.poll_interval(text) if text else DEFAULT_POLL_INTERVAL_S
+    except ValueError:
+        return DEFAULT_POLL_INTERVAL_S
+
+
+def _of_single_server(file: SettingsFile, given: Mapping[str, Any]) -> list[str]:
+    """Return a problem for each setting of one server that stands beside the tables of several."""
+    if not file.tables:
+        return []
+    # The interval is the one that holds for all the servers that have none of their own.
+    options = [o for o in OPTIONS if o.in_table and o.field != "poll_interval_s"]
+    return [
+        f"{option.names}: is of a single server; {file.path} has several,"
+        f" so write it as {option.in_table} into the [[{TABLES}]] that it belongs to"
+        for option in options
+        if option.field in given or os.environ.get(option.variable)
+    ]
+
+
+def _problem(error: ErrorDetails, flags: Flags, file: SettingsFile) -> str:
+    option = BY_FIELD[str(error["loc"][0])]
+    source = option.variable
+    if option.field in flags and option.flag:
+        source = option.flag
+    elif option.field in _not_in_environment(file.settings):
+        source = f"{file.path}: {option.field}"
     message = error["msg"].removeprefix("Value error, ")
-    if option.is_secret:
+    if option.is_secret or error["input"] is None:
         return f"{source}: {message}"
     return f"{source}={_shown(error['input'])}: {message}"
 

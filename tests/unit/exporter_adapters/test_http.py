@@ -6,6 +6,7 @@ import pytest
 from poolscope.catalogue import Evidence
 from poolscope_exporter.adapters.http import Sources, create_web
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.adapters.tokens import Keyring, parse_tokens
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
@@ -51,7 +52,8 @@ def a_web(
     situation = Situation(judgements, pools, servers, (), 100.0, bouncers)
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
-    transport = httpx.ASGITransport(create_web(sources, token), client=(client, 50000))
+    keyring = Keyring(parse_tokens(token)) if token else None
+    transport = httpx.ASGITransport(create_web(sources, keyring), client=(client, 50000))
     return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
 
 

@@ -109,6 +109,28 @@ def view_of(poller: Poller) -> ServerView:
     return poller.view(clock.monotonic())
 
 
+async def test_the_slots_of_a_managed_service_are_no_room() -> None:
+    poller = Poller(FakeServer(), Ledger(["main"]), 5.0, reserved_slots=10)
+
+    await poller.poll()
+
+    view = view_of(poller)
+    assert view.limits is not None
+    assert view.headroom is not None
+    assert (view.limits.usable, view.headroom.free) == (87, 80)
+
+
+async def test_a_sidecar_looks_for_no_orphans() -> None:
+    server = FakeServer()
+    ledger = Ledger(["main"])
+    ledger.orphans.addresses = lambda _: frozenset({"10.0.0.7"})  # type: ignore[method-assign, assignment]
+    await Poller(server, ledger, 5.0, counts_orphans=False).poll()
+    assert "census" not in server.calls
+
+    await Poller(server, ledger, 5.0).poll()
+    assert "census" in server.calls
+
+
 async def test_before_the_first_poll_nothing_is_known() -> None:
     view = view_of(a_poller(FakeServer()))
 

@@ -15,6 +15,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from poolscope_exporter.adapters import receiver as adapter
 from poolscope_exporter.adapters.receiver import MAX_BODY, ReceiverCounts, create_receiver
+from poolscope_exporter.adapters.senders import Senders
+from poolscope_exporter.adapters.tokens import Keyring, parse_tokens
 from poolscope_exporter.core.checkouts import Push
 from poolscope_exporter.core.fleet import Heard
 from support.otlp_messages import a_gauge, a_request, an_exponential_histogram
@@ -41,7 +43,9 @@ class Ear:
         return self._heard
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
-        app = create_receiver(self.hear, token, self.counts)
+        keyring = Keyring(parse_tokens(token)) if token else None
+        senders = Senders(keyring, self.counts.refused) if keyring else None
+        app = create_receiver(self.hear, senders, self.counts)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
     @property
@@ -213,3 +217,40 @@ async def test_bodies_of_any_size_are_decoded_alike(
 
     assert response.status_code == 200
     assert len(ear.pushes) == 1
+
+
+async def test_who_speaks_for_anothers_instance_is_refused_and_not_forwarded() -> None:
+    ear = Ear()
+    forwarded: list[tuple[bytes, bool]] = []
+    senders = Senders(Keyring(parse_tokens("first a\nsecond b")), ear.counts.refused)
+    app = create_receiver(ear.hear, senders, ear.counts, lambda *parcel: forwarded.append(parcel))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answers = [
+            await client.post(
+                "/v1/metrics",
+                content=BODY,
+                headers={**PROTOBUF, "Authorization": f"Bearer {token}"},
+            )
+            for token in ("first", "second", "first")
+        ]
+
+    told = [ExportMetricsServiceResponse.FromString(each.content) for each in answers]
+    assert [each.partial_success.rejected_data_points for each in told] == [0, 1, 0]
+    assert "pushed with another token" in told[1].partial_success.error_message
+    assert (len(ear.pushes), forwarded) == (2, [(BODY, False)] * 2)
+    assert ear.counts.refused["foreign_token"] == 1
+    assert ear.outcomes == {"ok": 2, "partial": 1}
+
+
+@pytest.mark.parametrize("body", [b"\x0a\xff", b"{"])
+async def test_what_is_refused_is_not_forwarded(body: bytes) -> None:
+    ear = Ear()
+    forwarded: list[tuple[bytes, bool]] = []
+    app = create_receiver(ear.hear, None, ear.counts, lambda *parcel: forwarded.append(parcel))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.post("/v1/metrics", content=body, headers=PROTOBUF)
+
+    assert answer.status_code == 400
+    assert forwarded == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from poolscope_exporter.adapters.upstream import UpstreamTarget
 from poolscope_exporter.core.addresses import is_loopback
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.settings import (
@@ -12,6 +13,7 @@ from poolscope_exporter.settings import (
     load_settings,
     unknown_variables,
 )
+from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY
 
 SECRET = "s3cr3t"
 
@@ -28,15 +30,23 @@ def problems_of(**flags: str) -> tuple[str, ...]:
     return info.value.problems
 
 
+def owners(settings: Settings, token: str) -> int:
+    """Return how many senders the settings know, among them the owner of the token."""
+    keyring = settings.keyring()
+    assert keyring
+    assert keyring.owner_of(token)
+    return len(keyring.owners())
+
+
 def test_defaults_receive_on_this_machine_alone() -> None:
     settings = load_settings({})
 
     assert settings.dsn is None
-    assert settings.server is None
+    assert settings.targets == ()
     assert settings.listen == Endpoint("0.0.0.0", 9736)
     assert settings.otlp_listen == Endpoint("127.0.0.1", 9737)
     assert settings.poll_interval_s == 5.0
-    assert settings.bearer_token() is None
+    assert settings.keyring() is None
 
 
 def test_a_flag_wins_over_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +179,11 @@ def test_receiving_from_other_machines_needs_a_token(
     assert "needs a token: set POOLSCOPE_TOKEN or --token-file" in problem
 
     monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
-    settings = load_settings({"otlp_listen": address})
-    assert settings.bearer_token() == SECRET
+    (problem,) = problems_of(otlp_listen=address)
+    assert "needs TLS: set --otlp-tls-cert and --otlp-tls-key, or --insecure-otlp" in problem
+
+    settings = load_settings({"otlp_listen": address, "insecure_otlp": "true"})
+    assert owners(settings, SECRET) == 1
     assert SECRET not in repr(settings)
 
 
@@ -183,9 +196,9 @@ def test_a_token_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{SECRET}\n")
 
-    settings = load_settings({"token_file": str(file), "otlp_listen": "0.0.0.0:0"})
+    settings = load_settings({"token_file": str(file)})
 
-    assert settings.bearer_token() == SECRET
+    assert owners(settings, SECRET) == 1
 
 
 @pytest.mark.parametrize(
@@ -199,7 +212,7 @@ def test_a_token_file_without_a_token_is_one_problem(
     if content is not None:
         file.write_text(content)
 
-    (found,) = problems_of(token_file=str(file), otlp_listen="0.0.0.0:0")
+    (found,) = problems_of(token_file=str(file))
 
     assert problem in found
 
@@ -217,8 +230,8 @@ def test_two_tokens_are_one_too_many(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_a_server_is_named_by_its_address_unless_it_has_a_name() -> None:
     dsn = f"postgresql://u:{SECRET}@db/shop"
-    assert load_settings({"dsn": dsn}).server == "db:5432"
-    assert load_settings({"dsn": dsn, "server_name": "main"}).server == "main"
+    assert load_settings({"dsn": dsn}).targets[0].name == "db:5432"
+    assert load_settings({"dsn": dsn, "server_name": "main"}).targets[0].name == "main"
 
 
 def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_not() -> None:
@@ -230,11 +243,11 @@ def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_
 @pytest.mark.parametrize(
     ("text", "is_good"),
     [
-        ("0.5", True),
+        ("1", True),
         ("1800", True),
         ("604800", True),
         ("604801", False),
-        ("0", False),
+        ("0.9", False),
         ("x", False),
     ],
 )
@@ -244,8 +257,67 @@ def test_the_idle_time_out_of_a_proxy_has_a_range(text: str, is_good: bool) -> N
         assert settings.proxy_idle_timeout_s == float(text)
     else:
         [problem] = problems_of(proxy_idle_timeout_s=text)
-        assert problem.startswith(f"--proxy-idle-timeout={text}: must be seconds, more than 0 and")
+        assert problem.startswith(f"--proxy-idle-timeout={text}: must be seconds from 1 to 604800")
 
 
 def test_no_proxy_is_assumed_unless_one_is_declared() -> None:
     assert load_settings({}).proxy_idle_timeout_s is None
+
+
+CERT, KEY = (str(file) for file in (LOOPBACK_CERT, LOOPBACK_KEY))
+
+
+@pytest.mark.parametrize("prefix", ["", "otlp_"])
+def test_a_certificate_needs_its_key_and_a_key_its_certificate(prefix: str, tmp_path: Path) -> None:
+    cert, key = f"{prefix}tls_cert", f"{prefix}tls_key"
+    good = load_settings({cert: CERT, key: KEY})
+    assert getattr(good, key) == LOOPBACK_KEY
+    (alone,) = problems_of(**{cert: CERT})
+    assert "set both or none" in alone
+    (alone,) = problems_of(**{key: KEY})
+    assert "set both or none" in alone
+    (swapped,) = problems_of(**{cert: CERT, key: CERT})
+    assert "must be the private key of the certificate" in swapped
+    (missing,) = problems_of(**{cert: str(tmp_path / "none"), key: KEY})
+    assert "must be a file that the exporter can read" in missing
+
+
+def test_tls_is_as_good_as_a_mesh_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
+    tls = {"otlp_tls_cert": CERT, "otlp_tls_key": KEY}
+    assert load_settings({"otlp_listen": "0.0.0.0:1", **tls}).otlp_listen.address == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("ftp://a", "must be http://host:port or https://host"),
+        ("https://", "must be http://"),
+        (f"https://user:{SECRET}@a", "must be http://"),
+        ("https://a:99999", "must be http://"),
+        ("http://127.0.0.1:9737", "is this exporter's own receiver"),
+        ("http://localhost:9737/v1/metrics", "is this exporter's own receiver"),
+        ("http://collector:4318", "would send the token of --forward-token-file in the clear"),
+    ],
+)
+def test_where_not_to_forward_to(url: str, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(SECRET)
+
+    (found,) = problems_of(forward_to=url, forward_token_file=str(file))
+
+    assert problem in found
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:4318", "https://a.example/otlp", "http://a:1"])
+def test_where_to_forward_to(url: str) -> None:
+    settings = load_settings({"forward_to": url})
+    assert settings.upstream == UpstreamTarget(url)
+
+
+def test_a_token_has_no_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", f"{SECRET} and more")
+    (problem,) = problems_of()
+    assert problem == (
+        "POOLSCOPE_TOKEN: must be one token without spaces; several go into a --token-file"
+    )

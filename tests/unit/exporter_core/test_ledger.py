@@ -19,6 +19,7 @@ from support.builders import (
     BOUNCER,
     BOUNCER_END,
     LOCAL,
+    PEER,
     PID,
     SERVER,
     a_bouncer_sample,
@@ -449,3 +450,33 @@ def test_bouncer_has_checkouts_while_somebody_holds_one() -> None:
     assert not story.ledger.has_checkouts_through(BOUNCER, 100.0)
     story.push(105.0, behind(105.0))
     assert story.ledger.has_checkouts_through(BOUNCER, 105.0)
+
+
+TWIN = Endpoint("10.0.0.9", 5432)
+TWINS = {"main": frozenset({PEER}), "twin": frozenset({TWIN})}
+
+
+def test_a_server_that_was_never_reached_is_down_and_not_mistaken_for_its_twin() -> None:
+    ledger = Ledger(list(TWINS), addresses=TWINS)
+    ledger.server_up(a_server("main"))
+    checkout = a_checkout(peer=TWIN, local=None)
+    ledger.hear(a_push(*pool_points(), held=(holding(checkout),)), 100.0)
+    # A session of the same pid and age, at the server that answers.
+    ledger.observe(a_sample(a_session(), server="main", taken_at_s=101.0), a_server("main"), 101.0)
+
+    [judgement] = ledger.situation(102.0, [ServerView("main", up=True)]).judgements
+
+    assert judgement.link == NoLink(Unlinked.SERVER_DOWN, "twin")
+    assert ledger.suspects(102.0) == {"twin": [PID]}
+
+
+def test_an_address_of_two_servers_is_ambiguous() -> None:
+    both = {"main": frozenset({PEER}), "twin": frozenset({PEER})}
+    ledger = Ledger(list(both), addresses=both)
+    ledger.server_up(a_server("main"))
+    ledger.hear(a_push(*pool_points(), held=(holding(a_checkout()),)), 100.0)
+    ledger.observe(a_sample(a_session(), server="main", taken_at_s=101.0), a_server("main"), 101.0)
+
+    [judgement] = ledger.situation(102.0, [ServerView("main", up=True)]).judgements
+
+    assert judgement.link == NoLink(Unlinked.AMBIGUOUS, None)

@@ -13,7 +13,7 @@ from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.fleet import Fleet
 from poolscope_exporter.core.linking import NoLink, Unlinked
 from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
-from poolscope_exporter.core.situation import Situation, assess
+from poolscope_exporter.core.situation import ServerView, Situation, assess
 from support.builders import (
     BOUNCER,
     BOUNCER_END,
@@ -25,6 +25,7 @@ from support.builders import (
     a_client,
     a_pool,
     a_push,
+    a_server,
     an_instance,
     holding,
     pool_points,
@@ -138,3 +139,15 @@ def test_c4_is_unknown_while_the_bouncer_is_down() -> None:
 def test_c4_is_no_matter_of_pools_without_a_proxy() -> None:
     [state] = seen(a_view(idle_s=300.0), a_fleet(("else", 70, PEER.address))).pools
     assert (state.checks, state.proxy_idle, state.bouncer) == ((), None, None)
+
+
+def test_a_proxy_before_one_server_is_that_of_its_pools_alone() -> None:
+    before_one = replace(a_server_view(), proxy_idle_timeout_s=1800.0)
+    fleet = a_fleet(("shop-1", 10, PEER.address), ("shop-2", 10, "elsewhere"))
+    there, elsewhere = assess(fleet, Confirmations(), [before_one], 105.0).pools
+    assert there.proxy_idle == IdleTimeout(IdleSource.CONFIGURED, 1800.0)
+    assert elsewhere.proxy_idle is None
+
+
+def a_server_view() -> ServerView:
+    return ServerView("main", up=True, addresses=frozenset({PEER}), identity=a_server())

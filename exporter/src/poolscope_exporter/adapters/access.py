@@ -1,10 +1,10 @@
 """Decide who may call: whoever shows the token, or, without one, this machine alone."""
 
-import hmac
 from enum import Enum
 
 from fastapi import Request
 
+from poolscope_exporter.adapters.tokens import Keyring
 from poolscope_exporter.core.addresses import is_loopback
 
 FORWARDED = ("forwarded", "x-forwarded-for")
@@ -18,17 +18,17 @@ class Access(Enum):
     NEEDS_LOOPBACK = "needs_loopback"
 
 
-def shows_token(request: Request, token: str) -> bool:
-    """Tell whether the request bears the token; takes equally long for every wrong one."""
+def token_of(request: Request) -> str:
+    """Return the bearer token that the request shows, empty where it shows none."""
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    is_equal = hmac.compare_digest(shown.strip().encode(), token.encode())
-    return is_equal and scheme.lower() == "bearer"
+    return shown.strip() if scheme.lower() == "bearer" else ""
 
 
-def access_of(request: Request, token: str | None) -> Access:
+def access_of(request: Request, keyring: Keyring | None) -> Access:
     """Return whether the request may see who holds what."""
-    if token is not None:
-        return Access.GRANTED if shows_token(request, token) else Access.NEEDS_TOKEN
+    if keyring is not None:
+        owner = keyring.owner_of(token_of(request))
+        return Access.NEEDS_TOKEN if owner is None else Access.GRANTED
     return Access.GRANTED if _comes_from_here(request) else Access.NEEDS_LOOPBACK
 
 

@@ -13,6 +13,8 @@ from poolscope_exporter.adapters.access import Access, access_of
 from poolscope_exporter.adapters.findings import bouncer_row, checkout_row, pool_row, server_row
 from poolscope_exporter.adapters.page import render_page
 from poolscope_exporter.adapters.prometheus import Exposition
+from poolscope_exporter.adapters.tokens import Keyring
+from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.situation import Situation
 
 _SECURITY_HEADERS = {
@@ -51,9 +53,10 @@ class Sources:
     exposition: Exposition
     is_ready: Callable[[], bool]
     timestamp: Callable[[], str]
+    role: Role = Role.STANDALONE
 
 
-def create_web(sources: Sources, token: str | None) -> FastAPI:
+def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     """Return the application; all but metrics and health is only for who `access_of` lets in."""
     app = FastAPI(openapi_url=None)
 
@@ -67,7 +70,7 @@ def create_web(sources: Sources, token: str | None) -> FastAPI:
         return PlainTextResponse("the receiver is not up\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def page(_: Request) -> Response:
-        html = render_page(sources.situation(), sources.timestamp())
+        html = render_page(sources.situation(), sources.timestamp(), sources.role)
         return Response(html, media_type="text/html", headers=_SECURITY_HEADERS)
 
     async def checkouts(_: Request) -> Response:
@@ -85,9 +88,9 @@ def create_web(sources: Sources, token: str | None) -> FastAPI:
         "/healthz": _healthy,
         "/readyz": ready,
         "/page.css": _style,
-        "/": _guarded(page, token),
-        "/api/v1/checkouts": _guarded(checkouts, token),
-        "/api/v1/pools": _guarded(pools, token),
+        "/": _guarded(page, keyring),
+        "/api/v1/checkouts": _guarded(checkouts, keyring),
+        "/api/v1/pools": _guarded(pools, keyring),
     }
     for path, handler in handlers.items():
         app.add_api_route(path, handler, methods=["GET"], response_model=None)
@@ -100,9 +103,9 @@ async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield part
 
 
-def _guarded(handler: Handler, token: str | None) -> Handler:
+def _guarded(handler: Handler, keyring: Keyring | None) -> Handler:
     async def guarded(request: Request) -> Response:
-        access = access_of(request, token)
+        access = access_of(request, keyring)
         if access is Access.GRANTED:
             return await handler(request)
         status, cure = _CURES[access]
@@ -117,6 +120,11 @@ def _common(situation: Situation, sources: Sources) -> dict[str, Any]:
     return {
         "servers": [server_row(view) for view in situation.servers],
         "pgbouncers": [bouncer_row(view) for view in situation.bouncers],
+        "role": sources.role,
+        "withheld": {
+            "checkouts": situation.withheld.checkouts,
+            "pools": situation.withheld.pools,
+        },
         "taken_at": sources.timestamp(),
     }
 

@@ -5,13 +5,14 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from poolscope_exporter.adapters.findings import bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.situation import Situation
 from poolscope_exporter.version import __version__
 
 REFRESH_S = 2
 
 
-def render_page(situation: Situation, taken_at: str) -> str:
+def render_page(situation: Situation, taken_at: str, role: Role = Role.STANDALONE) -> str:
     """Return the page; everything that an application said is escaped."""
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
@@ -19,6 +20,8 @@ def render_page(situation: Situation, taken_at: str) -> str:
         pools=[pool_row(state) for state in situation.pools],
         checkouts=[checkout_row(judgement) for judgement in situation.judgements],
         taken_at=taken_at,
+        role=role,
+        withheld=situation.withheld,
         refresh_s=REFRESH_S,
         version=__version__,
     )

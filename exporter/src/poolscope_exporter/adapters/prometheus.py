@@ -24,6 +24,8 @@ from poolscope_exporter.core.catalogue import (
 from poolscope_exporter.core.checkouts import Instance, Point, Pool
 from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
+from poolscope_exporter.core.outbox import ForwardReport
+from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.route_names import RouteNames
 from poolscope_exporter.core.service_totals import ServiceTotal, service_pool_of
 from poolscope_exporter.core.sessions import Privilege
@@ -56,6 +58,8 @@ class Scrape:
     refused: Mapping[str, int]
     bouncer_polls: Iterable[PollReport] = ()
     resolutions: Iterable[tuple[str, str, int]] = ()
+    role: Role = Role.STANDALONE
+    forwarding: ForwardReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,8 @@ def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_instances(families, scrape.situation)
     _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
+    _add_forwarding(families, scrape.forwarding)
+    _add(families, own.EXPORTER_ROLE, (scrape.role.value,), 1)
     _add(families, own.BUILD_INFO, (__version__,), 1)
 
 
@@ -240,6 +246,15 @@ def _add_polls(
         if report.duration_s is not None:
             _add(families, duration, server, report.duration_s)
         _add_each(families, failures, report.failures, server)
+
+
+def _add_forwarding(families: Families, report: ForwardReport | None) -> None:
+    if report is None:
+        return
+    _add_each(families, own.FORWARD_REQUESTS, report.requests)
+    _add_each(families, own.FORWARD_LOST, report.lost)
+    _add(families, own.FORWARD_WAITING, (), report.waiting)
+    _add(families, own.FORWARD_WAITING_BYTES, (), report.waiting_bytes)
 
 
 def _add_instances(families: Families, situation: Situation) -> None:

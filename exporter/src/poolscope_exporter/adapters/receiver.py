@@ -21,7 +21,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from poolscope_exporter.adapters.access import shows_token
 from poolscope_exporter.adapters.otlp import (
     Decoded,
     MalformedPushError,
@@ -29,8 +28,7 @@ from poolscope_exporter.adapters.otlp import (
     parse_json,
     parse_protobuf,
 )
-from poolscope_exporter.core.checkouts import Push
-from poolscope_exporter.core.fleet import Heard
+from poolscope_exporter.adapters.senders import Hear, Senders, Speaker
 
 PATH = "/v1/metrics"
 MAX_BODY = 4 * 1024 * 1024
@@ -102,22 +100,31 @@ class RefusedError(Exception):
         self.outcome = outcome
 
 
+Forward = Callable[[bytes, bool], None]
+"""Takes the body of a request that was heard, and whether it is JSON."""
+
+
 def create_receiver(
-    hear: Callable[[Push], Heard], token: str | None, counts: ReceiverCounts
+    hear: Hear, senders: Senders | None, counts: ReceiverCounts, forward: Forward | None = None
 ) -> FastAPI:
-    """Return the application that takes pushes and hands each to `hear`."""
+    """Return the application that takes pushes, hands each to `hear`, and passes bodies on.
+
+    `senders` says who may push, None lets everybody; `forward` must not wait.
+    """
     app = FastAPI(openapi_url=None)
 
     async def receive(request: Request) -> Response:
         encoding = _encoding(request) or Encoding.PROTOBUF
         try:
-            _check_token(request, token)
+            speaker = Speaker(hear, senders, _owner(request, senders))
             body = await _body(request)
             decoded = await _decoded(body, _checked_encoding(request))
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
-        rejected, reason = _hear_all(decoded, hear, counts)
+        rejected, reason = _hear_all(decoded, speaker.hear, counts)
+        if forward and not speaker.was_refused:
+            forward(body, encoding is Encoding.JSON)
         outcome = Outcome.PARTIAL if rejected else Outcome.OK
         counts.requests[outcome.value] += 1
         return _acceptance(rejected, reason, encoding)
@@ -127,12 +134,15 @@ def create_receiver(
     return app
 
 
-def _check_token(request: Request, token: str | None) -> None:
-    if token is not None and not shows_token(request, token):
+def _owner(request: Request, senders: Senders | None) -> str | None:
+    """Return whose token the request bears, None where none is needed; raises RefusedError."""
+    owner = senders.owner_of(request) if senders else None
+    if senders and owner is None:
         raise RefusedError(
             Outcome.UNAUTHORIZED,
             "this exporter needs a token: set POOLSCOPE_TOKEN in the application to the exporter's",
         )
+    return owner
 
 
 def _encoding(request: Request) -> Encoding | None:
@@ -224,9 +234,7 @@ async def _off_loop(work: Callable[[bytes], _Result], body: bytes) -> _Result:
     return work(body)
 
 
-def _hear_all(
-    decoded: Decoded, hear: Callable[[Push], Heard], counts: ReceiverCounts
-) -> tuple[int, str]:
+def _hear_all(decoded: Decoded, hear: Hear, counts: ReceiverCounts) -> tuple[int, str]:
     """Return how many points were refused, and why."""
     counts.refused.update(decoded.refused)
     rejected = sum(decoded.refused.values())

@@ -38,6 +38,7 @@ class Refusal(StrEnum):
     TOO_MANY_SERVICES = "too_many_services"
     TOO_MANY_CHECKOUTS = "too_many_checkouts"
     OUT_OF_ORDER = "out_of_order"
+    FOREIGN_TOKEN = "foreign_token"  # noqa: S105 - the name of a refusal
 
 
 _KNOWN: Mapping[str, Metric] = {

@@ -196,6 +196,27 @@ RECEIVER_REFUSED = _counter(
     ("reason",),
     "Data points, checkouts and pushes that were received and not kept, by reason.",
 )
+FORWARD_REQUESTS = _counter(
+    "poolscope_forward_requests_total",
+    ("result",),
+    "Requests to the upstream endpoint, by result; absent where nothing is forwarded.",
+)
+FORWARD_LOST = _counter(
+    "poolscope_forward_lost_total",
+    ("reason",),
+    "Received requests that were not forwarded, by reason.",
+)
+FORWARD_WAITING = _gauge(
+    "poolscope_forward_waiting_requests", (), "Received requests that wait to be forwarded."
+)
+FORWARD_WAITING_BYTES = _gauge(
+    "poolscope_forward_waiting_bytes", (), "Size of the received requests that wait."
+)
+EXPORTER_ROLE = _gauge(
+    "poolscope_exporter_role",
+    ("role",),
+    "Always 1; standalone, or sidecar: it judges its own pod and exposes no facts of servers.",
+)
 BUILD_INFO = _gauge(
     "poolscope_build_info", ("version",), "Always 1; names the version of the exporter."
 )
@@ -208,5 +229,7 @@ OWN_METRICS = (
     PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
     PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
     PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,
-    INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
+    INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
+    FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING, FORWARD_WAITING_BYTES,
+    EXPORTER_ROLE, BUILD_INFO,
 )  # fmt: skip

@@ -18,7 +18,14 @@ from poolscope_exporter.core.resolution import (
     client_route,
     link_through,
 )
-from poolscope_exporter.core.sessions import Census, Endpoint, Sample, ServerIdentity
+from poolscope_exporter.core.sessions import (
+    Census,
+    ConfiguredServer,
+    Endpoint,
+    Located,
+    Sample,
+    ServerIdentity,
+)
 from poolscope_exporter.core.situation import (
     ServerView,
     Situation,
@@ -32,8 +39,10 @@ class Ledger:
     """The choreography of pushes, samples and judgements; times are one monotonic clock.
 
     `servers` are the names of the configured servers; none means that nothing is ever sampled.
-    `bouncers` are the configured PgBouncers, with the addresses by which they are configured.
-    `proxy_idle_timeout_s` is the configured idle time-out of a proxy that cannot be asked.
+    `bouncers` are the configured PgBouncers, with the addresses by which they are configured, and
+    `addresses` are those of the servers: one that was never reached is told apart all the same.
+    `proxy_idle_timeout_s` is the configured idle time-out of a proxy that cannot be asked, before
+    every server; `proxy_idle_by_server_s` has those before one of them.
     Not for several threads at once.
     """
 
@@ -42,17 +51,22 @@ class Ledger:
         servers: Sequence[str],
         fleet: Fleet | None = None,
         bouncers: Mapping[str, frozenset[Endpoint]] | None = None,
+        *,
+        addresses: Mapping[str, frozenset[Endpoint]] | None = None,
         proxy_idle_timeout_s: float | None = None,
+        proxy_idle_by_server_s: Mapping[str, float | None] | None = None,
     ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
         self.held_idle = HeldIdle()
         self.orphans = Orphans()
         self._configured = tuple(servers)
+        self._addresses = addresses or {}
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
         self._bouncers = Bouncers(bouncers or {})
         self._proxy_idle_timeout_s = proxy_idle_timeout_s
+        self._proxy_idle_by_server_s = proxy_idle_by_server_s or {}
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in: it may confirm what servers said of the checkouts that it lists."""
@@ -84,7 +98,7 @@ class Ledger:
             place = self._place(heard.checkout)
             if isinstance(place, Bouncer):
                 self._note_through(place, heard, sample)
-            elif isinstance(place, ServerIdentity) and place.server == sample.server:
+            elif not isinstance(place, NoLink) and place.server == sample.server:
                 self._note(heard, sample)
         self._forget(held, now_s)
 
@@ -154,8 +168,12 @@ class Ledger:
         until_s = sure_until(now_s, held.interval_s)
         self.held_idle.confirmed(held.checkout, until_s, now_s)
 
-    def _servers(self) -> list[ServerIdentity]:
-        return list(self._identities.values())
+    def _servers(self) -> list[Located]:
+        found: dict[str, Located] = {
+            name: ConfiguredServer(name, addresses) for name, addresses in self._addresses.items()
+        }
+        found.update(self._identities)
+        return list(found.values())
 
     def _place(self, checkout: Checkout) -> Place:
         return choose_place(checkout, self._servers(), self._bouncers.known())
@@ -173,7 +191,15 @@ class Ledger:
         identity = view.identity or self._identities.get(view.server)
         up = view.up and view.server not in self._down
         orphans = self.orphans.told(view.server) if up else None
-        return replace(view, identity=identity, up=up, orphans=orphans)
+        addresses = view.addresses or self._addresses.get(view.server, frozenset())
+        return replace(
+            view,
+            identity=identity,
+            up=up,
+            orphans=orphans,
+            addresses=addresses,
+            proxy_idle_timeout_s=self._proxy_idle_by_server_s.get(view.server),
+        )
 
     def _note(self, heard: HeardCheckout, sample: Sample) -> None:
         if not _had_begun(heard, sample):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from poolscope_exporter.core.addresses import canonical
 from poolscope_exporter.core.checkouts import Checkout
-from poolscope_exporter.core.sessions import Endpoint, Sample, ServerIdentity, Session
+from poolscope_exporter.core.sessions import Endpoint, Located, Sample, Session
 from poolscope_exporter.core.thresholds import AGE_TOLERANCE
 
 MAX_PID = 4_194_304
@@ -75,7 +75,7 @@ class NoLink:
     lasted_s: float | None = None
 
 
-def choose_server(checkout: Checkout, servers: Sequence[ServerIdentity]) -> ServerIdentity | NoLink:
+def choose_server(checkout: Checkout, servers: Sequence[Located]) -> Located | NoLink:
     """Return the server that the checkout's connection goes to, or why none can be named.
 
     The peer of the socket decides; where no server has that address (a proxy's, say), the address

@@ -26,14 +26,14 @@ from poolscope_exporter.core.linking import (
     has_address,
     pid_defect,
 )
-from poolscope_exporter.core.sessions import Endpoint, Sample, ServerIdentity, Session
+from poolscope_exporter.core.sessions import Endpoint, Located, Sample, Session
 from poolscope_exporter.core.thresholds import SETTLED_S
 
-Place = ServerIdentity | Bouncer | NoLink
+Place = Located | Bouncer | NoLink
 
 
 def choose_place(
-    checkout: Checkout, servers: Sequence[ServerIdentity], bouncers: Sequence[Bouncer]
+    checkout: Checkout, servers: Sequence[Located], bouncers: Sequence[Bouncer]
 ) -> Place:
     """Return the server or the bouncer that the checkout's connection goes to, or why none.
 
@@ -70,8 +70,8 @@ def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink
 
 
 def choose_session_server(
-    connection: BouncerServer, bouncer: str, servers: Sequence[ServerIdentity]
-) -> ServerIdentity | NoLink:
+    connection: BouncerServer, bouncer: str, servers: Sequence[Located]
+) -> Located | NoLink:
     """Return the server that a bouncer's connection goes to, or why none can be asked."""
     if not servers:
         return NoLink(Unlinked.NO_SERVER, None, bouncer)
@@ -135,7 +135,7 @@ def _has_client(bouncer: Bouncer, checkout: Checkout) -> bool:
     return socket_of(checkout.local) in bouncer.sample.clients
 
 
-def _is_at(server: ServerIdentity, connection: BouncerServer) -> bool:
+def _is_at(server: Located, connection: BouncerServer) -> bool:
     if connection.local_port is None:
         return any(known.port == connection.remote.port for known in server.addresses)
     return has_address(server.addresses, connection.remote)

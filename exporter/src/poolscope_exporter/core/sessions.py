@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 
 
 class SessionState(StrEnum):
@@ -86,6 +87,26 @@ class Privilege(StrEnum):
     OWN = "own"
 
 
+class Located(Protocol):
+    """A server as far as it can be found: its name, and the addresses that lead to it."""
+
+    @property
+    def server(self) -> str:
+        """Return the configured name."""
+
+    @property
+    def addresses(self) -> frozenset[Endpoint]:
+        """Return every address by which an application may name it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredServer:
+    """A server that was never reached: only what the configuration says of it is known."""
+
+    server: str
+    addresses: frozenset[Endpoint]
+
+
 @dataclass(frozen=True, slots=True)
 class ServerIdentity:
     """Facts of a server that change only with a restart, a fail-over or a grant.
@@ -106,15 +127,19 @@ class ServerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """The limits that new sessions run into; None where there is none or it cannot be known."""
+    """The limits that new sessions run into; None where there is none or it cannot be known.
+
+    `managed` sessions are those that a managed service keeps for itself, as configured.
+    """
 
     max_connections: int
     superuser_reserved: int
     reserved: int
     role_limits: Mapping[str, int] = field(default_factory=dict)
     database_limits: Mapping[str, int] = field(default_factory=dict)
+    managed: int = 0
 
     @property
     def usable(self) -> int:
         """Return how many sessions ordinary roles may have together."""
-        return self.max_connections - self.superuser_reserved - self.reserved
+        return self.max_connections - self.superuser_reserved - self.reserved - self.managed

@@ -19,7 +19,14 @@ from poolscope_exporter.core.resolution import (
     choose_session_server,
     client_route,
 )
-from poolscope_exporter.core.sessions import Sample, ServerIdentity, ServerLimits
+from poolscope_exporter.core.sessions import (
+    ConfiguredServer,
+    Endpoint,
+    Located,
+    Sample,
+    ServerIdentity,
+    ServerLimits,
+)
 from poolscope_exporter.core.verdicts import Judgement, judge
 
 
@@ -28,8 +35,8 @@ class ServerView:
     """What is known of one configured server; None is unknown.
 
     `connections` counts sessions by state, `orphans` those that outlived their process, by
-    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`
-    is a setting. `reason` says why the server is not up.
+    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`,
+    `addresses` and `proxy_idle_timeout_s` are settings. `reason` says why the server is not up.
     """
 
     server: str
@@ -44,6 +51,8 @@ class ServerView:
     orphans: Mapping[tuple[str, str], int] | None = None
     active_on_cpu: int | None = None
     cpus: float | None = None
+    addresses: frozenset[Endpoint] = frozenset()
+    proxy_idle_timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,14 @@ class PoolState:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """How much is known and not shown, because a server's sessions may be shown only in part."""
+
+    checkouts: int = 0
+    pools: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that is known at `taken_at_s` (the exporter's monotonic clock)."""
 
@@ -72,6 +89,7 @@ class Situation:
     taken_at_s: float
     bouncers: tuple[BouncerView, ...] = ()
     configured_idle: IdleTimeout | None = None
+    withheld: Withheld = Withheld()
 
 
 class _Views:
@@ -79,34 +97,39 @@ class _Views:
 
     def __init__(self, servers: Sequence[ServerView], bouncers: Sequence[BouncerView]) -> None:
         self._views = {view.server: view for view in servers}
-        self._identities = [view.identity for view in servers if view.identity]
+        self._was_reached = any(view.identity for view in servers)
+        self._servers = [_located(view) for view in servers]
         self._bouncers = {view.bouncer: view for view in bouncers}
         self._known = [view.known for view in bouncers if view.known]
 
     def of(self, checkout: Checkout) -> ServerView | BouncerView | NoLink:
         """Return the server or the bouncer of a checkout, or why it has none."""
-        place = choose_place(checkout, self._identities, self._known)
+        place = choose_place(checkout, self._servers, self._known)
         if isinstance(place, Bouncer):
             return self._bouncers[place.name]
         return self._view_of(place)
 
     def behind(self, connection: BouncerServer, bouncer: str) -> ServerView | NoLink:
         """Return the server that a bouncer's connection goes to, or why none can be asked."""
-        return self._view_of(choose_session_server(connection, bouncer, self._identities))
+        return self._view_of(choose_session_server(connection, bouncer, self._servers))
 
     def is_up(self, server: str | None) -> bool:
         """Tell whether a server answers; what names none depends on none."""
         return server is None or (server in self._views and self._views[server].up)
 
-    def _view_of(self, place: ServerIdentity | NoLink) -> ServerView | NoLink:
-        if self._views and not self._identities:
-            return self._never_reached()
-        return place if isinstance(place, NoLink) else self._views[place.server]
+    def _view_of(self, place: Located | NoLink) -> ServerView | NoLink:
+        if not isinstance(place, NoLink):
+            return self._views[place.server]
+        return self._never_reached() if self._views and not self._was_reached else place
 
     def _never_reached(self) -> ServerView | NoLink:
         # Nothing yet says whose a checkout is; with a single server there is only one candidate.
         views = list(self._views.values())
         return views[0] if len(views) == 1 else NoLink(Unlinked.SERVER_DOWN, None)
+
+
+def _located(view: ServerView) -> Located:
+    return view.identity or ConfiguredServer(view.server, view.addresses)
 
 
 def assess(
@@ -145,7 +168,7 @@ def assess(
 
 def suspects(
     fleet: Fleet,
-    servers: Sequence[ServerIdentity],
+    servers: Sequence[Located],
     now_s: float,
     limit: int = 200,
     bouncers: Sequence[Bouncer] = (),
@@ -169,7 +192,7 @@ def suspects(
 
 
 def _suspect(
-    checkout: Checkout, place: Place, servers: Sequence[ServerIdentity]
+    checkout: Checkout, place: Place, servers: Sequence[Located]
 ) -> tuple[str, int] | None:
     if isinstance(place, NoLink):
         return None
@@ -260,6 +283,8 @@ def _pool_state(
     timeouts = [configured] if configured else []
     if isinstance(view, BouncerView):
         timeouts.append(view.idle_timeout)
+    elif isinstance(view, ServerView) and view.proxy_idle_timeout_s:
+        timeouts.append(IdleTimeout(IdleSource.CONFIGURED, view.proxy_idle_timeout_s))
     check = check_recycle(numbers, timeouts)
     return PoolState(
         pool=pool,

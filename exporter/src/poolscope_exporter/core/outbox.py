@@ -1,0 +1,82 @@
+"""Hold what waits to be forwarded, within bounds: the oldest goes first when there is no room."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MAX_ITEMS = 2_000
+MAX_BYTES = 16 * 1024 * 1024
+
+
+class Loss(StrEnum):
+    """Why a request that was received was not forwarded."""
+
+    QUEUE_FULL = "queue_full"
+    REJECTED = "rejected"
+    TOO_OLD = "too_old"
+    SHUTDOWN = "shutdown"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One received request, as it came, without its compression."""
+
+    body: bytes = field(repr=False)
+    is_json: bool
+    arrived_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardReport:
+    """How the forwarding goes: requests by result, lost pushes by reason, what waits."""
+
+    requests: Mapping[str, int]
+    lost: Mapping[str, int]
+    waiting: int
+    waiting_bytes: int
+
+
+class Outbox:
+    """A queue of parcels that never outgrows its bounds; `lost` counts parcels by reason."""
+
+    def __init__(self, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._parcels: deque[Parcel] = deque()
+        self.size = 0
+        self.lost: Counter[Loss] = Counter(dict.fromkeys(Loss, 0))
+
+    def __len__(self) -> int:
+        return len(self._parcels)
+
+    def put(self, parcel: Parcel) -> None:
+        """Add a parcel; drop the oldest ones until everything fits."""
+        self._parcels.append(parcel)
+        self.size += len(parcel.body)
+        while len(self._parcels) > self._max_items or self.size > self._max_bytes:
+            self._pop()
+            self.lost[Loss.QUEUE_FULL] += 1
+
+    def take(self, max_items: int, max_bytes: int) -> list[Parcel]:
+        """Remove and return the oldest parcels, at least one where there is any."""
+        taken: list[Parcel] = []
+        room = max_bytes
+        while self._parcels and len(taken) < max_items:
+            room -= len(self._parcels[0].body)
+            if taken and room < 0:
+                break
+            taken.append(self._pop())
+        return taken
+
+    def drop_before(self, arrived_before_s: float) -> None:
+        """Drop what arrived before then: it is too old to be of use."""
+        while self._parcels and self._parcels[0].arrived_at_s < arrived_before_s:
+            self._pop()
+            self.lost[Loss.TOO_OLD] += 1
+
+    def _pop(self) -> Parcel:
+        parcel = self._parcels.popleft()
+        self.size -= len(parcel.body)
+        return parcel
