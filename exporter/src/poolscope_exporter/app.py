@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.http import Sources, create_web
 from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
-from poolscope_exporter.adapters.postgres import PostgresServer
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
 from poolscope_exporter.adapters.refusals import Unreadable
@@ -29,7 +28,9 @@ from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.core.situation import Situation
 from poolscope_exporter.events import Events
 from poolscope_exporter.poller import Poller
+from poolscope_exporter.pollers import poller_of
 from poolscope_exporter.settings import Settings, names_of
+from poolscope_exporter.target import ServerTarget
 
 EVENTS_S = 1.0
 DRAIN_S = 3
@@ -64,10 +65,14 @@ class Exporter:
         self.bouncers = [BouncerPoller(each, self.ledger, every_s) for each in consoles]
         self.pollers: list[Poller] = []
         if settings.dsn and settings.server:
-            server = PostgresServer(settings.server, settings.dsn, settings.server_aliases)
-            self.pollers.append(
-                Poller(server, self.ledger, every_s, self.bouncers, settings.server_cpus)
+            target = ServerTarget(
+                settings.server,
+                settings.dsn,
+                settings.server_aliases,
+                poll_interval_s=every_s,
+                cpus=settings.server_cpus,
             )
+            self.pollers.append(poller_of(target, self.ledger, self.bouncers))
 
     def hear(self, push: Push) -> Heard:
         """Take a push in; a checkout that was never listed before is looked up at once."""

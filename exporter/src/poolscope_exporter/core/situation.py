@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from poolscope_exporter.core.bouncers import Bouncer, BouncerServer
+from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.checkouts import Checkout, Pool
 from poolscope_exporter.core.confirmation import Confirmations, Confirmed, State, Unseen, key_of
 from poolscope_exporter.core.diagnosis import PoolDiagnosis, diagnose
@@ -26,7 +27,8 @@ class ServerView:
 
     `connections` counts sessions by state, `orphans` those that outlived their process, by
     (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`
-    is a setting. `reason` says why the server is not up.
+    is a setting. `reason` says why the server is not up. `place` is what it is to its cluster:
+    known also where that is the reason. `is_full`: it turned us away because no slot is free.
     """
 
     server: str
@@ -41,6 +43,8 @@ class ServerView:
     orphans: Mapping[tuple[str, str], int] | None = None
     active_on_cpu: int | None = None
     cpus: float | None = None
+    place: ServerRole | None = None
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +256,8 @@ def _diagnose(
     # Where nothing is held, the configured address alone names the server.
     view = views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
     # Behind a bouncer, the limits of the server are the bouncer's, not the application's.
+    if isinstance(view, ServerView) and view.is_full:
+        return diagnose(numbers, judgements, 0)
     room = view.headroom if isinstance(view, ServerView) and view.up else None
     if room is None:
         return diagnose(numbers, judgements, None)
