@@ -4,7 +4,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from poolscope_exporter.adapters.unavailable import Reason, first_line, reason_of
+from poolscope_exporter.adapters.unavailable import (
+    Reason,
+    first_line,
+    reason_of,
+    telling_line,
+)
 
 RESERVED = "FATAL:  remaining connection slots are reserved for"
 
@@ -66,3 +71,14 @@ def test_a_failed_statement_is_told_apart_by_its_class(
 @pytest.mark.parametrize(("text", "line"), [("a\nb", "a"), ("\n a \nb", "a"), ("", "Error")])
 def test_hints_for_interactive_users_are_left_out(text: str, line: str) -> None:
     assert first_line(psycopg.Error(text)) == line
+
+
+def test_of_several_addresses_the_one_that_is_full_tells() -> None:
+    error = errors.ConnectionTimeout(
+        "connection timeout expired\nMultiple connection attempts failed. All failures were:\n"
+        "- host: 'a': connection failed: FATAL:  sorry, too many clients already\n"
+        "- host: 'b': connection timeout expired"
+    )
+
+    assert reason_of(error) is Reason.TOO_MANY_CONNECTIONS
+    assert telling_line(error).endswith("FATAL:  sorry, too many clients already")

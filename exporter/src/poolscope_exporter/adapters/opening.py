@@ -17,8 +17,8 @@ from poolscope_exporter.adapters.passwords import Passwords
 from poolscope_exporter.adapters.unavailable import (
     Reason,
     ServerUnavailableError,
-    first_line,
     reason_of,
+    telling_line,
 )
 
 APPLICATION_NAME = "poolscope-exporter"
@@ -77,7 +77,7 @@ class Opening:
         )
 
     def _unavailable(self, exc: psycopg.Error, password: str | None) -> ServerUnavailableError:
-        message = self.dsn.redact(first_line(exc))
+        message = self.dsn.redact(telling_line(exc))
         if password:
             message = message.replace(password, "***")
         return ServerUnavailableError(reason_of(exc), message)

@@ -33,6 +33,8 @@ class Reason(StrEnum):
 FULL = frozenset((Reason.TOO_MANY_CONNECTIONS, Reason.RESERVED_SLOTS))
 """The reasons that concern every ordinary role: the server admits nobody."""
 
+_NO_SLOT = FULL | {Reason.ROLE_LIMIT, Reason.DATABASE_LIMIT}
+
 
 class ServerUnavailableError(Exception):
     """A server did not answer; the message holds no secret."""
@@ -89,15 +91,30 @@ _TEXTS = (
 
 
 def reason_of(error: psycopg.Error) -> Reason:
-    """Return why a statement or a connect failed."""
-    for kind, reason in _CLASSES:
-        if isinstance(error, kind):
-            return reason
-    text = str(error).lower()
+    """Return why a statement or a connect failed.
+
+    Where several addresses were tried, one that is full tells more than another that refuses.
+    """
+    told = _reason_in(str(error))
+    if told in _NO_SLOT:
+        return told
+    return next((reason for kind, reason in _CLASSES if isinstance(error, kind)), told)
+
+
+def _reason_in(text: str) -> Reason:
+    text = text.lower()
     # `role "x" does not exist` is how trust authentication turns a stranger away.
     if 'role "' in text and "does not exist" in text:
         return Reason.AUTHENTICATION
     return next((reason for part, reason in _TEXTS if part in text), Reason.OTHER)
+
+
+def telling_line(error: psycopg.Error) -> str:
+    """Return the line of an error's text that gives its reason, else the first."""
+    reason = reason_of(error)
+    lines = str(error).strip().splitlines()
+    telling = (line.strip() for line in lines if _reason_in(line) is reason)
+    return next(telling, first_line(error))
 
 
 def first_line(error: BaseException) -> str:
