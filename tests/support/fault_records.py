@@ -30,7 +30,7 @@ fault it is one interval. *Meanwhile* is what was shown of the held connection w
 known to be silent, *afterwards* what was shown in the end.
 
 In every row but that of the killed exporter, the tests assert that no link, count, limit or
-headroom is shown while the server is known to be silent, and that this is known 5 s after the last
+headroom is shown while the server is known to be silent, and that this is known 7 s after the last
 good poll at the latest (an interval, the 3 s that a query may take, and the pace of a busy
 machine). In the rows of a full server they count the exporter's sessions there, after each
 reconnect: one.

@@ -12,7 +12,7 @@ from support.fault_records import Faults
 from support.postgres import make_role
 from support.watching import Shown, Watch, a_target, assert_honest
 
-DETECTED_S = 5.0
+DETECTED_S = 7.0
 SLOTS = {
     "max_connections": "14",
     "superuser_reserved_connections": "3",

@@ -24,7 +24,7 @@ from support.processes import wait_until
 from support.watching import Shown, Watch, a_target, assert_honest
 
 QUERY_DEADLINE_S = 3.0
-DETECTED_S = QUERY_DEADLINE_S + 2.0
+DETECTED_S = QUERY_DEADLINE_S + 4.0
 """A poll interval, a query's deadline, and the pace of a busy machine."""
 
 SEES_ALL = ("pg_read_all_stats",)
@@ -382,6 +382,7 @@ def test_an_exporter_that_is_killed_begins_anew(postgres: EmbeddedPostgres, faul
             blind_s = clock.monotonic() - killed_at_s
             assert wait_until(lambda: own_sessions(postgres) == 1)
 
-    assert set(judged) <= {"unconfirmed", "idle_in_transaction"}
+    # What is not known yet is said to be so: nobody is accused, nothing is lost.
+    assert set(judged) <= {"unknown", "unconfirmed", "working", "idle_in_transaction"}
     afterwards = "idle_in_transaction, from the application's next push on"
-    faults.add(Fault("exporter killed and restarted", blind_s, {}, ["unconfirmed"], afterwards))
+    faults.add(Fault("exporter killed and restarted", blind_s, {}, ["none: it starts"], afterwards))
