@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope_exporter.adapters import prometheus as adapter
-from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.adapters.prometheus import Exposition, Scrape, ScrapeCollector
 from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
+from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.fleet import InstanceState
@@ -23,6 +24,7 @@ from poolscope_exporter.core.sessions import Privilege, ServerLimits
 from poolscope_exporter.core.situation import BouncerView, PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from poolscope_exporter.polls import PollReport
+from poolscope_exporter.tiers import TierReport
 from support.builders import (
     a_checkout,
     a_point,
@@ -120,6 +122,35 @@ def everything() -> Scrape:
         bouncer_polls=(bouncers_report,),
         routes=routes,
     )
+
+
+def own_samples(report: PollReport, view: ServerView) -> dict[str, float]:
+    """Return the samples of our own cost and of the server's role that are not 0."""
+    scrape = a_scrape(situation=a_situation(servers=(view,)), polls=(report,))
+    samples = [s for family in ScrapeCollector(scrape).collect() for s in family.samples]
+    wanted = ("poolscope_exporter_", "poolscope_poll_tier_", "poolscope_server_role")
+    named = [s for s in samples if s.name.startswith((*wanted, "poolscope_server_changes"))]
+    return {" ".join((s.name, *s.labels.values())): s.value for s in named if s.value}
+
+
+def test_own_cost_and_the_servers_role_are_published() -> None:
+    tiers = TierReport({"suspects": 0.5}, {"facts": 2})
+    report = PollReport("main", None, None, {}, 1, tiers, {"replaced": 3})
+    view = ServerView("main", up=False, reason="wrong_role: no", place=ServerRole.REPLICA)
+
+    assert own_samples(report, view) == {
+        "poolscope_exporter_connections main": 1,
+        "poolscope_poll_tier_seconds_total main suspects": 0.5,
+        "poolscope_poll_tier_missed_total main facts": 2,
+        "poolscope_server_changes_total main replaced": 3,
+        "poolscope_server_role main replica": 1,
+    }
+
+
+def test_a_server_whose_role_nobody_knows_has_none() -> None:
+    view = ServerView("main", up=False, reason="refused: no")
+
+    assert own_samples(PollReport("main", None, None, {}), view) == {}
 
 
 def an_instance_state(*, ended: bool = False) -> InstanceState:
