@@ -7,9 +7,10 @@ LOCKS := dev poolscope sqlalchemy-2.0-newest sqlalchemy-2.0-oldest
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
 CONFORMANCE := $(VENV)/conformance
+FAULTS := $(VENV)/faults.json
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance check format lock bench bench-exporter clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance faults check format lock bench bench-exporter clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +45,11 @@ conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQL
 	  PYTHONPATH=$$folder CONFORMANCE_RESULTS=$(CONFORMANCE) \
 	    $(BIN)/pytest tests/conformance/test_conformance.py || exit 1; done
 	PYTHONPATH=tests $(BIN)/python -m conformance.document $(CONFORMANCE)
+
+faults: setup ## Break servers and networks, measure how long the exporter is blind, write docs/faults.md
+	FAULTS_RESULTS=$(abspath $(FAULTS)) $(BIN)/pytest tests/integration/exporter/test_faults.py \
+	  tests/integration/exporter/test_exhaustion.py
+	PYTHONPATH=tests $(BIN)/python -m support.fault_records $(FAULTS)
 
 test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random runs
 	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \

@@ -2,7 +2,12 @@
 
 import pytest
 
-pytest_plugins = ["support.mariadb", "support.pgbouncer", "support.postgres"]
+pytest_plugins = [
+    "support.mariadb",
+    "support.pgbouncer",
+    "support.postgres",
+    "support.fault_records",
+]
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,10 @@ class BlackHole:
     def swallow(self) -> None:
         self._is_swallowing = True
 
+    def forward(self) -> None:
+        """Forward again; what was swallowed is lost."""
+        self._is_swallowing = False
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self

@@ -17,7 +17,6 @@ from fastapi import FastAPI
 
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.http import Sources, create_web
-from poolscope_exporter.adapters.postgres import PostgresServer
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
 from poolscope_exporter.adapters.refusals import Unreadable
@@ -35,6 +34,7 @@ from poolscope_exporter.core.withholding import Showing, shown_only
 from poolscope_exporter.events import Events
 from poolscope_exporter.forwarder import Forwarder
 from poolscope_exporter.poller import Poller
+from poolscope_exporter.pollers import poller_of
 from poolscope_exporter.settings import Settings, names_of
 from poolscope_exporter.target import ServerTarget
 
@@ -101,15 +101,8 @@ class Exporter:
         return shown_only(self._situation(), self._showings)
 
     def _poller(self, target: ServerTarget) -> Poller:
-        return Poller(
-            PostgresServer(target.name, target.dsn, target.aliases),
-            self.ledger,
-            target.poll_interval_s,
-            [self.bouncers],
-            target.cpus,
-            reserved_slots=target.reserved_slots,
-            counts_orphans=self._role is Role.STANDALONE,
-        )
+        counts_orphans = self._role is Role.STANDALONE
+        return poller_of(target, self.ledger, [self.bouncers], counts_orphans=counts_orphans)
 
     def _situation(self) -> Situation:
         """Return everything that is known now, as far as it is for an exporter in this role."""

@@ -1,7 +1,7 @@
 """Check a server and the bouncers before it: what the exporter sees there, and what to grant."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from psycopg import sql
@@ -9,13 +9,16 @@ from psycopg import sql
 from poolscope_exporter.adapters.bouncer_names import consoles_of
 from poolscope_exporter.adapters.dsn import Dsn
 from poolscope_exporter.adapters.pgbouncer import BouncerFacts, PgBouncerConsole
-from poolscope_exporter.adapters.postgres import Arrival, PostgresServer
+from poolscope_exporter.adapters.postgres import Arrival
 from poolscope_exporter.adapters.session_rows import Survey
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
 from poolscope_exporter.core.bouncer_headroom import bouncer_headroom
 from poolscope_exporter.core.bouncers import BouncerSample
+from poolscope_exporter.core.changes import is_expected, role_of
 from poolscope_exporter.core.headroom import headroom
 from poolscope_exporter.core.sessions import Privilege, ServerLimits
+from poolscope_exporter.pollers import server_of
+from poolscope_exporter.target import ServerTarget
 
 _SIGHT = {
     Privilege.FULL: "every session, with its state",
@@ -28,10 +31,18 @@ _CURES = {
     Reason.TIMEOUT: "does a firewall or a network policy stand in between?",
     Reason.NAME_RESOLUTION: "is the host's name right?",
     Reason.AUTHENTICATION: "are user and password right, and does pg_hba.conf admit them?",
+    Reason.CREDENTIALS: "see what the password file or the password command says",
+    Reason.TLS: "do sslmode, sslrootcert and the server's certificate agree?",
     Reason.TOO_MANY_CONNECTIONS: (
-        "the server is full; grant pg_use_reserved_connections, with reserved_connections > 0,"
-        " so that the exporter gets in all the same (PostgreSQL 16 and later)"
+        "every slot is taken, the reserved ones as well; make reserved_connections larger"
     ),
+    Reason.RESERVED_SLOTS: (
+        "the server is full for ordinary roles; grant pg_use_reserved_connections, with"
+        " reserved_connections > 0, so that the exporter gets in all the same (PostgreSQL 16 and"
+        " later)"
+    ),
+    Reason.ROLE_LIMIT: "the exporter's role is at its limit; ALTER ROLE … CONNECTION LIMIT",
+    Reason.DATABASE_LIMIT: "the database is at its limit; name another one in the DSN",
 }
 
 _SEE = "see the message above"
@@ -45,28 +56,31 @@ class Report:
     missing: tuple[str, ...]
 
 
-async def check(dsn: Dsn | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
+async def check(target: ServerTarget | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
     """Connect, look around and report; a server that does not answer is reported as well."""
-    reports = [await _check_server(dsn)] if dsn else []
+    reports = [await check_target(target)] if target else []
     for each in pgbouncers:
         reports += await _check_bouncers(each)
     lines = chain.from_iterable(report.lines for report in reports)
     return Report(tuple(lines), tuple(chain.from_iterable(each.missing for each in reports)))
 
 
-async def _check_server(dsn: Dsn) -> Report:
-    server = PostgresServer(str(dsn), dsn)
+async def check_target(target: ServerTarget) -> Report:
+    """Connect to one server, with the password of the moment, look around and report."""
+    server = server_of(target)
     try:
         await server.connect()
         arrival = await server.identify()
         limits = await server.limits()
+        limits = limits and replace(limits, managed=target.reserved_slots)
         survey = await server.survey()
     except ServerUnavailableError as exc:
-        return Report((f"server      {dsn}: {exc}",), (_cure(exc),))
+        return Report((f"server      {target.dsn}: {exc}",), (_cure(exc),))
     finally:
         await server.close()
     lines = (*_about_server(arrival), *_about_room(arrival, limits, survey))
-    return Report(lines, tuple(_missing(arrival, limits)))
+    missing = (*_missing_role(arrival, target.expects), *_missing(arrival, limits))
+    return Report(lines, missing)
 
 
 async def _check_bouncers(dsn: Dsn) -> list[Report]:
@@ -165,6 +179,11 @@ def _about_room(arrival: Arrival, limits: ServerLimits | None, survey: Survey) -
 def _named_limits(kind: str, limits: Mapping[str, int]) -> Iterator[str]:
     for name, limit in sorted(limits.items()):
         yield f"            {limit} sessions for {kind} {name}"
+
+
+def _missing_role(arrival: Arrival, expects: str) -> Iterator[str]:
+    if not is_expected(arrival.identity, expects):
+        yield f"a {expects}: a {role_of(arrival.identity)} answers; name another address"
 
 
 def _missing(arrival: Arrival, limits: ServerLimits | None) -> Iterator[str]:

@@ -19,6 +19,7 @@ from poolscope_exporter.settings import (
     nearest,
     unknown_variables,
 )
+from poolscope_exporter.target import ServerTarget
 from poolscope_exporter.version import __version__
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
@@ -129,17 +130,17 @@ def _check(namespace: argparse.Namespace, problems: Problems) -> int:
     settings = _settings(namespace, problems)
     if settings is None:
         return _refuse(problems)
-    asked = [(target.dsn, target.pgbouncers) for target in settings.targets]
+    asked = [(target, target.pgbouncers) for target in settings.targets]
     if not asked and not settings.pgbouncers:
         return _refuse(["--dsn or POOLSCOPE_DSN: needed, it names the server to check"])
     return _report(asked or [(None, settings.pgbouncers)])
 
 
-def _report(asked: Iterable[tuple[Dsn | None, Sequence[Dsn]]]) -> int:
+def _report(asked: Iterable[tuple[ServerTarget | None, Sequence[Dsn]]]) -> int:
     """Check each server with its bouncers, and print what is found and what is missing."""
     is_good = True
-    for dsn, bouncers in asked:
-        report = asyncio.run(check(dsn, bouncers))
+    for target, bouncers in asked:
+        report = asyncio.run(check(target, bouncers))
         lines = [*report.lines, *(f"missing     {each}" for each in report.missing)]
         sys.stdout.writelines(f"{line}\n" for line in lines)
         is_good = is_good and not report.missing

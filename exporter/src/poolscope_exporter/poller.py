@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.postgres import Arrival
 from poolscope_exporter.adapters.session_rows import Survey
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.adapters.unavailable import FULL, Reason, ServerUnavailableError
+from poolscope_exporter.core.changes import ANY_ROLE, Change, ServerRole, is_expected, role_of
 from poolscope_exporter.core.headroom import Headroom, headroom
 from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.sessions import Census, Privilege, Sample, ServerLimits
+from poolscope_exporter.core.sessions import Privilege, Sample, ServerLimits
 from poolscope_exporter.core.situation import ServerView
 from poolscope_exporter.polls import PollRecord, PollReport, wait_for_any
+from poolscope_exporter.questions import Refreshable, Server
+from poolscope_exporter.tiers import Answer, Tier, TierRecord
 
 FRESH_SUSPECTS_S = 0.25
 """Shortest time between two polls, however many fresh suspects there are."""
@@ -28,48 +30,11 @@ CENSUS_S = 15.0
 FACTS_S = 60.0
 """Time between two readings of what hardly changes: identity, privileges, limits, names."""
 
+FACTS_RETRY_S = 5.0
+FACTS_STALE_S = 300.0
+"""How long limits are believed that cannot be read again, because somebody locks a catalogue."""
+
 _log = logging.getLogger("poolscope_exporter")
-
-
-class Server(Protocol):
-    """What a poller asks of a server; every failure is a ServerUnavailableError."""
-
-    name: str
-
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether the connection is open."""
-
-    async def connect(self) -> None:
-        """Open the connection anew."""
-
-    async def identify(self) -> Arrival:
-        """Return who the server is."""
-
-    async def limits(self) -> ServerLimits | None:
-        """Return the server's limits, None where unknown."""
-
-    async def look(self, pids: Sequence[int]) -> Sample:
-        """Return the sessions behind the pids."""
-
-    async def census(self, addresses: Collection[str]) -> Census | None:
-        """Return the sessions from these addresses, None where unknown."""
-
-    async def survey(self) -> Survey:
-        """Return how many sessions there are, in detail."""
-
-    async def total(self) -> int:
-        """Return how many sessions there are."""
-
-    async def close(self) -> None:
-        """Close the connection."""
-
-
-class Refreshable(Protocol):
-    """What must be asked before a server is: it says which sessions to ask the server for."""
-
-    async def refresh(self) -> None:
-        """Ask it now, for a moment at most; never raises."""
 
 
 class Poller:
@@ -84,10 +49,11 @@ class Poller:
         ledger: Ledger,
         interval_s: float,
         bouncers: Sequence[Refreshable] = (),
-        cpus: float | None = None,
         *,
+        cpus: float | None = None,
         reserved_slots: int = 0,
         counts_orphans: bool = True,
+        expects: str = ANY_ROLE,
     ) -> None:
         self._server = server
         self._ledger = ledger
@@ -96,7 +62,9 @@ class Poller:
         self._cpus = cpus
         self._reserved_slots = reserved_slots
         self._counts_orphans = counts_orphans
+        self._expects = expects
         self._record = PollRecord(server.name)
+        self._tiers = TierRecord()
         self._wake = asyncio.Event()
         self._arrival: Arrival | None = None
         self._limits: ServerLimits | None = None
@@ -105,6 +73,9 @@ class Poller:
         self._facts_due_s = self._survey_due_s = self._census_due_s = float("-inf")
         self._trouble: str | None = "not polled yet"
         self._told: Reason | None = None
+        self._place: ServerRole | None = None
+        self._facts_at_s: float | None = None
+        self._changes = dict.fromkeys(Change, 0)
 
     def wake(self) -> None:
         """Ask for a poll at once: there are suspects that no sample knows."""
@@ -146,28 +117,32 @@ class Poller:
             sample=self._sample,
             active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
             cpus=self._cpus,
+            place=self._place,
+            is_full=self._told in FULL,
         )
 
     def report(self, now_s: float, wall_s: float) -> PollReport:
         """Return how the polls go."""
-        return self._record.report(now_s, wall_s)
+        return replace(
+            self._record.report(now_s, wall_s),
+            tiers=self._tiers.report(),
+            connections=int(self._server.is_connected),
+            changes={change.value: count for change, count in self._changes.items()},
+        )
 
     async def _ask(self, now_s: float) -> None:
         if not self._server.is_connected:
-            await self._server.connect()
-            self._facts_due_s = self._survey_due_s = now_s
-        if now_s >= self._facts_due_s:
+            await self._arrive(now_s)
+        elif await self._was_promoted() or self._facts_at_s is None or now_s >= self._facts_due_s:
             await self._ask_facts(now_s)
         assert self._arrival is not None
         await asyncio.gather(*(bouncer.refresh() for bouncer in self._bouncers))
         pids = self._ledger.suspects(clock.monotonic()).get(self._server.name, [])
-        self._sample = await self._server.look(pids)
+        self._sample = await self._tiers.ask(Tier.SUSPECTS, self._server.look(pids))
         self._ledger.observe(self._sample, self._arrival.identity, clock.monotonic())
         if now_s >= self._survey_due_s:
-            self._survey = await self._server.survey()
             self._survey_due_s = now_s + SURVEY_S
-        elif not pids:
-            await self._server.total()
+            self._survey = await self._optional(Tier.SURVEY, self._server.survey())
         if self._counts_orphans and now_s >= self._census_due_s:
             await self._count()
             self._census_due_s = now_s + CENSUS_S
@@ -175,18 +150,67 @@ class Poller:
     async def _count(self) -> None:
         """Count the orphans, where any process was ever linked: of others nothing is known."""
         addresses = self._ledger.orphans.addresses(self._server.name)
-        census = await self._server.census(addresses) if addresses else None
+        census = None
+        if addresses:
+            census = await self._tiers.ask(Tier.CENSUS, self._server.census(addresses))
         if census is None:
             self._ledger.orphans.unknown(self._server.name)
         else:
             self._ledger.count(census, clock.monotonic())
 
+    async def _arrive(self, now_s: float) -> None:
+        """Connect, and learn who answers before anything else is believed."""
+        self._survey_due_s = now_s
+        self._limits = self._survey = self._sample = self._facts_at_s = None
+        await self._tiers.ask(Tier.CONNECT, self._server.connect())
+        await self._ask_facts(now_s)
+
+    async def _was_promoted(self) -> bool:
+        """Tell whether the server changed its role under us; also the sign of life of each poll."""
+        is_replica = await self._tiers.ask(Tier.PULSE, self._server.in_recovery())
+        return self._arrival is None or is_replica != self._arrival.identity.in_recovery
+
     async def _ask_facts(self, now_s: float) -> None:
-        self._arrival = await self._server.identify()
-        limits = await self._server.limits()
-        self._limits = limits and replace(limits, managed=self._reserved_slots)
-        self._ledger.server_up(self._arrival.identity)
-        self._facts_due_s = now_s + FACTS_S
+        """Read what hardly changes; where a lock is in the way, what was read before still holds.
+
+        On a new connection there is nothing that does, and no answer is a failure.
+        """
+        self._facts_due_s = now_s + FACTS_RETRY_S
+        try:
+            await self._accept(await self._tiers.ask(Tier.FACTS, self._server.identify()))
+            limits = await self._tiers.ask(Tier.FACTS, self._server.limits())
+            self._limits = limits and replace(limits, managed=self._reserved_slots)
+        except ServerUnavailableError:
+            if self._facts_at_s is None or not self._server.is_connected:
+                raise
+            if now_s >= self._facts_at_s + FACTS_STALE_S:
+                self._limits = None
+        else:
+            self._facts_at_s, self._facts_due_s = now_s, now_s + FACTS_S
+
+    async def _accept(self, arrival: Arrival) -> None:
+        """Take in who answers; raises where it is not what the target expects."""
+        self._place = role_of(arrival.identity)
+        if not is_expected(arrival.identity, self._expects):
+            # Another one may be the right one at the next look-up of the name.
+            await self._server.close()
+            raise ServerUnavailableError(
+                Reason.WRONG_ROLE, f"a {self._place} answers where a {self._expects} is expected"
+            )
+        self._arrival = arrival
+        if change := self._ledger.server_up(arrival.identity):
+            self._changes[change] += 1
+            self._sample = None
+            _log.warning("server %s was %s: what it said before is void", self._server.name, change)
+
+    async def _optional(self, tier: Tier, question: Awaitable[Answer]) -> Answer | None:
+        """Return the answer, or None where this one is refused and the server stays with us."""
+        try:
+            return await self._tiers.ask(tier, question)
+        except ServerUnavailableError:
+            if not self._server.is_connected:
+                raise
+            return None
 
     def _headroom(self) -> Headroom | None:
         if self._limits is None or self._survey is None:
@@ -208,6 +232,8 @@ class Poller:
     def _failed(self, reason: Reason, message: str) -> None:
         self._record.failed(reason)
         self._ledger.server_down(self._server.name)
+        if reason is not Reason.WRONG_ROLE:
+            self._place = None
         self._trouble = f"{reason}: {message}"
         if self._told is not reason:
             _log.warning("server %s does not answer: %s", self._server.name, self._trouble)

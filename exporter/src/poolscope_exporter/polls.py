@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from poolscope_exporter.adapters.unavailable import Reason
+from poolscope_exporter.tiers import TierReport
 
 MIN_BACKOFF_S = 1.0
 MAX_BACKOFF_S = 30.0
@@ -16,13 +17,18 @@ MAX_BACKOFF_S = 30.0
 class PollReport:
     """How the polls of one server go; None before the first success.
 
-    `last_success_s` is the wall clock's time of it, in seconds since the epoch.
+    `last_success_s` is the wall clock's time of it, in seconds since the epoch. `connections` is
+    how many of ours the server has; `tiers` what each kind of question costs it; `changes` how
+    often it became another one.
     """
 
     server: str
     last_success_s: float | None
     duration_s: float | None
     failures: Mapping[str, int]
+    connections: int | None = None
+    tiers: TierReport | None = None
+    changes: Mapping[str, int] = field(default_factory=dict)
 
 
 class PollRecord:

@@ -349,7 +349,7 @@ async def test_the_kept_connection_answers_while_the_server_is_full(
         for connection in crowd:
             connection.close()
 
-    assert info.value.reason is Reason.TOO_MANY_CONNECTIONS
+    assert info.value.reason is Reason.RESERVED_SLOTS
     assert survey.total == limits.usable
 
 

@@ -12,6 +12,7 @@ from poolscope_exporter import poller as loop
 from poolscope_exporter.adapters.postgres import Arrival
 from poolscope_exporter.adapters.session_rows import Survey
 from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.ledger import Ledger
 from poolscope_exporter.core.sessions import Census, Privilege, Sample, ServerLimits, Session
 from poolscope_exporter.core.situation import ServerView
@@ -43,13 +44,15 @@ class FakeServer:
     def __init__(self, privilege: Privilege = Privilege.FULL) -> None:
         self.is_connected = False
         self.failure: Exception | None = None
+        self.refused: set[str] = set()
         self.asked: list[list[int]] = []
         self.calls: list[str] = []
         self._called: asyncio.Queue[str] = asyncio.Queue()
         self.found_limits: ServerLimits | None = ServerLimits(100, 3, 0)
         self.has_census = True
         self.census_of: tuple[Session, ...] = ()
-        self._arrival = Arrival(a_server(privilege=privilege), "18.4", True, False)
+        self.is_replica = False
+        self.arrival = Arrival(a_server(privilege=privilege), "18.4", True, False)
 
     async def connect(self) -> None:
         self._call("connect")
@@ -57,7 +60,13 @@ class FakeServer:
 
     async def identify(self) -> Arrival:
         self._call("identify")
-        return self._arrival
+        return replace(
+            self.arrival, identity=replace(self.arrival.identity, in_recovery=self.is_replica)
+        )
+
+    async def in_recovery(self) -> bool:
+        self._call("in_recovery")
+        return self.is_replica
 
     async def limits(self) -> ServerLimits | None:
         self._call("limits")
@@ -77,10 +86,6 @@ class FakeServer:
         self._call("survey")
         return Survey(7, {"idle": 7}, active_on_cpu=2)
 
-    async def total(self) -> int:
-        self._call("total")
-        return 7
-
     async def close(self) -> None:
         self.is_connected = False
 
@@ -99,6 +104,8 @@ class FakeServer:
         self._called.put_nowait(name)
         if self.failure:
             raise self.failure
+        if name in self.refused:
+            raise ServerUnavailableError(Reason.TIMEOUT, "canceling statement due to lock timeout")
 
 
 def a_poller(server: FakeServer, ledger: Ledger | None = None, interval_s: float = 5.0) -> Poller:
@@ -168,7 +175,7 @@ async def test_what_costs_more_is_asked_less_often() -> None:
 
     await poller.poll()
 
-    assert server.calls == ["look", "total"]
+    assert server.calls == ["in_recovery", "look"]
 
 
 async def test_the_cpus_of_a_server_are_told_whether_it_is_up_or_not() -> None:
@@ -359,3 +366,129 @@ async def test_the_loop_ends_at_once_while_it_waits_for_a_failing_server() -> No
 
     async with asyncio.timeout(1):
         await running
+
+
+async def test_a_server_in_another_role_than_expected_is_told_and_left() -> None:
+    server, ledger = FakeServer(), Ledger(["main"])
+    poller = Poller(server, ledger, 5.0, expects="replica")
+
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.place) == (False, ServerRole.PRIMARY)
+    assert view.reason == "wrong_role: a primary answers where a replica is expected"
+    assert not server.is_connected
+    assert "look" not in server.calls
+    assert ledger.situation(clock.monotonic(), [view]).servers[0].identity is None
+
+    server.is_replica = True
+    await poller.poll()
+    assert (view_of(poller).up, view_of(poller).place) == (True, ServerRole.REPLICA)
+
+
+async def test_a_replica_that_is_promoted_under_us_is_identified_anew() -> None:
+    server = FakeServer()
+    server.is_replica = True
+    poller = a_poller(server)
+    await poller.poll()
+    server.is_replica = False
+    server.calls.clear()
+
+    await poller.poll()
+
+    assert server.calls == ["in_recovery", "identify", "limits", "look"]
+    assert view_of(poller).place is ServerRole.PRIMARY
+    assert poller.report(0.0, 0.0).changes == {"replaced": 0, "promoted": 1}
+
+
+async def test_a_replica_that_is_expected_and_promoted_is_left() -> None:
+    server = FakeServer()
+    server.is_replica = True
+    poller = Poller(server, Ledger(["main"]), 5.0, expects="replica")
+    await poller.poll()
+    server.is_replica = False
+
+    await poller.poll()
+
+    assert view_of(poller).reason == "wrong_role: a primary answers where a replica is expected"
+    assert not server.is_connected
+
+
+async def test_facts_that_cannot_be_read_again_hold_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "FACTS_S", 0.0)
+    monkeypatch.setattr(loop, "FACTS_RETRY_S", 0.0)
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll()
+    server.refused = {"identify", "limits"}
+
+    await poller.poll()
+
+    assert view_of(poller).up
+    assert view_of(poller).limits is not None
+    tiers = poller.report(0.0, 0.0).tiers
+    assert tiers is not None
+    assert (tiers.missed["facts"], tiers.missed["suspects"]) == (1, 0)
+
+    monkeypatch.setattr(loop, "FACTS_STALE_S", 0.0)
+    await poller.poll()
+    assert (view_of(poller).up, view_of(poller).limits) == (True, None)
+
+
+async def test_facts_that_cannot_be_read_on_a_new_connection_are_a_failure() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    server.refused = {"identify"}
+
+    await poller.poll()
+    await poller.poll()
+
+    assert not view_of(poller).up
+    assert "look" not in server.calls
+
+
+async def test_a_survey_that_is_refused_costs_the_counts_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "SURVEY_S", 0.0)
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll()
+    server.refused = {"survey"}
+
+    await poller.poll()
+
+    view = view_of(poller)
+    assert (view.up, view.connections, view.headroom) == (True, None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_full"),
+    [
+        (Reason.TOO_MANY_CONNECTIONS, True),
+        (Reason.RESERVED_SLOTS, True),
+        (Reason.ROLE_LIMIT, False),
+        (Reason.DATABASE_LIMIT, False),
+        (Reason.REFUSED, False),
+    ],
+)
+async def test_a_server_that_turns_us_away_for_want_of_slots_is_full(
+    reason: Reason, is_full: bool
+) -> None:
+    server = FakeServer()
+    server.failure = ServerUnavailableError(reason, "no")
+    poller = a_poller(server)
+
+    await poller.poll()
+
+    assert view_of(poller).is_full is is_full
+
+
+async def test_our_own_connection_is_counted() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    assert poller.report(0.0, 0.0).connections == 0
+    await poller.poll()
+    assert poller.report(0.0, 0.0).connections == 1

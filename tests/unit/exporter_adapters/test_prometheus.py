@@ -21,6 +21,7 @@ from poolscope_exporter.core.bouncer_headroom import (
 )
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
+from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point
 from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
@@ -38,6 +39,7 @@ from poolscope_exporter.core.sessions import Privilege, ServerLimits
 from poolscope_exporter.core.situation import PoolState, ServerView, Situation
 from poolscope_exporter.core.verdicts import Judgement, Verdict
 from poolscope_exporter.polls import PollReport
+from poolscope_exporter.tiers import TierReport
 from support.builders import (
     a_bouncer_sample,
     a_checkout,
@@ -162,6 +164,35 @@ def everything() -> Scrape:
         resolutions=(("bouncer.example:6432", "ok", 7),),
         routes=routes,
     )
+
+
+async def own_samples(report: PollReport, view: ServerView) -> dict[str, float]:
+    """Return the samples of our own cost and of the server's role that are not 0."""
+    scrape = a_scrape(situation=a_situation(servers=(view,)), polls=(report,))
+    samples = [sample for family in await families_of(scrape) for sample in family.samples]
+    wanted = ("poolscope_exporter_conn", "poolscope_poll_tier_", "poolscope_server_role")
+    named = [s for s in samples if s.name.startswith((*wanted, "poolscope_server_changes"))]
+    return {" ".join((s.name, *s.labels.values())): s.value for s in named if s.value}
+
+
+async def test_own_cost_and_the_servers_role_are_published() -> None:
+    tiers = TierReport({"suspects": 0.5}, {"facts": 2})
+    report = PollReport("main", None, None, {}, 1, tiers, {"replaced": 3})
+    view = ServerView("main", up=False, reason="wrong_role: no", place=ServerRole.REPLICA)
+
+    assert await own_samples(report, view) == {
+        "poolscope_exporter_connections main": 1,
+        "poolscope_poll_tier_seconds_total main suspects": 0.5,
+        "poolscope_poll_tier_missed_total main facts": 2,
+        "poolscope_server_changes_total main replaced": 3,
+        "poolscope_server_role main replica": 1,
+    }
+
+
+async def test_a_server_whose_role_nobody_knows_has_none() -> None:
+    view = ServerView("main", up=False, reason="refused: no")
+
+    assert await own_samples(PollReport("main", None, None, {}), view) == {}
 
 
 def an_instance_state(*, ended: bool = False) -> InstanceState:

@@ -4,7 +4,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from poolscope_exporter.adapters.unavailable import Reason, first_line, reason_of
+from poolscope_exporter.adapters.unavailable import (
+    Reason,
+    first_line,
+    reason_of,
+    telling_line,
+)
 
 RESERVED = "FATAL:  remaining connection slots are reserved for"
 
@@ -12,13 +17,13 @@ RESERVED = "FATAL:  remaining connection slots are reserved for"
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('FATAL:  too many connections for role "app"', Reason.TOO_MANY_CONNECTIONS),
-        ('FATAL:  too many connections for database "shop"', Reason.TOO_MANY_CONNECTIONS),
-        (f"{RESERVED} non-replication superuser connections", Reason.TOO_MANY_CONNECTIONS),
-        (f"{RESERVED} roles with the SUPERUSER attribute", Reason.TOO_MANY_CONNECTIONS),
+        ('FATAL:  too many connections for role "app"', Reason.ROLE_LIMIT),
+        ('FATAL:  too many connections for database "shop"', Reason.DATABASE_LIMIT),
+        (f"{RESERVED} non-replication superuser connections", Reason.RESERVED_SLOTS),
+        (f"{RESERVED} roles with the SUPERUSER attribute", Reason.RESERVED_SLOTS),
         (
             f'{RESERVED} roles with privileges of the "pg_use_reserved_connections" role',
-            Reason.TOO_MANY_CONNECTIONS,
+            Reason.RESERVED_SLOTS,
         ),
         ("FATAL:  sorry, too many clients already", Reason.TOO_MANY_CONNECTIONS),
         ("connection to server failed: Connection refused", Reason.REFUSED),
@@ -33,6 +38,10 @@ RESERVED = "FATAL:  remaining connection slots are reserved for"
         ('FATAL:  permission denied for database "shop"', Reason.PERMISSION),
         ("connection to server failed: FATAL:  not allowed", Reason.PERMISSION),
         ("FATAL:  no more connections allowed (max_client_conn)", Reason.TOO_MANY_CONNECTIONS),
+        ('root certificate file "/x.pem" does not exist', Reason.TLS),
+        ("SSL error: certificate verify failed", Reason.TLS),
+        ("server does not support SSL, but SSL was required", Reason.TLS),
+        ("SSL connection has been closed unexpectedly", Reason.TERMINATED),
         ("FATAL:  the database system is starting up", Reason.TERMINATED),
         ("server closed the connection unexpectedly", Reason.TERMINATED),
         ('FATAL:  database "shop" does not exist', Reason.OTHER),
@@ -62,3 +71,14 @@ def test_a_failed_statement_is_told_apart_by_its_class(
 @pytest.mark.parametrize(("text", "line"), [("a\nb", "a"), ("\n a \nb", "a"), ("", "Error")])
 def test_hints_for_interactive_users_are_left_out(text: str, line: str) -> None:
     assert first_line(psycopg.Error(text)) == line
+
+
+def test_of_several_addresses_the_one_that_is_full_tells() -> None:
+    error = errors.ConnectionTimeout(
+        "connection timeout expired\nMultiple connection attempts failed. All failures were:\n"
+        "- host: 'a': connection failed: FATAL:  sorry, too many clients already\n"
+        "- host: 'b': connection timeout expired"
+    )
+
+    assert reason_of(error) is Reason.TOO_MANY_CONNECTIONS
+    assert telling_line(error).endswith("FATAL:  sorry, too many clients already")

@@ -8,6 +8,7 @@ from poolscope import catalogue
 from poolscope.catalogue import Evidence
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import BouncerClient, BouncerServer
+from poolscope_exporter.core.changes import Change
 from poolscope_exporter.core.checkouts import Checkout
 from poolscope_exporter.core.ledger import Ledger
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
@@ -236,7 +237,7 @@ def test_returned_checkout_leaves_nothing_behind() -> None:
     story.poll(a_sample(taken_at_s=106.0))
     assert story.ledger.situation(106.0, [UP]).judgements == ()
     assert not story.ledger.confirmations._records
-    assert not story.ledger.confirmations.paths._starts
+    assert not story.ledger.confirmations.paths._pins
 
 
 def test_checkout_of_a_restarted_process_is_not_the_one_with_the_same_id_before() -> None:
@@ -480,3 +481,64 @@ def test_an_address_of_two_servers_is_ambiguous() -> None:
     [judgement] = ledger.situation(102.0, [ServerView("main", up=True)]).judgements
 
     assert judgement.link == NoLink(Unlinked.AMBIGUOUS, None)
+
+
+AFTER_A_RESTART = replace(a_server(), started_at_s=BACKEND_START_S + 500)
+PROMOTED_FROM = replace(a_server(), in_recovery=True)
+
+
+def linked_story() -> Story:
+    story = Story()
+    story.push(100.0, held(100.0))
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=101.0))
+    story.push(105.0, held(105.0))
+    assert story.judgement(105.0).confirmed
+    return story
+
+
+def test_what_a_server_said_before_it_was_replaced_is_void_at_once() -> None:
+    story = linked_story()
+
+    assert story.ledger.server_up(AFTER_A_RESTART) is Change.REPLACED
+
+    assert story.verdict(106.0) is Verdict.UNCONFIRMED
+
+
+def test_connection_of_a_server_that_was_replaced_is_lost_even_where_its_pid_has_a_row() -> None:
+    story = linked_story()
+    look_alike = a_sample(a_session(state=SessionState.ACTIVE), taken_at_s=107.0)
+
+    story.ledger.observe(look_alike, AFTER_A_RESTART, 107.0)
+    story.push(110.0, held(110.0))
+
+    judgement = story.judgement(110.0)
+    assert (judgement.verdict, judgement.reason) == (Verdict.LOST, Unlinked.SERVER_CHANGED)
+
+
+def test_connection_opened_after_the_server_was_replaced_is_linked() -> None:
+    story = linked_story()
+    story.ledger.server_up(AFTER_A_RESTART)
+    fresh = Endpoint("10.0.0.7", 50_999)
+    session = a_session(PID + 1, client=fresh, backend_start_s=BACKEND_START_S + 600)
+    checkout = held(110.0, checkout_id=2, backend_pid=PID + 1, local=fresh)
+
+    story.push(110.0, checkout)
+    story.ledger.observe(a_sample(session, taken_at_s=111.0), AFTER_A_RESTART, 111.0)
+    story.push(115.0, checkout)
+
+    assert isinstance(story.judgement(115.0).link, Link)
+
+
+def test_server_that_is_promoted_keeps_its_sessions_and_they_are_asked_for_anew() -> None:
+    story = Story()
+    story.ledger.server_up(PROMOTED_FROM)
+    story.push(100.0, held(100.0))
+    story.ledger.observe(a_sample(IN_TRANSACTION, taken_at_s=101.0), PROMOTED_FROM, 101.0)
+    story.push(105.0, held(105.0))
+
+    assert story.ledger.server_up(a_server()) is Change.PROMOTED
+    assert story.verdict(105.5) is Verdict.UNCONFIRMED
+    story.poll(a_sample(IN_TRANSACTION, taken_at_s=106.0))
+    story.push(110.0, held(110.0))
+
+    assert isinstance(story.judgement(110.0).link, Link)

@@ -153,9 +153,12 @@ def test_evidence_stands_alone_where_the_row_may_be_elsewhere() -> None:
 UNASKABLE = [
     reason
     for reason in Unlinked
-    if reason not in {Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.NOT_SAMPLED}
-    and reason
+    if reason
     not in {
+        Unlinked.NO_ROW,
+        Unlinked.PID_REUSED,
+        Unlinked.SERVER_CHANGED,
+        Unlinked.NOT_SAMPLED,
         Unlinked.IDLE_IN_POOLER,
         Unlinked.WAITING_IN_POOLER,
         Unlinked.MOVED_ON,

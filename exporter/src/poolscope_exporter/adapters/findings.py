@@ -75,6 +75,7 @@ def server_row(view: ServerView) -> Row:
         "last_success_age_s": view.last_success_age_s,
         "version_num": identity.version_num if identity else None,
         "in_recovery": identity.in_recovery if identity else None,
+        "place": view.place,
         "role": identity.role if identity else None,
         "privilege": identity.privilege if identity else None,
         "connections": view.connections,

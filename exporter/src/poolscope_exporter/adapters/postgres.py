@@ -1,6 +1,5 @@
 """Ask a PostgreSQL server about its sessions, over one connection that is kept."""
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -8,12 +7,13 @@ from importlib import resources
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from poolscope_exporter import clock
 from poolscope_exporter.adapters.deadline import Connection, deadline
 from poolscope_exporter.adapters.dsn import Dsn
+from poolscope_exporter.adapters.opening import Opening
+from poolscope_exporter.adapters.passwords import Passwords
 from poolscope_exporter.adapters.session_rows import (
     Names,
     Row,
@@ -37,20 +37,8 @@ from poolscope_exporter.core.sessions import (
     Session,
 )
 
-APPLICATION_NAME = "poolscope-exporter"
-CONNECT_DEADLINE_S = 10.0
 QUERY_DEADLINE_S = 3.0
 MAX_LOCK_WAITERS = 50
-
-_SETTINGS = {
-    "statement_timeout": "2000",
-    "lock_timeout": "200",
-    "idle_in_transaction_session_timeout": "10000",
-    "default_transaction_read_only": "on",
-    "search_path": "pg_catalog",
-    "work_mem": "16MB",
-}
-"""Of our session: the server gives up before we do, writes nothing, and spills no poll to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +58,16 @@ class PostgresServer:
     full it is the only one that we will get.
     """
 
-    def __init__(self, name: str, dsn: Dsn, aliases: Sequence[Endpoint] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        dsn: Dsn,
+        aliases: Sequence[Endpoint] = (),
+        passwords: Passwords | None = None,
+    ) -> None:
         self.name = name
         self._dsn = dsn
+        self._opening = Opening(dsn, passwords)
         self._aliases = frozenset(aliases)
         self._connection: Connection | None = None
         self._names = Names()
@@ -85,7 +80,7 @@ class PostgresServer:
     async def connect(self) -> None:
         """Open the connection anew."""
         await self.close()
-        self._connection = await self._open()
+        self._connection = await self._opening.open()
 
     async def identify(self) -> Arrival:
         """Return who the server is, and who we are to it."""
@@ -93,15 +88,23 @@ class PostgresServer:
         system = await self._optional("system_identifier")
         return self._arrival(rows[0], system[0]["system_identifier"] if system else None)
 
+    async def in_recovery(self) -> bool:
+        """Return whether the server is a replica now; also the cheapest sign of life."""
+        return bool((await self._fetch("pulse"))[0]["in_recovery"])
+
     async def limits(self) -> ServerLimits | None:
-        """Return the limits, and learn the names of roles and databases; None where refused."""
-        roles = await self._optional("roles")
-        databases = await self._optional("databases")
+        """Return the limits, and learn the names of roles and databases; None where refused.
+
+        Raises where an answer is only late (somebody locks a catalogue): what was learned before
+        stays, because a limit left out would make room that is not there.
+        """
+        roles = await self._permitted("roles")
+        databases = await self._permitted("databases")
         self._names = Names(
             roles={row["oid"]: row["name"] for row in roles},
             databases={row["oid"]: row["name"] for row in databases},
         )
-        server = await self._optional("limits")
+        server = await self._permitted("limits")
         if not server:
             return None
         return ServerLimits(
@@ -152,28 +155,6 @@ class PostgresServer:
         if connection is not None:
             await connection.close()
 
-    async def _open(self) -> Connection:
-        try:
-            async with asyncio.timeout(CONNECT_DEADLINE_S):
-                return await psycopg.AsyncConnection.connect(
-                    self._dsn.reveal(),
-                    autocommit=True,  # a snapshot of the sessions lasts as long as a transaction
-                    row_factory=dict_row,
-                    application_name=APPLICATION_NAME,
-                    connect_timeout=3,
-                    tcp_user_timeout=5000,
-                    keepalives_idle=30,
-                    keepalives_interval=10,
-                    keepalives_count=3,
-                    options=_options(self._dsn),
-                )
-        except psycopg.Error as exc:
-            raise self._unavailable(exc) from exc
-        except TimeoutError as exc:
-            raise ServerUnavailableError(
-                Reason.TIMEOUT, f"no connection within {CONNECT_DEADLINE_S:g} s"
-            ) from exc
-
     async def _fetch(self, statement: str, parameters: Row | None = None) -> list[DictRow]:
         connection = self._connection
         if connection is None:
@@ -195,6 +176,15 @@ class PostgresServer:
             return await self._fetch(statement)
         except ServerUnavailableError:
             if not self.is_connected:
+                raise
+            return []
+
+    async def _permitted(self, statement: str) -> list[DictRow]:
+        """Return the rows, or none where our role may not have them."""
+        try:
+            return await self._fetch(statement)
+        except ServerUnavailableError as exc:
+            if exc.reason is not Reason.PERMISSION or not self.is_connected:
                 raise
             return []
 
@@ -232,12 +222,6 @@ class PostgresServer:
 @cache
 def _sql(statement: str) -> bytes:
     return resources.files(__package__).joinpath("sql", f"{statement}.sql").read_bytes()
-
-
-def _options(dsn: Dsn) -> str:
-    configured = str(conninfo_to_dict(dsn.reveal()).get("options") or "")
-    ours = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    return f"{configured} {ours}".strip()
 
 
 def _privilege(row: Row) -> Privilege:

@@ -21,6 +21,7 @@ from poolscope_exporter.core.catalogue import (
     ROUTE_LABELS,
     OwnMetric,
 )
+from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.checkouts import Instance, Point, Pool
 from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.linking import Link
@@ -129,6 +130,7 @@ def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_pools(families, scrape.situation.pools)
     _add_servers(families, scrape.situation.servers)
     _add_polls(families, scrape.polls, _POLLS)
+    _add_costs(families, scrape.polls)
     _add_bouncers(families, scrape.situation.bouncers)
     _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
     for sample in proxy_samples(scrape.situation, scrape.resolutions):
@@ -157,7 +159,7 @@ def _add(families: Families, metric: OwnMetric, values: tuple[str, ...], value: 
 def _add_each(
     families: Families,
     metric: OwnMetric,
-    counts: Mapping[str, int],
+    counts: Mapping[str, float],
     before: tuple[str, ...] = (),
 ) -> None:
     """Add a sample for each key of `counts`, which is the metric's last label."""
@@ -194,10 +196,7 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
     for view in views:
         server = (view.server,)
         _add(families, own.SERVER_UP, server, int(view.up))
-        if view.up and view.identity:
-            for level in Privilege:
-                applies = level is view.identity.privilege
-                _add(families, own.PRIVILEGE_LEVEL, (*server, level.value), int(applies))
+        _add_identity(families, view)
         _add_each(families, own.SERVER_CONNECTIONS, view.connections or {}, server)
         _add_each(families, own.SERVER_CONNECTIONS_LIMIT, _limits(view), server)
         if view.active_on_cpu is not None:
@@ -208,6 +207,16 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
             _add(families, own.ORPHAN_SESSIONS, (*server, *service), count)
         if view.headroom:
             _add(families, own.SERVER_HEADROOM, server, view.headroom.free)
+
+
+def _add_identity(families: Families, view: ServerView) -> None:
+    server = (view.server,)
+    if view.up and view.identity:
+        levels = {level.value: int(level is view.identity.privilege) for level in Privilege}
+        _add_each(families, own.PRIVILEGE_LEVEL, levels, server)
+    if view.place:
+        roles = {role.value: int(role is view.place) for role in ServerRole}
+        _add_each(families, own.SERVER_ROLE, roles, server)
 
 
 def _limits(view: ServerView) -> dict[str, int]:
@@ -255,6 +264,17 @@ def _add_forwarding(families: Families, report: ForwardReport | None) -> None:
     _add_each(families, own.FORWARD_LOST, report.lost)
     _add(families, own.FORWARD_WAITING, (), report.waiting)
     _add(families, own.FORWARD_WAITING_BYTES, (), report.waiting_bytes)
+
+
+def _add_costs(families: Families, reports: Iterable[PollReport]) -> None:
+    for report in reports:
+        server = (report.server,)
+        if report.connections is not None:
+            _add(families, own.EXPORTER_CONNECTIONS, server, report.connections)
+        if report.tiers is not None:
+            _add_each(families, own.POLL_TIER_SECONDS, report.tiers.seconds, server)
+            _add_each(families, own.POLL_TIER_MISSED, report.tiers.missed, server)
+        _add_each(families, own.SERVER_CHANGES, report.changes, server)
 
 
 def _add_instances(families: Families, situation: Situation) -> None:

@@ -60,7 +60,10 @@ def session_of(row: Row, names: Names) -> Session:
 
 
 def survey_of(rows: Iterable[Row], names: Names) -> Survey:
-    """Return the counts of the sessions that take a slot, from the rows of connections.sql."""
+    """Return the counts of the sessions that take a slot, from the rows of connections.sql.
+
+    Where some are hidden, a state in which none is seen is left out: it may have many.
+    """
     states: Counter[str] = Counter({state.value: 0 for state in SessionState})
     roles: Counter[str] = Counter()
     databases: Counter[str] = Counter()
@@ -72,8 +75,10 @@ def survey_of(rows: Iterable[Row], names: Names) -> Survey:
             roles[role] += count
         if database := names.databases.get(row["database_oid"]):
             databases[database] += count
-    on_cpu = None if states[HIDDEN] else _on_cpu(groups)
-    return Survey(states.total(), states, roles, databases, on_cpu)
+    if states[HIDDEN]:
+        return Survey(states.total(), +states, roles, databases)
+    del states[HIDDEN]
+    return Survey(states.total(), states, roles, databases, _on_cpu(groups))
 
 
 def _on_cpu(rows: Iterable[Row]) -> int:

@@ -7,16 +7,33 @@ from psycopg import errors
 
 
 class Reason(StrEnum):
-    """Why a server did not answer."""
+    """Why a server did not answer.
+
+    `CREDENTIALS`: we have no password to show. `TOO_MANY_CONNECTIONS`: every slot is taken;
+    `RESERVED_SLOTS`: those for ordinary roles are. `WRONG_ROLE`: it answers, and is not the
+    primary, or the replica, that its target expects.
+    """
 
     REFUSED = "refused"
     TIMEOUT = "timeout"
     NAME_RESOLUTION = "name_resolution"
     AUTHENTICATION = "authentication"
+    CREDENTIALS = "credentials"
+    TLS = "tls"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    RESERVED_SLOTS = "reserved_slots"
+    ROLE_LIMIT = "role_limit"
+    DATABASE_LIMIT = "database_limit"
+    WRONG_ROLE = "wrong_role"
     TERMINATED = "terminated"
     PERMISSION = "permission"
     OTHER = "other"
+
+
+FULL = frozenset((Reason.TOO_MANY_CONNECTIONS, Reason.RESERVED_SLOTS))
+"""The reasons that concern every ordinary role: the server admits nobody."""
+
+_NO_SLOT = FULL | {Reason.ROLE_LIMIT, Reason.DATABASE_LIMIT}
 
 
 class ServerUnavailableError(Exception):
@@ -42,10 +59,13 @@ _CLASSES: tuple[tuple[type[psycopg.Error], Reason], ...] = (
 
 # psycopg exposes no SQLSTATE on a failed connect, so its text is all there is.
 _TEXTS = (
+    ("too many connections for role", Reason.ROLE_LIMIT),
+    ("too many connections for database", Reason.DATABASE_LIMIT),
     ("too many connections", Reason.TOO_MANY_CONNECTIONS),
     ("too many clients", Reason.TOO_MANY_CONNECTIONS),
     ("no more connections allowed", Reason.TOO_MANY_CONNECTIONS),
-    ("remaining connection slots are reserved", Reason.TOO_MANY_CONNECTIONS),
+    ("remaining connection slots are reserved", Reason.RESERVED_SLOTS),
+    ("certificate", Reason.TLS),
     ("connection refused", Reason.REFUSED),
     ("no such file or directory", Reason.REFUSED),
     ("timeout expired", Reason.TIMEOUT),
@@ -65,19 +85,36 @@ _TEXTS = (
     ("the database system is", Reason.TERMINATED),
     ("connection is closed", Reason.TERMINATED),
     ("connection socket closed", Reason.TERMINATED),
+    ("has been closed unexpectedly", Reason.TERMINATED),
+    ("ssl", Reason.TLS),
 )
 
 
 def reason_of(error: psycopg.Error) -> Reason:
-    """Return why a statement or a connect failed."""
-    for kind, reason in _CLASSES:
-        if isinstance(error, kind):
-            return reason
-    text = str(error).lower()
+    """Return why a statement or a connect failed.
+
+    Where several addresses were tried, one that is full tells more than another that refuses.
+    """
+    told = _reason_in(str(error))
+    if told in _NO_SLOT:
+        return told
+    return next((reason for kind, reason in _CLASSES if isinstance(error, kind)), told)
+
+
+def _reason_in(text: str) -> Reason:
+    text = text.lower()
     # `role "x" does not exist` is how trust authentication turns a stranger away.
     if 'role "' in text and "does not exist" in text:
         return Reason.AUTHENTICATION
     return next((reason for part, reason in _TEXTS if part in text), Reason.OTHER)
+
+
+def telling_line(error: psycopg.Error) -> str:
+    """Return the line of an error's text that gives its reason, else the first."""
+    reason = reason_of(error)
+    lines = str(error).strip().splitlines()
+    telling = (line.strip() for line in lines if _reason_in(line) is reason)
+    return next(telling, first_line(error))
 
 
 def first_line(error: BaseException) -> str:

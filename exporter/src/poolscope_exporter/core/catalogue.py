@@ -118,6 +118,31 @@ POLL_DURATION = _gauge(
 POLL_FAILURES = _counter(
     "poolscope_poll_failures_total", ("server", "reason"), "Polls that failed, by reason."
 )
+SERVER_ROLE = _gauge(
+    "poolscope_server_role",
+    ("server", "role"),
+    "1 for what answered the last poll, primary or replica; absent where nothing did.",
+)
+SERVER_CHANGES = _counter(
+    "poolscope_server_changes_total",
+    ("server", "change"),
+    "How often the server was replaced (a restart or a fail-over), or promoted in place.",
+)
+POLL_TIER_SECONDS = _counter(
+    "poolscope_poll_tier_seconds_total",
+    ("server", "tier"),
+    "Time spent waiting for the server, by kind of question: no less than what they cost it.",
+)
+POLL_TIER_MISSED = _counter(
+    "poolscope_poll_tier_missed_total",
+    ("server", "tier"),
+    "Questions that the server did not answer, by kind.",
+)
+EXPORTER_CONNECTIONS = _gauge(
+    "poolscope_exporter_connections",
+    ("server",),
+    "Connections that the exporter itself has to the server: never more than one.",
+)
 PGBOUNCER_UP = _gauge(
     "poolscope_pgbouncer_up",
     ("pgbouncer",),
@@ -226,6 +251,7 @@ OWN_METRICS = (
     SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS,
     SERVER_ACTIVE_ON_CPU, SERVER_CPUS, SERVER_UP, PRIVILEGE_LEVEL,
     POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
+    SERVER_ROLE, SERVER_CHANGES, POLL_TIER_SECONDS, POLL_TIER_MISSED, EXPORTER_CONNECTIONS,
     PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
     PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
     PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,

@@ -95,6 +95,15 @@ class Confirmations:
         for key in self._records.keys() - set(keys_alive):
             del self._records[key]
 
+    def forget_server(self, server: str) -> None:
+        """Throw away what a server said: another one answers in its place."""
+        for key, record in list(self._records.items()):
+            record.pending = [each for each in record.pending if each.outcome.server != server]
+            if record.confirmed and record.confirmed.outcome.server == server:
+                record.confirmed = None
+            if not record.pending and not record.confirmed:
+                del self._records[key]
+
     def forget_instance(self, instance: Instance) -> None:
         """Forget a process that started again: its checkout ids start again as well."""
         self.forget([key for key in self._records if key[0] != instance])

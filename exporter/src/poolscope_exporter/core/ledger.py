@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import Bouncer, Bouncers, BouncerSample, socket_of
+from poolscope_exporter.core.changes import Change, change_of
 from poolscope_exporter.core.checkouts import Checkout, Push
 from poolscope_exporter.core.confirmation import Confirmations, Outcome, key_of, sure_until
 from poolscope_exporter.core.fleet import Fleet, Heard, HeardCheckout
@@ -81,10 +82,19 @@ class Ledger:
                     self._confirm(held, now_s)
         return heard
 
-    def server_up(self, identity: ServerIdentity) -> None:
-        """Note who a server is, before it is asked for suspects."""
+    def server_up(self, identity: ServerIdentity) -> Change | None:
+        """Note who a server is, before it is asked for suspects; return what became of it.
+
+        What another server said before at the same address is thrown away.
+        """
+        change = change_of(self._identities.get(identity.server), identity)
+        if change:
+            self.confirmations.forget_server(identity.server)
+        if change is Change.REPLACED:
+            self.confirmations.paths.break_off(identity.server)
         self._identities[identity.server] = identity
         self._down.discard(identity.server)
+        return change
 
     def server_down(self, server: str) -> None:
         """Note that a server does not answer; who it was is remembered."""
@@ -204,10 +214,14 @@ class Ledger:
     def _note(self, heard: HeardCheckout, sample: Sample) -> None:
         if not _had_begun(heard, sample):
             return
-        checkout = heard.checkout
-        pinned = self.confirmations.paths.pinned(checkout)
-        outcome = link(checkout, heard.heard_at_s, sample, server=sample.server, pinned=pinned)
-        self._keep(heard, outcome, sample)
+        self._keep(heard, self._outcome(heard, sample), sample)
+
+    def _outcome(self, heard: HeardCheckout, sample: Sample) -> Outcome:
+        checkout, paths = heard.checkout, self.confirmations.paths
+        if paths.is_broken(checkout):
+            return NoLink(Unlinked.SERVER_CHANGED, sample.server)
+        pinned = paths.pinned(checkout)
+        return link(checkout, heard.heard_at_s, sample, server=sample.server, pinned=pinned)
 
     def _note_through(self, bouncer: Bouncer, heard: HeardCheckout, sample: Sample) -> None:
         route, via = client_route(heard.checkout, bouncer), bouncer.sample

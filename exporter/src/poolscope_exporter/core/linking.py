@@ -24,6 +24,7 @@ class LinkLevel(StrEnum):
 class Unlinked(StrEnum):
     """Why a checkout has no session; the last six are said of a PgBouncer that was asked.
 
+    `SERVER_CHANGED`: the session was on a server that has restarted or failed over since.
     `CLIENT_GONE`: the connection was its client before; with `NO_CLIENT` it never was, which an
     address translation in between explains as well. `MOVED_ON`: it had a server connection a
     moment ago, whose transaction is too young to be surely the same.
@@ -38,6 +39,7 @@ class Unlinked(StrEnum):
     SERVER_DOWN = "server_down"
     NO_ROW = "no_row"
     PID_REUSED = "pid_reused"
+    SERVER_CHANGED = "server_changed"
     NO_PRIVILEGE = "no_privilege"
     NO_WITNESS = "no_witness"
     POOLER_DOWN = "pooler_down"

@@ -1,6 +1,7 @@
 """Remember which connections were once linked: what is missing later is then lost, not unknown."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from poolscope_exporter.core.checkouts import Checkout, Instance, Pool
 from poolscope_exporter.core.linking import Link, LinkLevel
@@ -9,11 +10,20 @@ from poolscope_exporter.core.sessions import Endpoint
 Connection = tuple[Instance, int | None, Endpoint | None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pin:
+    """The session that a connection keeps; `is_broken`: its server is gone, and so is it."""
+
+    server: str
+    start_s: float
+    is_broken: bool = False
+
+
 class Paths:
     """The sessions that connections were linked to, and the pools with a direct path."""
 
     def __init__(self) -> None:
-        self._starts: dict[Connection, float] = {}
+        self._pins: dict[Connection, _Pin] = {}
         self._proven: set[Pool] = set()
 
     def linked(self, checkout: Checkout, link: Link) -> None:
@@ -21,11 +31,24 @@ class Paths:
         self._proven.add(checkout.pool)
         # Behind a PgBouncer, the next transaction of a connection may have another session.
         if link.level is not LinkLevel.PGBOUNCER and link.session.backend_start_s is not None:
-            self._starts.setdefault(_connection(checkout), link.session.backend_start_s)
+            pin = _Pin(link.server, link.session.backend_start_s)
+            self._pins.setdefault(_connection(checkout), pin)
 
     def pinned(self, checkout: Checkout) -> float | None:
         """Return the `backend_start_s` that the checkout's connection was first linked to."""
-        return self._starts.get(_connection(checkout))
+        pin = self._pins.get(_connection(checkout))
+        return pin.start_s if pin else None
+
+    def is_broken(self, checkout: Checkout) -> bool:
+        """Tell whether the checkout's connection went to a server that is another one now."""
+        pin = self._pins.get(_connection(checkout))
+        return pin is not None and pin.is_broken
+
+    def break_off(self, server: str) -> None:
+        """Note that another postmaster answers as `server`: no connection outlives its own."""
+        for at, pin in self._pins.items():
+            if pin.server == server:
+                self._pins[at] = replace(pin, is_broken=True)
 
     def is_proven(self, pool: Pool) -> bool:
         """Return whether any connection of the pool was ever linked: its pids are real ones."""
@@ -37,13 +60,13 @@ class Paths:
         A connection that is held again is linked anew, so pids that come round find no old pin.
         """
         alive = {_connection(checkout) for checkout in held}
-        self._starts = {at: start for at, start in self._starts.items() if at in alive}
+        self._pins = {at: pin for at, pin in self._pins.items() if at in alive}
         known = set(instances)
         self._proven = {pool for pool in self._proven if pool.instance in known}
 
     def forget_instance(self, instance: Instance) -> None:
         """Forget one process."""
-        self._starts = {at: start for at, start in self._starts.items() if at[0] != instance}
+        self._pins = {at: pin for at, pin in self._pins.items() if at[0] != instance}
         self._proven = {pool for pool in self._proven if pool.instance != instance}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import Bouncer, BouncerServer
+from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.checkouts import Checkout, Pool
 from poolscope_exporter.core.config_checks import ConfigCheck, check_recycle
 from poolscope_exporter.core.confirmation import Confirmations, Confirmed, State, Unseen, key_of
@@ -37,6 +38,8 @@ class ServerView:
     `connections` counts sessions by state, `orphans` those that outlived their process, by
     (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`,
     `addresses` and `proxy_idle_timeout_s` are settings. `reason` says why the server is not up.
+    `place` is what it is to its cluster: known also where that is the reason. `is_full`: it turned
+    us away because no slot is free.
     """
 
     server: str
@@ -53,6 +56,8 @@ class ServerView:
     cpus: float | None = None
     addresses: frozenset[Endpoint] = frozenset()
     proxy_idle_timeout_s: float | None = None
+    place: ServerRole | None = None
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +311,8 @@ def _diagnose(
         destination = Destination(view.bouncer, is_paused=bool(view.paused))
         # Its pools of server connections may well be busy: who finds them so waits, and says so.
         return diagnose(numbers, judgements, view.free_clients, destination)
+    if isinstance(view, ServerView) and view.is_full:
+        return diagnose(numbers, judgements, 0)
     room = view.headroom if isinstance(view, ServerView) and view.up else None
     if room is None:
         return diagnose(numbers, judgements, None)

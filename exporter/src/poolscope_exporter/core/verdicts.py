@@ -64,7 +64,7 @@ class Judgement:
 UNKNOWN_STATE = "unknown_state"
 """Reason where the session shows no state that we know (`track_activities` is off, say)."""
 
-_GONE = (Unlinked.NO_ROW, Unlinked.PID_REUSED)
+_GONE = (Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.SERVER_CHANGED)
 _MAKES_PROGRESS = (Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON)
 """A statement is under way, or was a moment ago. Who queues in the bouncer is a victim, no culprit:
 what is the matter there, the diagnosis of the pool says."""
