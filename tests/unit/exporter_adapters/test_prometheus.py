@@ -184,8 +184,8 @@ async def test_own_cost_and_the_servers_role_are_published() -> None:
         "poolscope_exporter_connections main": 1,
         "poolscope_poll_tier_seconds_total main suspects": 0.5,
         "poolscope_poll_tier_missed_total main facts": 2,
-        "poolscope_server_changes_total main replaced": 3,
-        "poolscope_server_role main replica": 1,
+        "poolscope_server_changes_total replaced main": 3,
+        "poolscope_server_role replica main": 1,
     }
 
 
