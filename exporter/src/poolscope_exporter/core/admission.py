@@ -37,7 +37,10 @@ class Refusal(StrEnum):
     TOO_MANY_SERIES = "too_many_series"
     TOO_MANY_SERVICES = "too_many_services"
     TOO_MANY_CHECKOUTS = "too_many_checkouts"
+    TOO_MANY_SESSIONS = "too_many_sessions"
     OUT_OF_ORDER = "out_of_order"
+    DUPLICATE = "duplicate"
+    SHARED_INSTANCE = "shared_instance"
 
 
 _KNOWN: Mapping[str, Metric] = {
@@ -62,7 +65,7 @@ def admit(point: Point) -> Point | Refusal:
     kept = keep(point.metric, point.kind, point.unit, attributes)
     if isinstance(kept, Refusal):
         return kept
-    return Point(*kept, point.value, point.is_delta, point.start_ns)
+    return Point(*kept, point.value, point.is_delta, point.start_ns, point.time_ns)
 
 
 def is_gauge(point: Point) -> bool:

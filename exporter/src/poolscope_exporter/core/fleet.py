@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.admission import Refusal
+from poolscope_exporter.core.budget import Rooms
 from poolscope_exporter.core.checkouts import Instance, Point, Pool, Push
+from poolscope_exporter.core.limits import Limits
 from poolscope_exporter.core.newcomers import Newcomers
 from poolscope_exporter.core.pool_numbers import Growth, PoolNumbers
 from poolscope_exporter.core.process import HeardCheckout, Process
@@ -50,6 +52,8 @@ class InstanceState:
 MAX_INSTANCES = 1250
 """A thousand, and the quarter more that a rolling deploy starts before it stops any."""
 
+LIMITS = Limits()
+
 _Source = tuple[Instance, bool]
 """An instance, and whether it is `poolscope` that speaks of it.
 
@@ -72,13 +76,18 @@ class Fleet:
         max_instances: int = MAX_INSTANCES,
         max_pools_per_instance: int = 50,
         max_series_per_pool: int = 400,
+        *,
+        max_series: int = LIMITS.max_series,
+        max_held_checkouts: int = LIMITS.max_held_checkouts,
+        max_routes_per_pool: int = LIMITS.max_routes_per_pool,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._max_instances = max_instances
         self._max_pools = max_pools_per_instance
         self._max_series = max_series_per_pool
         self._processes: dict[_Source, Process] = {}
-        self._routes = ServiceTotals()
+        self._rooms = Rooms(max_series, max_held_checkouts)
+        self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._newcomers = Newcomers()
 
     def hear(self, push: Push, now_s: float) -> Heard:
@@ -90,6 +99,8 @@ class Fleet:
         restarted = process is not None and process.is_succeeded_by(push, now_s)
         if process and not restarted and process.is_ahead_of(push):
             return self._refuse_whole(push, Refusal.OUT_OF_ORDER)
+        if process and restarted:
+            process.release()
         if process is None or restarted:
             process = self._processes[source] = self._process(push, now_s)
         refused = process.hear(push, now_s)
@@ -152,11 +163,17 @@ class Fleet:
     def _process(self, push: Push, now_s: float) -> Process:
         is_new = self._newcomers.is_new(push, now_s)
         return Process(
-            push.instance, self._max_pools, self._max_series, self._routes, is_from_zero=is_new
+            push.instance,
+            self._max_pools,
+            self._max_series,
+            self._routes,
+            self._rooms,
+            is_from_zero=is_new,
         )
 
     def _forget(self, source: _Source) -> None:
         process = self._processes.pop(source)
+        process.release()
         self._newcomers.left(process.instance, process.resource.get(PROCESS_PID, ""))
 
     def _remembered(self, now_s: float) -> list[Process]:
