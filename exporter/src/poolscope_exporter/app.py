@@ -7,13 +7,14 @@ import signal
 import socket
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import uvicorn
 from fastapi import FastAPI
 
 from poolscope_exporter import clock
+from poolscope_exporter.adapters.connections import Closed, bounded_protocol
 from poolscope_exporter.adapters.http import Sources, create_web
 from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
 from poolscope_exporter.adapters.postgres import PostgresServer
@@ -23,15 +24,17 @@ from poolscope_exporter.adapters.refusals import Unreadable
 from poolscope_exporter.bouncer_poller import BouncerPoller
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Push
-from poolscope_exporter.core.fleet import Heard
+from poolscope_exporter.core.fleet import Fleet, Heard
 from poolscope_exporter.core.ledger import Ledger
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.core.situation import Situation
+from poolscope_exporter.descriptors import allow
 from poolscope_exporter.events import Events
 from poolscope_exporter.poller import Poller
 from poolscope_exporter.settings import Settings, names_of
 
 EVENTS_S = 1.0
+LISTENERS = ("otlp", "web")
 DRAIN_S = 3
 KEEP_ALIVE_S = 75
 """Longer than any push or scrape interval: closing just as a sender writes costs it a push."""
@@ -57,7 +60,19 @@ class Exporter:
     def __init__(self, settings: Settings) -> None:
         names = [settings.server] if settings.server else []
         consoles = [PgBouncerConsole(dsn) for dsn in settings.pgbouncers]
-        self.ledger = Ledger(names, bouncers={each.name: each.addresses() for each in consoles})
+        limits = settings.limits
+        fleet = Fleet(
+            limits.max_instances,
+            limits.max_pools_per_instance,
+            limits.max_series_per_pool,
+            max_series=limits.max_series,
+            max_held_checkouts=limits.max_held_checkouts,
+            max_routes_per_pool=limits.max_routes_per_pool,
+        )
+        self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
+        self.ledger = Ledger(
+            names, fleet, bouncers={each.name: each.addresses() for each in consoles}
+        )
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
         every_s = settings.poll_interval_s
@@ -100,6 +115,7 @@ class Exporter:
             bouncer_polls=[poller.report(now_s, wall_s) for poller in self.bouncers],
             requests=dict(self.counts.requests),
             refused=self._refused(),
+            closed=self.closed,
         )
 
     def _refused(self) -> dict[str, int]:
@@ -128,9 +144,14 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     exporter = Exporter(settings)
     token = settings.bearer_token()
-    otlp = _server(create_receiver(exporter.hear, token, exporter.counts))
+    limits = settings.limits
+    allowed = allow(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
+    limits = replace(limits, max_connections=allowed)
+    protocols = {name: bounded_protocol(limits, exporter.closed[name]) for name in LISTENERS}
+    receiver = create_receiver(exporter.hear, token, exporter.counts, limits)
+    otlp = _server(receiver, protocols["otlp"])
     sources = Sources(exporter.situation, exporter.exposition, lambda: otlp.started, _timestamp)
-    web = _server(create_web(sources, token))
+    web = _server(create_web(sources, token), protocols["web"])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(otlp.serve([listeners.otlp]))
         tasks.create_task(web.serve([listeners.web]))
@@ -155,9 +176,10 @@ def _bind(endpoint: Endpoint, field: str) -> socket.socket:
         ) from exc
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
+def _server(app: FastAPI, protocol: type[asyncio.Protocol]) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        http=protocol,
         access_log=False,
         lifespan="off",
         log_config=None,

@@ -12,7 +12,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from poolscope_exporter.adapters.dsn import Dsn, parse_console_dsn, parse_dsn
 from poolscope_exporter.core.addresses import is_loopback
+from poolscope_exporter.core.limits import Limits
 from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.limit_settings import LIMIT_SETTINGS, limit_reader, limits_from
 
 PREFIX = "POOLSCOPE_"
 
@@ -97,6 +99,7 @@ OPTIONS = (
         "server_cpus", "--server-cpus", "NUMBER", "CPUs of the server, to compare its load with"
     ),
     Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
+    *(Option(each.field, each.flag, each.metavar, each.text) for each in LIMIT_SETTINGS),
 )
 
 _BY_FIELD = {option.field: option for option in OPTIONS}
@@ -208,11 +211,18 @@ def _cpus(value: object) -> float:
     return cpus
 
 
+def _limit(value: object, info: ValidationInfo) -> float:
+    return limit_reader(str(info.field_name))(value)
+
+
 def _log_level(value: object) -> str:
     level = str(value).lower()
     if level not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
     return level
+
+
+_Limit = Annotated[float, BeforeValidator(_limit)] | None
 
 
 class Settings(BaseSettings):
@@ -239,6 +249,22 @@ class Settings(BaseSettings):
     server_aliases: Annotated[tuple[Endpoint, ...], BeforeValidator(_aliases)] = ()
     server_cpus: Annotated[float, BeforeValidator(_cpus)] | None = None
     log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
+    max_body_mib: _Limit = None
+    max_decompressed_mib: _Limit = None
+    header_timeout_s: _Limit = None
+    body_timeout_s: _Limit = None
+    max_connections: _Limit = None
+    max_instances: _Limit = None
+    max_pools_per_instance: _Limit = None
+    max_series_per_pool: _Limit = None
+    max_series: _Limit = None
+    max_routes_per_pool: _Limit = None
+    max_held_checkouts: _Limit = None
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits of the receiver."""
+        return limits_from({each.field: getattr(self, each.field) for each in LIMIT_SETTINGS})
 
     @property
     def server(self) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client.exposition import choose_encoder
 
@@ -53,6 +53,7 @@ class Scrape:
     requests: Mapping[str, int]
     refused: Mapping[str, int]
     bouncer_polls: Iterable[PollReport] = ()
+    closed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_instances(families, scrape.situation)
     _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
+    for listener, counts in scrape.closed.items():
+        _add_each(families, own.CONNECTIONS_CLOSED, counts, (listener,))
     _add(families, own.BUILD_INFO, (__version__,), 1)
 
 

@@ -161,6 +161,11 @@ RECEIVER_REFUSED = _counter(
     ("reason",),
     "Data points, checkouts and pushes that were received and not kept, by reason.",
 )
+CONNECTIONS_CLOSED = _counter(
+    "poolscope_listener_connections_closed_total",
+    ("listener", "reason"),
+    "Connections to the exporter that it closed on their peers, by reason.",
+)
 BUILD_INFO = _gauge(
     "poolscope_build_info", ("version",), "Always 1; names the version of the exporter."
 )
@@ -172,5 +177,6 @@ OWN_METRICS = (
     POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
     PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
     PGBOUNCER_POLL_FAILURES,
-    INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED, BUILD_INFO,
+    INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
+    CONNECTIONS_CLOSED, BUILD_INFO,
 )  # fmt: skip
