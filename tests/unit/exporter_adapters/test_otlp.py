@@ -8,6 +8,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, OwnerKind, Publisher
+from poolscope_exporter.adapters import otlp
 from poolscope_exporter.adapters.attributes import MAX_VALUE_LENGTH
 from poolscope_exporter.adapters.otlp import (
     MalformedPushError,
@@ -185,6 +186,14 @@ def test_every_resource_is_a_push_of_its_own() -> None:
             {"service.name": "a", "service.instance.id": "i", "host.name": "h"},
             Instance("", "a", "i"),
         ),
+        (
+            {"service.name": "a", "k8s.pod.name": "p", "host.name": "p", "k8s.container.name": "c"},
+            Instance("", "a", "p/c"),
+        ),
+        (
+            {"service.name": "a", "container.id": "f00", "process.pid": 1},
+            Instance("", "a", "f00/1"),
+        ),
     ],
 )
 def test_an_instance_is_named_by_what_the_resource_says(
@@ -313,3 +322,39 @@ def test_json_that_is_nested_beyond_reason_is_one_clear_error() -> None:
 def test_protobuf_that_is_none_is_one_clear_error() -> None:
     with pytest.raises(MalformedPushError, match="in protobuf"):
         parse_protobuf(b"\x0a\xff\xff")
+
+
+def test_points_of_one_request_are_bounded_over_all_its_resources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otlp, "MAX_POINTS", 3)
+    request = a_request(a_gauge("m", 1), a_gauge("n", 1))
+    request.MergeFrom(a_request(a_gauge("m", 1), a_gauge("n", 1)))
+
+    decoded = decode(request)
+
+    assert [len(push.points) for push in decoded.pushes] == [2, 1]
+    assert decoded.refused == {"too_many_points": 1}
+
+
+def test_resources_beyond_the_limit_are_refused_with_all_their_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otlp, "MAX_RESOURCES", 1)
+    request = a_request(a_gauge("m", 1))
+    request.MergeFrom(a_request(a_gauge("m", 1), a_gauge("n", 1)))
+
+    decoded = decode(request)
+
+    assert len(decoded.pushes) == 1
+    assert decoded.refused == {"too_many_resources": 2}
+
+
+@pytest.mark.parametrize(("push", "time_ns"), [((), 9), ((a_marker(),), 0)])
+def test_only_points_of_pushes_without_number_carry_their_time(
+    push: tuple[Metric, ...], time_ns: int
+) -> None:
+    metric = a_gauge("m", 1)
+    metric.gauge.data_points[0].time_unix_nano = 9
+
+    assert [point.time_ns for point in the_push(metric, push=push).points] == [time_ns]

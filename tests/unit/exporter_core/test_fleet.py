@@ -400,3 +400,15 @@ def test_processes_are_kept_apart() -> None:
     assert len(list(fleet.series(100.0))) == 2
     assert [h.checkout.pool for h in fleet.held_by(other, 100.0)] == [pool]
     assert fleet.held_by(an_instance("shop-3"), 100.0) == []
+
+
+@pytest.mark.parametrize("name", ["__name__", "__x", "..x", ""])
+def test_an_attribute_that_would_spoil_the_exposition_is_left_out(name: str) -> None:
+    fleet = Fleet()
+    known = a_point()
+    novel = replace(
+        known, metric="db.client.connection.novel", attributes={**known.attributes, name: "x"}
+    )
+    fleet.hear(a_push(novel), 100.0)
+    [(_, point)] = fleet.series(100.0)
+    assert set(point.attributes) == set(catalogue.POOL_IDENTITY)

@@ -9,6 +9,7 @@ from sys import intern
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
 from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point, Pool
+from poolscope_exporter.core.translation import label_name
 
 CONVENTION = "db.client.connection."
 """Metrics of the semantic conventions that are newer than our catalogue are kept as they are."""
@@ -124,13 +125,19 @@ def _as_known(
 
 
 def _as_is(attributes: Mapping[str, str]) -> Attributes:
-    own = sorted(set(attributes) - set(catalogue.POOL_IDENTITY))[:MAX_ATTRIBUTES]
+    others = set(attributes) - set(catalogue.POOL_IDENTITY)
+    own = sorted(name for name in others if not _is_reserved(name))[:MAX_ATTRIBUTES]
     return Attributes(
         {
             name[:MAX_ATTRIBUTE_LENGTH]: attributes.get(name, "")[:MAX_ATTRIBUTE_LENGTH]
             for name in (*catalogue.POOL_IDENTITY, *own)
         }
     )
+
+
+def _is_reserved(name: str) -> bool:
+    # With `__name__` among the labels of one series, Prometheus reads nothing of all the others.
+    return not name or label_name(name).startswith("__")
 
 
 def _dimension(unit: str) -> str:
