@@ -23,6 +23,11 @@ def of(name: str, *points: Point, sequence: int = 1, held: int = 0, pids: int = 
     )
 
 
+def room_taken(fleet: Fleet) -> tuple[int, int, int]:
+    rooms = fleet._rooms
+    return rooms.series.used, rooms.held.used, rooms.sessions.used
+
+
 def test_series_of_all_processes_together_are_bounded() -> None:
     fleet = Fleet(max_series=3)
     one = fleet.hear(of("a", a_point(), a_point(catalogue.CHECKINS)), 100.0)
@@ -52,18 +57,15 @@ def test_routes_take_room_as_series_do() -> None:
 
 
 def test_the_room_of_a_process_that_is_gone_is_there_for_others() -> None:
-    fleet = Fleet(max_series=1, max_held_checkouts=1)
-    fleet.hear(of("a", a_point(), held=1, pids=3), 100.0)
+    fleet = Fleet(max_series=2, max_held_checkouts=1)
+    points = a_point(), a_point(catalogue.ROUTE_CHECKOUTS, attributes={catalogue.HTTP_ROUTE: "/"})
+    fleet.hear(of("a", *points, held=1, pids=3), 100.0)
     fleet.tick(100.0 + GONE_S)
-    fleet.hear(of("b", a_point(), held=1, pids=3), 100.0 + GONE_S)
+    heard = fleet.hear(of("b", *points, held=1, pids=3), 100.0 + GONE_S)
 
-    assert len(list(fleet.series(100.0 + GONE_S))) == 1
+    assert heard.reason is None
     assert len(fleet.held(100.0 + GONE_S)) == 1
-    assert (fleet._rooms.series.used, fleet._rooms.held.used, fleet._rooms.sessions.used) == (
-        1,
-        1,
-        3,
-    )
+    assert room_taken(fleet) == (2, 1, 3)
 
 
 def test_a_restart_takes_its_room_once() -> None:
@@ -74,11 +76,7 @@ def test_a_restart_takes_its_room_once() -> None:
                           backend_pids=push.backend_pids,
                           resource={catalogue.PROCESS_PID: pid}), 100.0)  # fmt: skip
 
-    assert (fleet._rooms.series.used, fleet._rooms.held.used, fleet._rooms.sessions.used) == (
-        1,
-        2,
-        3,
-    )
+    assert room_taken(fleet) == (1, 2, 3)
 
 
 @pytest.mark.parametrize(("held", "kept"), [(2, 3), (3, 4), (4, 4)])

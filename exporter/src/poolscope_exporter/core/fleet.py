@@ -54,6 +54,9 @@ MAX_INSTANCES = 1250
 
 LIMITS = Limits()
 
+FULL_S = 1.0
+"""Who is refused for want of room is many: the next second nobody looks for some again."""
+
 _Source = tuple[Instance, bool]
 """An instance, and whether it is `poolscope` that speaks of it.
 
@@ -89,6 +92,7 @@ class Fleet:
         self._rooms = Rooms(max_series, max_held_checkouts)
         self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._newcomers = Newcomers()
+        self._full_until_s = float("-inf")
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in, as far as it is in order and within bounds."""
@@ -104,6 +108,8 @@ class Fleet:
         if process is None or restarted:
             process = self._processes[source] = self._process(push, now_s)
         refused = process.hear(push, now_s)
+        if push.is_end:
+            self._full_until_s = float("-inf")
         self.refused.update(refused.points)
         self.refused.update(refused.held)
         return Heard(refused.points.total(), _reason(refused.points), restarted)
@@ -185,9 +191,13 @@ class Fleet:
     def _has_room(self, now_s: float) -> bool:
         if len(self._processes) < self._max_instances:
             return True
+        if now_s < self._full_until_s:
+            return False
         gone = [item for item in self._processes.items() if not item[1].is_live(now_s)]
         if gone:
             self._forget(min(gone, key=lambda item: item[1].last_push_s)[0])
+        else:
+            self._full_until_s = now_s + FULL_S
         return bool(gone)
 
     def _refuse_whole(self, push: Push, refusal: Refusal) -> Heard:
