@@ -68,7 +68,12 @@ LIMIT_SETTINGS = (
     ),
     _limit("--max-pools-per-instance", "NUMBER", "pools of one process", to=1_000),
     _limit("--max-series-per-pool", "NUMBER", "series of one pool of one process", to=10_000),
-    _limit("--max-series", "NUMBER", "series of all processes together", to=10_000_000),
+    _limit(
+        "--max-series",
+        "NUMBER",
+        "series of all processes together, long ones as several",
+        to=10_000_000,
+    ),
     _limit(
         "--max-routes-per-pool",
         "NUMBER",

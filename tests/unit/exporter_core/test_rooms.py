@@ -108,3 +108,16 @@ def test_backend_pids_of_all_processes_together_are_bounded(
 
     assert sum(map(len, fleet.backend_pids(100.0).values())) == 3
     assert fleet.refused["too_many_sessions"] == 1
+
+
+@pytest.mark.parametrize(("length", "used"), [(100, 1), (1_000, 4)])
+def test_a_series_of_long_texts_takes_the_room_of_several_and_gives_it_back(
+    length: int, used: int
+) -> None:
+    fleet = Fleet()
+    evidence = {catalogue.CALL_SITE: "x" * length}
+    fleet.hear(of("a", a_point(catalogue.LEAKS, attributes=evidence)), 100.0)
+    assert room_taken(fleet) == (used, 0, 0)
+
+    fleet.tick(100.0 + GONE_S)
+    assert room_taken(fleet) == (0, 0, 0)

@@ -1,9 +1,13 @@
 """Bound what all senders together may fill: limits per sender leave the sum to their number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_SESSIONS = 200_000
 """Backend pids that are remembered of all processes: more than any set of servers has."""
+
+TEXT_OF_A_SERIES = 300
+"""Characters that the name and the attributes of an ordinary series do not exceed."""
 
 
 class Budget:
@@ -18,16 +22,21 @@ class Budget:
         """Return for how many things there is room."""
         return max(0, self.limit - self.used)
 
-    def take(self) -> bool:
-        """Take room for one thing; return False where there is none."""
-        if self.used >= self.limit:
+    def take(self, count: int = 1) -> bool:
+        """Take room for so many things; return False where there is none."""
+        if self.used + count > self.limit:
             return False
-        self.used += 1
+        self.used += count
         return True
 
     def give(self, count: int = 1) -> None:
         """Give back the room of so many things."""
         self.used -= count
+
+
+def size_of(metric: str, attributes: Mapping[str, str]) -> int:
+    """Return how much of the room for series one takes: those with long texts count as several."""
+    return 1 + (len(metric) + sum(map(len, attributes.values()))) // TEXT_OF_A_SERIES
 
 
 class Rooms:

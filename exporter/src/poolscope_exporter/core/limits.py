@@ -19,6 +19,6 @@ class Limits:
     max_instances: int = 1_250
     max_pools_per_instance: int = 50
     max_series_per_pool: int = 400
-    max_series: int = 300_000
+    max_series: int = 200_000
     max_routes_per_pool: int = 200
     max_held_checkouts: int = 20_000

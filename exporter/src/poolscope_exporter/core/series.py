@@ -6,7 +6,7 @@ from math import isfinite
 
 from poolscope_exporter.core import order
 from poolscope_exporter.core.admission import Refusal, describes_pool, is_gauge, pool_of
-from poolscope_exporter.core.budget import Budget
+from poolscope_exporter.core.budget import Budget, size_of
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point, Pool
 
 _Key = tuple[object, ...]
@@ -73,7 +73,7 @@ class SeriesBook:
             if entry.seen_s < before_s[entry.is_gauge]:
                 del self._entries[key]
                 self._shrink(key, entry.pool)
-                self._budget.give()
+                self._budget.give(_size(entry.point))
         for kind in before_s:
             seen = (entry.seen_s for entry in self._entries.values() if entry.is_gauge is kind)
             # What is seen again is seen later: until the next look this stays the least.
@@ -81,14 +81,14 @@ class SeriesBook:
 
     def release(self) -> None:
         """Give back all the room that the series took; the book is not used again."""
-        self._budget.give(len(self._entries))
+        self._budget.give(sum(_size(entry.point) for entry in self._entries.values()))
 
     def _add(self, key: _Key, point: Point, now_s: float) -> Refusal | None:
         pool = pool_of(self._instance, point.attributes) if describes_pool(point) else None
         if pool and pool not in self._by_pool and self._pools >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
         entries = self._by_pool.setdefault(pool, {})
-        if len(entries) >= self._max_series or not self._budget.take():
+        if len(entries) >= self._max_series or not self._budget.take(_size(point)):
             if not entries:
                 del self._by_pool[pool]
             return Refusal.TOO_MANY_SERIES
@@ -105,6 +105,10 @@ class SeriesBook:
         del self._by_pool[pool][key]
         if not self._by_pool[pool]:
             del self._by_pool[pool]
+
+
+def _size(point: Point) -> int:
+    return size_of(point.metric, point.attributes)
 
 
 def _begun(point: Point) -> Point:
