@@ -36,7 +36,7 @@ def buckets_of(
     All that one of its buckets holds goes to the first bound that is not below the bucket's upper
     edge: what is told to be at most a bound is so. What lies in the bucket that a bound cuts in
     two is told one bucket higher, so a quantile may be too high by the width of one exponential
-    bucket (4.4 % at scale 4, 0.55 % at scale 7) and the step to our next bound, and is never too
+    bucket (4.4 % at scale 4, 0.54 % at scale 7) and the step to our next bound, and is never too
     low. Count and sum stay exact. Durations are not negative; `per_second` is how many of the
     point's units make a second.
     """
