@@ -80,7 +80,11 @@ class Attributes(dict[str, str]):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One data point of a series; attributes are wire names, without the resource's."""
+    """One data point of a series; attributes are wire names, without the resource's.
+
+    `start_ns` and `time_ns` are the sender's clock, 0 where it does not tell; `time_ns` also where
+    the sender numbers its pushes, which tells their order better.
+    """
 
     metric: str
     kind: Kind
@@ -89,6 +93,7 @@ class Point:
     value: float | Buckets
     is_delta: bool = False
     start_ns: int = 0
+    time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
