@@ -1,7 +1,5 @@
 """The fleet is what applications say, for as long as they can be taken to say it."""
 
-from dataclasses import replace
-
 import pytest
 
 from poolscope import catalogue
@@ -312,9 +310,9 @@ def test_provider_that_pushes_here_too_leaves_the_list_and_the_numbers_alone() -
 
 def test_metric_that_changes_its_kind_is_another_series() -> None:
     fleet = Fleet()
-    novelty = replace(a_point(), metric="db.client.connection.novelty")
-    buckets = replace(
-        novelty, kind=catalogue.Kind.HISTOGRAM, value=Buckets((), (1,), 1.0), is_delta=True
+    novelty = a_point()._replace(metric="db.client.connection.novelty")
+    buckets = novelty._replace(
+        kind=catalogue.Kind.HISTOGRAM, value=Buckets((), (1,), 1.0), is_delta=True
     )
     fleet.hear(a_push(novelty), 100.0)
     fleet.hear(a_push(buckets, sequence=2), 105.0)
@@ -406,8 +404,8 @@ def test_processes_are_kept_apart() -> None:
 def test_an_attribute_that_would_spoil_the_exposition_is_left_out(name: str) -> None:
     fleet = Fleet()
     known = a_point()
-    novel = replace(
-        known, metric="db.client.connection.novel", attributes={**known.attributes, name: "x"}
+    novel = known._replace(
+        metric="db.client.connection.novel", attributes={**known.attributes, name: "x"}
     )
     fleet.hear(a_push(novel), 100.0)
     [(_, point)] = fleet.series(100.0)

@@ -1,7 +1,5 @@
 """Points of senders that do not number their pushes: late, twice, or from elsewhere."""
 
-from dataclasses import replace
-
 import pytest
 
 from poolscope import catalogue
@@ -17,12 +15,12 @@ STARTED_NS = 10**18
 
 def a_total(value: float, minute: float, *, started_ns: int = STARTED_NS) -> Point:
     time_ns = STARTED_NS + int(minute * MINUTE_NS)
-    return replace(a_point(value=value), start_ns=started_ns, time_ns=time_ns)
+    return a_point(value=value)._replace(start_ns=started_ns, time_ns=time_ns)
 
 
 def an_interval(value: float, begin: float, end: float) -> Point:
     begun_ns = STARTED_NS + int(begin * MINUTE_NS)
-    return replace(a_total(value, end, started_ns=begun_ns), is_delta=True)
+    return a_total(value, end, started_ns=begun_ns)._replace(is_delta=True)
 
 
 def hear(*points: Point) -> tuple[float | Buckets, list[str | None]]:
@@ -90,15 +88,15 @@ def test_a_clock_that_was_set_back_is_believed_where_no_retry_is_so_late(
     back_ns: int, is_kept: bool
 ) -> None:
     now = a_total(7, 10)
-    value, _ = hear(now, replace(now, value=8.0, time_ns=now.time_ns - back_ns))
+    value, _ = hear(now, now._replace(value=8.0, time_ns=now.time_ns - back_ns))
 
     assert value == (8.0 if is_kept else 7.0)
 
 
 def test_a_gauge_may_say_anything_of_when_it_began() -> None:
     gauge = a_point(catalogue.POOL_SIZE, 5.0)
-    first = replace(gauge, start_ns=2, time_ns=STARTED_NS)
-    found = hear(first, replace(gauge, value=6.0, start_ns=1, time_ns=STARTED_NS + 1))
+    first = gauge._replace(start_ns=2, time_ns=STARTED_NS)
+    found = hear(first, gauge._replace(value=6.0, start_ns=1, time_ns=STARTED_NS + 1))
 
     assert found == (6.0, [None, None])
 

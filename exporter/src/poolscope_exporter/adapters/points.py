@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -31,6 +32,9 @@ MAX_BUCKETS = 200
 MAX_NAME_LENGTH = 255
 MAX_UNIT_LENGTH = 63
 """The longest that OpenTelemetry's API lets an instrument have."""
+
+CACHED = 1_024
+"""All processes of a fleet send the same few metrics."""
 
 _NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -136,11 +140,15 @@ def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iter
 
 
 def _series(metric: Metric, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
-    name = older_names.metric_name(metric.name)
-    per_second = older_names.units_per_second(name, metric.unit)
-    unit = metric.unit if per_second == 1 else "s"
-    is_older = older_names.is_older(metric.name)
-    return _Series(name, unit, kind, is_delta, is_older, per_second, has_time)
+    return _named(metric.name, metric.unit, kind, is_delta, has_time)
+
+
+@lru_cache(CACHED)
+def _named(given: str, given_unit: str, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
+    name = older_names.metric_name(given)
+    per_second = older_names.units_per_second(name, given_unit)
+    unit = given_unit if per_second == 1 else "s"
+    return _Series(name, unit, kind, is_delta, older_names.is_older(given), per_second, has_time)
 
 
 def _each(

@@ -1,7 +1,7 @@
 """Keep the series of one process: cumulative, bounded per pool, and forgotten when they stop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
 
 from poolscope_exporter.core import order
@@ -112,7 +112,7 @@ def _size(point: Point) -> int:
 
 
 def _begun(point: Point) -> Point:
-    return replace(point, is_delta=False) if point.is_delta else point
+    return point._replace(is_delta=False) if point.is_delta else point
 
 
 def _continued(old: Point, new: Point) -> Point | None:
@@ -122,7 +122,7 @@ def _continued(old: Point, new: Point) -> Point | None:
     value = _sum(old.value, new.value)
     if not isfinite(value.sum if isinstance(value, Buckets) else value):
         return None
-    return replace(old, value=value, time_ns=new.time_ns)
+    return old._replace(value=value, time_ns=new.time_ns)
 
 
 def _sum(old: float | Buckets, new: float | Buckets) -> float | Buckets:
