@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
+from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     status_code_conformance,
@@ -107,19 +108,30 @@ web = schemathesis.openapi.from_dict(dict(WEB))
 otlp = schemathesis.openapi.from_dict(dict(OTLP))
 
 
-@web.parametrize()
-@MANY
+def operations(schema: BaseSchema) -> list[APIOperation]:
+    return [found.ok() for found in schema.get_all_operations()]
+
+
+@pytest.mark.parametrize("operation", operations(web), ids=str)
 def test_page_metrics_and_api_answer_as_promised(
-    case: Case[Any], exporter: ExporterProcess
+    operation: APIOperation, exporter: ExporterProcess
 ) -> None:
-    check(case, exporter.web)
+    check(operation, exporter.web)
 
 
-@otlp.parametrize()
-@MANY
-def test_the_receiver_answers_as_promised(case: Case[Any], exporter: ExporterProcess) -> None:
-    check(case, exporter.otlp)
+@pytest.mark.parametrize("operation", operations(otlp), ids=str)
+def test_the_receiver_answers_as_promised(
+    operation: APIOperation, exporter: ExporterProcess
+) -> None:
+    check(operation, exporter.otlp)
 
 
-def check(case: Case[Any], url: str) -> None:
-    case.call_and_validate(base_url=url, checks=CHECKS)
+def check(operation: APIOperation, url: str) -> None:
+    """Ask whatever comes to mind; schemathesis' own pytest plugin keeps other tests' objects."""
+
+    @MANY
+    @given(case=operation.as_strategy())
+    def ask(case: Case[Any]) -> None:
+        case.call_and_validate(base_url=url, checks=CHECKS)
+
+    ask()
