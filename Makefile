@@ -58,9 +58,12 @@ scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBou
 	  tests/system/test_oldest_server_scenarios.py tests/system/test_pooled_scenarios.py
 	PYTHONPATH=tests $(BIN)/python -m scenarios.document $(SCENARIOS)
 
-test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random runs
+test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random and hostile input
 	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \
 	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
+	HOSTILE_BODIES=1000000 HOSTILE_LABELS=1000000 RANDOM_RUNS=long $(BIN)/pytest -s \
+	  tests/unit/exporter_adapters/test_hostile_pushes.py \
+	  tests/integration/exporter/test_hostile_senders.py tests/integration/exporter/test_schema.py
 
 $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
