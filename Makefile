@@ -8,9 +8,10 @@ OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
 CONFORMANCE := $(VENV)/conformance
 FAULTS := $(VENV)/faults.json
+SCENARIOS := $(VENV)/scenarios
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance faults check format lock bench bench-exporter clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance faults scenarios check format lock bench bench-exporter clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +31,7 @@ demo: setup ## Run the whole story: a leaking app, its database and the exporter
 test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
 	$(BIN)/pytest
 
-test-all: test test-system ## Run every test, also those that need MariaDB and PgBouncer (Debian's packages)
+test-all: test test-system ## Run every test, also those that need PostgreSQL 15, MariaDB and PgBouncer (Debian's packages)
 
 test-system: setup
 	$(BIN)/pytest tests/system
@@ -50,6 +51,12 @@ faults: setup ## Break servers and networks, measure how long the exporter is bl
 	FAULTS_RESULTS=$(abspath $(FAULTS)) $(BIN)/pytest tests/integration/exporter/test_faults.py \
 	  tests/integration/exporter/test_exhaustion.py
 	PYTHONPATH=tests $(BIN)/python -m support.fault_records $(FAULTS)
+
+scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBouncer, write docs/scenarios.md
+	rm -rf $(SCENARIOS) && mkdir $(SCENARIOS)
+	SCENARIO_RESULTS=$(SCENARIOS) $(BIN)/pytest tests/scenarios/test_scenarios.py \
+	  tests/system/test_oldest_server_scenarios.py tests/system/test_pooled_scenarios.py
+	PYTHONPATH=tests $(BIN)/python -m scenarios.document $(SCENARIOS)
 
 test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random and hostile input
 	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \

@@ -7,6 +7,7 @@ pytest_plugins = [
     "support.pgbouncer",
     "support.postgres",
     "support.fault_records",
+    "scenarios.results",
 ]
 
 

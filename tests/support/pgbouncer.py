@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import psycopg
 import pytest
@@ -37,6 +37,13 @@ admin_users = postgres
 """
 
 
+class Listening(Protocol):
+    """A server, or what leads to one."""
+
+    @property
+    def port(self) -> int: ...
+
+
 class PgBouncer:
     """One PgBouncer before a server, pooling transactions; as root it runs as `nobody`.
 
@@ -47,7 +54,7 @@ class PgBouncer:
 
     def __init__(
         self,
-        server: "EmbeddedPostgres | PgBouncer",
+        server: Listening,
         *,
         server_host: str = HOST,
         port: int | None = None,

@@ -57,6 +57,26 @@ def test_server_connection_between_two_samples_breaks_the_quiet() -> None:
     assert told(idle_at(100.0), busy, idle_at(105.0)).quiet_s(SOCKET) == 0.0
 
 
+BUSY = a_bouncer_sample({LOCAL: a_client("s1")}, {"s1": a_bouncer_server()}, taken_at_s=102.0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "was_active"),
+    [
+        ([idle_at(100.0)], False),
+        ([a_bouncer_sample(taken_at_s=95.0), idle_at(100.0)], False),
+        ([idle_at(100.0), idle_at(105.0)], False),
+        ([idle_at(100.0), idle_at(105.0, LATER)], True),
+        ([idle_at(100.0), idle_at(105.0, LATER), idle_at(110.0, LATER)], False),
+        ([BUSY, idle_at(105.0)], True),
+    ],
+)
+def test_client_was_active_where_the_look_before_knew_it_otherwise(
+    samples: list[BouncerSample], was_active: bool
+) -> None:
+    assert told(*samples).was_active(SOCKET) is was_active
+
+
 def test_quiet_goes_on_over_many_samples() -> None:
     assert told(idle_at(100.0), idle_at(105.0), idle_at(110.0)).quiet_s(SOCKET) == 9.0
 

@@ -363,7 +363,7 @@ def test_client_without_a_server_turns_held_idle_once_it_was_quiet_for_a_second(
     story.push(100.0, behind(100.0))
     story.ask_bouncer(101.0, a_client())
     story.push(105.0, behind(105.0))
-    assert story.verdict(105.0) is Verdict.WORKING
+    assert story.verdict(105.0) is Verdict.UNCONFIRMED
     story.ask_bouncer(106.0, a_client())
     story.push(110.0, behind(110.0))
     assert story.verdict(110.0) is Verdict.HELD_IDLE

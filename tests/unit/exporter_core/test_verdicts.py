@@ -186,8 +186,8 @@ def in_pooler(reason: Unlinked, lasted_s: float | None = None) -> Confirmed:
 @pytest.mark.parametrize(
     ("idle_s", "verdict"),
     [
-        (None, Verdict.WORKING),
-        (0.99, Verdict.WORKING),
+        (None, Verdict.UNCONFIRMED),
+        (0.99, Verdict.UNCONFIRMED),
         (1.0, Verdict.HELD_IDLE),
         (1.01, Verdict.HELD_IDLE),
     ],
@@ -197,6 +197,12 @@ def test_client_without_a_server_is_held_idle_from_one_second(
 ) -> None:
     found = judged(in_pooler(Unlinked.IDLE_IN_POOLER, idle_s))
     assert (found.verdict, found.reason) == (verdict, "idle_in_pooler")
+
+
+def test_client_that_asked_for_something_since_the_look_before_is_at_work() -> None:
+    active = NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer", 0.0, was_active=True)
+    found = judged(Confirmed(active, 100.0))
+    assert (found.verdict, found.reason) == (Verdict.WORKING, "idle_in_pooler")
 
 
 def test_idleness_in_the_pooler_before_the_checkout_is_not_the_checkouts() -> None:

@@ -1,7 +1,7 @@
 """Describe PgBouncer: its clients, its connections to servers, and which of them serves which."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from poolscope_exporter.core.addresses import canonical
@@ -74,10 +74,14 @@ class BouncerSample:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Since when a client without a server connection was seen with the same last request."""
+    """Since when a client without a server connection was seen with the same last request.
+
+    `was_active`: at the look before it had a server connection, or another last request.
+    """
 
     last_request: str
     since_s: float
+    was_active: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,11 @@ class Bouncer:
         if known is None or self.sample is None:
             return 0.0
         return max(0.0, self.sample.taken_at_s - known.since_s - LAST_REQUEST_GRAIN_S)
+
+    def was_active(self, client: Socket) -> bool:
+        """Tell whether a client was seen to ask for something since the look before."""
+        known = self.quiet.get(client)
+        return known is not None and known.was_active
 
 
 def socket_of(endpoint: Endpoint) -> Socket:
@@ -153,6 +162,13 @@ def _quiet(before: Bouncer, sample: BouncerSample) -> dict[Socket, Quiet]:
             continue
         known = before.quiet.get(socket)
         if known is None or known.last_request != client.last_request:
-            known = Quiet(client.last_request, sample.answered_at_s)
+            # Seen for the first time, it may have asked long ago.
+            known = Quiet(client.last_request, sample.answered_at_s, _knows(before, socket))
+        else:
+            known = replace(known, was_active=False)
         found[socket] = known
     return found
+
+
+def _knows(before: Bouncer, client: Socket) -> bool:
+    return before.sample is not None and client in before.sample.clients

@@ -68,13 +68,15 @@ class Link:
 class NoLink:
     """No session; `server` is None where none could be chosen.
 
-    `lasted_s` is for how long, at least, the checkout was idle or waiting in the pooler.
+    `lasted_s` is for how long, at least, the checkout was idle or waiting in the pooler;
+    `was_active`: it is idle there, and asked for something since the look before.
     """
 
     reason: Unlinked
     server: str | None
     bouncer: str | None = None
     lasted_s: float | None = None
+    was_active: bool = False
 
 
 def choose_server(checkout: Checkout, servers: Sequence[Located]) -> Located | NoLink:

@@ -65,7 +65,13 @@ def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink
     if client.state is ClientState.WAITING:
         return NoLink(Unlinked.WAITING_IN_POOLER, None, bouncer.name, client.waits_s)
     if client.server is None:
-        return NoLink(Unlinked.IDLE_IN_POOLER, None, bouncer.name, bouncer.quiet_s(socket))
+        return NoLink(
+            Unlinked.IDLE_IN_POOLER,
+            None,
+            bouncer.name,
+            bouncer.quiet_s(socket),
+            bouncer.was_active(socket),
+        )
     return sample.servers.get(client.server) or NoLink(Unlinked.NOT_SAMPLED, None, bouncer.name)
 
 

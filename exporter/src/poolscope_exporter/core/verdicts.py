@@ -137,8 +137,11 @@ def _idle_in_pooler(checkout: Checkout, outcome: NoLink, held_s: float) -> _Find
     if checkout.evidence:
         return Verdict.LEAKED, outcome.reason
     is_declared = checkout.owner_kind is OwnerKind.LONG_LIVED
-    is_long = min(outcome.lasted_s or 0.0, held_s) >= HELD_IDLE_S and not is_declared
-    return (Verdict.HELD_IDLE if is_long else Verdict.WORKING), outcome.reason
+    if is_declared or outcome.was_active or held_s < HELD_IDLE_S:
+        return Verdict.WORKING, outcome.reason
+    # The bouncer does not say since when it is idle: the next look tells whether it is for long.
+    is_long = (outcome.lasted_s or 0.0) >= HELD_IDLE_S
+    return (Verdict.HELD_IDLE if is_long else Verdict.UNCONFIRMED), outcome.reason
 
 
 def _with_session(heard: HeardCheckout, session: Session, held_s: float) -> _Finding:

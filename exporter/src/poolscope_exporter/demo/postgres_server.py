@@ -61,6 +61,7 @@ class EmbeddedPostgres:
         directory: Path | None = None,
         *,
         major: Major = 18,
+        programs: Programs | None = None,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         auth: Authentication = "trust",
@@ -68,6 +69,7 @@ class EmbeddedPostgres:
     ) -> None:
         """Remember what to make; nothing exists before `start()`.
 
+        `programs` are those to run in place of the wheel's of `major`, by an account that may;
         `port` None takes a free one; `password` is the superuser's, which `auth`
         "scram-sha-256" needs; `settings` are those of postgresql.conf.
         """
@@ -81,6 +83,7 @@ class EmbeddedPostgres:
         self._password = password
         self._account = Account.ours()
         self._folder: Path | None = None
+        self._given = programs
         self._programs: Programs | None = None
         self._guard: Guard | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -198,7 +201,7 @@ class EmbeddedPostgres:
         self.remove()
 
     def _make(self) -> Path:
-        programs = find_programs(self.major)
+        programs = self._given or find_programs(self.major)
         try:
             self._account = Account.for_postgres()
         except LookupError as error:
@@ -216,7 +219,7 @@ class EmbeddedPostgres:
 
     def _fill(self, folder: Path, programs: Programs) -> None:
         self._account.give(folder)
-        if not programs.run_for(self._account):
+        if self._given is None and not programs.run_for(self._account):
             programs = copy_programs(self.major, folder / "programs", self._account)
         make_data(folder / "data", programs, self._account, self._auth, self._password)
         self._programs = programs

@@ -1,0 +1,123 @@
+"""Hold connections whose server works, or would: slow queries, locks, many short statements."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import psycopg
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Engine, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from scenarios.app.pools import DIRECT, KEPT, WAYS, an_async_engine, an_asyncpg_pool, an_engine
+
+SLOW = text("SELECT pg_sleep(600)")
+SHORT = text("SELECT pg_sleep(0.05)")
+LOCKED = asyncio.Event()
+
+
+async def run_slowly(engine: AsyncEngine) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(SLOW)
+
+
+async def slow_query() -> None:
+    await run_slowly(an_async_engine("slow_query"))
+
+
+def slow_query_in_a_worker_thread() -> None:
+    with an_engine("slow_query_in_a_worker_thread").connect() as connection:
+        connection.execute(SLOW)
+
+
+async def slow_query_after_the_response() -> None:
+    KEPT.append(asyncio.create_task(run_slowly(an_async_engine("slow_query_after_the_response"))))
+
+
+async def slow_query_of_a_request_that_gave_up() -> None:
+    """Answer with an error while the query goes on in a task of its own."""
+    engine = an_async_engine("slow_query_of_a_request_that_gave_up")
+    KEPT.append(task := asyncio.create_task(run_slowly(engine)))
+    await asyncio.wait_for(asyncio.shield(task), 0.5)
+
+
+async def slow_query_in_a_wait_for() -> None:
+    pool = await an_asyncpg_pool("slow_query_in_a_wait_for")
+    async with pool.acquire() as connection:
+        await asyncio.wait_for(connection.execute("SELECT pg_sleep(600)"), 900)
+
+
+async def slow_query_while_streaming() -> StreamingResponse:
+    engine = an_async_engine("slow_query_while_streaming")
+
+    async def body() -> AsyncIterator[str]:
+        yield "begin"
+        await run_slowly(engine)
+
+    return StreamingResponse(body())
+
+
+async def holds_the_lock() -> None:
+    async with an_async_engine("holds_the_lock").begin() as connection:
+        await connection.execute(text("UPDATE scenario SET state = 'mine' WHERE id = 1"))
+        LOCKED.set()
+        await asyncio.sleep(600)
+
+
+async def blocked_by_a_checkout() -> None:
+    engine = an_async_engine("blocked_by_a_checkout")
+    await LOCKED.wait()
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE scenario SET state = 'mine too' WHERE id = 1"))
+
+
+async def blocked_by_a_stranger() -> None:
+    stranger = await psycopg.AsyncConnection.connect(WAYS[DIRECT])
+    KEPT.append(stranger)
+    await stranger.execute("SELECT FROM scenario WHERE id = 2 FOR UPDATE")
+    async with an_async_engine("blocked_by_a_stranger").begin() as connection:
+        await connection.execute(text("UPDATE scenario SET state = 'mine' WHERE id = 2"))
+
+
+async def work(engine: AsyncEngine) -> None:
+    """Run short statements on one connection, one after another, each committed."""
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        while True:
+            await connection.execute(SHORT)
+
+
+async def at_work() -> None:
+    await work(an_async_engine("at_work"))
+
+
+async def at_work_in_a_large_pool() -> None:
+    await work(an_async_engine("at_work_in_a_large_pool", size=5))
+
+
+async def at_work_at_the_limit_of_its_role() -> None:
+    await work(an_async_engine("at_work_at_the_limit_of_its_role", "limited"))
+
+
+async def blocks_its_loop() -> None:
+    """Take connections of a synchronous pool on the event loop, shortly each."""
+    engine: Engine = an_engine("blocks_its_loop")
+    while True:
+        with engine.connect():
+            await asyncio.sleep(0.1)
+
+
+BEHAVIOURS = (
+    slow_query,
+    slow_query_in_a_worker_thread,
+    slow_query_after_the_response,
+    slow_query_of_a_request_that_gave_up,
+    slow_query_in_a_wait_for,
+    slow_query_while_streaming,
+    holds_the_lock,
+    blocked_by_a_checkout,
+    blocked_by_a_stranger,
+    at_work,
+    at_work_in_a_large_pool,
+    at_work_at_the_limit_of_its_role,
+    blocks_its_loop,
+)

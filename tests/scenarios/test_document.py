@@ -1,0 +1,31 @@
+"""The committed tables are what the tests declare, and leave nothing out."""
+
+from poolscope_exporter.core.diagnosis import Diagnosis
+from poolscope_exporter.core.linking import LinkLevel, Unlinked
+from poolscope_exporter.core.verdicts import Verdict
+from scenarios.document import DOCUMENT, declared
+from scenarios.table import ON_THE_WAY, SCENARIOS, unlinked
+
+
+def test_the_committed_tables_are_what_the_tests_declare() -> None:
+    committed = DOCUMENT.read_text().splitlines()
+    missing = [line for line in declared() if line not in committed]
+    assert not missing, "run `make scenarios`"
+
+
+def test_every_verdict_link_reason_and_diagnosis_has_a_scenario() -> None:
+    expected = [each.expected for each in SCENARIOS]
+    shown = {
+        *(each.verdict for each in expected),
+        *(each.link for each in expected),
+        *(each.diagnosis for each in expected),
+        *(link for each in expected for link in each.on_the_way),
+        *ON_THE_WAY,
+    }
+    wanted = {*Verdict, *LinkLevel, *Diagnosis, *(unlinked(reason) for reason in Unlinked)}
+    assert wanted <= shown
+
+
+def test_every_scenario_has_a_name_of_its_own() -> None:
+    names = [each.name for each in SCENARIOS]
+    assert len(set(names)) == len(names)

@@ -1,0 +1,17 @@
+"""Every verdict, link and diagnosis on the oldest PostgreSQL that is supported."""
+
+from pathlib import Path
+
+from scenarios.direct import play_direct
+from scenarios.results import Runs
+from support.postgres import run_sql
+from support.system_postgres import OLDEST, oldest_postgres
+
+
+def test_what_is_said_is_what_is_so_on_the_oldest_server(
+    tmp_path: Path, scenario_runs: Runs
+) -> None:
+    with oldest_postgres() as server:
+        ((version,),) = run_sql(server.dsn, "SHOW server_version_num")
+        assert int(version) // 10_000 == OLDEST
+        scenario_runs.found.append(play_direct(server, f"PostgreSQL {OLDEST}", tmp_path))
