@@ -218,6 +218,12 @@ OPTIONS = (
         is_switch=True,
     ),
     *_OF_FORWARDING,
+    Option(
+        "thresholds",
+        "--thresholds",
+        "FILE",
+        "alerts/thresholds.toml with numbers of your own (those of the guides)",
+    ),
     Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
 )
 

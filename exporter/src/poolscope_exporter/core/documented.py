@@ -187,7 +187,7 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C6, "TCP keepalive", Unit.SECONDS, _S.INFO,
-            "Set the driver's keepalive: the usual default of 7200 s is too long for clouds.",
+            "Set the driver's keepalive (psycopg: keepalives_idle=300): 7200 s is too long.",
             least=300.0, most=600.0,
         ),
         Threshold(
