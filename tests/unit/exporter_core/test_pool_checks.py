@@ -81,7 +81,7 @@ def test_c1_size_is_from_5_to_20(size: int, expected: Result) -> None:
 def test_c1_pool_without_a_limit_is_told_so() -> None:
     check = checks(replace(GOOD, size=None, max=None))[CheckId.C1]
     assert (check.result, check.value) == (WARN, None)
-    assert check.cure == "set pool_size to 5 to 20: the pool has no limit"
+    assert check.cure == "set pool_size within 5 to 20: the pool has no limit"
 
 
 @pytest.mark.parametrize(

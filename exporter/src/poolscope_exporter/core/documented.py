@@ -165,12 +165,13 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C1, "pool_size", Unit.CONNECTIONS, _S.INFO,
-            "Set pool_size by sustained concurrency; start at 5 to 10 per pod.",
+            "Size it by sustained concurrency; start at 5 to 10 per pod.",
             least=5.0, most=20.0,
         ),
         Threshold(
             _T.C2, "max_overflow per pool_size", Unit.RATIO, _S.INFO,
-            "Let max_overflow absorb bursts; start at half of pool_size.", least=0.5, most=1.0,
+            "It absorbs bursts before requests queue; start at half of pool_size.",
+            least=0.5, most=1.0,
         ),
         Threshold(
             _T.C3, "pool_timeout", Unit.SECONDS, _S.INFO,

@@ -72,10 +72,10 @@ def _check_size(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
         return None
     if size is not None:
         is_safe = row.lowest <= size <= row.highest
-        return verdict.judged(is_safe, f"set {setting} to {safe_range}: {_lower(row.advice)}")
+        return verdict.judged(is_safe, f"set {setting} within {safe_range}: {_lower(row.advice)}")
     if pool.library is None:
         return verdict.unknown(f"{setting} is not told")
-    return verdict.warn(f"set {setting} to {safe_range}: the pool has no limit")
+    return verdict.warn(f"set {setting} within {safe_range}: the pool has no limit")
 
 
 def _check_overflow(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
@@ -90,12 +90,12 @@ def _check_overflow(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     least, most = floor(row.lowest * pool.size), ceil(row.highest * pool.size)
     safe_range = f"{least} to {most}, {row.lowest:.0%} to {row.highest:.0%} of pool_size"
     verdict = _Verdict(CheckId.C2, "max_overflow", pool.max_overflow, safe_range)
-    cure = f"set max_overflow to {least} to {most}: {_lower(row.advice)}"
+    cure = f"set max_overflow within {least} to {most}: {_lower(row.advice)}"
     if pool.max_overflow is not None:
         return verdict.judged(least <= pool.max_overflow <= most, cure)
     if pool.library is None:
         return verdict.unknown("max_overflow is not told")
-    return verdict.warn(f"set max_overflow to {least} to {most}: it has no limit")
+    return verdict.warn(f"set max_overflow within {least} to {most}: it has no limit")
 
 
 def _check_timeout(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
@@ -107,7 +107,7 @@ def _check_timeout(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     verdict = _Verdict(CheckId.C3, setting, pool.timeout_s, safe_range)
     if pool.timeout_s is not None:
         is_safe = row.lowest <= pool.timeout_s <= row.highest
-        return verdict.judged(is_safe, f"set {setting} to {safe_range}: {_lower(row.advice)}")
+        return verdict.judged(is_safe, f"set {setting} within {safe_range}: {_lower(row.advice)}")
     if pool.library == "asyncpg":
         return verdict.unknown(
             f"asyncpg's pool has no time-out of its own: pass {safe_range} to each acquire()"
