@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from poolscope import catalogue
 from poolscope_exporter.core.bouncer_headroom import BouncerLimits, bouncer_headroom
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
@@ -18,6 +19,7 @@ from support.builders import (
     PEER,
     a_bouncer,
     a_bouncer_sample,
+    a_point,
     a_pool,
     a_push,
     a_server,
@@ -91,3 +93,13 @@ def test_sidecar_does_not_take_its_pod_for_the_fleet(processes: int, result: Res
     assert {each.result for each in the_sums(own)} == {result}
     others = [replace(state, checks=()) for state in own.pools]
     assert others == [replace(state, checks=()) for state in whole.pools]
+
+
+@pytest.mark.parametrize(("end", "result"), [(BOUNCER_END, Result.OK), (PEER, Result.WARN)])
+def test_null_pool_is_well_before_a_bouncer_alone(end: Endpoint, result: Result) -> None:
+    pool = a_pool(server_address=end.address, server_port=end.port)
+    about = {catalogue.POOL_CLASS: "NullPool", catalogue.LIBRARY: "sqlalchemy"}
+    fleet = Fleet()
+    fleet.hear(a_push(a_point(catalogue.POOL_INFO, 1, pool=pool, attributes=about)), 100.0)
+    [state] = assess(fleet, Confirmations(), [a_view()], 105.0, [a_bouncer_view(100)]).pools
+    assert [c.result for c in state.checks if c.check_id is CheckId.C9] == [result]

@@ -108,3 +108,10 @@ def test_ping_takes_what_it_took_on_average() -> None:
 def test_ping_that_never_was_has_no_average() -> None:
     never = Buckets((0.001,), (0, 0), 0.0)
     assert numbers_of([a_point(catalogue.PING_TIME, never)], None, Growth()).ping_s is None
+
+
+def test_numbers_whose_sum_no_number_can_hold_are_unknown() -> None:
+    points = [a_point(catalogue.POOL_SIZE, 1e308) for _ in range(2)]
+    timeouts = [a_point(catalogue.POOL_TIMEOUT, 1e308) for _ in range(2)]
+    numbers = numbers_of([*points, *timeouts], None, Growth())
+    assert (numbers.size, numbers.timeout_s) == (None, None)
