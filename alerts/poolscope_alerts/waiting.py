@@ -39,7 +39,7 @@ def _slow(sources: Sources) -> Alert:
         expression=(
             f"{slow} / {asked} > {tuning.slow_share:g}"
             f" and {asked} * {window_s:g} >= {tuning.slow_least:g}"
-            f" and {_has_settled(sources)}"
+            f" and {_has_settled(sources, window_s)}"
         ),
         limit=(
             f"more than {tuning.slow_share:.0%} of at least {tuning.slow_least:g} callers waited "
@@ -69,7 +69,7 @@ def _queued(sources: Sources) -> Alert:
         expression=(
             f"{queued} / ({_waits(over)} + {_failed(over)}) > {tuning.queued_share:g}"
             f" and {queued} * {window_s:g} >= {tuning.queued_least:g}"
-            f" and {_has_settled(sources)}"
+            f" and {_has_settled(sources, window_s)}"
         ),
         limit=(
             f"more than {tuning.queued_share:.0%} of the callers, and at least "
@@ -101,7 +101,7 @@ def _longer(metric: Metric, limit_s: float, over: str) -> str:
     return f"({rate(f'{name(metric)}_count', over)} - {rate(series, over, matcher)})"
 
 
-def _has_settled(sources: Sources) -> str:
-    """Return what is there for processes that no longer open their first connections."""
-    ago = duration(sources.tuning.settling_s / sources.pace)
+def _has_settled(sources: Sources, window_s: float) -> str:
+    """Return what is there for processes whose first minutes are no longer in the window."""
+    ago = duration(sources.tuning.settling_s / sources.pace + window_s)
     return by(POOL, selector(f"{name(wire.WAIT_TIME)}_count", offset=ago)) + " >= 0"
