@@ -30,7 +30,7 @@ demo: setup ## Run the whole story: a leaking app, its database and the exporter
 test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
 	$(BIN)/pytest
 
-test-all: test test-system ## Run every test, also those that need MariaDB and PgBouncer (Debian's packages)
+test-all: test test-system ## Run every test, also those that need MariaDB, PgBouncer, Prometheus and Alertmanager (Debian's packages)
 
 test-system: setup
 	$(BIN)/pytest tests/system tests/alerts

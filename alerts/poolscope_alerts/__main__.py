@@ -8,7 +8,7 @@ from pathlib import Path
 
 from poolscope_alerts.alert import Alert, Sources
 from poolscope_alerts.rulebook import absent_groups, all_alerts, groups, prometheus_rule, rule_file
-from poolscope_alerts.runbooks import with_facts
+from poolscope_alerts.runbooks import with_facts, with_list
 from poolscope_alerts.tuning import WrongTuningError, load_tuning
 from poolscope_alerts.yaml_text import yaml_text
 from poolscope_exporter.core.documented import WrongThresholdsError
@@ -40,11 +40,13 @@ def rule_files(sources: Sources) -> Mapping[str, str]:
     return {name: _HEAD + yaml_text(document) for name, document in documents.items()}
 
 
-def runbook_files(sources: Sources, folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
-    """Yield each runbook and what it should say."""
+def documents(sources: Sources, folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:
+    """Yield each runbook, and the document on alerts, with what it should say."""
     for name, alerts in alerts_by_name(sources).items():
         path = folder / "runbooks" / f"{name}.md"
         yield path, with_facts(path.read_text(encoding="utf-8"), alerts, sources)
+    path = folder.parent / "docs" / "alerts.md"
+    yield path, with_list(path.read_text(encoding="utf-8"), tuple(all_alerts(sources)))
 
 
 def alerts_by_name(sources: Sources) -> Mapping[str, Sequence[Alert]]:
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, text in rule_files(sources).items():
             (options.out / name).write_text(text, encoding="utf-8")
         if options.out == FOLDER:
-            for path, text in runbook_files(sources):
+            for path, text in documents(sources):
                 path.write_text(text, encoding="utf-8")
     except (WrongThresholdsError, WrongTuningError, ValueError, OSError) as exc:
         print(f"make rules: {exc}", file=sys.stderr)  # noqa: T201 - a command's own words

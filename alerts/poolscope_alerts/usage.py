@@ -38,7 +38,7 @@ def _event(
         component=Component.POOL,
         about=POOL,
         expression=f"{counted} > {limit:g}",
-        limit=f"more than {limit:g} in {duration(window_s)}",
+        limit=f"more than {limit:g} of these in {duration(window_s)}",
         summary=summary,
         description=f"{PROCESS_WORDS}: about {NUMBER} in {duration(window_s)}. {what}",
         thresholds=rows,

@@ -125,7 +125,7 @@ def missing(case: AlertCase) -> Iterator[RuleTest]:
         yield RuleTest(f"{case.id} without {without}", case.step_s, series, [question])
 
 
-def tests_of(case: AlertCase) -> list[RuleTest]:
+def histories_of(case: AlertCase) -> list[RuleTest]:
     found = [firing(case), just_below(case), resolved(case, Phase.BELOW)]
     found += [resolved(case, Phase.MISSING), *missing(case)]
     return [*found, interrupted(case)] if alert_of(case).for_s else found
@@ -134,7 +134,7 @@ def tests_of(case: AlertCase) -> list[RuleTest]:
 @needs_promtool
 @pytest.mark.parametrize("case", [c for c in CASES if c.alert != ABSENT], ids=lambda case: case.id)
 def test_the_alert_fires_when_it_should_and_only_then(case: AlertCase, tmp_path: Path) -> None:
-    run_rule_tests(tests_of(case), tmp_path, [group_file(case, tmp_path)])
+    run_rule_tests(histories_of(case), tmp_path, [group_file(case, tmp_path)])
 
 
 @needs_promtool
@@ -175,7 +175,7 @@ def test_no_history_lacks_any_of_the_questions() -> None:
     for case in CASES:
         if case.alert == ABSENT:
             continue
-        names = " ".join(test.name for test in tests_of(case))
+        names = " ".join(test.name for test in histories_of(case))
         wanted = {"fires", "just below", "resolves (below)", "resolves (missing)", "without"}
         wanted |= {"interrupted"} if alert_of(case).for_s else set()
         assert {each for each in wanted if each not in names} == set()

@@ -9,10 +9,10 @@ import pytest
 from poolscope_alerts.__main__ import (
     FOLDER,
     alerts_by_name,
+    documents,
     load_sources,
     main,
     rule_files,
-    runbook_files,
 )
 from poolscope_alerts.alert import Alert, Record, Sources
 from poolscope_alerts.promql import POOL, SERVICE_POOL
@@ -39,8 +39,8 @@ def test_the_committed_rules_are_what_make_rules_writes(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == rule_files(SOURCES)[name]
 
 
-def test_the_facts_of_the_runbooks_are_what_make_rules_writes() -> None:
-    for path, text in runbook_files(SOURCES):
+def test_the_facts_in_runbooks_and_docs_are_what_make_rules_writes() -> None:
+    for path, text in documents(SOURCES):
         assert path.read_text(encoding="utf-8") == text
 
 
