@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from poolscope import catalogue as wire
-from poolscope_alerts.promql import name
+from poolscope_alerts.promql import CALL_SITE, name
 from support.alert_cases.case import labelled
 from support.alert_cases.of_pools import LEAK, POOL, held
 from support.alert_cases.traffic import STEP_S, Process, series, server_series, text
@@ -45,8 +45,9 @@ def test_a_morning_ramp_fires_nothing(tmp_path: Path) -> None:
     """Checkouts stay ahead of checkins all the way up, and the floor rises."""
     ramp = Process(
         "a1",
-        used=lambda step: 1 + 9 * step // (2 * HOUR) + step % 2,
+        used=lambda step: 1 + 26 * step // (2 * HOUR) + step % 2,
         asked=lambda step: 10 + 90 * step // (2 * HOUR),
+        max=40,
     )
     run_rule_tests([silence("ramp", [ramp], 2 * HOUR)], tmp_path)
 
@@ -60,6 +61,7 @@ def test_a_rollout_of_short_lived_pods_fires_nothing(tmp_path: Path) -> None:
             used=lambda step: 2 + step % 2,
             asked=lambda _: 30,
             slow=at_first(number * MINUTE),
+            queued=at_first(number * MINUTE),
             begins=number * MINUTE,
             ends=(number + 4) * MINUTE,
         )
@@ -91,13 +93,13 @@ def test_workers_with_one_connection_that_is_always_out_fire_nothing(tmp_path: P
 
 
 @needs_promtool
-def test_low_traffic_with_a_slow_checkout_and_a_time_out_fires_nothing(tmp_path: Path) -> None:
+def test_low_traffic_of_slow_checkouts_with_a_time_out_fires_nothing(tmp_path: Path) -> None:
     """One request a minute: a single one is a large share of them."""
     process = Process(
         "a1",
         used=lambda step: step % 2,
         asked=lambda step: 1 if step % MINUTE == 0 else 0,
-        slow=lambda step: 1 if step % (10 * MINUTE) == 0 else 0,
+        slow=lambda step: 1 if step % MINUTE == 0 else 0,
         timed_out=lambda step: 1 if step == 30 * MINUTE else 0,
     )
     run_rule_tests([silence("low traffic", [process], HOUR)], tmp_path)
@@ -119,11 +121,16 @@ def leak_series(leaked: str, recovered: str, **more: str) -> dict[str, str]:
     }
 
 
-def leaking(test: str, found: dict[str, str], asked: Iterable[tuple[int, int]]) -> RuleTest:
+def leaking(
+    test: str,
+    found: dict[str, str],
+    asked: Iterable[tuple[int, int]],
+    site: str = LEAK[CALL_SITE],
+) -> RuleTest:
     """Ask at minutes how many leak alerts fire, and that nothing else does."""
     steps = HOUR + 30 * MINUTE
     others = 'ALERTS{alertstate="firing",alertname!="PoolLeak"}'
-    leak = 'ALERTS{alertstate="firing",alertname="PoolLeak"}'
+    leak = f'ALERTS{{alertstate="firing",alertname="PoolLeak",{CALL_SITE}="{site}"}}'
     questions = [Question(minute * 60, leak, count) for minute, count in asked]
     questions += [Question(at_s, others, 0) for at_s in every_five_minutes(steps)]
     everything = server_series(steps) | series(a_process(), steps) | found
@@ -162,7 +169,7 @@ def test_a_leak_whose_counters_went_to_another_backend_is_told_by_what_is_held(
     tmp_path: Path,
 ) -> None:
     found = {held("leaked", evidence="request_finished"): f"_x{MINUTE} 1+0x{20 * MINUTE}"}
-    run_rule_tests([leaking("held alone", found, [(5, 1), (40, 0)])], tmp_path)
+    run_rule_tests([leaking("held alone", found, [(5, 1), (40, 0)], site="")], tmp_path)
 
 
 @needs_promtool
@@ -185,6 +192,19 @@ def test_a_pool_that_fills_up_over_two_exporters_is_one_alert(tmp_path: Path) ->
     exhausted = 'ALERTS{alertstate="firing",alertname="PoolExhausted"}'
     question = Question(5 * 60, exhausted, 1)
     run_rule_tests([RuleTest("two exporters", STEP_S, found, [question])], tmp_path)
+
+
+@needs_promtool
+def test_two_exporters_do_not_make_twice_as_many_time_outs(tmp_path: Path) -> None:
+    """Four are no statement, whoever counts them."""
+    process = Process(
+        "a1",
+        used=lambda step: step % 2,
+        asked=lambda step: 1 if step % MINUTE == 0 else 0,
+        timed_out=lambda step: 1 if step in range(20 * MINUTE, 30 * MINUTE, 3 * MINUTE) else 0,
+    )
+    other = series(process, HOUR, instance="10.0.0.8:9736")
+    run_rule_tests([silence("two exporters", [process], HOUR, other)], tmp_path)
 
 
 def test_samples_are_written_as_promtool_reads_them() -> None:

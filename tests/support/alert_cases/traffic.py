@@ -21,7 +21,8 @@ Samples = Sequence[float | None]
 class Process:
     """What one process does, by step: connections out, requests for one, slow ones, time-outs.
 
-    It lives from step `begins` to before `ends`; a restart at a step sets its counters to 0.
+    `queued` are those of the slow ones that queue for longer than T5. The process lives from step
+    `begins` to before `ends`; a restart at a step sets its counters to 0.
     """
 
     instance: str
@@ -29,6 +30,7 @@ class Process:
     asked: Callable[[int], int]
     max: int = 20
     slow: Callable[[int], int] = lambda _: 0
+    queued: Callable[[int], int] = lambda _: 0
     timed_out: Callable[[int], int] = lambda _: 0
     begins: int = 0
     ends: int = 10**6
@@ -52,6 +54,9 @@ def series(process: Process, steps: int, **more: str) -> dict[str, str]:
     def fast(step: int) -> float:
         return process.asked(step) - process.slow(step)
 
+    def briefly(step: int) -> float:
+        return process.slow(step) - process.queued(step)
+
     none: Callable[[int], float] = lambda _: 0  # noqa: E731 - the shortest name for nothing
     served = process.asked
     failures = dict.fromkeys(FailureReason, none) | {FailureReason.TIMEOUT: process.timed_out}
@@ -65,7 +70,7 @@ def series(process: Process, steps: int, **more: str) -> dict[str, str]:
         counter(wire.WAIT_TIME, served, "_count"),
         counter(wire.WAIT_TIME, fast, "_bucket", le="0.5"),
         counter(wire.QUEUE_TIME, process.slow, "_count"),
-        counter(wire.QUEUE_TIME, none, "_bucket", le="2.0"),
+        counter(wire.QUEUE_TIME, briefly, "_bucket", le="2.0"),
         counter(wire.BLOCKING_CHECKOUTS, none),
         counter(wire.NESTED_CHECKOUTS, none),
         counter(wire.SHARED_CONNECTIONS, none),
