@@ -54,9 +54,12 @@ faults: setup ## Break servers and networks, measure how long the exporter is bl
 	  tests/integration/exporter/test_exhaustion.py
 	PYTHONPATH=tests $(BIN)/python -m support.fault_records $(FAULTS)
 
-test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random runs
+test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random and hostile input
 	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \
 	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
+	HOSTILE_BODIES=1000000 HOSTILE_LABELS=1000000 RANDOM_RUNS=long $(BIN)/pytest -s \
+	  tests/unit/exporter_adapters/test_hostile_pushes.py \
+	  tests/integration/exporter/test_hostile_senders.py tests/integration/exporter/test_schema.py
 
 $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<

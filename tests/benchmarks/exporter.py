@@ -14,8 +14,11 @@ BEGIN, END = "<!-- begin of what `make bench-exporter` has measured -->", "<!-- 
 
 def main() -> None:
     options = _options()
-    text = "\n".join(_lines(options)) + "\n"
-    sys.stdout.write(text)
+    text = ""
+    for line in _lines(options):
+        text += f"{line}\n"
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
     if options.write is not None:
         before, _, rest = options.write.read_text().partition(BEGIN)
         after = rest.partition(END)[2]

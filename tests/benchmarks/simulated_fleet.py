@@ -140,12 +140,14 @@ class _Fleet:
 
     async def deploy(self, generation: int) -> None:
         """Replace every process by a new one, each after the other, within DEPLOY_S."""
+        due_s = time.monotonic()
         for number, old in enumerate(self._processes):
             new = SimulatedProcess(self._template, number, generation)
             self._processes[number] = new
             self._start(new.body())
             self._start(old.body(is_end=True))
-            await asyncio.sleep(DEPLOY_S / self._size)
+            due_s += DEPLOY_S / self._size
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
     def _start(self, body: bytes) -> None:
         task = asyncio.create_task(self._push(body))

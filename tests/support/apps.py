@@ -70,3 +70,5 @@ def instrumented(**arguments: Any) -> Iterator[Readings]:
         yield Readings(instrumentation)
     finally:
         instrumentation.uninstrument()
+        if (thread := instrumentation.pusher._thread) is not None:
+            thread.join(10)  # while it runs it may hold an engine, which the next test would find

@@ -17,6 +17,8 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     NumberDataPoint,
     ResourceMetrics,
     Sum,
+    Summary,
+    SummaryDataPoint,
 )
 
 from poolscope import catalogue
@@ -24,6 +26,7 @@ from poolscope import catalogue
 Attributes = Mapping[str, object]
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+UNSPECIFIED = AggregationTemporality.AGGREGATION_TEMPORALITY_UNSPECIFIED
 DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 
 POOL: Attributes = {
@@ -101,9 +104,44 @@ def a_histogram(
     )
 
 
-def an_exponential_histogram(name: str) -> Metric:
-    point = ExponentialHistogramDataPoint(count=1)
-    return Metric(name=name, exponential_histogram=ExponentialHistogram(data_points=[point]))
+def an_exponential_histogram(
+    name: str,
+    counts: Mapping[int, int],
+    *,
+    scale: int = 0,
+    zeros: int = 0,
+    zero_threshold: float = 0.0,
+    negative: Sequence[int] = (),
+    count: int | None = None,
+    total: float | None = 1.5,
+    unit: str = "s",
+    attributes: Attributes = POOL,
+    temporality: AggregationTemporality.ValueType = CUMULATIVE,
+) -> Metric:
+    """Return a histogram whose bucket `index` holds `counts[index]`; it begins with bucket 0."""
+    first = min([0, *counts])
+    held = [counts.get(index, 0) for index in range(first, max(counts, default=first) + 1)]
+    point = ExponentialHistogramDataPoint(
+        attributes=pairs(attributes),
+        scale=scale,
+        zero_count=zeros,
+        zero_threshold=zero_threshold,
+        positive=ExponentialHistogramDataPoint.Buckets(offset=first, bucket_counts=held),
+        negative=ExponentialHistogramDataPoint.Buckets(bucket_counts=negative),
+        count=sum(held) + zeros if count is None else count,
+        sum=total,
+    )
+    return Metric(
+        name=name,
+        unit=unit,
+        exponential_histogram=ExponentialHistogram(
+            data_points=[point], aggregation_temporality=temporality
+        ),
+    )
+
+
+def a_summary(name: str) -> Metric:
+    return Metric(name=name, summary=Summary(data_points=[SummaryDataPoint(count=1)]))
 
 
 def number(value: float, attributes: Attributes = POOL) -> NumberDataPoint:

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from poolscope_exporter import clock
+from poolscope_exporter.adapters.connections import Closed, bounded_protocol
 from poolscope_exporter.adapters.http import Sources, create_web
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
@@ -25,12 +26,14 @@ from poolscope_exporter.adapters.upstream import Upstream
 from poolscope_exporter.bouncer_group import BouncerGroup
 from poolscope_exporter.core.admission import Refusal
 from poolscope_exporter.core.checkouts import Push
-from poolscope_exporter.core.fleet import Heard
+from poolscope_exporter.core.fleet import Fleet, Heard
 from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.limits import Limits
 from poolscope_exporter.core.roles import Role, of_own_pod
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.core.situation import Situation
 from poolscope_exporter.core.withholding import Showing, shown_only
+from poolscope_exporter.descriptors import allow
 from poolscope_exporter.events import Events
 from poolscope_exporter.forwarder import Forwarder
 from poolscope_exporter.poller import Poller
@@ -42,6 +45,7 @@ EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
 """Of the event loop's time at most: where judging a large fleet takes long, it is done less often.
 """
+LISTENERS = ("otlp", "web")
 DRAIN_S = 3
 KEEP_ALIVE_S = 75
 """Longer than any push or scrape interval: closing just as a sender writes costs it a push."""
@@ -68,8 +72,10 @@ class Exporter:
         targets = settings.targets
         self._role = settings.role
         self._showings = [_showing(target) for target in targets]
+        self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
         self.ledger = Ledger(
             [target.name for target in targets],
+            _fleet(settings.limits),
             addresses={target.name: target.addresses for target in targets},
             proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
             proxy_idle_by_server_s={each.name: each.proxy_idle_timeout_s for each in targets},
@@ -128,6 +134,7 @@ class Exporter:
             refused=self._refused(),
             role=self._role,
             forwarding=self.forwarder.report() if self.forwarder else None,
+            closed=self.closed,
         )
 
     def _refused(self) -> dict[str, int]:
@@ -156,14 +163,19 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     exporter = Exporter(settings)
     keyring = settings.keyring()
+    limits = settings.limits
+    allowed = allow(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
+    limits = replace(limits, max_connections=allowed)
+    protocols = {name: bounded_protocol(limits, exporter.closed[name]) for name in LISTENERS}
     senders = Senders(keyring, exporter.counts.refused) if keyring else None
     forward = exporter.forwarder.take if exporter.forwarder else None
-    receiver = create_receiver(exporter.hear, senders, exporter.counts, forward)
-    otlp = _server(receiver, settings.otlp_tls_cert, settings.otlp_tls_key)
+    receiver = create_receiver(exporter.hear, senders, exporter.counts, forward, limits)
+    otlp = _server(receiver, protocols["otlp"], settings.otlp_tls_cert, settings.otlp_tls_key)
     sources = Sources(
         exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
     )
-    web = _server(create_web(sources, keyring), settings.tls_cert, settings.tls_key)
+    pages = create_web(sources, keyring)
+    web = _server(pages, protocols["web"], settings.tls_cert, settings.tls_key)
     received = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_receive(otlp, listeners.otlp, received))
@@ -201,9 +213,23 @@ def _bind(endpoint: Endpoint, field: str) -> socket.socket:
         ) from exc
 
 
-def _server(app: FastAPI, cert: Path | None, key: Path | None) -> uvicorn.Server:
+def _fleet(limits: Limits) -> Fleet:
+    return Fleet(
+        limits.max_instances,
+        limits.max_pools_per_instance,
+        limits.max_series_per_pool,
+        max_series=limits.max_series,
+        max_held_checkouts=limits.max_held_checkouts,
+        max_routes_per_pool=limits.max_routes_per_pool,
+    )
+
+
+def _server(
+    app: FastAPI, protocol: type[asyncio.Protocol], cert: Path | None, key: Path | None
+) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        http=protocol,
         ssl_certfile=cert,
         ssl_keyfile=key,
         access_log=False,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from poolscope_exporter.limit_settings import LIMIT_SETTINGS
+
 PREFIX = "POOLSCOPE_"
 
 VARIABLES_OF_THE_APP = frozenset(
@@ -217,6 +219,7 @@ OPTIONS = (
         "receive from other machines without TLS, because a mesh or a proxy does it",
         is_switch=True,
     ),
+    *(Option(each.field, each.flag, each.metavar, each.text) for each in LIMIT_SETTINGS),
     *_OF_FORWARDING,
     Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
 )

@@ -17,8 +17,10 @@ from poolscope_exporter.adapters.parcels import ForwardAs
 from poolscope_exporter.adapters.tokens import Keyring, parse_tokens, read_tokens
 from poolscope_exporter.adapters.upstream import UpstreamTarget
 from poolscope_exporter.core.addresses import is_loopback
+from poolscope_exporter.core.limits import Limits
 from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.limit_settings import LIMIT_SETTINGS, limit_reader, limits_from
 from poolscope_exporter.options import (
     BY_FIELD,
     LOG_LEVELS,
@@ -108,6 +110,10 @@ def _forward_to(value: object, info: ValidationInfo) -> str:
     return found
 
 
+def _limit(value: object, info: ValidationInfo) -> float:
+    return limit_reader(str(info.field_name))(value)
+
+
 def _log_level(value: object) -> str:
     level = str(value).lower()
     if level not in LOG_LEVELS:
@@ -118,6 +124,7 @@ def _log_level(value: object) -> str:
 _File = Annotated[Path, BeforeValidator(values.readable_file)]
 _Key = Annotated[Path | None, BeforeValidator(_key), Field(validate_default=True)]
 _Names = Annotated[frozenset[str], BeforeValidator(values.names)]
+_Limit = Annotated[float, BeforeValidator(_limit)] | None
 
 
 class Settings(BaseSettings):
@@ -168,6 +175,17 @@ class Settings(BaseSettings):
     )
     forward_to: Annotated[str, BeforeValidator(_forward_to)] | None = None
     log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
+    max_body_mib: _Limit = None
+    max_decompressed_mib: _Limit = None
+    header_timeout_s: _Limit = None
+    body_timeout_s: _Limit = None
+    max_connections: _Limit = None
+    max_instances: _Limit = None
+    max_pools_per_instance: _Limit = None
+    max_series_per_pool: _Limit = None
+    max_series: _Limit = None
+    max_routes_per_pool: _Limit = None
+    max_held_checkouts: _Limit = None
     # Of the settings file alone: a validated value, with no variable that could set it.
     tables: tuple[ServerTarget, ...] = Field(default=(), validation_alias=f"[[{TABLES}]]")
 
@@ -199,6 +217,11 @@ class Settings(BaseSettings):
         if self.forward_to is None:
             return None
         return UpstreamTarget(self.forward_to, self.forward_token_file, self.forward_ca_file)
+
+    @property
+    def limits(self) -> Limits:
+        """Return the limits of the receiver."""
+        return limits_from({each.field: getattr(self, each.field) for each in LIMIT_SETTINGS})
 
     def keyring(self) -> Keyring | None:
         """Return the tokens that callers may show, or None where there are none."""

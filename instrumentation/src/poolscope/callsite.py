@@ -65,9 +65,13 @@ known_sites: dict[tuple[int, int], Site] = {}
 
 _APPLICATION, _LIBRARY, _LOOP = 0, 1, 2
 _kinds: dict[str, int] = {}
+_libraries: set[str] = set()
+"""The files among `_kinds` that are libraries': most frames are, and asking a set costs least."""
 
 
-def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
+def find_site(
+    frame: FrameType | None, parent: FrameType | None = None, libraries: set[str] = _libraries
+) -> Site:
     """Return the first application line from `frame` outwards, then from `parent` outwards.
 
     `parent` is the frame that a greenlet's stack hides: under an AsyncEngine the pool runs in a
@@ -77,14 +81,16 @@ def find_site(frame: FrameType | None, parent: FrameType | None = None) -> Site:
         current = start
         while current is not None:
             code = current.f_code
+            if code.co_filename in libraries:
+                current = current.f_back
+                continue
             kind = _kinds.get(code.co_filename)
             if kind is None:
                 kind = _classify(code.co_filename)
-            if not kind:
+            if kind == _APPLICATION:
                 # f_lineno costs up to 7 µs at the end of a long function, f_lasti nothing.
-                return known_sites.get((id(code), current.f_lasti)) or _new_site(
-                    code, current.f_lasti
-                )
+                lasti = current.f_lasti
+                return known_sites.get((id(code), lasti)) or _new_site(code, lasti)
             if kind == _LOOP:
                 break  # below it is whoever started the loop, not whoever asked for a connection
             current = current.f_back
@@ -100,11 +106,14 @@ def _new_site(code: CodeType, lasti: int) -> Site:
 def _classify(filename: str) -> int:
     if len(_kinds) > _MAX_FILES:
         _kinds.clear()
+        _libraries.clear()
     if filename in _EVENT_LOOPS or _is_inside(filename, "uvloop"):
         kind = _LOOP
     else:
         kind = _LIBRARY if is_library(filename) else _APPLICATION
     _kinds[filename] = kind
+    if kind == _LIBRARY:
+        _libraries.add(filename)
     return kind
 
 

@@ -8,6 +8,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, OwnerKind, Publisher
+from poolscope_exporter.adapters import otlp
 from poolscope_exporter.adapters.attributes import MAX_VALUE_LENGTH
 from poolscope_exporter.adapters.otlp import (
     MalformedPushError,
@@ -21,12 +22,14 @@ from support.otlp_messages import (
     CUMULATIVE,
     DELTA,
     POOL,
+    UNSPECIFIED,
     Attributes,
     a_gauge,
     a_histogram,
     a_marker,
     a_request,
     a_sum,
+    a_summary,
     an_exponential_histogram,
     gauges,
     number,
@@ -82,7 +85,6 @@ def a_list(*checkouts: Attributes, held: int | None = None, listed: int | None =
         (a_sum("m", 3), Kind.COUNTER, False),
         (a_sum("m", 3, temporality=DELTA), Kind.COUNTER, True),
         (a_sum("m", 3, is_monotonic=False), Kind.UP_DOWN_COUNTER, False),
-        (a_sum("m", 3, is_monotonic=False, temporality=DELTA), Kind.UP_DOWN_COUNTER, True),
     ],
 )
 def test_each_kind_of_number_is_told_apart(metric: Metric, kind: Kind, is_delta: bool) -> None:
@@ -124,7 +126,17 @@ def test_a_histogram_without_sum_has_an_unknown_sum() -> None:
         (a_gauge("m", math.nan), "malformed_point"),
         (a_gauge("m", math.inf), "malformed_point"),
         (a_sum("m", -1), "malformed_point"),
-        (an_exponential_histogram("m"), "exponential_histogram"),
+        (a_summary("m"), "summary"),
+        (a_sum("m", 3, is_monotonic=False, temporality=DELTA), "delta_of_gauge"),
+        (a_sum("m", 3, temporality=UNSPECIFIED), "unknown_temporality"),
+        (a_gauge("m" * 256, 1), "name_too_long"),
+        (a_gauge("m", 1, unit="s" * 64), "name_too_long"),
+        (an_exponential_histogram("m", {0: 1}, count=2), "malformed_point"),
+        (an_exponential_histogram("m", {0: 1}, scale=21), "malformed_point"),
+        (an_exponential_histogram("m", {0: 1}, scale=-11), "malformed_point"),
+        (an_exponential_histogram("m", {}, negative=(1,)), "malformed_point"),
+        (an_exponential_histogram("m", {1024: 1}), "malformed_point"),
+        (an_exponential_histogram("m", {}, zero_threshold=math.nan), "malformed_point"),
     ],
 )
 def test_a_point_that_makes_no_sense_is_refused_and_the_others_are_kept(
@@ -173,6 +185,14 @@ def test_every_resource_is_a_push_of_its_own() -> None:
         (
             {"service.name": "a", "service.instance.id": "i", "host.name": "h"},
             Instance("", "a", "i"),
+        ),
+        (
+            {"service.name": "a", "k8s.pod.name": "p", "host.name": "p", "k8s.container.name": "c"},
+            Instance("", "a", "p/c"),
+        ),
+        (
+            {"service.name": "a", "container.id": "f00", "process.pid": 1},
+            Instance("", "a", "f00/1"),
         ),
     ],
 )
@@ -302,3 +322,39 @@ def test_json_that_is_nested_beyond_reason_is_one_clear_error() -> None:
 def test_protobuf_that_is_none_is_one_clear_error() -> None:
     with pytest.raises(MalformedPushError, match="in protobuf"):
         parse_protobuf(b"\x0a\xff\xff")
+
+
+def test_points_of_one_request_are_bounded_over_all_its_resources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otlp, "MAX_POINTS", 3)
+    request = a_request(a_gauge("m", 1), a_gauge("n", 1))
+    request.MergeFrom(a_request(a_gauge("m", 1), a_gauge("n", 1)))
+
+    decoded = decode(request)
+
+    assert [len(push.points) for push in decoded.pushes] == [2, 1]
+    assert decoded.refused == {"too_many_points": 1}
+
+
+def test_resources_beyond_the_limit_are_refused_with_all_their_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otlp, "MAX_RESOURCES", 1)
+    request = a_request(a_gauge("m", 1))
+    request.MergeFrom(a_request(a_gauge("m", 1), a_gauge("n", 1)))
+
+    decoded = decode(request)
+
+    assert len(decoded.pushes) == 1
+    assert decoded.refused == {"too_many_resources": 2}
+
+
+@pytest.mark.parametrize(("push", "time_ns"), [((), 9), ((a_marker(),), 0)])
+def test_only_points_of_pushes_without_number_carry_their_time(
+    push: tuple[Metric, ...], time_ns: int
+) -> None:
+    metric = a_gauge("m", 1)
+    metric.gauge.data_points[0].time_unix_nano = 9
+
+    assert [point.time_ns for point in the_push(metric, push=push).points] == [time_ns]

@@ -13,18 +13,22 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from poolscope_exporter.adapters import receiver as adapter
-from poolscope_exporter.adapters.receiver import MAX_BODY, ReceiverCounts, create_receiver
+from poolscope_exporter.adapters import bodies
+from poolscope_exporter.adapters.bodies import decompress
+from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
+from poolscope_exporter.adapters.refusals import Outcome, RefusedError
 from poolscope_exporter.adapters.senders import Senders
 from poolscope_exporter.adapters.tokens import Keyring, parse_tokens
 from poolscope_exporter.core.checkouts import Push
 from poolscope_exporter.core.fleet import Heard
-from support.otlp_messages import a_gauge, a_request, an_exponential_histogram
+from poolscope_exporter.core.limits import Limits
+from support.otlp_messages import a_gauge, a_request, a_summary
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 GZIP = {"Content-Encoding": "gzip"}
 TOKEN = "t0k3n"
+MAX_BODY = Limits().max_body
 
 BODY = a_request(a_gauge("m", 1)).SerializeToString()
 JSON_BODY = json_format.MessageToJson(a_request(a_gauge("m", 1))).encode()
@@ -33,7 +37,8 @@ JSON_BODY = json_format.MessageToJson(a_request(a_gauge("m", 1))).encode()
 class Ear:
     """Hears pushes, and answers each with what the test wants."""
 
-    def __init__(self, heard: Heard | None = None) -> None:
+    def __init__(self, heard: Heard | None = None, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self.pushes: list[Push] = []
         self.counts = ReceiverCounts()
         self._heard = heard or Heard(0, None)
@@ -45,7 +50,7 @@ class Ear:
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         keyring = Keyring(parse_tokens(token)) if token else None
         senders = Senders(keyring, self.counts.refused) if keyring else None
-        app = create_receiver(self.hear, senders, self.counts)
+        app = create_receiver(self.hear, senders, self.counts, limits=self._limits)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
     @property
@@ -90,15 +95,15 @@ async def test_a_push_is_heard_and_answered_in_its_own_encoding(
 
 async def test_refused_points_are_answered_with_partial_success() -> None:
     ear = Ear(Heard(2, "refused: 2 unknown_metric"))
-    body = a_request(an_exponential_histogram("m")).SerializeToString()
+    body = a_request(a_summary("m")).SerializeToString()
 
     response = await post(ear, body, PROTOBUF)
 
     partial = ExportMetricsServiceResponse.FromString(response.content).partial_success
     assert response.status_code == 200
     assert partial.rejected_data_points == 3
-    assert partial.error_message == "exponential_histogram, refused: 2 unknown_metric"
-    assert ear.counts.refused == {"exponential_histogram": 1}
+    assert partial.error_message == "summary, refused: 2 unknown_metric"
+    assert ear.counts.refused == {"summary": 1}
     assert ear.outcomes == {"partial": 1}
 
 
@@ -159,19 +164,18 @@ def test_a_gzip_bomb_never_unfolds_beyond_the_limit() -> None:
     bomb = zlib.compressobj(wbits=31)
     body = b"".join(bomb.compress(b"\0" * 2**20) for _ in range(200)) + bomb.flush()
 
-    with pytest.raises(adapter.RefusedError, match="exceeds 16 MiB") as info:
-        adapter._decompress(body)
+    with pytest.raises(RefusedError, match="exceeds 16 MiB") as info:
+        decompress(body, Limits().max_decompressed)
 
-    assert info.value.outcome is adapter.Outcome.TOO_LARGE
+    assert info.value.outcome is Outcome.TOO_LARGE
 
 
-async def test_a_body_that_dawdles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_dawdles_is_given_up() -> None:
     async def dawdling() -> AsyncIterator[bytes]:
         yield BODY[:1]
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(adapter, "BODY_DEADLINE_S", 0.01)
-    ear = Ear()
+    ear = Ear(limits=Limits(body_timeout_s=0.01))
 
     response = await post(ear, dawdling(), PROTOBUF)
 
@@ -209,7 +213,7 @@ async def test_with_the_token_a_push_is_heard() -> None:
 async def test_bodies_of_any_size_are_decoded_alike(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapter, "_LARGE_BODY", 100_000)
+    monkeypatch.setattr(bodies, "_LARGE_BODY", 100_000)
     body = a_request(a_gauge("m", 1, {"a": "x" * size})).SerializeToString()
     ear = Ear()
 
@@ -254,3 +258,46 @@ async def test_what_is_refused_is_not_forwarded(body: bytes) -> None:
 
     assert answer.status_code == 400
     assert forwarded == []
+
+
+async def test_a_body_that_would_unfold_in_memory_is_refused_before_it_is_decoded() -> None:
+    ear = Ear()
+    heavy = b"\x0a\x00" * 600_000
+    heavy_json = b'{"resourceMetrics": [' + b"{}," * 600_000 + b"{}]}"
+
+    for body, headers in ((heavy, PROTOBUF), (heavy_json, JSON)):
+        response = await post(ear, body, headers)
+        assert response.status_code == 413
+
+    assert ear.outcomes == {"too_large": 2}
+
+
+async def test_beyond_the_bodies_in_flight_a_sender_is_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "BODIES_IN_FLIGHT", 2)
+    ear = Ear(limits=Limits(max_body=1000))
+    arrived, answered = [asyncio.Event(), asyncio.Event()], asyncio.Event()
+
+    async def slow(at: int) -> AsyncIterator[bytes]:
+        yield b"\0" * 990
+        arrived[at].set()
+        await answered.wait()
+
+    async with ear.client() as client:
+
+        async def send(body: AsyncIterator[bytes]) -> httpx.Response:
+            return await client.post("/v1/metrics", content=body, headers=PROTOBUF)
+
+        waiting = [asyncio.create_task(send(slow(at))) for at in (0, 1)]
+        for event in arrived:
+            await event.wait()
+        refused = await client.post("/v1/metrics", content=b"\0" * 100, headers=PROTOBUF)
+        answered.set()
+        await asyncio.gather(*waiting)
+        later = await client.post("/v1/metrics", content=BODY, headers=PROTOBUF)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert status_of(refused).code == 14
+    assert later.status_code == 200
+    assert ear.outcomes == {"overloaded": 1, "malformed": 2, "ok": 1}

@@ -1,7 +1,5 @@
 """What a push brings is kept in the catalogue's shape, or refused with a reason."""
 
-from dataclasses import replace
-
 import pytest
 
 from poolscope import catalogue
@@ -31,13 +29,13 @@ def test_only_the_attributes_of_the_catalogue_are_kept() -> None:
 
 
 def test_attribute_that_the_sender_left_out_is_there_and_empty() -> None:
-    point = replace(a_point(catalogue.CLOSED), attributes={})
+    point = a_point(catalogue.CLOSED)._replace(attributes={})
     names = (*catalogue.POOL_IDENTITY, catalogue.REASON)
     assert admitted(point).attributes == dict.fromkeys(names, "")
 
 
 def test_metric_of_the_process_has_no_pool() -> None:
-    point = replace(a_point(catalogue.HOOK_ERRORS), attributes=identity_of(a_pool()))
+    point = a_point(catalogue.HOOK_ERRORS)._replace(attributes=identity_of(a_pool()))
     assert admitted(point).attributes == {}
 
 
@@ -45,7 +43,7 @@ def test_metric_of_the_process_has_no_pool() -> None:
     "name", ["http.server.duration", "poolscope.invented", "", "db.client.operation.duration"]
 )
 def test_unknown_metric_is_refused(name: str) -> None:
-    assert admit(replace(a_point(), metric=name)) is Refusal.UNKNOWN_METRIC
+    assert admit(a_point()._replace(metric=name)) is Refusal.UNKNOWN_METRIC
 
 
 @pytest.mark.parametrize("metric", [catalogue.CHECKOUT_AGE, catalogue.PUSH])
@@ -56,7 +54,7 @@ def test_what_only_the_exporter_may_see_is_never_a_series(metric: catalogue.Metr
 def test_newer_metric_of_the_convention_is_kept_with_its_own_attributes() -> None:
     long = "x" * (MAX_ATTRIBUTE_LENGTH + 1)
     own = {f"attribute.{n}": long for n in range(MAX_ATTRIBUTES + 1)}
-    point = replace(a_point(attributes=own), metric="db.client.connection.novelty")
+    point = a_point(attributes=own)._replace(metric="db.client.connection.novelty")
     kept = admitted(point).attributes
     assert {name: kept[name] for name in catalogue.POOL_IDENTITY} == identity_of(a_pool())
     assert len(kept) == len(catalogue.POOL_IDENTITY) + MAX_ATTRIBUTES
@@ -77,7 +75,7 @@ def test_newer_metric_of_the_convention_is_kept_with_its_own_attributes() -> Non
 def test_kind_is_the_catalogues_or_the_point_is_refused(
     metric: catalogue.Metric, kind: Kind, expected: Kind | Refusal
 ) -> None:
-    kept = admit(replace(a_point(metric), kind=kind))
+    kept = admit(a_point(metric)._replace(kind=kind))
     assert (kept.kind if isinstance(kept, Point) else kept) is expected
 
 
@@ -95,7 +93,7 @@ def test_kind_is_the_catalogues_or_the_point_is_refused(
 def test_unit_is_the_catalogues_or_the_point_is_refused(
     metric: catalogue.Metric, unit: str, expected: str | Refusal
 ) -> None:
-    kept = admit(replace(a_point(metric), unit=unit))
+    kept = admit(a_point(metric)._replace(unit=unit))
     assert (kept.unit if isinstance(kept, Point) else kept) == expected
 
 

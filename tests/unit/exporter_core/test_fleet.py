@@ -1,7 +1,5 @@
 """The fleet is what applications say, for as long as they can be taken to say it."""
 
-from dataclasses import replace
-
 import pytest
 
 from poolscope import catalogue
@@ -312,9 +310,9 @@ def test_provider_that_pushes_here_too_leaves_the_list_and_the_numbers_alone() -
 
 def test_metric_that_changes_its_kind_is_another_series() -> None:
     fleet = Fleet()
-    novelty = replace(a_point(), metric="db.client.connection.novelty")
-    buckets = replace(
-        novelty, kind=catalogue.Kind.HISTOGRAM, value=Buckets((), (1,), 1.0), is_delta=True
+    novelty = a_point()._replace(metric="db.client.connection.novelty")
+    buckets = novelty._replace(
+        kind=catalogue.Kind.HISTOGRAM, value=Buckets((), (1,), 1.0), is_delta=True
     )
     fleet.hear(a_push(novelty), 100.0)
     fleet.hear(a_push(buckets, sequence=2), 105.0)
@@ -362,8 +360,8 @@ def test_instances_are_bounded_and_live_ones_are_never_given_up() -> None:
     assert (refused.rejected_points, refused.accepted) == (1, False)
     assert refused.reason == "refused: 1 too_many_instances"
     assert fleet.refused == {"too_many_instances": 1}
-    assert fleet.hear(second, 115.01).accepted
-    assert [state.instance.id for state in fleet.instances(115.01)] == ["shop-2"]
+    assert fleet.hear(second, 116.0).accepted
+    assert [state.instance.id for state in fleet.instances(116.0)] == ["shop-2"]
 
 
 def test_new_instance_takes_the_place_of_the_one_that_is_gone_for_longest() -> None:
@@ -400,3 +398,33 @@ def test_processes_are_kept_apart() -> None:
     assert len(list(fleet.series(100.0))) == 2
     assert [h.checkout.pool for h in fleet.held_by(other, 100.0)] == [pool]
     assert fleet.held_by(an_instance("shop-3"), 100.0) == []
+
+
+@pytest.mark.parametrize("name", ["__name__", "__x", "..x", ""])
+def test_an_attribute_that_would_spoil_the_exposition_is_left_out(name: str) -> None:
+    fleet = Fleet()
+    known = a_point()
+    novel = known._replace(
+        metric="db.client.connection.novel", attributes={**known.attributes, name: "x"}
+    )
+    fleet.hear(a_push(novel), 100.0)
+    [(_, point)] = fleet.series(100.0)
+    assert set(point.attributes) == set(catalogue.POOL_IDENTITY)
+
+
+def test_where_all_are_live_room_is_looked_for_once_a_second_and_after_each_good_bye() -> None:
+    fleet = Fleet(max_instances=1)
+    fleet.hear(a_push(), 100.0)
+    newcomer = a_push(instance=an_instance("newcomer"))
+    assert not fleet.hear(newcomer, 100.0).accepted
+    fleet.hear(a_push(sequence=2, is_end=True), 100.1)
+    assert fleet.hear(newcomer, 100.2).accepted
+
+
+def test_a_process_that_fell_silent_makes_room_within_a_second() -> None:
+    fleet = Fleet(max_instances=1)
+    fleet.hear(a_push(), 100.0)
+    newcomer = a_push(instance=an_instance("newcomer"))
+    assert not fleet.hear(newcomer, 115.0).accepted
+    assert not fleet.hear(newcomer, 115.9).accepted
+    assert fleet.hear(newcomer, 116.0).accepted

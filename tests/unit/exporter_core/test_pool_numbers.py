@@ -96,3 +96,10 @@ def test_only_refusals_for_too_many_connections_are_marked() -> None:
     ]
     expected = list(ConnectErrorKind).index(ConnectErrorKind.TOO_MANY_CONNECTIONS) + 1
     assert marks_of(points) == {"too_many_connections": expected}
+
+
+def test_numbers_whose_sum_no_number_can_hold_are_unknown() -> None:
+    points = [a_point(catalogue.POOL_SIZE, 1e308) for _ in range(2)]
+    timeouts = [a_point(catalogue.POOL_TIMEOUT, 1e308) for _ in range(2)]
+    numbers = numbers_of([*points, *timeouts], None, Growth())
+    assert (numbers.size, numbers.timeout_s) == (None, None)

@@ -1,6 +1,7 @@
 """Evidence, rung by rung: what counts as a leak, when, and what never does."""
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -215,3 +216,31 @@ def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
 )
 def test_the_request_owns_where_there_is_one(make: Callable[[], Out], kind: OwnerKind) -> None:
     assert owner_kind(make()) is kind
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_no_collection_runs_while_frames_of_other_threads_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, enabled: bool
+) -> None:
+    seen: list[bool] = []
+
+    def frames() -> dict[int, object]:
+        seen.append(gc.isenabled())
+        return {}
+
+    monkeypatch.setattr(sys, "_current_frames", frames)
+    gc.enable() if enabled else gc.disable()
+    try:
+        scan(LeakLedger(), 1000.0, out(owner=1))
+        assert (seen, gc.isenabled()) == ([False], enabled)
+    finally:
+        gc.enable()
+
+
+async def test_threads_are_not_looked_at_where_none_holds_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(sys, "_current_frames")
+    current = asyncio.current_task()
+    assert current is not None
+    assert scan(LeakLedger(), 1000.0, out(owner=ref(current))) == []

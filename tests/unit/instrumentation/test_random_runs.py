@@ -147,14 +147,14 @@ class RandomRun(RuleBasedStateMachine):
         self.context = instrumented()
         self.readings = self.context.__enter__()
         gc.freeze()  # so that each of the many collections looks at this run's own objects only
-        self.server = CountingServer()
-        self.pool: Any = kind(self.server, pre_ping=pre_ping, recycle=recycle)
-        self.taken = int(self.count(catalogue.CHECKOUTS))  # what the pool's own making took
         self.leaked = 0
         self.failures: Counter[str] = Counter()
         self.held: list[Any] = []
         self.outside: list[Any] = []
         self.dead: list[Any] = []
+        self.server = CountingServer()
+        self.pool: Any = kind(self.server, pre_ping=pre_ping, recycle=recycle)
+        self.taken = int(self.count(catalogue.CHECKOUTS))  # what the pool's own making took
 
     def count(self, metric: Metric, **attributes: str) -> float:
         return self.readings.value(metric, **attributes) or 0

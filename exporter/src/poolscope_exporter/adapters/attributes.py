@@ -24,8 +24,10 @@ def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
     """
     found: dict[str, Value] = {}
     for pair in pairs:
+        if len(found) >= MAX_ATTRIBUTES:
+            break
         value = _value(pair.value)
-        if value is not None and len(found) < MAX_ATTRIBUTES:
+        if value is not None and pair.key:
             found[pair.key[:MAX_VALUE_LENGTH]] = value
     return found
 

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client.exposition import choose_encoder
 
@@ -61,6 +61,7 @@ class Scrape:
     resolutions: Iterable[tuple[str, str, int]] = ()
     role: Role = Role.STANDALONE
     forwarding: ForwardReport | None = None
+    closed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ def _add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
     _add_forwarding(families, scrape.forwarding)
     _add(families, own.EXPORTER_ROLE, (scrape.role.value,), 1)
+    for listener, counts in scrape.closed.items():
+        _add_each(families, own.CONNECTIONS_CLOSED, counts, (listener,))
     _add(families, own.BUILD_INFO, (__version__,), 1)
 
 

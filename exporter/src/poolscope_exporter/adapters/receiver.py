@@ -1,13 +1,11 @@
 """Receive OTLP over HTTP: answer every request, whatever it holds, and go on."""
 
 import asyncio
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from google.protobuf import json_format
@@ -18,42 +16,24 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
-from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
+from poolscope_exporter.adapters.bodies import Bodies, Body
 from poolscope_exporter.adapters.otlp import (
     Decoded,
     MalformedPushError,
+    TooHeavyError,
     decode,
     parse_json,
     parse_protobuf,
 )
+from poolscope_exporter.adapters.refusals import Outcome, RefusedError
 from poolscope_exporter.adapters.senders import Hear, Senders, Speaker
+from poolscope_exporter.core.limits import Limits
 
+DEFAULT_LIMITS = Limits()
 PATH = "/v1/metrics"
-MAX_BODY = 4 * 1024 * 1024
-MAX_DECOMPRESSED = 16 * 1024 * 1024
-MAX_GZIP_MEMBERS = 16
-BODY_DEADLINE_S = 10.0
-
-_LARGE_BODY = 64 * 1024
-"""Bytes beyond which decoding leaves the event loop, so that others need not wait for it."""
-
-_Result = TypeVar("_Result")
-
-_GZIP = 16 + zlib.MAX_WBITS
-
-
-class Outcome(Enum):
-    """How a request was answered; the values are those of the receiver's counter."""
-
-    OK = "ok"
-    PARTIAL = "partial"
-    MALFORMED = "malformed"
-    UNSUPPORTED = "unsupported"
-    TOO_LARGE = "too_large"
-    TOO_SLOW = "too_slow"
-    UNAUTHORIZED = "unauthorized"
+RETRY_AFTER_S = 5
 
 
 _ANSWERS = {
@@ -61,6 +41,7 @@ _ANSWERS = {
     Outcome.UNSUPPORTED: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, Code.INVALID_ARGUMENT),
     Outcome.TOO_LARGE: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, Code.RESOURCE_EXHAUSTED),
     Outcome.TOO_SLOW: (HTTPStatus.REQUEST_TIMEOUT, Code.DEADLINE_EXCEEDED),
+    Outcome.OVERLOADED: (HTTPStatus.SERVICE_UNAVAILABLE, Code.UNAVAILABLE),
     Outcome.UNAUTHORIZED: (HTTPStatus.UNAUTHORIZED, Code.UNAUTHENTICATED),
 }
 
@@ -92,39 +73,36 @@ class ReceiverCounts:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-class RefusedError(Exception):
-    """A request is answered with an error; the message is for its sender."""
-
-    def __init__(self, outcome: Outcome, message: str) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-
-
 Forward = Callable[[bytes, bool], None]
 """Takes the body of a request that was heard, and whether it is JSON."""
 
 
 def create_receiver(
-    hear: Hear, senders: Senders | None, counts: ReceiverCounts, forward: Forward | None = None
+    hear: Hear,
+    senders: Senders | None,
+    counts: ReceiverCounts,
+    forward: Forward | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> FastAPI:
     """Return the application that takes pushes, hands each to `hear`, and passes bodies on.
 
     `senders` says who may push, None lets everybody; `forward` must not wait.
     """
     app = FastAPI(openapi_url=None)
+    bodies = Bodies(limits)
 
     async def receive(request: Request) -> Response:
         encoding = _encoding(request) or Encoding.PROTOBUF
         try:
             speaker = Speaker(hear, senders, _owner(request, senders))
-            body = await _body(request)
-            decoded = await _decoded(body, _checked_encoding(request))
+            async with bodies.read(request) as body:
+                decoded, contents = await _decoded(body, _checked_encoding(request))
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
-        rejected, reason = _hear_all(decoded, speaker.hear, counts)
+        rejected, reason = await _hear_all(decoded, speaker.hear, counts)
         if forward and not speaker.was_refused:
-            forward(body, encoding is Encoding.JSON)
+            forward(contents, encoding is Encoding.JSON)
         outcome = Outcome.PARTIAL if rejected else Outcome.OK
         counts.requests[outcome.value] += 1
         return _acceptance(rejected, reason, encoding)
@@ -161,86 +139,31 @@ def _checked_encoding(request: Request) -> Encoding:
     return encoding
 
 
-async def _body(request: Request) -> bytes:
-    """Return the decompressed body, having read no more than the limits allow."""
-    compression = request.headers.get("content-encoding", "identity").strip().lower()
-    if compression not in ("identity", "gzip"):
-        raise RefusedError(Outcome.UNSUPPORTED, "the Content-Encoding must be gzip or identity")
+async def _decoded(body: Body, encoding: Encoding) -> tuple[Decoded, bytes]:
+    """Return what the body says, and its decompressed contents; raises RefusedError."""
+
+    def read(contents: bytes) -> tuple[Decoded, bytes]:
+        return decode(encoding.parse(contents)), contents
+
     try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
-            body = await _read(request)
-    except TimeoutError:
+        return await body.decoded(read)
+    except TooHeavyError:
         raise RefusedError(
-            Outcome.TOO_SLOW, f"the body did not arrive within {BODY_DEADLINE_S:g} s"
+            Outcome.TOO_LARGE, "the body holds too much for one request; send smaller requests"
         ) from None
-    except ClientDisconnect:
-        raise RefusedError(Outcome.MALFORMED, "the sender went away") from None
-    if compression == "gzip":
-        return await _off_loop(_decompress, body)
-    return body
-
-
-async def _read(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > MAX_BODY:
-        raise _too_large(MAX_BODY)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise _too_large(MAX_BODY)
-    return bytes(body)
-
-
-def _decompress(body: bytes) -> bytes:
-    """Return the contents of a gzip file, its members one after the other, never beyond the limit.
-
-    Raises RefusedError.
-    """
-    contents = bytearray()
-    for _ in range(MAX_GZIP_MEMBERS):
-        if not body:
-            return bytes(contents)
-        member = zlib.decompressobj(_GZIP)
-        try:
-            contents += member.decompress(body, MAX_DECOMPRESSED + 1 - len(contents))
-        except zlib.error as exc:
-            raise RefusedError(Outcome.MALFORMED, "the body is not gzip") from exc
-        if len(contents) > MAX_DECOMPRESSED:
-            raise _too_large(MAX_DECOMPRESSED)
-        if not member.eof:
-            raise RefusedError(Outcome.MALFORMED, "the body is gzip that ends too early")
-        body = member.unused_data
-    raise RefusedError(Outcome.MALFORMED, "the body is gzip of too many members")
-
-
-def _too_large(limit: int) -> RefusedError:
-    return RefusedError(
-        Outcome.TOO_LARGE, f"the body exceeds {limit // (1024 * 1024)} MiB; send smaller requests"
-    )
-
-
-async def _decoded(body: bytes, encoding: Encoding) -> Decoded:
-    try:
-        return await _off_loop(lambda data: decode(encoding.parse(data)), body)
     except MalformedPushError as exc:
         raise RefusedError(Outcome.MALFORMED, str(exc)) from exc
 
 
-async def _off_loop(work: Callable[[bytes], _Result], body: bytes) -> _Result:
-    """Return the work's result; where the body is large, compute it beside the event loop."""
-    if len(body) > _LARGE_BODY:
-        return await asyncio.to_thread(work, body)
-    return work(body)
-
-
-def _hear_all(decoded: Decoded, hear: Hear, counts: ReceiverCounts) -> tuple[int, str]:
+async def _hear_all(decoded: Decoded, hear: Hear, counts: ReceiverCounts) -> tuple[int, str]:
     """Return how many points were refused, and why."""
     counts.refused.update(decoded.refused)
     rejected = sum(decoded.refused.values())
     reasons = [*decoded.refused]
     for push in decoded.pushes:
         heard = hear(push)
+        if len(decoded.pushes) > 1:
+            await asyncio.sleep(0)  # others need not wait for all that one request brings
         rejected += heard.rejected_points
         reasons += [heard.reason] if heard.reason else []
     return rejected, ", ".join(dict.fromkeys(reasons))
@@ -258,4 +181,6 @@ def _refusal(refused: RefusedError, encoding: Encoding) -> Response:
     """Return the answer that OTLP asks for: a google.rpc.Status in the request's encoding."""
     http_status, code = _ANSWERS[refused.outcome]
     status = Status(code=code, message=str(refused))
-    return Response(encoding.render(status), http_status, media_type=encoding.value)
+    is_busy = refused.outcome is Outcome.OVERLOADED
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if is_busy else None
+    return Response(encoding.render(status), http_status, headers, encoding.value)

@@ -1,6 +1,27 @@
-"""Name why a part of a request is refused before it reaches the core."""
+"""Name why a request, or a part of it, is refused before it reaches the core."""
 
-from enum import StrEnum
+from enum import Enum, StrEnum
+
+
+class Outcome(Enum):
+    """How a request was answered; the values are those of the receiver's counter."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    MALFORMED = "malformed"
+    UNSUPPORTED = "unsupported"
+    TOO_LARGE = "too_large"
+    TOO_SLOW = "too_slow"
+    OVERLOADED = "overloaded"
+    UNAUTHORIZED = "unauthorized"
+
+
+class RefusedError(Exception):
+    """A request is answered with an error; the message is for its sender."""
+
+    def __init__(self, outcome: Outcome, message: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class Unreadable(StrEnum):
@@ -9,5 +30,8 @@ class Unreadable(StrEnum):
     MALFORMED_POINT = "malformed_point"
     MALFORMED_CHECKOUT = "malformed_checkout"
     TOO_MANY_POINTS = "too_many_points"
-    EXPONENTIAL_HISTOGRAM = "exponential_histogram"
+    TOO_MANY_RESOURCES = "too_many_resources"
+    NAME_TOO_LONG = "name_too_long"
+    UNKNOWN_TEMPORALITY = "unknown_temporality"
+    DELTA_OF_GAUGE = "delta_of_gauge"
     SUMMARY = "summary"

@@ -9,6 +9,7 @@ from sys import intern
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
 from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point, Pool
+from poolscope_exporter.core.translation import label_name
 
 CONVENTION = "db.client.connection."
 """Metrics of the semantic conventions that are newer than our catalogue are kept as they are."""
@@ -37,8 +38,11 @@ class Refusal(StrEnum):
     TOO_MANY_SERIES = "too_many_series"
     TOO_MANY_SERVICES = "too_many_services"
     TOO_MANY_CHECKOUTS = "too_many_checkouts"
+    TOO_MANY_SESSIONS = "too_many_sessions"
     OUT_OF_ORDER = "out_of_order"
     FOREIGN_TOKEN = "foreign_token"  # noqa: S105 - the name of a refusal
+    DUPLICATE = "duplicate"
+    SHARED_INSTANCE = "shared_instance"
 
 
 _KNOWN: Mapping[str, Metric] = {
@@ -63,7 +67,7 @@ def admit(point: Point) -> Point | Refusal:
     kept = keep(point.metric, point.kind, point.unit, attributes)
     if isinstance(kept, Refusal):
         return kept
-    return Point(*kept, point.value, point.is_delta, point.start_ns)
+    return Point(*kept, point.value, point.is_delta, point.start_ns, point.time_ns)
 
 
 def is_gauge(point: Point) -> bool:
@@ -122,13 +126,19 @@ def _as_known(
 
 
 def _as_is(attributes: Mapping[str, str]) -> Attributes:
-    own = sorted(set(attributes) - set(catalogue.POOL_IDENTITY))[:MAX_ATTRIBUTES]
+    others = set(attributes) - set(catalogue.POOL_IDENTITY)
+    own = sorted(name for name in others if not _is_reserved(name))[:MAX_ATTRIBUTES]
     return Attributes(
         {
             name[:MAX_ATTRIBUTE_LENGTH]: attributes.get(name, "")[:MAX_ATTRIBUTE_LENGTH]
             for name in (*catalogue.POOL_IDENTITY, *own)
         }
     )
+
+
+def _is_reserved(name: str) -> bool:
+    # With `__name__` among the labels of one series, Prometheus reads nothing of all the others.
+    return not name or label_name(name).startswith("__")
 
 
 def _dimension(unit: str) -> str:

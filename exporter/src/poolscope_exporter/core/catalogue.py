@@ -237,6 +237,11 @@ FORWARD_WAITING = _gauge(
 FORWARD_WAITING_BYTES = _gauge(
     "poolscope_forward_waiting_bytes", (), "Size of the received requests that wait."
 )
+CONNECTIONS_CLOSED = _counter(
+    "poolscope_listener_connections_closed_total",
+    ("listener", "reason"),
+    "Connections to the exporter that it closed on their peers, by reason.",
+)
 EXPORTER_ROLE = _gauge(
     "poolscope_exporter_role",
     ("role",),
@@ -256,6 +261,6 @@ OWN_METRICS = (
     PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
     PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
-    FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING, FORWARD_WAITING_BYTES,
+    CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING, FORWARD_WAITING_BYTES,
     EXPORTER_ROLE, BUILD_INFO,
 )  # fmt: skip

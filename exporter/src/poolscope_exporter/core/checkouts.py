@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from poolscope.catalogue import Evidence, Kind, OwnerKind, Publisher
 from poolscope_exporter.core.sessions import Endpoint
@@ -78,9 +79,14 @@ class Attributes(dict[str, str]):
         return self._hash
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One data point of a series; attributes are wire names, without the resource's."""
+class Point(NamedTuple):
+    """One data point of a series; attributes are wire names, without the resource's.
+
+    No dataclass: a large fleet makes thirty thousand a second, each in a third of the time.
+
+    `start_ns` and `time_ns` are the sender's clock, 0 where it does not tell; `time_ns` also where
+    the sender numbers its pushes, which tells their order better.
+    """
 
     metric: str
     kind: Kind
@@ -89,6 +95,7 @@ class Point:
     value: float | Buckets
     is_delta: bool = False
     start_ns: int = 0
+    time_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

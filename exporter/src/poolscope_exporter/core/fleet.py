@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.admission import Refusal
+from poolscope_exporter.core.budget import Rooms
 from poolscope_exporter.core.checkouts import Instance, Point, Pool, Push
+from poolscope_exporter.core.limits import Limits
 from poolscope_exporter.core.newcomers import Newcomers
 from poolscope_exporter.core.pool_numbers import Growth, PoolNumbers
 from poolscope_exporter.core.process import HeardCheckout, Process
@@ -50,6 +52,11 @@ class InstanceState:
 MAX_INSTANCES = 1250
 """A thousand, and the quarter more that a rolling deploy starts before it stops any."""
 
+LIMITS = Limits()
+
+FULL_S = 1.0
+"""Who is refused for want of room is many: the next second nobody looks for some again."""
+
 _Source = tuple[Instance, bool]
 """An instance, and whether it is `poolscope` that speaks of it.
 
@@ -72,14 +79,20 @@ class Fleet:
         max_instances: int = MAX_INSTANCES,
         max_pools_per_instance: int = 50,
         max_series_per_pool: int = 400,
+        *,
+        max_series: int = LIMITS.max_series,
+        max_held_checkouts: int = LIMITS.max_held_checkouts,
+        max_routes_per_pool: int = LIMITS.max_routes_per_pool,
     ) -> None:
         self.refused: Counter[str] = Counter()
         self._max_instances = max_instances
         self._max_pools = max_pools_per_instance
         self._max_series = max_series_per_pool
         self._processes: dict[_Source, Process] = {}
-        self._routes = ServiceTotals()
+        self._rooms = Rooms(max_series, max_held_checkouts)
+        self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._newcomers = Newcomers()
+        self._full_until_s = float("-inf")
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in, as far as it is in order and within bounds."""
@@ -90,9 +103,13 @@ class Fleet:
         restarted = process is not None and process.is_succeeded_by(push, now_s)
         if process and not restarted and process.is_ahead_of(push):
             return self._refuse_whole(push, Refusal.OUT_OF_ORDER)
+        if process and restarted:
+            process.release()
         if process is None or restarted:
             process = self._processes[source] = self._process(push, now_s)
         refused = process.hear(push, now_s)
+        if push.is_end:
+            self._full_until_s = float("-inf")
         self.refused.update(refused.points)
         self.refused.update(refused.held)
         return Heard(refused.points.total(), _reason(refused.points), restarted)
@@ -152,11 +169,17 @@ class Fleet:
     def _process(self, push: Push, now_s: float) -> Process:
         is_new = self._newcomers.is_new(push, now_s)
         return Process(
-            push.instance, self._max_pools, self._max_series, self._routes, is_from_zero=is_new
+            push.instance,
+            self._max_pools,
+            self._max_series,
+            self._routes,
+            self._rooms,
+            is_from_zero=is_new,
         )
 
     def _forget(self, source: _Source) -> None:
         process = self._processes.pop(source)
+        process.release()
         self._newcomers.left(process.instance, process.resource.get(PROCESS_PID, ""))
 
     def _remembered(self, now_s: float) -> list[Process]:
@@ -168,9 +191,13 @@ class Fleet:
     def _has_room(self, now_s: float) -> bool:
         if len(self._processes) < self._max_instances:
             return True
+        if now_s < self._full_until_s:
+            return False
         gone = [item for item in self._processes.items() if not item[1].is_live(now_s)]
         if gone:
             self._forget(min(gone, key=lambda item: item[1].last_push_s)[0])
+        else:
+            self._full_until_s = now_s + FULL_S
         return bool(gone)
 
     def _refuse_whole(self, push: Push, refusal: Refusal) -> Heard:

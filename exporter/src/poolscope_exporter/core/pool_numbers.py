@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, ConnectionState, Metric
@@ -65,12 +66,12 @@ class _Reader:
             for point in self._points.get(metric.name, ())
             if isinstance(point.value, float | int) and point.attributes.get(attribute, "") == value
         ]
-        return float(sum(values)) if values else None
+        return _finite(sum(values)) if values else None
 
     def total(self, metric: Metric) -> int | None:
         points = self._points.get(metric.name, ())
         values = [point.value for point in points if isinstance(point.value, float | int)]
-        return round(sum(values)) if values else None
+        return _whole(_finite(sum(values))) if values else None
 
     def text(self, metric: Metric, attribute: str) -> str | None:
         points = self._points.get(metric.name, ())
@@ -146,6 +147,11 @@ def growth_of(history: Sequence[Marks]) -> Growth:
         return last - first if last >= first else last
 
     return Growth(grown("timeouts"), grown("blocking_checkouts"), grown("too_many_connections"))
+
+
+def _finite(value: float) -> float | None:
+    # The sum of numbers that are each finite need not be one.
+    return float(value) if isfinite(value) else None
 
 
 def _connections(read: _Reader, state: ConnectionState) -> float | None:

@@ -7,6 +7,7 @@ from itertools import islice
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.admission import Refusal, admit, is_gauge
+from poolscope_exporter.core.budget import Rooms, Taken
 from poolscope_exporter.core.checkouts import Checkout, HeldCheckouts, Instance, Point, Pool, Push
 from poolscope_exporter.core.pool_numbers import (
     WATCHED,
@@ -77,6 +78,7 @@ class Process:
         max_pools: int,
         max_series_per_pool: int,
         totals: ServiceTotals,
+        rooms: Rooms,
         *,
         is_from_zero: bool,
     ) -> None:
@@ -90,10 +92,12 @@ class Process:
         self._max_pools = max_pools
         self._sequence: int | None = None
         self._started_ns: int | None = None
-        self._series = SeriesBook(instance, max_pools, max_series_per_pool)
+        self._series = SeriesBook(instance, max_pools, max_series_per_pool, rooms.series)
         self._totals = totals
         self._is_from_zero = is_from_zero
-        self._routes = RouteCounts(instance, max_pools, max_series_per_pool)
+        self._routes = RouteCounts(instance, max_pools, max_series_per_pool, rooms.series)
+        self._rooms = rooms
+        self._taken = Taken()
         self._held: dict[Pool, _HeldList] = {}
         self._marks: dict[Pool, deque[Marks]] = {}
         self._numbers: Mapping[Pool, PoolNumbers] = {}
@@ -139,8 +143,8 @@ class Process:
         self._sequence = push.sequence
         starts = (start for start in (self._started_ns, _started_ns(push)) if start)
         self._started_ns = min(starts, default=None)
-        self.backend_pids = dict(islice(push.backend_pids.items(), self._max_pools))
         refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
+        refused.held.update(self._keep_sessions(push))
         # Our own pushes are complete: a route that comes up later was not used before.
         self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
         self._mark(now_s)
@@ -154,6 +158,14 @@ class Process:
         self._held = self._held_lists(now_s)
         if not self.is_live(now_s):
             self._marks, self.backend_pids = {}, {}
+        self._settle()
+
+    def release(self) -> None:
+        """Give back the room that the process took; it is not heard again."""
+        self._series.release()
+        self._routes.release()
+        self._held, self.backend_pids = {}, {}
+        self._settle()
 
     def points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are true now: no gauges of a process that is gone."""
@@ -230,7 +242,10 @@ class Process:
             for held in self._held.values()
             for heard in held.listed
         }
-        room = MAX_HELD
+        kept = {held.pool for held in push.held}
+        others = sum(len(each.listed) for pool, each in self._held.items() if pool not in kept)
+        room = min(MAX_HELD, self._rooms.held.free + self._taken.held)
+        room = max(0, room - others)
         refused: Counter[Refusal] = Counter()
         for held in push.held:
             if held.pool not in self._held and len(self._held) >= self._max_pools:
@@ -241,6 +256,26 @@ class Process:
             refused[Refusal.TOO_MANY_CHECKOUTS] += len(held.listed) - len(listed)
             self._held[held.pool] = self._heard(held, listed, known, now_s)
         return +refused
+
+    def _keep_sessions(self, push: Push) -> Counter[Refusal]:
+        room = self._rooms.sessions.free + self._taken.sessions
+        refused: Counter[Refusal] = Counter()
+        kept: dict[Pool, frozenset[int]] = {}
+        for pool, pids in islice(push.backend_pids.items(), self._max_pools):
+            if len(pids) > room:
+                refused[Refusal.TOO_MANY_SESSIONS] += 1
+                continue
+            kept[pool] = pids
+            room -= len(pids)
+        self.backend_pids = kept
+        return refused
+
+    def _settle(self) -> None:
+        held = sum(len(each.listed) for each in self._held.values())
+        sessions = sum(map(len, self.backend_pids.values()))
+        self._rooms.held.give(self._taken.held - held)
+        self._rooms.sessions.give(self._taken.sessions - sessions)
+        self._taken = Taken(held, sessions)
 
     def _heard(
         self,

@@ -1,9 +1,11 @@
 """Follow the route counters of one process: how far each push moves them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poolscope import catalogue
 from poolscope_exporter.core.admission import Refusal, pool_of
+from poolscope_exporter.core.budget import Budget, size_of
 from poolscope_exporter.core.checkouts import Instance, Point
 from poolscope_exporter.core.service_totals import ServicePool, service_pool_of
 
@@ -11,7 +13,7 @@ ROUTE_METRICS = frozenset(
     metric.name for metric in (catalogue.ROUTE_CHECKOUTS, catalogue.ROUTE_HELD_TIME)
 )
 
-_Key = tuple[object, ...]
+_Key = tuple[str, Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -28,7 +30,10 @@ class RouteCount:
 class RouteCounts:
     """The route counters of one process at its last push, bounded per pool."""
 
-    def __init__(self, instance: Instance, max_pools: int, max_series_per_pool: int) -> None:
+    def __init__(
+        self, instance: Instance, max_pools: int, max_series_per_pool: int, budget: Budget
+    ) -> None:
+        self._budget = budget
         self._instance = instance
         self._max_pools = max_pools
         self._max_series = max_series_per_pool
@@ -55,11 +60,18 @@ class RouteCounts:
         count.value = value
         return count
 
+    def release(self) -> None:
+        """Give back all the room that the counters took; they are not moved again."""
+        for metric, attributes in self._counts:
+            self._budget.give(size_of(metric, attributes))
+
     def _add(self, point: Point, value: float, growth: float) -> RouteCount | Refusal:
         pool = service_pool_of(pool_of(self._instance, point.attributes))
         if pool not in self._sizes and len(self._sizes) >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
-        if self._sizes.get(pool, 0) >= self._max_series:
+        if self._sizes.get(pool, 0) >= self._max_series or not self._budget.take(
+            size_of(point.metric, point.attributes)
+        ):
             return Refusal.TOO_MANY_SERIES
         route = point.attributes.get(catalogue.HTTP_ROUTE, "")
         count = RouteCount(pool, route, point.metric, value, growth)

@@ -1,9 +1,12 @@
 """Keep the series of one process: cumulative, bounded per pool, and forgotten when they stop."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import isfinite
 
+from poolscope_exporter.core import order
 from poolscope_exporter.core.admission import Refusal, describes_pool, is_gauge, pool_of
+from poolscope_exporter.core.budget import Budget, size_of
 from poolscope_exporter.core.checkouts import Buckets, Instance, Point, Pool
 
 _Key = tuple[object, ...]
@@ -20,8 +23,11 @@ class _Entry:
 class SeriesBook:
     """The series of one process, as last pushed; deltas are added up."""
 
-    def __init__(self, instance: Instance, max_pools: int, max_series_per_pool: int) -> None:
+    def __init__(
+        self, instance: Instance, max_pools: int, max_series_per_pool: int, budget: Budget
+    ) -> None:
         self._instance = instance
+        self._budget = budget
         self._max_pools = max_pools
         self._max_series = max_series_per_pool
         self._entries: dict[_Key, _Entry] = {}
@@ -34,7 +40,12 @@ class SeriesBook:
         entry = self._entries.get(key)
         if entry is None:
             return self._add(key, point, now_s)
-        entry.point = _continued(entry.point, point)
+        if refusal := order.refusal_of(entry.point, point):
+            return refusal
+        continued = _continued(entry.point, point)
+        if continued is None:
+            return Refusal.BAD_VALUE
+        entry.point = continued
         entry.seen_s = now_s
         return None
 
@@ -62,17 +73,24 @@ class SeriesBook:
             if entry.seen_s < before_s[entry.is_gauge]:
                 del self._entries[key]
                 self._shrink(key, entry.pool)
+                self._budget.give(_size(entry.point))
         for kind in before_s:
             seen = (entry.seen_s for entry in self._entries.values() if entry.is_gauge is kind)
             # What is seen again is seen later: until the next look this stays the least.
             self._least_seen_s[kind] = min(seen, default=float("inf"))
+
+    def release(self) -> None:
+        """Give back all the room that the series took; the book is not used again."""
+        self._budget.give(sum(_size(entry.point) for entry in self._entries.values()))
 
     def _add(self, key: _Key, point: Point, now_s: float) -> Refusal | None:
         pool = pool_of(self._instance, point.attributes) if describes_pool(point) else None
         if pool and pool not in self._by_pool and self._pools >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
         entries = self._by_pool.setdefault(pool, {})
-        if len(entries) >= self._max_series:
+        if len(entries) >= self._max_series or not self._budget.take(_size(point)):
+            if not entries:
+                del self._by_pool[pool]
             return Refusal.TOO_MANY_SERIES
         entry = _Entry(_begun(point), pool, now_s, is_gauge(point))
         self._entries[key] = entries[key] = entry
@@ -89,12 +107,22 @@ class SeriesBook:
             del self._by_pool[pool]
 
 
+def _size(point: Point) -> int:
+    return size_of(point.metric, point.attributes)
+
+
 def _begun(point: Point) -> Point:
-    return replace(point, is_delta=False) if point.is_delta else point
+    return point._replace(is_delta=False) if point.is_delta else point
 
 
-def _continued(old: Point, new: Point) -> Point:
-    return replace(old, value=_sum(old.value, new.value)) if new.is_delta else new
+def _continued(old: Point, new: Point) -> Point | None:
+    """Return the series with what the point adds to it; None where no number can hold the sum."""
+    if not new.is_delta:
+        return new
+    value = _sum(old.value, new.value)
+    if not isfinite(value.sum if isinstance(value, Buckets) else value):
+        return None
+    return old._replace(value=value, time_ns=new.time_ns)
 
 
 def _sum(old: float | Buckets, new: float | Buckets) -> float | Buckets:

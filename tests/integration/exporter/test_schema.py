@@ -1,0 +1,125 @@
+"""What we promise of the HTTP API holds for whatever schemathesis asks of both listeners."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from support.exporter_process import ExporterProcess
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    unsupported_method,
+]
+LONG = os.environ.get("RANDOM_RUNS") == "long"
+MANY = settings(
+    max_examples=200 if LONG else 25, deadline=None, derandomize=True, database=None,
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+TEXT, JSON, PROTOBUF = "text/plain", "application/json", "application/x-protobuf"
+
+
+def answers(**media_types: str) -> dict[str, Any]:
+    """Return the responses of an operation: `_200="text/plain"` and so on."""
+    return {
+        status.removeprefix("_"): {"description": "", "content": {media_type: {}}}
+        for status, media_type in media_types.items()
+    }
+
+
+def get(media_type: str, *parameters: str) -> dict[str, Any]:
+    """Return an operation, with query parameters and headers that nobody reads, or somebody."""
+    said = [
+        {"name": name, "in": where, "schema": {"type": "string"}}
+        for name in parameters
+        for where in ("query", "header")
+    ]
+    return {"get": {"parameters": said, "responses": answers(_200=media_type)}}
+
+
+WEB: Mapping[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "web", "version": "1"},
+    "paths": {
+        "/": get("text/html", "X-Anything"),
+        "/page.css": get("text/css"),
+        "/metrics": get(TEXT, "If-None-Match", "X-Anything"),
+        "/healthz": get(TEXT, "X-Anything"),
+        "/readyz": get(TEXT, "X-Anything"),
+        "/api/v1/pools": get(JSON, "X-Anything"),
+        "/api/v1/checkouts": get(JSON, "X-Anything"),
+    },
+}
+ANY_JSON = {"schema": {"type": "object", "properties": {"resourceMetrics": {"type": "array"}}}}
+OTLP: Mapping[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "otlp", "version": "1"},
+    "paths": {
+        "/v1/metrics": {
+            "post": {
+                "requestBody": {
+                    "content": {
+                        JSON: ANY_JSON,
+                        PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+                        TEXT: {"schema": {"type": "string"}},
+                    }
+                },
+                "parameters": [
+                    {"name": "Content-Encoding", "in": "header", "schema": {"type": "string"}}
+                ],
+                "responses": {
+                    status: {"description": "", "content": {JSON: {}, PROTOBUF: {}}}
+                    for status in ("200", "400", "408", "413", "415")
+                },
+            }
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[ExporterProcess]:
+    with ExporterProcess() as running:
+        yield running
+
+
+@schemathesis.serializer(PROTOBUF)
+def as_bytes(_: Any, value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    data = getattr(value, "data", value)
+    return data if isinstance(data, bytes) else str(data).encode(errors="replace")
+
+
+web = schemathesis.openapi.from_dict(dict(WEB))
+otlp = schemathesis.openapi.from_dict(dict(OTLP))
+
+
+@web.parametrize()
+@MANY
+def test_page_metrics_and_api_answer_as_promised(
+    case: Case[Any], exporter: ExporterProcess
+) -> None:
+    check(case, exporter.web)
+
+
+@otlp.parametrize()
+@MANY
+def test_the_receiver_answers_as_promised(case: Case[Any], exporter: ExporterProcess) -> None:
+    check(case, exporter.otlp)
+
+
+def check(case: Case[Any], url: str) -> None:
+    case.call_and_validate(base_url=url, checks=CHECKS)
