@@ -2,11 +2,13 @@
 
 import gc
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from weakref import ReferenceType, ref
 
 from poolscope import catalogue
 from poolscope.callsite import UNKNOWN_SITE, Site, is_library
@@ -102,6 +104,8 @@ class LeakLedger:
         self.recovered: Counter[LeakKey] = Counter()
         self._gone_since_s: dict[int, float] = {}
         self._counted: dict[int, LeakKey] = {}
+        self._threads: dict[int, ReferenceType[threading.Thread]] = {}
+        """By checkout: the thread that had its owner's ident when we first looked."""
 
     def evidence_of(self, checkout_id: int) -> Evidence | None:
         """Return the evidence that counts against a checkout that is still out."""
@@ -116,7 +120,11 @@ class LeakLedger:
         self._recover(alive)
         with _collections_paused():
             threads = _frames_of_threads(alive.values())
-            judged = [self._judge(out, threads, now_s) for out in alive.values()]
+            reused = self._reused_idents(alive.values()) if threads else set()
+            judged = [
+                self._judge(out, {} if out[0] in reused else threads, now_s)
+                for out in alive.values()
+            ]
         return leaks + [leak for leak in judged if leak is not None]
 
     def _collect(self, item: Collected) -> Leak | None:
@@ -130,8 +138,23 @@ class LeakLedger:
     def _recover(self, alive: dict[int, Out]) -> None:
         for identifier in [i for i in self._counted if i not in alive]:
             self.recovered[self._counted.pop(identifier)] += 1
-        for identifier in [i for i in self._gone_since_s if i not in alive]:
-            del self._gone_since_s[identifier]
+        for known in (self._gone_since_s, self._threads):
+            for identifier in [i for i in known if i not in alive]:
+                del known[identifier]
+
+    def _reused_idents(self, outs: Iterable[Out]) -> set[int]:
+        """Return the checkouts of threads whose ident another thread has now: they are gone.
+
+        Python hands the ident of a thread that ended to the next one.
+        """
+        running = {thread.ident: thread for thread in threading.enumerate()}
+        held = ((out[0], running.get(out[4])) for out in outs if isinstance(out[4], int))
+        return {
+            identifier
+            for identifier, thread in held
+            if thread is not None
+            and self._threads.setdefault(identifier, ref(thread))() is not thread
+        }
 
     def _judge(self, out: Out, threads: dict[int, FrameType], now_s: float) -> Leak | None:
         evidence = None if out[0] in self._counted else gone_owner(out, threads)

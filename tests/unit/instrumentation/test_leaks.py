@@ -244,3 +244,20 @@ async def test_threads_are_not_looked_at_where_none_holds_a_connection(
     current = asyncio.current_task()
     assert current is not None
     assert scan(LeakLedger(), 1000.0, out(owner=ref(current))) == []
+
+
+def test_a_thread_whose_ident_another_one_has_now_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ident, ledger = threading.get_ident(), LeakLedger()
+    taken = out(owner=ident)
+    assert scan(ledger, 1000.0, taken) == []
+    another = threading.Thread()
+    another._ident = ident  # type: ignore[attr-defined]  # as if started where this one was
+    monkeypatch.setattr(threading, "enumerate", lambda: [another])
+    assert scan(ledger, 1001.0, taken) == []  # first seen without its owner: the grace begins
+    [leak] = scan(ledger, 1031.0, taken)
+    assert leak.evidence is Evidence.THREAD_FINISHED
+
+
+def test_a_thread_that_holds_for_long_keeps_its_ident() -> None:
+    ledger, taken = LeakLedger(), out(owner=threading.get_ident())
+    assert [scan(ledger, now_s, taken) for now_s in (1000.0, 1001.0, 1e6)] == [[], [], []]
