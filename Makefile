@@ -11,7 +11,7 @@ FAULTS := $(VENV)/faults.json
 SCENARIOS := $(VENV)/scenarios
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long conformance faults scenarios check format lock bench bench-exporter clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules conformance faults scenarios check format lock bench bench-exporter clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,14 +31,17 @@ demo: setup ## Run the whole story: a leaking app, its database and the exporter
 test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
 	$(BIN)/pytest
 
-test-all: test test-system ## Run every test, also those that need PostgreSQL 15, MariaDB and PgBouncer (Debian's packages)
+test-all: test test-system ## Run every test, also those that need servers and tools of Debian's packages
 
 test-system: setup
-	$(BIN)/pytest tests/system
+	$(BIN)/pytest tests/system tests/alerts
 
 test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
+
+rules: setup ## Write the alert rules, and the numbers of the runbooks, from alerts/*.toml
+	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
 
 conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
 	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)
@@ -72,7 +75,7 @@ $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy instrumentation/src exporter/src tests
+	$(BIN)/mypy instrumentation/src exporter/src alerts tests
 	$(BIN)/lint-imports
 
 format: setup ## Format the code

@@ -79,6 +79,7 @@ class Exporter:
             addresses={target.name: target.addresses for target in targets},
             proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
             proxy_idle_by_server_s={each.name: each.proxy_idle_timeout_s for each in targets},
+            thresholds=settings.thresholds,
         )
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)

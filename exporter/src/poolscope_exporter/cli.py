@@ -1,4 +1,4 @@
-"""The command line: `poolscope-exporter run | check | demo`."""
+"""The command line: `poolscope-exporter run | check | audit | demo`."""
 
 import argparse
 import asyncio
@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from poolscope_exporter.adapters.dsn import Dsn, parse_dsn
 from poolscope_exporter.app import CannotListenError, listen, serve
+from poolscope_exporter.audit import as_json, audit, lines
+from poolscope_exporter.audit_arguments import FLAGS, add_arguments, question_of
 from poolscope_exporter.check import check
+from poolscope_exporter.core.config_checks import Result
 from poolscope_exporter.settings import (
     OPTIONS,
     Settings,
@@ -23,21 +26,25 @@ from poolscope_exporter.target import ServerTarget
 from poolscope_exporter.version import __version__
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
+CANNOT_TELL = 2
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
-FIRST = ("run", "check", "demo", "-h", "--help", "--version")
+FIRST = ("run", "check", "audit", "demo", "-h", "--help", "--version")
 
 Problems = list[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 1 for a failure, 2 for wrong usage."""
+    """Run the command and return its exit code: 0, 1 for a failure, 2 for wrong usage.
+
+    An audit that cannot tell returns 2 as well.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser, flags = _parser()
     if given and given[0] not in FIRST:
         # argparse would repeat the argument, and it may be a DSN.
-        return _refuse(["the first argument must be a command: run, check or demo"])
+        return _refuse(["the first argument must be a command: run, check, audit or demo"])
     complete, problems = _without_dangling(given, flags)
     namespace, strangers = parser.parse_known_args(complete)
     problems += [_stranger(argument, flags) for argument in strangers]
@@ -57,7 +64,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="run | check | demo")
+    commands = parser.add_subparsers(title="commands", metavar="run | check | audit | demo")
     run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
     _add_options(run, [option.field for option in OPTIONS])
     run.set_defaults(command=_run)
@@ -67,6 +74,12 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )  # fmt: skip
     _add_options(checking, ["config", *(o.field for o in OPTIONS if o.of_server)])
     checking.set_defaults(command=_check)
+    auditing = commands.add_parser(
+        "audit", help="say how all pools are configured that a running exporter hears of",
+        allow_abbrev=False,
+    )  # fmt: skip
+    add_arguments(auditing)
+    auditing.set_defaults(command=_audit)
     demo = commands.add_parser(
         "demo", help="run the whole story: a leaking app, its database, the exporter",
         allow_abbrev=False,
@@ -75,8 +88,8 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     demo.add_argument("--json", action="store_true", help="print findings as JSON lines")
     demo.add_argument("--dsn", help="use this server instead of an embedded one")
     demo.set_defaults(command=_demo)
-    flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch} | {"--for"}
-    return parser, frozenset(flags)
+    flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
+    return parser, frozenset({*flags, "--for", *FLAGS})
 
 
 def _add_options(parser: argparse.ArgumentParser, fields: Iterable[str]) -> None:
@@ -145,6 +158,16 @@ def _report(asked: Iterable[tuple[ServerTarget | None, Sequence[Dsn]]]) -> int:
         sys.stdout.writelines(f"{line}\n" for line in lines)
         is_good = is_good and not report.missing
     return OK if is_good else FAILED
+
+
+def _audit(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    if problems:
+        return _refuse(problems)
+    found = audit(question)
+    told = [as_json(found)] if namespace.json else lines(found)
+    sys.stdout.writelines(f"{line}\n" for line in told)
+    return {Result.OK: OK, Result.WARN: FAILED, Result.UNKNOWN: CANNOT_TELL}[found.result]
 
 
 def _demo(namespace: argparse.Namespace, problems: Problems) -> int:

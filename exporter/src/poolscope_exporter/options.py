@@ -221,6 +221,12 @@ OPTIONS = (
     ),
     *(Option(each.field, each.flag, each.metavar, each.text) for each in LIMIT_SETTINGS),
     *_OF_FORWARDING,
+    Option(
+        "thresholds",
+        "--thresholds",
+        "FILE",
+        "alerts/thresholds.toml with numbers of your own (those of the guides)",
+    ),
     Option("log_level", "--log-level", "LEVEL", f"one of {', '.join(LOG_LEVELS)} (info)"),
 )
 

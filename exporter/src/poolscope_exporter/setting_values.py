@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 
 from poolscope_exporter.adapters.dsn import Dsn, parse_console_dsn, parse_dsn
 from poolscope_exporter.adapters.tokens import parse_tokens, read_tokens
+from poolscope_exporter.core.documented import Thresholds, WrongThresholdsError
 from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.thresholds_file import load_thresholds
 
 MIN_POLL_INTERVAL_S = 0.2
 MAX_POLL_INTERVAL_S = 300.0
@@ -147,6 +149,14 @@ def token_file(value: object) -> Path:
     path = Path(str(value))
     read_tokens(path)
     return path
+
+
+def thresholds(value: object) -> Thresholds:
+    """Return the thresholds as a file changes them."""
+    try:
+        return load_thresholds(Path(str(value)))
+    except WrongThresholdsError as exc:
+        raise ValueError("; ".join(exc.problems)) from None
 
 
 def check_certificate(cert: Path, key: Path) -> None:

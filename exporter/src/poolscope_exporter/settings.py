@@ -17,6 +17,7 @@ from poolscope_exporter.adapters.parcels import ForwardAs
 from poolscope_exporter.adapters.tokens import Keyring, parse_tokens, read_tokens
 from poolscope_exporter.adapters.upstream import UpstreamTarget
 from poolscope_exporter.core.addresses import is_loopback
+from poolscope_exporter.core.documented import DEFAULTS, Thresholds
 from poolscope_exporter.core.limits import Limits
 from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.sessions import Endpoint
@@ -174,6 +175,7 @@ class Settings(BaseSettings):
         ForwardAs.OTLP
     )
     forward_to: Annotated[str, BeforeValidator(_forward_to)] | None = None
+    thresholds: Annotated[Thresholds, BeforeValidator(values.thresholds)] = DEFAULTS
     log_level: Annotated[str, BeforeValidator(_log_level)] = "info"
     max_body_mib: _Limit = None
     max_decompressed_mib: _Limit = None

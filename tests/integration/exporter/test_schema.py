@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     status_code_conformance,
@@ -107,19 +109,31 @@ web = schemathesis.openapi.from_dict(dict(WEB))
 otlp = schemathesis.openapi.from_dict(dict(OTLP))
 
 
-@web.parametrize()
-@MANY
+Operation = APIOperation[Any, Any, Any, Any]
+
+
+def operations(schema: BaseSchema) -> list[Operation]:
+    return [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+
+
+@pytest.mark.parametrize("operation", operations(web), ids=str)
 def test_page_metrics_and_api_answer_as_promised(
-    case: Case[Any], exporter: ExporterProcess
+    operation: Operation, exporter: ExporterProcess
 ) -> None:
-    check(case, exporter.web)
+    check(operation, exporter.web)
 
 
-@otlp.parametrize()
-@MANY
-def test_the_receiver_answers_as_promised(case: Case[Any], exporter: ExporterProcess) -> None:
-    check(case, exporter.otlp)
+@pytest.mark.parametrize("operation", operations(otlp), ids=str)
+def test_the_receiver_answers_as_promised(operation: Operation, exporter: ExporterProcess) -> None:
+    check(operation, exporter.otlp)
 
 
-def check(case: Case[Any], url: str) -> None:
-    case.call_and_validate(base_url=url, checks=CHECKS)
+def check(operation: Operation, url: str) -> None:
+    """Ask whatever comes to mind; schemathesis' own pytest plugin keeps other tests' objects."""
+
+    @MANY
+    @given(case=operation.as_strategy())
+    def ask(case: Case[Any]) -> None:
+        case.call_and_validate(base_url=url, checks=CHECKS)
+
+    ask()

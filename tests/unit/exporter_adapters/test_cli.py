@@ -96,7 +96,7 @@ def test_the_demo_without_its_packages_says_how_to_get_them(
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
-    assert "run | check | demo" in capsys.readouterr().err
+    assert "run | check | audit | demo" in capsys.readouterr().err
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,3 +105,29 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert info.value.code == 0
     assert re.fullmatch(r"poolscope-exporter \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def test_wrong_arguments_of_audit_are_listed_together(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
+    problems = refused(
+        capsys, "audit", "--url", f"http://user:{SECRET}@h:1", "--ca-file=/none",
+        "--ignore=C1,C99", "--token-file=/none/either", "--jsno",
+    )  # fmt: skip
+    assert problems == [
+        "--jsno: unknown option; did you mean --json?",
+        "--url: must be http://host:port or https://host, without user, query and fragment",
+        "--ca-file=/none: must be a file that the exporter can read",
+        problems[3],
+        "--ignore=C99: must be of C1, C2, C3, C4, C5, C6, C7, C8, C9, C10",
+    ]
+    assert problems[3].startswith("--token-file=/none/either: ")
+
+
+def test_audit_sends_no_token_in_the_clear(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POOLSCOPE_TOKEN", SECRET)
+    [problem] = refused(capsys, "audit", "--url=http://10.0.0.9:9736")
+    assert problem == "--url=http://10.0.0.9:9736: would send the token in the clear; use https"

@@ -8,6 +8,7 @@ from poolscope_exporter.adapters.http import Sources, create_web
 from poolscope_exporter.adapters.prometheus import Exposition, Scrape
 from poolscope_exporter.adapters.tokens import Keyring, parse_tokens
 from poolscope_exporter.core.bouncer_view import BouncerView
+from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.pool_numbers import PoolNumbers
@@ -46,9 +47,10 @@ def a_web(
     host: str = "127.0.0.1:9736",
     token: str | None = None,
     is_ready: bool = True,
+    checks: tuple[ConfigCheck, ...] = (),
 ) -> httpx.AsyncClient:
     diagnosis = PoolDiagnosis(Diagnosis.LEAKING, ("1 of 15 connections leaked",))
-    pools = (PoolState(a_pool(), PoolNumbers(used=1, max=15), diagnosis),)
+    pools = (PoolState(a_pool(), PoolNumbers(used=1, max=15), diagnosis, checks),)
     situation = Situation(judgements, pools, servers, (), 100.0, bouncers)
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
@@ -274,3 +276,31 @@ async def test_an_empty_page_says_what_is_missing() -> None:
     assert "No server is configured" in page
     assert "No application has pushed yet" in page
     assert "Nobody holds a connection for long" in page
+
+
+async def test_page_and_api_say_value_range_and_cure_of_each_check() -> None:
+    checks = (
+        ConfigCheck(CheckId.C1, Result.WARN, "pool_size", 30, "5 to 20", "set <it> lower"),
+        ConfigCheck(CheckId.C3, Result.UNKNOWN, "pool_timeout", None, "10 to 30 s", "is not told"),
+        ConfigCheck(CheckId.C5, Result.OK, "pool_pre_ping", "on", "on"),
+        ConfigCheck(CheckId.C8, Result.OK, "pool_size", 7, "less than 100"),
+    )
+    async with a_web(checks=checks) as web:
+        page = (await web.get("/")).text
+        [pool] = (await web.get("/api/v1/pools")).json()["pools"]
+
+    for text in ("C1", "pool_size", "30", "5 to 20", "set &lt;it&gt; lower", "is not told"):
+        assert text in page
+    assert "<small>configuration: C1</small>" in page
+    assert "C5 pool_pre_ping: on (on)" in page
+    assert "C8 pool_size: 7 (less than 100)" in page
+    assert page.count("<tr>") == page.count("</tr>")
+    assert page.count("<td") == page.count("</td>")
+    assert pool["config_checks"][0] == {
+        "check_id": "C1",
+        "result": "warn",
+        "setting": "pool_size",
+        "value": 30,
+        "safe_range": "5 to 20",
+        "cure": "set <it> lower",
+    }

@@ -489,12 +489,12 @@ async def test_a_bouncer_shows_its_clients_by_state_and_how_its_polls_go() -> No
         ("proxy_idle_timeout_seconds", {"source": "pgbouncer", "pgbouncer": "bouncer"}, 300),
         ("proxy_idle_timeout_seconds", {"source": "configured", "pgbouncer": ""}, 1800),
         ("config_check", {"check_id": "C4", "result": "warn"}, 1),
-        ("config_check", {"check_id": "C4", "result": "ok"}, 0),
-        ("config_check", {"check_id": "C4", "result": "unknown"}, 0),
+        ("config_check", {"check_id": "C4", "result": "ok"}, None),
+        ("config_check", {"check_id": "C4", "result": "unknown"}, None),
     ],
 )
 async def test_what_is_known_of_proxies_is_told(
-    name: str, labels: dict[str, str], value: float
+    name: str, labels: dict[str, str], value: float | None
 ) -> None:
     assert await the_sample(everything(), f"poolscope_{name}", **labels) == value
 

@@ -6,6 +6,7 @@ import pytest
 
 from poolscope_exporter.adapters.upstream import UpstreamTarget
 from poolscope_exporter.core.addresses import is_loopback
+from poolscope_exporter.core.documented import DEFAULTS, ThresholdId
 from poolscope_exporter.core.sessions import Endpoint
 from poolscope_exporter.settings import (
     Settings,
@@ -321,3 +322,19 @@ def test_a_token_has_no_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem == (
         "POOLSCOPE_TOKEN: must be one token without spaces; several go into a --token-file"
     )
+
+
+def test_thresholds_are_those_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "thresholds.toml"
+    file.write_text("[C1]\nmost = 50\n")
+    assert load_settings({}).thresholds == DEFAULTS
+    assert load_settings({"thresholds": str(file)}).thresholds[ThresholdId.C1].most == 50
+
+
+def test_wrong_thresholds_are_told_all_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "thresholds.toml"
+    file.write_text("[C1]\nmost = -1\n[T1]\nseverity = 'dire'\n")
+    [problem] = problems_of(thresholds=str(file))
+    assert problem.startswith(f"--thresholds={file}: ")
+    assert "C1.most = -1: must be a number, 0 or more" in problem
+    assert "T1.severity = dire: must be one of critical, warning, info" in problem

@@ -2,8 +2,13 @@
 
 import pytest
 
-from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result, check_recycle
-from poolscope_exporter.core.pool_numbers import PoolNumbers
+from poolscope_exporter.core.config_checks import (
+    CheckId,
+    ConfigCheck,
+    PoolSettings,
+    Result,
+    check_recycle,
+)
 from poolscope_exporter.core.proxies import IdleSource, IdleTimeout, tightest
 
 RDS = IdleTimeout(IdleSource.CONFIGURED, 1800.0)
@@ -12,8 +17,8 @@ CLOSES_NONE = IdleTimeout(IdleSource.PGBOUNCER, 0.0, "bouncer")
 SILENT = IdleTimeout(IdleSource.PGBOUNCER, None, "bouncer")
 
 
-def a_queue_pool(recycle_s: float | None) -> PoolNumbers:
-    return PoolNumbers(recycle_s=recycle_s, library="sqlalchemy", pool_class="QueuePool")
+def a_queue_pool(recycle_s: float | None) -> PoolSettings:
+    return PoolSettings(recycle_s=recycle_s, library="sqlalchemy", pool_class="QueuePool")
 
 
 def found(recycle_s: float | None, *timeouts: IdleTimeout) -> ConfigCheck:
@@ -87,17 +92,17 @@ def test_proxy_that_does_not_tell_excuses_nothing_that_is_known_to_be_wrong() ->
 
 @pytest.mark.parametrize("library", [None, "asyncpg"])
 def test_recycle_that_is_not_told_is_unknown_and_not_off(library: str | None) -> None:
-    check = check_recycle(PoolNumbers(library=library), [RDS])
+    check = check_recycle(PoolSettings(library=library), [RDS])
     assert check is not None
     assert (check.result, check.value) == (Result.UNKNOWN, None)
 
 
 def test_setting_bears_the_librarys_own_name() -> None:
-    check = check_recycle(PoolNumbers(library="psycopg_pool", recycle_s=3600.0), [RDS])
+    check = check_recycle(PoolSettings(library="psycopg_pool", recycle_s=3600.0), [RDS])
     assert check is not None
     assert (check.setting, check.result) == ("max_lifetime", Result.WARN)
 
 
 def test_pool_that_keeps_no_connection_has_none_that_grows_old() -> None:
-    numbers = PoolNumbers(library="sqlalchemy", pool_class="NullPool")
+    numbers = PoolSettings(library="sqlalchemy", pool_class="NullPool")
     assert check_recycle(numbers, [RDS]) is None

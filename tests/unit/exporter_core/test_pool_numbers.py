@@ -4,6 +4,7 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, Evidence, Metric
+from poolscope_exporter.core.checkouts import Buckets
 from poolscope_exporter.core.pool_numbers import (
     Growth,
     PoolNumbers,
@@ -96,6 +97,17 @@ def test_only_refusals_for_too_many_connections_are_marked() -> None:
     ]
     expected = list(ConnectErrorKind).index(ConnectErrorKind.TOO_MANY_CONNECTIONS) + 1
     assert marks_of(points) == {"too_many_connections": expected}
+
+
+def test_ping_takes_what_it_took_on_average() -> None:
+    buckets = Buckets((0.001,), (3, 1), 0.008)
+    numbers = numbers_of([a_point(catalogue.PING_TIME, buckets)], None, Growth())
+    assert numbers.ping_s == 0.002
+
+
+def test_ping_that_never_was_has_no_average() -> None:
+    never = Buckets((0.001,), (0, 0), 0.0)
+    assert numbers_of([a_point(catalogue.PING_TIME, never)], None, Growth()).ping_s is None
 
 
 def test_numbers_whose_sum_no_number_can_hold_are_unknown() -> None:

@@ -4,6 +4,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from poolscope_exporter.adapters.alike import alike
 from poolscope_exporter.adapters.findings import bouncer_row, checkout_row, pool_row, server_row
 from poolscope_exporter.core.roles import Role
 from poolscope_exporter.core.situation import Situation
@@ -14,10 +15,12 @@ REFRESH_S = 2
 
 def render_page(situation: Situation, taken_at: str, role: Role = Role.STANDALONE) -> str:
     """Return the page; everything that an application said is escaped."""
+    pools = [pool_row(state) for state in situation.pools]
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
         bouncers=[bouncer_row(view) for view in situation.bouncers],
-        pools=[pool_row(state) for state in situation.pools],
+        pools=pools,
+        configurations=alike(pools),
         checkouts=[checkout_row(judgement) for judgement in situation.judgements],
         taken_at=taken_at,
         role=role,

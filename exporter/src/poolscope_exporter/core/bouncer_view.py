@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poolscope_exporter.core.bouncers import Bouncer
-from poolscope_exporter.core.headroom import Headroom
+from poolscope_exporter.core.headroom import Headroom, Limit
 from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
+from poolscope_exporter.core.shared_limits import SharedLimit
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +41,15 @@ class BouncerView:
     @property
     def free_clients(self) -> int | None:
         """Return how many more clients it admits; its server connections may all be busy."""
-        bounds = self.headroom.limits if self.up and self.headroom else ()
-        return next((bound.free for bound in bounds if bound.scope == "clients"), None)
+        return self._clients.free if self.up and self._clients else None
+
+    @property
+    def shared_limit(self) -> SharedLimit:
+        """Return how many clients it admits, as what limits all pools together."""
+        limit = self._clients.limit if self._clients else None
+        return SharedLimit(self.bouncer, "max_client_conn", limit, is_bouncer=True)
+
+    @property
+    def _clients(self) -> Limit | None:
+        bounds = self.headroom.limits if self.headroom else ()
+        return next((bound for bound in bounds if bound.scope == "clients"), None)

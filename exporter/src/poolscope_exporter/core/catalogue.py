@@ -201,7 +201,7 @@ PROXY_IDLE_TIMEOUT = _gauge(
 CONFIG_CHECK = _gauge(
     "poolscope_config_check",
     (*POOL_LABELS, "check_id", "result"),
-    "1 for the result of a check of the pool's configuration that applies, 0 for every other.",
+    "Always 1, for the one result of each check of the pool's configuration: ok, warn, unknown.",
 )
 INSTANCE_LAST_PUSH_AGE = _gauge(
     "poolscope_instance_last_push_age_seconds",

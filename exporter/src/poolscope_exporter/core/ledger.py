@@ -8,10 +8,12 @@ from poolscope_exporter.core.bouncers import Bouncer, Bouncers, BouncerSample, s
 from poolscope_exporter.core.changes import Change, change_of
 from poolscope_exporter.core.checkouts import Checkout, Push
 from poolscope_exporter.core.confirmation import Confirmations, Outcome, key_of, sure_until
+from poolscope_exporter.core.documented import DEFAULTS, Thresholds
 from poolscope_exporter.core.fleet import Fleet, Heard, HeardCheckout
 from poolscope_exporter.core.held_idle import HeldIdle
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, link
 from poolscope_exporter.core.orphans import Orphans
+from poolscope_exporter.core.pool_checks import PoolChecks
 from poolscope_exporter.core.resolution import (
     Place,
     choose_place,
@@ -43,7 +45,8 @@ class Ledger:
     `bouncers` are the configured PgBouncers, with the addresses by which they are configured, and
     `addresses` are those of the servers: one that was never reached is told apart all the same.
     `proxy_idle_timeout_s` is the configured idle time-out of a proxy that cannot be asked, before
-    every server; `proxy_idle_by_server_s` has those before one of them.
+    every server; `proxy_idle_by_server_s` has those before one of them. Configurations are checked
+    by the `thresholds`.
     Not for several threads at once.
     """
 
@@ -56,6 +59,7 @@ class Ledger:
         addresses: Mapping[str, frozenset[Endpoint]] | None = None,
         proxy_idle_timeout_s: float | None = None,
         proxy_idle_by_server_s: Mapping[str, float | None] | None = None,
+        thresholds: Thresholds = DEFAULTS,
     ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
@@ -68,6 +72,7 @@ class Ledger:
         self._bouncers = Bouncers(bouncers or {})
         self._proxy_idle_timeout_s = proxy_idle_timeout_s
         self._proxy_idle_by_server_s = proxy_idle_by_server_s or {}
+        self._checks = PoolChecks(thresholds)
 
     def hear(self, push: Push, now_s: float) -> Heard:
         """Take a push in: it may confirm what servers said of the checkouts that it lists."""
@@ -171,6 +176,7 @@ class Ledger:
             now_s,
             between,
             proxy_idle_timeout_s=self._proxy_idle_timeout_s,
+            checks=self._checks,
         )
 
     def _confirm(self, held: HeardCheckout, now_s: float) -> None:

@@ -6,7 +6,7 @@ from math import isfinite
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, ConnectionState, Metric
-from poolscope_exporter.core.checkouts import Point
+from poolscope_exporter.core.checkouts import Buckets, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class PoolNumbers:
 
     `held_total` counts the checkouts that are old or have evidence, `listed_total` those of them
     that the application described. Names in `_s` are seconds, `_total` counts since the start.
+    `ping_s` is what a liveness check took on average since the start.
     """
 
     idle: int | None = None
@@ -38,6 +39,7 @@ class PoolNumbers:
     timeout_s: float | None = None
     recycle_s: float | None = None
     pre_ping: bool | None = None
+    ping_s: float | None = None
     keepalive_s: float | None = None
     pool_class: str | None = None
     library: str | None = None
@@ -68,6 +70,12 @@ class _Reader:
         ]
         return _finite(sum(values)) if values else None
 
+    def mean(self, metric: Metric) -> float | None:
+        points = self._points.get(metric.name, ())
+        found = [point.value for point in points if isinstance(point.value, Buckets)]
+        count = sum(sum(buckets.counts) for buckets in found)
+        return _finite(sum(buckets.sum for buckets in found) / count) if count else None
+
     def total(self, metric: Metric) -> int | None:
         points = self._points.get(metric.name, ())
         values = [point.value for point in points if isinstance(point.value, float | int)]
@@ -97,6 +105,7 @@ def numbers_of(
         timeout_s=read.number(catalogue.POOL_TIMEOUT),
         recycle_s=read.number(catalogue.POOL_RECYCLE),
         pre_ping=None if pre_ping is None else pre_ping > 0,
+        ping_s=read.mean(catalogue.PING_TIME),
         keepalive_s=read.number(catalogue.POOL_KEEPALIVE),
         pool_class=read.text(catalogue.POOL_INFO, catalogue.POOL_CLASS),
         library=read.text(catalogue.POOL_INFO, catalogue.LIBRARY),

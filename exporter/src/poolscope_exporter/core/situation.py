@@ -1,18 +1,18 @@
 """Put together what applications and servers say into one picture of the moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from poolscope_exporter.core.bouncer_view import BouncerView
 from poolscope_exporter.core.bouncers import Bouncer, BouncerServer
-from poolscope_exporter.core.changes import ServerRole
 from poolscope_exporter.core.checkouts import Checkout, Pool
-from poolscope_exporter.core.config_checks import ConfigCheck, check_recycle
+from poolscope_exporter.core.config_checks import ConfigCheck
 from poolscope_exporter.core.confirmation import Confirmations, Confirmed, State, Unseen, key_of
 from poolscope_exporter.core.diagnosis import Destination, PoolDiagnosis, diagnose
 from poolscope_exporter.core.fleet import Fleet, HeardCheckout, InstanceState, PoolNumbers
-from poolscope_exporter.core.headroom import Headroom, potential
+from poolscope_exporter.core.headroom import potential
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, pid_defect
+from poolscope_exporter.core.pool_checks import PoolChecks
 from poolscope_exporter.core.proxies import IdleSource, IdleTimeout, tightest
 from poolscope_exporter.core.resolution import (
     Place,
@@ -20,44 +20,14 @@ from poolscope_exporter.core.resolution import (
     choose_session_server,
     client_route,
 )
-from poolscope_exporter.core.sessions import (
-    ConfiguredServer,
-    Endpoint,
-    Located,
-    Sample,
-    ServerIdentity,
-    ServerLimits,
-)
+from poolscope_exporter.core.server_view import ServerView
+from poolscope_exporter.core.sessions import ConfiguredServer, Located
+from poolscope_exporter.core.shared_limits import NOWHERE, Demand, SharedLimit, demands
 from poolscope_exporter.core.verdicts import Judgement, judge
 
+__all__ = ["PoolState", "ServerView", "Situation", "Withheld", "assess", "suspects"]
 
-@dataclass(frozen=True, slots=True)
-class ServerView:
-    """What is known of one configured server; None is unknown.
-
-    `connections` counts sessions by state, `orphans` those that outlived their process, by
-    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`,
-    `addresses` and `proxy_idle_timeout_s` are settings. `reason` says why the server is not up.
-    `place` is what it is to its cluster: known also where that is the reason. `is_full`: it turned
-    us away because no slot is free.
-    """
-
-    server: str
-    up: bool
-    reason: str | None = None
-    identity: ServerIdentity | None = None
-    limits: ServerLimits | None = None
-    connections: Mapping[str, int] | None = None
-    headroom: Headroom | None = None
-    last_success_age_s: float | None = None
-    sample: Sample | None = None
-    orphans: Mapping[tuple[str, str], int] | None = None
-    active_on_cpu: int | None = None
-    cpus: float | None = None
-    addresses: frozenset[Endpoint] = frozenset()
-    proxy_idle_timeout_s: float | None = None
-    place: ServerRole | None = None
-    is_full: bool = False
+_View = ServerView | BouncerView | NoLink
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,17 +115,32 @@ def assess(
     bouncers: Sequence[BouncerView] = (),
     *,
     proxy_idle_timeout_s: float | None = None,
+    checks: PoolChecks | None = None,
 ) -> Situation:
-    """Judge every held checkout, oldest first, and diagnose every pool."""
+    """Judge every held checkout, oldest first; diagnose every pool, and check how it is set up."""
     configured = proxy_idle_timeout_s and IdleTimeout(IdleSource.CONFIGURED, proxy_idle_timeout_s)
     views = _Views(servers, bouncers)
     judgements = _judge_all(fleet, confirmations, views, now_s)
     by_pool: dict[Pool, list[Judgement]] = {}
     for judgement in judgements:
         by_pool.setdefault(judgement.checkout.pool, []).append(judgement)
-    pools = [
-        _pool_state(pool, numbers, by_pool.get(pool, []), views, configured or None)
+    told = [
+        (pool, numbers, _view_of(pool, by_pool.get(pool, []), views))
         for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
+    ]
+    wanted = demands((_shared_limit(view), numbers) for _, numbers, view in told)
+    checks = checks or PoolChecks()
+    pools = [
+        _pool_state(
+            pool=pool,
+            numbers=numbers,
+            diagnosis=_diagnose(pool, numbers, by_pool.get(pool, []), view),
+            view=view,
+            timeouts=_timeouts(view, configured or None),
+            demand=wanted.get(_shared_limit(view), NOWHERE),
+            checks=checks,
+        )
+        for pool, numbers, view in told
     ]
     instances = tuple(fleet.instances(now_s))
     return Situation(
@@ -275,27 +260,41 @@ def _holders(
     return {(link.server, link.session.pid): checkout for checkout, link in links}
 
 
-def _pool_state(
-    pool: Pool,
-    numbers: PoolNumbers,
-    judgements: Sequence[Judgement],
-    views: _Views,
-    configured: IdleTimeout | None,
-) -> PoolState:
+def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views) -> _View:
+    """Return what a pool's connections lead to first."""
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
     # Where nothing is held, the configured address alone names the server.
-    view = views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
+    return views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
+
+
+def _shared_limit(view: _View) -> SharedLimit:
+    return SharedLimit() if isinstance(view, NoLink) else view.shared_limit
+
+
+def _timeouts(view: _View, configured: IdleTimeout | None) -> tuple[IdleTimeout, ...]:
     timeouts = [configured] if configured else []
     if isinstance(view, BouncerView):
         timeouts.append(view.idle_timeout)
     elif isinstance(view, ServerView) and view.proxy_idle_timeout_s:
         timeouts.append(IdleTimeout(IdleSource.CONFIGURED, view.proxy_idle_timeout_s))
-    check = check_recycle(numbers, timeouts)
+    return tuple(timeouts)
+
+
+def _pool_state(
+    *,
+    pool: Pool,
+    numbers: PoolNumbers,
+    diagnosis: PoolDiagnosis,
+    view: _View,
+    timeouts: tuple[IdleTimeout, ...],
+    demand: Demand,
+    checks: PoolChecks,
+) -> PoolState:
     return PoolState(
         pool=pool,
         numbers=numbers,
-        diagnosis=_diagnose(pool, numbers, judgements, view),
-        checks=(check,) if check else (),
+        diagnosis=diagnosis,
+        checks=checks.of(numbers, timeouts, demand),
         proxy_idle=tightest(timeouts),
         bouncer=view.bouncer if isinstance(view, BouncerView) else None,
     )
@@ -305,7 +304,7 @@ def _diagnose(
     pool: Pool,
     numbers: PoolNumbers,
     judgements: Sequence[Judgement],
-    view: ServerView | BouncerView | NoLink,
+    view: _View,
 ) -> PoolDiagnosis:
     if isinstance(view, BouncerView):
         destination = Destination(view.bouncer, is_paused=bool(view.paused))

@@ -1,0 +1,1 @@
+"""Generate the alert rules from the documented thresholds: `make rules`."""

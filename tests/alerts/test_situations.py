@@ -1,0 +1,211 @@
+"""Situations in which the thresholds, read literally, wake people for nothing; and some others.
+
+The shipped file as a whole is asked: no alert at all may fire, or those alone that should.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from poolscope import catalogue as wire
+from poolscope_alerts.promql import CALL_SITE, name
+from support.alert_cases.case import labelled
+from support.alert_cases.of_pools import LEAK, POOL, held
+from support.alert_cases.traffic import STEP_S, Process, series, server_series, text
+from support.promtool import Question, RuleTest, needs_promtool, run_rule_tests
+
+FIRING = 'ALERTS{alertstate="firing"}'
+MINUTE = 60 // STEP_S
+HOUR = 60 * MINUTE
+
+
+def every_five_minutes(steps: int) -> Iterable[int]:
+    return range(5 * 60, steps * STEP_S, 5 * 60)
+
+
+def silence(
+    name: str, processes: Iterable[Process], steps: int, extra: dict[str, str] | None = None
+) -> RuleTest:
+    found = server_series(steps)
+    for process in processes:
+        found |= series(process, steps)
+    questions = [Question(at_s, FIRING, 0) for at_s in every_five_minutes(steps)]
+    return RuleTest(name, STEP_S, found | (extra or {}), questions)
+
+
+def at_first(begins: int) -> Callable[[int], int]:
+    return lambda step: 15 if step < begins + 2 * MINUTE else 0
+
+
+def a_process(instance: str = "a1") -> Process:
+    return Process(instance, used=lambda step: 3 + step % 2, asked=lambda _: 20)
+
+
+@needs_promtool
+def test_a_morning_ramp_fires_nothing(tmp_path: Path) -> None:
+    """Checkouts stay ahead of checkins all the way up, and the floor rises."""
+    ramp = Process(
+        "a1",
+        used=lambda step: 1 + 26 * step // (2 * HOUR) + step % 2,
+        asked=lambda step: 10 + 90 * step // (2 * HOUR),
+        max=40,
+    )
+    run_rule_tests([silence("ramp", [ramp], 2 * HOUR)], tmp_path)
+
+
+@needs_promtool
+def test_a_rollout_of_short_lived_pods_fires_nothing(tmp_path: Path) -> None:
+    """Each pod opens its first connections, slowly, and is gone after four minutes."""
+    pods = [
+        Process(
+            f"pod-{number}",
+            used=lambda step: 2 + step % 2,
+            asked=lambda _: 30,
+            slow=at_first(number * MINUTE),
+            queued=at_first(number * MINUTE),
+            begins=number * MINUTE,
+            ends=(number + 4) * MINUTE,
+        )
+        for number in range(40)
+    ]
+    run_rule_tests([silence("rollout", pods, 45 * MINUTE)], tmp_path)
+
+
+@needs_promtool
+def test_counters_that_begin_again_fire_nothing(tmp_path: Path) -> None:
+    """The process restarts under the same id, twice, with old time-outs on its counters."""
+    process = Process(
+        "a1",
+        used=lambda step: 3 + step % 2,
+        asked=lambda _: 2000,
+        timed_out=lambda step: 1 if step in (5, 6, 7) else 0,
+        restarts=(30 * MINUTE, 31 * MINUTE),
+    )
+    run_rule_tests([silence("resets", [process], HOUR)], tmp_path)
+
+
+@needs_promtool
+def test_workers_with_one_connection_that_is_always_out_fire_nothing(tmp_path: Path) -> None:
+    workers = [
+        Process(f"worker-{number}", used=lambda _: 1, asked=lambda _: 20, max=1)
+        for number in range(8)
+    ]
+    run_rule_tests([silence("workers", workers, HOUR)], tmp_path)
+
+
+@needs_promtool
+def test_low_traffic_of_slow_checkouts_with_a_time_out_fires_nothing(tmp_path: Path) -> None:
+    """One request a minute: a single one is a large share of them."""
+    process = Process(
+        "a1",
+        used=lambda step: step % 2,
+        asked=lambda step: 1 if step % MINUTE == 0 else 0,
+        slow=lambda step: 1 if step % MINUTE == 0 else 0,
+        timed_out=lambda step: 1 if step == 30 * MINUTE else 0,
+    )
+    run_rule_tests([silence("low traffic", [process], HOUR)], tmp_path)
+
+
+@needs_promtool
+def test_a_pool_that_serves_only_long_lived_connections_fires_nothing(tmp_path: Path) -> None:
+    """Declared with `long_lived()`: out for ever, and the oldest checkout only grows older."""
+    process = Process("a1", used=lambda _: 2, asked=lambda _: 0, max=10)
+    oldest = labelled("poolscope_oldest_checkout_age_seconds", POOL)
+    older = {oldest: f"0+{STEP_S}x{HOUR - 1}"}
+    run_rule_tests([silence("long lived", [process], HOUR, older)], tmp_path)
+
+
+def leak_series(leaked: str, recovered: str, **more: str) -> dict[str, str]:
+    return {
+        labelled(name(wire.LEAKS), LEAK, **more): leaked,
+        labelled(name(wire.LEAKS_RECOVERED), LEAK, **more): recovered,
+    }
+
+
+def leaking(
+    test: str,
+    found: dict[str, str],
+    asked: Iterable[tuple[int, int]],
+    site: str = LEAK[CALL_SITE],
+) -> RuleTest:
+    """Ask at minutes how many leak alerts fire, and that nothing else does."""
+    steps = HOUR + 30 * MINUTE
+    others = 'ALERTS{alertstate="firing",alertname!="PoolLeak"}'
+    leak = f'ALERTS{{alertstate="firing",alertname="PoolLeak",{CALL_SITE}="{site}"}}'
+    questions = [Question(minute * 60, leak, count) for minute, count in asked]
+    questions += [Question(at_s, others, 0) for at_s in every_five_minutes(steps)]
+    everything = server_series(steps) | series(a_process(), steps) | found
+    return RuleTest(test, STEP_S, everything, questions)
+
+
+@needs_promtool
+def test_the_first_leak_of_a_line_is_told_though_its_series_begins_at_one(tmp_path: Path) -> None:
+    found = leak_series(f"_x{20 * MINUTE} 1+0x{40 * MINUTE}", f"_x{20 * MINUTE} 0+0x{40 * MINUTE}")
+    run_rule_tests([leaking("first", found, [(19, 0), (20, 1), (29, 1), (31, 0)])], tmp_path)
+
+
+@needs_promtool
+def test_a_leak_that_came_back_is_not_told_any_more(tmp_path: Path) -> None:
+    steps = 20 * MINUTE
+    found = leak_series(f"_x{steps} 1+0x{steps}", f"_x{steps} 0+0x{MINUTE} 1+0x{steps}")
+    run_rule_tests([leaking("recovered", found, [(20, 1), (22, 0)])], tmp_path)
+
+
+@needs_promtool
+def test_a_leak_that_is_still_held_is_told_for_as_long_as_it_is(tmp_path: Path) -> None:
+    found = leak_series(f"0+0x{MINUTE} 1+0x{80 * MINUTE}", f"0+0x{80 * MINUTE}")
+    found[held("leaked", evidence="request_finished")] = f"1+0x{50 * MINUTE}"
+    run_rule_tests([leaking("held", found, [(5, 1), (45, 1), (60, 0)])], tmp_path)
+
+
+@needs_promtool
+def test_an_old_leak_is_not_told_anew_after_an_outage_of_the_scraping(tmp_path: Path) -> None:
+    values = f"1+0x{20 * MINUTE} _x{20 * MINUTE} 1+0x{40 * MINUTE}"
+    found = leak_series(values, values.replace("1+", "0+"))
+    run_rule_tests([leaking("outage", found, [(5, 1), (15, 0), (41, 0), (55, 0)])], tmp_path)
+
+
+@needs_promtool
+def test_a_leak_whose_counters_went_to_another_backend_is_told_by_what_is_held(
+    tmp_path: Path,
+) -> None:
+    found = {held("leaked", evidence="request_finished"): f"_x{MINUTE} 1+0x{20 * MINUTE}"}
+    run_rule_tests([leaking("held alone", found, [(5, 1), (40, 0)], site="")], tmp_path)
+
+
+@needs_promtool
+def test_two_exporters_or_another_transport_make_one_alert_of_one_leak(tmp_path: Path) -> None:
+    steps = 20 * MINUTE
+    leaked, recovered = f"_x{steps} 1+0x{steps}", f"_x{steps} 0+0x{steps}"
+    found = leak_series(leaked, recovered, job="poolscope", instance="10.0.0.7:9736")
+    found |= leak_series(leaked, recovered, job="poolscope", instance="10.0.0.8:9736")
+    tests = [leaking("two exporters", found, [(19, 0), (25, 1)])]
+    tests.append(leaking("otlp", leak_series(leaked, recovered), [(19, 0), (25, 1)]))
+    run_rule_tests(tests, tmp_path)
+
+
+@needs_promtool
+def test_a_pool_that_fills_up_over_two_exporters_is_one_alert(tmp_path: Path) -> None:
+    full = Process("a1", used=lambda _: 20, asked=lambda _: 20, timed_out=lambda _: 1)
+    steps = 10 * MINUTE
+    found = series(full, steps, instance="10.0.0.7:9736")
+    found |= series(full, steps, instance="10.0.0.8:9736")
+    exhausted = 'ALERTS{alertstate="firing",alertname="PoolExhausted"}'
+    question = Question(5 * 60, exhausted, 1)
+    run_rule_tests([RuleTest("two exporters", STEP_S, found, [question])], tmp_path)
+
+
+@needs_promtool
+def test_two_exporters_do_not_make_twice_as_many_time_outs(tmp_path: Path) -> None:
+    """Four are no statement, whoever counts them."""
+    process = Process(
+        "a1",
+        used=lambda step: step % 2,
+        asked=lambda step: 1 if step % MINUTE == 0 else 0,
+        timed_out=lambda step: 1 if step in range(20 * MINUTE, 30 * MINUTE, 3 * MINUTE) else 0,
+    )
+    other = series(process, HOUR, instance="10.0.0.8:9736")
+    run_rule_tests([silence("two exporters", [process], HOUR, other)], tmp_path)
+
+
+def test_samples_are_written_as_promtool_reads_them() -> None:
+    assert text([1, None, 2.5]) == "1 _ 2.5"

@@ -1,0 +1,19 @@
+"""The documented thresholds and checks are those that there are."""
+
+import re
+from itertools import takewhile
+
+from contract.thresholds_table import DOCUMENT, HEAD, table
+from poolscope_exporter.core.config_checks import CheckId
+
+
+def test_the_documented_thresholds_are_those_of_the_source() -> None:
+    lines = DOCUMENT.read_text().splitlines()
+    documented = takewhile(lambda line: line.startswith("|"), lines[lines.index(HEAD[0]) :])
+    cure = "run `PYTHONPATH=tests python -m contract.thresholds_table`"
+    assert list(documented) == table(), cure
+
+
+def test_every_check_is_explained_and_no_other() -> None:
+    explained = re.findall(r"^\| \*\*(C\d+)\*\* \|", DOCUMENT.read_text(), re.MULTILINE)
+    assert explained == list(CheckId)

@@ -1,0 +1,115 @@
+"""The example for Alertmanager: who is told what, and what an alert silences."""
+
+from pathlib import Path
+
+import pytest
+
+from poolscope_alerts.__main__ import FOLDER
+from support.alert_cases.of_pools import POOL, SERVICE_POOL
+from support.alertmanager import amtool, an_alertmanager, require_alertmanager
+from support.processes import wait_until
+
+EXAMPLE = FOLDER / "alertmanager.yaml"
+OTHER_PROCESS = {**POOL, "service_instance_id": "a2"}
+OTHER_POOL = {**POOL, "db_client_connection_pool_name": "reports"}
+SERVER = {"server": "db.example:5432"}
+OTHER_SERVER = {"server": "replica.example:5432"}
+LESSER = (
+    "PoolFull",
+    "PoolNearExhaustion",
+    "PoolExhaustionPredicted",
+    "PoolCheckoutSlow",
+    "PoolQueueLong",
+)
+UNRELATED = ("PoolFull", "PoolCheckoutSlow", "PoolQueueLong")
+"""Of the lesser ones those that do not silence one another."""
+
+
+@pytest.fixture(autouse=True)
+def _alertmanager() -> None:
+    require_alertmanager()
+
+
+def named(name: str, labels: dict[str, str], **more: str) -> dict[str, str]:
+    return {"alertname": name, **labels, **more}
+
+
+def in_order(alerts: list[dict[str, str]]) -> list[list[tuple[str, str]]]:
+    return sorted(sorted(labels.items()) for labels in alerts)
+
+
+def told_of(alerts: list[dict[str, str]], folder: Path, silenced: list[dict[str, str]]) -> None:
+    """Let the alerts fire; hold that just those are silenced."""
+    with an_alertmanager(EXAMPLE, folder) as manager:
+        manager.post([*alerts, *silenced])
+
+        def as_expected() -> bool:
+            found = manager.suppressed(), manager.active()
+            return tuple(map(in_order, found)) == (in_order(silenced), in_order(alerts))
+
+        assert wait_until(as_expected, 30), (manager.suppressed(), manager.active())
+
+
+def test_the_example_is_accepted() -> None:
+    assert "SUCCESS" in amtool("check-config", str(EXAMPLE))
+
+
+@pytest.mark.parametrize(
+    ("severity", "component", "receiver"),
+    [
+        ("critical", "connection-pool", "pager"),
+        ("critical", "database", "pager"),
+        ("warning", "connection-pool", "team"),
+        ("warning", "poolscope", "team"),
+        ("info", "connection-pool", "log"),
+        ("critical", "somebody-elses", "team"),
+    ],
+)
+def test_alerts_go_to_whom_they_concern(severity: str, component: str, receiver: str) -> None:
+    labels = (f"severity={severity}", f"component={component}")
+    assert amtool("config", "routes", "test", f"--config.file={EXAMPLE}", *labels) == receiver
+
+
+def test_an_exhausted_pool_silences_the_lesser_alerts_of_that_pool_alone(tmp_path: Path) -> None:
+    told_of(
+        [
+            named("PoolExhausted", POOL),
+            named("PoolLeak", POOL),
+            *[named(name, OTHER_PROCESS) for name in UNRELATED],
+            named("PoolCheckoutSlow", OTHER_POOL),
+        ],
+        tmp_path,
+        silenced=[named(name, POOL) for name in LESSER],
+    )
+
+
+def test_evidence_of_a_leak_silences_the_suspicion(tmp_path: Path) -> None:
+    told_of(
+        [named("PoolLeak", POOL, http_route="/x"), named("PoolLeakSuspected", OTHER_POOL)],
+        tmp_path,
+        silenced=[named("PoolLeakSuspected", POOL)],
+    )
+
+
+def test_a_poll_failure_silences_what_is_told_of_that_server_and_no_pool(tmp_path: Path) -> None:
+    told_of(
+        [
+            named("PoolscopePollFailing", SERVER),
+            named("DatabaseHeadroomLow", OTHER_SERVER),
+            named("PoolExhausted", POOL),
+        ],
+        tmp_path,
+        silenced=[named("DatabaseHeadroomLow", SERVER), named("DatabaseFull", SERVER)],
+    )
+
+
+def test_a_fast_burn_silences_a_slow_one_of_the_same_pool(tmp_path: Path) -> None:
+    burn = "PoolTimeoutBudgetBurn"
+    told_of(
+        [
+            named(burn, SERVICE_POOL, severity="critical", long="1h"),
+            named(burn, {**SERVICE_POOL, "service_name": "other"}, severity="warning"),
+        ],
+        tmp_path,
+        silenced=[named(burn, SERVICE_POOL, severity="warning", long="3d")],
+    )
