@@ -10,14 +10,14 @@ from scenarios.scenario import Phase, Runs, Watcher
 from scenarios.sightings import Sightings
 from scenarios.stage import a_stage
 
-NEEDS_PIDS = "lost_and_its_pid_reused"
+NEED_PIDS = {"lost_and_its_pid_reused", "held_beside_a_reused_pid"}
 
 
 def play_direct(server: EmbeddedPostgres, where: str, folder: Path) -> Run:
     """Play every direct scenario on the server, which is the run's own; return what was said."""
     with a_stage(server, folder) as stage:
         app = stage.start(Watcher)
-        left_out = set() if may_choose_pids() else {NEEDS_PIDS}
+        left_out = set() if may_choose_pids() else NEED_PIDS
         with Sightings(stage.exporters) as sightings:
             play = Play(stage, sightings, Runs.DIRECT, left_out)
             play.begin(app)

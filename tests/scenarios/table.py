@@ -104,7 +104,12 @@ GONE = (
     Scenario("lost", Truth.GONE, Expected(Verdict.LOST, unlinked(Unlinked.NO_ROW))),
     Scenario("held_beside_a_lost_one", Truth.IDLE, Expected(Verdict.HELD_IDLE, ADDRESS)),
     Scenario("lost_before_any_was_linked", Truth.GONE, unknown(Unlinked.NO_ROW)),
-    Scenario("lost_and_its_pid_reused", Truth.GONE, unknown(Unlinked.PID_REUSED)),
+    Scenario(
+        "lost_and_its_pid_reused",
+        Truth.GONE,
+        Expected(Verdict.LOST, unlinked(Unlinked.PID_REUSED)),
+    ),
+    Scenario("held_beside_a_reused_pid", Truth.IDLE, Expected(Verdict.HELD_IDLE, ADDRESS)),
 )
 SEEN_TWICE = (
     Scenario("held_after_a_query", Truth.IDLE, unknown(Unlinked.AMBIGUOUS), Watcher.TWICE),

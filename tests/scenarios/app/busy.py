@@ -8,7 +8,15 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from scenarios.app.pools import DIRECT, KEPT, WAYS, an_async_engine, an_asyncpg_pool, an_engine
+from scenarios.app.pools import (
+    DIRECT,
+    KEPT,
+    WAYS,
+    WORKER_IS_BUSY,
+    an_async_engine,
+    an_asyncpg_pool,
+    an_engine,
+)
 
 SLOW = text("SELECT pg_sleep(600)")
 SHORT = text("SELECT pg_sleep(0.05)")
@@ -25,6 +33,7 @@ async def slow_query() -> None:
 
 
 def slow_query_in_a_worker_thread() -> None:
+    WORKER_IS_BUSY.set()
     with an_engine("slow_query_in_a_worker_thread").connect() as connection:
         connection.execute(SLOW)
 

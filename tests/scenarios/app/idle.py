@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import poolscope
 from scenarios.app.pids import a_session_with
@@ -24,7 +24,8 @@ QUERY = text("SELECT 1")
 FOREVER_S = 600
 OLD_ENOUGH_S = 1.5
 """A connection must differ from a session by more than a second for their ages to tell."""
-BESIDE: asyncio.Queue[Any] = asyncio.Queue()
+BESIDE_LOST: asyncio.Queue[AsyncEngine] = asyncio.Queue()
+BESIDE_REUSED: asyncio.Queue[AsyncEngine] = asyncio.Queue()
 
 
 async def idle_in_a_transaction() -> None:
@@ -114,13 +115,13 @@ async def lost() -> None:
     """Share the pool with a connection that lives."""
     engine = an_async_engine("lost", size=2)
     async with engine.connect() as connection:
-        BESIDE.put_nowait(engine)
+        BESIDE_LOST.put_nowait(engine)
         await end_session(await own_pid(connection))
         await asyncio.sleep(FOREVER_S)
 
 
 async def held_beside_a_lost_one() -> None:
-    engine = await BESIDE.get()
+    engine = await BESIDE_LOST.get()
     async with engine.connect():
         await asyncio.sleep(FOREVER_S)
 
@@ -132,13 +133,20 @@ async def lost_before_any_was_linked() -> None:
 
 
 async def lost_and_its_pid_reused() -> None:
-    engine = an_async_engine("lost_and_its_pid_reused")
+    engine = an_async_engine("lost_and_its_pid_reused", size=2)
     await (await engine.connect()).close()
     await asyncio.sleep(OLD_ENOUGH_S)
     async with engine.connect() as connection:
+        BESIDE_REUSED.put_nowait(engine)
         pid = await own_pid(connection)
         await end_session(pid)
         KEPT.append(await a_session_with(pid, WAYS[DIRECT]))
+        await asyncio.sleep(FOREVER_S)
+
+
+async def held_beside_a_reused_pid() -> None:
+    engine = await BESIDE_REUSED.get()
+    async with engine.connect():
         await asyncio.sleep(FOREVER_S)
 
 
@@ -200,4 +208,5 @@ BEHAVIOURS = (
     held_beside_a_lost_one,
     lost_before_any_was_linked,
     lost_and_its_pid_reused,
+    held_beside_a_reused_pid,
 )

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from scenarios.app.pools import (
     KEPT,
+    WORKER_IS_BUSY,
     a_psycopg_pool,
     an_async_engine,
     an_asyncpg_pool,
@@ -53,6 +54,7 @@ async def leak_of_psycopg_pool() -> None:
 
 
 def leak_in_a_worker_thread() -> None:
+    WORKER_IS_BUSY.wait()
     connection = an_engine("leak_in_a_worker_thread").connect()
     KEPT.append(connection)
     connection.execute(QUERY)

@@ -5,6 +5,7 @@
 
 import json
 import os
+import threading
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -16,6 +17,9 @@ import poolscope
 
 WAYS: dict[str, str] = json.loads(os.environ["SCENARIO_WAYS"])
 DIRECT = "direct"
+
+WORKER_IS_BUSY = threading.Event()
+"""A worker thread runs its slow query: the next request gets another, which nobody uses later."""
 
 KEPT: list[Any] = []
 """What the app holds on to: connections that nobody returns, and tasks that go on."""
