@@ -146,6 +146,9 @@ class RandomRun(RuleBasedStateMachine):
     def begin(self, kind: type[SyncPool | AsyncPool], pre_ping: bool, recycle: int) -> None:
         self.context = instrumented()
         self.readings = self.context.__enter__()
+        registry = self.readings.instrumentation.registry
+        for _, earlier in registry.named_pools():  # of other tests, where something keeps engines
+            registry.unwatch(earlier.stats)
         gc.freeze()  # so that each of the many collections looks at this run's own objects only
         self.leaked = 0
         self.failures: Counter[str] = Counter()
