@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
-from poolscope_exporter.adapters.prometheus import Exposition, Scrape
+from poolscope_exporter.adapters.prometheus import Exposition, Scrape, ahead_in
 from poolscope_exporter.core.bouncer_headroom import (
     BouncerDatabase,
     BouncerLimits,
@@ -633,3 +633,29 @@ class OnlyThese(Collector):
 
     def collect(self) -> list[Metric]:
         return self._families
+
+
+@pytest.mark.parametrize(
+    ("period_s", "delay_s"), [(3.99, None), (4.0, 2.0), (15.0, 13.0), (120.0, 118.0), (120.1, None)]
+)
+def test_a_regular_scrape_is_written_before_it_comes(
+    period_s: float, delay_s: float | None
+) -> None:
+    assert ahead_in(period_s) == delay_s
+
+
+@pytest.mark.parametrize(("later_s", "taken"), [(2.99, 1), (3.0, 2)])
+async def test_what_was_written_ahead_is_served_to_the_scrape_it_was_written_for(
+    later_s: float, taken: int
+) -> None:
+    times = iter([100.0, 100.0 + later_s, 100.0 + later_s])
+    takes: list[Scrape] = []
+
+    def take() -> Scrape:
+        takes.append(a_scrape())
+        return takes[-1]
+
+    exposition = Exposition(take, now=lambda: next(times))
+    await exposition.write_ahead()
+    await exposition.render("")
+    assert len(takes) == taken
