@@ -13,6 +13,10 @@ WARM_UP = 100
 """How often a case runs untimed after each change of variant: the interpreter specialises code
 anew for what was patched, which an application sees once and not in every block."""
 
+PARTS = 20
+"""Of each block; the median of its parts is the block's time, so that another process that takes
+the processor meanwhile spoils one part and not the block."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -56,7 +60,8 @@ def _block(case: Case) -> float:
     """Return the microseconds that one checkout and return take now."""
     gc.collect()
     case.time_s(WARM_UP)
-    return case.time_s(case.times) / case.times * 1e6
+    times = case.times // PARTS
+    return median(case.time_s(times) for _ in range(PARTS)) / times * 1e6
 
 
 def _cost(measured: list[tuple[float, float]]) -> Cost:
