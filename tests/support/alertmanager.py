@@ -36,8 +36,9 @@ def amtool(*arguments: str) -> str:
 class Alertmanager:
     """One Alertmanager that is asked over its API."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._url = f"http://{address}"
 
     def is_ready(self) -> bool:
         """Tell whether it answers."""
@@ -77,7 +78,7 @@ def an_alertmanager(configuration: Path, folder: Path) -> Iterator[Alertmanager]
         "--log.level=error",
     ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    manager = Alertmanager(f"http://{address}")
+    manager = Alertmanager(address)
     try:
         assert wait_until(lambda: process.poll() is not None or manager.is_ready(), 30)
         assert process.poll() is None, f"{configuration}: Alertmanager ended at once"

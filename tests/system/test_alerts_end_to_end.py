@@ -1,0 +1,205 @@
+"""An app leaks, fills its pool and is mended: who is told what, by whole processes.
+
+The app, its database, the exporter, Prometheus, Alertmanager and a webhook are real. Rules and
+Alertmanager's example are the shipped ones with every duration divided by 30.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from poolscope_alerts.__main__ import FOLDER, RULES
+from poolscope_alerts.__main__ import main as write_rules
+from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from support.alertmanager import Alertmanager, an_alertmanager, require_alertmanager
+from support.crowd import a_crowd
+from support.exporter_process import ExporterProcess, clean_environment
+from support.paced_alertmanager import paced
+from support.processes import wait_until
+from support.prometheus import Prometheus, a_prometheus, require_prometheus, scraping
+from support.webhook import Message, Webhook, a_webhook
+
+TESTS = Path(__file__).parents[1]
+PACE = 30
+PUSH_INTERVAL_S = 0.5
+MOST_S = 90
+STEP_S = 30
+LEAKS = 5
+USERS = 36
+LESSER = {"PoolFull", "PoolNearExhaustion", "PoolCheckoutSlow", "PoolQueueLong"}
+LONG_HEALTHY_S = 12
+"""Six minutes at the shipped pace."""
+
+
+class Shop:
+    """The app, in a process of its own."""
+
+    def __init__(self, server: EmbeddedPostgres, otlp: str, log: Path, *, is_mended: bool) -> None:
+        (port,) = free_ports([0])
+        self.url = f"http://{HOST}:{port}"
+        self._log = log
+        self._command = [
+            sys.executable, "-m", "uvicorn", "support.order_app:app",
+            f"--host={HOST}", f"--port={port}", "--log-level=warning",
+        ]  # fmt: skip
+        self._environment = clean_environment(
+            PYTHONPATH=os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])),
+            SHOP_DATABASE_URL=server.dsn.replace("postgresql://", "postgresql+psycopg://", 1),
+            SHOP_IS_MENDED="yes" if is_mended else "no",
+            OTEL_SERVICE_NAME="shop",
+            POOLSCOPE_ENDPOINT=otlp,
+            POOLSCOPE_PUSH_INTERVAL_S=str(PUSH_INTERVAL_S),
+        )
+
+    def __enter__(self) -> "Shop":
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log
+            )
+        assert wait_until(self._is_up, STEP_S), self._log.read_text()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(STEP_S)
+
+    def export(self, orders: int) -> None:
+        for order in range(orders):
+            assert httpx.get(f"{self.url}/orders/{order}/export", trust_env=False).is_success
+
+    def _is_up(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/orders/1", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+@dataclass
+class Watch:
+    """Everything that watches the shop, and how long each step took."""
+
+    exporter: ExporterProcess
+    prometheus: Prometheus
+    alertmanager: Alertmanager
+    webhook: Webhook
+    took_s: dict[str, float] = field(default_factory=dict)
+
+    def told(self, step: str, name: str, status: str, since: float) -> Message:
+        message = self.webhook.first(name, status, STEP_S)
+        self.took_s[step] = message.at - since
+        return message
+
+    def has(self, expression: str) -> Callable[[], bool]:
+        return lambda: bool(self.prometheus.query(expression))
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def watch(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Watch]:
+    require_alertmanager()
+    require_prometheus()
+    assert write_rules(["--out", str(tmp_path), "--pace", str(PACE)]) == 0
+    with ExitStack() as stack:
+        webhook = stack.enter_context(a_webhook())
+        example = tmp_path / "alertmanager.yaml"
+        example.write_text(paced(FOLDER / "alertmanager.yaml", PACE, webhook.url), encoding="utf-8")
+        manager = stack.enter_context(an_alertmanager(example, tmp_path))
+        exporter = stack.enter_context(
+            ExporterProcess(f"--dsn={server.dsn}", "--poll-interval=0.5")
+        )
+        target = {"poolscope": urlsplit(exporter.web).netloc}
+        configuration = scraping(target, [tmp_path / RULES], manager.address)
+        prometheus = stack.enter_context(a_prometheus(configuration, tmp_path))
+        yield Watch(exporter, prometheus, manager, webhook)
+
+
+def leak_is_told_with_all_that_is_needed(message: Message, exporter: ExporterProcess) -> None:
+    assert message.receiver == "pager"
+    assert message.labels["http_route"] == "/orders/{order_id}/export"
+    assert message.labels["poolscope_call_site"].startswith("support/order_app.py:")
+    assert message.labels["poolscope_evidence"] == "request_finished"
+    assert "1 checkout(s) leaked" in message.annotations["description"]
+    assert message.labels["poolscope_call_site"] in message.annotations["description"]
+    runbook = message.annotations["runbook_url"]
+    assert (FOLDER / "runbooks" / runbook.rpartition("/")[2]).is_file()
+    variables = parse_qs(urlsplit(message.annotations["dashboard_url"]).query)
+    assert variables == {
+        "var-service": ["shop"],
+        "var-pool": [message.labels["db_client_connection_pool_name"]],
+        "var-instance": [message.labels["service_instance_id"]],
+    }
+
+
+def test_a_leak_and_an_exhausted_pool_are_told_once_and_end_when_the_app_is_mended(
+    server: EmbeddedPostgres, watch: Watch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    with Shop(server, watch.exporter.otlp, tmp_path / "leaky.log", is_mended=False) as shop:
+        stays_silent_while_all_is_well(shop, watch)
+
+        fault = time.monotonic()
+        shop.export(1)
+        leak = watch.told("leak told", "PoolLeak", "firing", fault)
+        leak_is_told_with_all_that_is_needed(leak, watch.exporter)
+
+        shop.export(LEAKS - 1)
+        with a_crowd(f"{shop.url}/reports", USERS):
+            fault = time.monotonic()
+            full = watch.told("exhaustion told", "PoolExhausted", "firing", fault)
+            assert (full.receiver, full.labels["severity"]) == ("pager", "critical")
+            assert "all 10 connections are checked out" in full.annotations["description"]
+            lesser_alerts_are_silenced(watch)
+
+    mended = time.monotonic()
+    with Shop(server, watch.exporter.otlp, tmp_path / "mended.log", is_mended=True) as shop:
+        shop.export(LEAKS)
+        with a_crowd(f"{shop.url}/orders/1", 2, pause_s=0.1):
+            watch.told("leak resolved", "PoolLeak", "resolved", mended)
+            watch.told("exhaustion resolved", "PoolExhausted", "resolved", mended)
+            assert wait_until(lambda: not watch.prometheus.firing(), STEP_S)
+    nobody_was_told_anything_else(watch)
+    watch.took_s["all"] = time.monotonic() - began
+    with capsys.disabled():
+        print("", *(f"{step}: {took:.1f} s" for step, took in watch.took_s.items()), sep="\n")
+    assert watch.took_s["all"] < MOST_S
+
+
+def stays_silent_while_all_is_well(shop: Shop, watch: Watch) -> None:
+    with a_crowd(f"{shop.url}/orders/1", 2, pause_s=0.1):
+        enough = f"count_over_time(db_client_connection_max[{LONG_HEALTHY_S}s]) > {LONG_HEALTHY_S - 2}"
+        assert wait_until(watch.has(enough), STEP_S), watch.prometheus.log
+    assert watch.prometheus.firing() == set()
+    assert watch.webhook.told == []
+
+
+def lesser_alerts_are_silenced(watch: Watch) -> None:
+    def all_are() -> bool:
+        silenced = {labels["alertname"] for labels in watch.alertmanager.suppressed()}
+        return silenced >= LESSER
+
+    began = time.monotonic()
+    assert wait_until(all_are, STEP_S), watch.prometheus.firing()
+    watch.took_s["all lesser ones fire, silenced"] = time.monotonic() - began
+    assert watch.prometheus.firing() >= LESSER
+
+
+def nobody_was_told_anything_else(watch: Watch) -> None:
+    expected = {"PoolLeak", "PoolExhausted"}
+    assert watch.webhook.names("firing") == expected
+    assert watch.webhook.names("resolved") == expected
+    assert watch.prometheus.broken_rules() == []
