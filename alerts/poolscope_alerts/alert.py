@@ -17,6 +17,10 @@ class Component(Enum):
     POOLSCOPE = "poolscope"
 
 
+_OUTLASTS_S = 60.0
+"""More than the time between two evaluations, and between two scrapes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything that the rules are made from.
@@ -30,6 +34,17 @@ class Sources:
 
     def __getitem__(self, row: ThresholdId) -> Threshold:
         return self.thresholds[row]
+
+    def keep_firing_s(self, looks_back_s: float = 0.0) -> float:
+        """Return how long an alert goes on; looking back over a window is going on already."""
+        return max(0.0, self.tuning.keep_firing_s - looks_back_s)
+
+    def keep_silencing_s(self) -> float:
+        """Return how long an alert goes on that silences others: until they have all ended.
+
+        Else somebody is told of slow checkouts just when the exhaustion is over.
+        """
+        return self.tuning.keep_firing_s + _OUTLASTS_S
 
 
 @dataclass(frozen=True, slots=True)

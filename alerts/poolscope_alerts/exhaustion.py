@@ -43,7 +43,7 @@ def _exhausted(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T2,),
         for_s=row.for_s,
-        keep_firing_s=sources.tuning.keep_firing_s,
+        keep_firing_s=sources.keep_silencing_s(),
     )
 
 
@@ -69,7 +69,7 @@ def _stuck(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T2, ThresholdId.T4),
         for_s=60,
-        keep_firing_s=sources.tuning.keep_firing_s,
+        keep_firing_s=sources.keep_silencing_s(),
     )
 
 
@@ -88,7 +88,7 @@ def _full(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T2,),
         for_s=60,
-        keep_firing_s=sources.tuning.keep_firing_s,
+        keep_firing_s=sources.keep_firing_s(),
     )
 
 
@@ -108,7 +108,7 @@ def _near(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T2,),
         for_s=sources.tuning.lasting_s,
-        keep_firing_s=sources.tuning.keep_firing_s,
+        keep_firing_s=sources.keep_firing_s(),
     )
 
 
@@ -140,5 +140,5 @@ def _predicted(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T2,),
         for_s=tuning.lasting_s,
-        keep_firing_s=tuning.keep_firing_s,
+        keep_firing_s=sources.keep_firing_s(),
     )

@@ -19,6 +19,7 @@ from poolscope_alerts.promql import (
     duration,
     increase,
     name,
+    per_pool,
     rate,
     selector,
 )
@@ -26,6 +27,7 @@ from poolscope_exporter.core import catalogue as own
 from poolscope_exporter.core.documented import Severity, ThresholdId
 
 LEAK = (*POOL, EVIDENCE, ROUTE, CALL_SITE)
+USED_STATE = f'{STATE}="used"'
 
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
@@ -49,6 +51,7 @@ def _leaked(sources: Sources) -> Alert:
             "collected. Open the live page for the line and the server session."
         ),
         thresholds=(ThresholdId.T4,),
+        keep_firing_s=sources.keep_silencing_s(),
     )
 
 
@@ -97,7 +100,7 @@ def _suspected(sources: Sources) -> Alert:
             f"That is how a slow leak looks. {row.advice}"
         ),
         thresholds=(ThresholdId.T3, ThresholdId.T4),
-        keep_firing_s=sources.tuning.keep_firing_s,
+        keep_firing_s=sources.keep_firing_s(),
     )
 
 
@@ -106,14 +109,17 @@ def _rising(sources: Sources, window_s: float) -> str:
     checkouts = name(wire.CHECKOUTS)
     factor = f"{sources.tuning.growth_tolerance:g}"
     aging = f"delta({selector(own.OLDEST_CHECKOUT_AGE.name, over=over)})"
+    # The windows go on telling of a process that has ended: it holds nothing any more.
+    still_there = f"{per_pool(wire.COUNT, USED_STATE)} > 0"
     return (
         f"{_floor(over)} > {_floor(over, over)}"
         f" and {_floor(over, over)} > {_floor(over, twice)}"
         f" and {rate(checkouts, over)} < {factor} * {rate(checkouts, over, offset=twice)}"
         f" and {by(POOL, aging)} > {0.8 * window_s:g}"
+        f" and {still_there}"
     )
 
 
 def _floor(over: str, offset: str = "") -> str:
-    used = selector(name(wire.COUNT), f'{STATE}="used"', over=over, offset=offset)
+    used = selector(name(wire.COUNT), USED_STATE, over=over, offset=offset)
     return by(POOL, f"min_over_time({used})")

@@ -27,7 +27,8 @@ def alerts(sources: Sources) -> tuple[Alert, ...]:
 
 def _slow(sources: Sources) -> Alert:
     row, tuning = sources[ThresholdId.T1], sources.tuning
-    window_s = max(row.for_s, 60.0) / sources.pace
+    looks_back_s = max(row.for_s, 60.0)
+    window_s = looks_back_s / sources.pace
     over = duration(window_s)
     asked = f"({_waits(over)} + {_failed(over)})"
     slow = f"({_longer(wire.WAIT_TIME, row.limit, over)} + {_failed(over)})"
@@ -52,7 +53,7 @@ def _slow(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T1, ThresholdId.T10),
         for_s=row.for_s,
-        keep_firing_s=tuning.keep_firing_s,
+        keep_firing_s=sources.keep_firing_s(looks_back_s),
     )
 
 
@@ -83,7 +84,7 @@ def _queued(sources: Sources) -> Alert:
         ),
         thresholds=(ThresholdId.T5, ThresholdId.T10),
         for_s=row.for_s,
-        keep_firing_s=tuning.keep_firing_s,
+        keep_firing_s=sources.keep_firing_s(_QUEUE_WINDOW_S),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from poolscope import catalogue as wire
 from poolscope_alerts.promql import CALL_SITE, name
+from poolscope_exporter.core import catalogue as own
 from support.alert_cases.case import labelled
 from support.alert_cases.of_pools import LEAK, POOL, held
 from support.alert_cases.traffic import STEP_S, Process, series, server_series, text
@@ -140,28 +141,28 @@ def leaking(
 @needs_promtool
 def test_the_first_leak_of_a_line_is_told_though_its_series_begins_at_one(tmp_path: Path) -> None:
     found = leak_series(f"_x{20 * MINUTE} 1+0x{40 * MINUTE}", f"_x{20 * MINUTE} 0+0x{40 * MINUTE}")
-    run_rule_tests([leaking("first", found, [(19, 0), (20, 1), (29, 1), (31, 0)])], tmp_path)
+    run_rule_tests([leaking("first", found, [(19, 0), (20, 1), (29, 1), (37, 0)])], tmp_path)
 
 
 @needs_promtool
-def test_a_leak_that_came_back_is_not_told_any_more(tmp_path: Path) -> None:
+def test_a_leak_that_came_back_is_not_told_for_long(tmp_path: Path) -> None:
     steps = 20 * MINUTE
     found = leak_series(f"_x{steps} 1+0x{steps}", f"_x{steps} 0+0x{MINUTE} 1+0x{steps}")
-    run_rule_tests([leaking("recovered", found, [(20, 1), (22, 0)])], tmp_path)
+    run_rule_tests([leaking("recovered", found, [(20, 1), (26, 1), (28, 0)])], tmp_path)
 
 
 @needs_promtool
 def test_a_leak_that_is_still_held_is_told_for_as_long_as_it_is(tmp_path: Path) -> None:
     found = leak_series(f"0+0x{MINUTE} 1+0x{80 * MINUTE}", f"0+0x{80 * MINUTE}")
     found[held("leaked", evidence="request_finished")] = f"1+0x{50 * MINUTE}"
-    run_rule_tests([leaking("held", found, [(5, 1), (45, 1), (60, 0)])], tmp_path)
+    run_rule_tests([leaking("held", found, [(5, 1), (45, 1), (66, 0)])], tmp_path)
 
 
 @needs_promtool
 def test_an_old_leak_is_not_told_anew_after_an_outage_of_the_scraping(tmp_path: Path) -> None:
     values = f"1+0x{20 * MINUTE} _x{20 * MINUTE} 1+0x{40 * MINUTE}"
     found = leak_series(values, values.replace("1+", "0+"))
-    run_rule_tests([leaking("outage", found, [(5, 1), (15, 0), (41, 0), (55, 0)])], tmp_path)
+    run_rule_tests([leaking("outage", found, [(5, 1), (17, 0), (41, 0), (55, 0)])], tmp_path)
 
 
 @needs_promtool
@@ -181,6 +182,21 @@ def test_two_exporters_or_another_transport_make_one_alert_of_one_leak(tmp_path:
     tests = [leaking("two exporters", found, [(19, 0), (25, 1)])]
     tests.append(leaking("otlp", leak_series(leaked, recovered), [(19, 0), (25, 1)]))
     run_rule_tests(tests, tmp_path)
+
+
+@needs_promtool
+def test_a_suspicion_ends_with_the_process(tmp_path: Path) -> None:
+    """Its windows still rise then; it is kept firing for five minutes, and no longer."""
+    steps = 30 * MINUTE
+    leaky = Process("a1", used=lambda step: 1 + step // (4 * MINUTE), asked=lambda _: 20)
+    oldest = labelled(own.OLDEST_CHECKOUT_AGE.name, {**POOL, "service_instance_id": "a1"})
+    found = series(leaky, steps) | {oldest: text([STEP_S * step for step in range(steps)])}
+    ended = {key: f"{values} stale" for key, values in found.items()}
+    suspected = 'ALERTS{alertstate="firing",alertname="PoolLeakSuspected"}'
+    questions = [
+        Question(minute * 60 + 30, suspected, is_so) for minute, is_so in ((29, 1), (35, 0))
+    ]
+    run_rule_tests([RuleTest("ended", STEP_S, ended, questions)], tmp_path)
 
 
 @needs_promtool

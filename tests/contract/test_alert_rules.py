@@ -154,3 +154,26 @@ def test_inhibition_goes_by_the_full_identity_of_the_pool() -> None:
         assert {label.strip() for label in equal[1].split(",") if label.strip()} == set(POOL)
     named = set(re.findall(r"\b(?:Pool|Database|PgBouncer)[A-Z]\w+", "".join(rules)))
     assert named <= set(alerts_by_name(SOURCES))
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def looks_back_s(alert: Alert) -> float:
+    """Return the longest window of an expression."""
+    windows = re.findall(r"\[(\d+)([smh])\]", alert.expression)
+    return max((int(number) * SECONDS[unit] for number, unit in windows), default=0)
+
+
+@pytest.mark.parametrize("silencer", ["PoolExhausted", "PoolStuck"])
+@pytest.mark.parametrize(
+    "silenced", ["PoolFull", "PoolNearExhaustion", "PoolCheckoutSlow", "PoolQueueLong"]
+)
+def test_what_silences_an_alert_goes_on_for_longer(silencer: str, silenced: str) -> None:
+    one, other = (alerts_by_name(SOURCES)[name][0] for name in (silencer, silenced))
+    assert one.keep_firing_s >= other.keep_firing_s + looks_back_s(other) + 60
+
+
+def test_evidence_of_a_leak_goes_on_for_longer_than_a_suspicion() -> None:
+    leak, suspected = (alerts_by_name(SOURCES)[n][0] for n in ("PoolLeak", "PoolLeakSuspected"))
+    assert leak.keep_firing_s >= suspected.keep_firing_s + 60
