@@ -1,10 +1,12 @@
-"""Our example for Alertmanager, faster and with other receivers: who is told what stays as it is."""
+"""Our example for Alertmanager, faster and with other receivers: its routes stay as they are."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-INTERVAL = re.compile(r"(?m)^(?P<key> *(?:group_wait|group_interval|repeat_interval): )(?P<time>\S+)$")
+INTERVAL = re.compile(
+    r"(?m)^(?P<key> *(?:group_wait|group_interval|repeat_interval): )(?P<time>\S+)$"
+)
 RECEIVERS = "http://127.0.0.1:9095"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
