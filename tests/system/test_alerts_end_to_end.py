@@ -4,8 +4,6 @@ The app, its database, the exporter, Prometheus, Alertmanager and a webhook are 
 Alertmanager's example are the shipped ones with every duration divided by 30.
 """
 
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,24 +12,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 
 from poolscope_alerts.__main__ import FOLDER, RULES
 from poolscope_alerts.__main__ import main as write_rules
-from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.alertmanager import Alertmanager, an_alertmanager, require_alertmanager
 from support.crowd import a_crowd
-from support.exporter_process import ExporterProcess, clean_environment
+from support.exporter_process import ExporterProcess
 from support.paced_alertmanager import paced
 from support.processes import wait_until
 from support.prometheus import Prometheus, a_prometheus, require_prometheus, scraping
+from support.shop import Shop
 from support.webhook import Message, Webhook, a_webhook
 
-TESTS = Path(__file__).parents[1]
 PACE = 30
-PUSH_INTERVAL_S = 0.5
 MOST_S = 90
 STEP_S = 30
 LEAKS = 5
@@ -39,49 +34,6 @@ USERS = 36
 LESSER = {"PoolFull", "PoolNearExhaustion", "PoolCheckoutSlow", "PoolQueueLong"}
 LONG_HEALTHY_S = 12
 """Six minutes at the shipped pace."""
-
-
-class Shop:
-    """The app, in a process of its own."""
-
-    def __init__(self, server: EmbeddedPostgres, otlp: str, log: Path, *, is_mended: bool) -> None:
-        (port,) = free_ports([0])
-        self.url = f"http://{HOST}:{port}"
-        self._log = log
-        self._command = [
-            sys.executable, "-m", "uvicorn", "support.order_app:app",
-            f"--host={HOST}", f"--port={port}", "--log-level=warning",
-        ]  # fmt: skip
-        self._environment = clean_environment(
-            PYTHONPATH=os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")])),
-            SHOP_DATABASE_URL=server.dsn.replace("postgresql://", "postgresql+psycopg://", 1),
-            SHOP_IS_MENDED="yes" if is_mended else "no",
-            OTEL_SERVICE_NAME="shop",
-            POOLSCOPE_ENDPOINT=otlp,
-            POOLSCOPE_PUSH_INTERVAL_S=str(PUSH_INTERVAL_S),
-        )
-
-    def __enter__(self) -> "Shop":
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log
-            )
-        assert wait_until(self._is_up, STEP_S), self._log.read_text()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(STEP_S)
-
-    def export(self, orders: int) -> None:
-        for order in range(orders):
-            assert httpx.get(f"{self.url}/orders/{order}/export", trust_env=False).is_success
-
-    def _is_up(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/orders/1", trust_env=False).is_success
-        except httpx.TransportError:
-            return False
 
 
 @dataclass
