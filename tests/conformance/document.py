@@ -49,7 +49,10 @@ Where a cell may surprise:
 
 ## Verify
 
-    make conformance
+<!-- not run: make test runs the same tests; this writes the page from them -->
+```console
+$ make conformance
+```
 
 runs the suite on every SQLAlchemy named above and writes this page; `make test` fails when the page
 differs from what the tests declare.

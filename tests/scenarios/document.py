@@ -95,7 +95,10 @@ Where a row may surprise:
 
 ## Verify
 
-    make scenarios
+<!-- not run: make test and make test-system play the same; this writes the page -->
+```console
+$ make scenarios
+```
 
 plays everything and writes this page (about three minutes; it needs PostgreSQL 15 and PgBouncer
 from the system's packages, and root, to have a pid given out again). `make test` plays 16 and 18,

@@ -43,7 +43,10 @@ find a server again that has recovered.
 NOTES = """
 ## Verify
 
-    make faults
+<!-- not run: make test runs the same tests; this writes their measured seconds into the page -->
+```console
+$ make faults
+```
 
 runs the tests and writes this page; the seconds differ a little from run to run.
 """

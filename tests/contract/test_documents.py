@@ -1,0 +1,84 @@
+"""Every command and program of the documents is run by a test, or says why it is not."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from support.documents import ROOT, Block, Mark, blocks, commands, documents
+from support.guides import GUIDES
+
+CURE = "docs/contributing.md says how a block is marked"
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
+DOCUMENTS = [str(path.relative_to(ROOT)) for path in documents()]
+ALL = [block for path in documents() for block in blocks(path)]
+RUNNABLE = [block for block in ALL if block.is_runnable]
+
+
+@pytest.mark.parametrize("block", ALL, ids=str)
+def test_every_block_names_its_language(block: Block) -> None:
+    assert block.language, f"{block}: fence it, with console, python, yaml, text …"
+
+
+@pytest.mark.parametrize("block", RUNNABLE, ids=str)
+def test_what_a_reader_would_run_is_run_or_says_why_not(block: Block) -> None:
+    assert block.mark is not None, f"{block}: nobody runs it; {CURE}"
+    if block.mark is Mark.NOT_RUN:
+        assert len(block.argument) > 10, f"{block}: say the reason"
+
+
+@pytest.mark.parametrize("block", [b for b in RUNNABLE if b.language != "python"], ids=str)
+def test_commands_can_be_told_from_their_output(block: Block) -> None:
+    assert block.language == "console", f"{block}: a console, with `$ ` before what one types"
+    assert list(commands(block)), f"{block}: no line begins with `$ `"
+
+
+@pytest.mark.parametrize("block", [b for b in ALL if b.mark is Mark.RUN_BY], ids=str)
+def test_the_test_that_is_said_to_run_a_block_exists(block: Block) -> None:
+    for named in block.argument.split(", "):
+        path, _, name = named.partition("::")
+        assert name in names_in(path), f"{block}: no test {named}"
+
+
+@pytest.mark.parametrize("block", [b for b in ALL if b.mark in (Mark.FILE, Mark.RUN)], ids=str)
+def test_a_guide_with_commands_to_run_is_played(block: Block) -> None:
+    assert block.document in {guide.document for guide in GUIDES}
+    assert block.mark is Mark.FILE or block.argument in ("", "until the end")
+
+
+@pytest.mark.parametrize("block", [b for b in RUNNABLE if b.language == "python"], ids=str)
+def test_every_program_can_be_parsed(block: Block) -> None:
+    ast.parse(block.text)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file(document: str) -> None:
+    path = ROOT / document
+    text = re.sub(r"(?s)```.*?```|`[^`\n]*`", "", path.read_text())
+    missing = [
+        target for target, _ in LINK.findall(text) if target and not (path.parent / target).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if name.startswith("docs/")])
+def test_the_index_names_every_page(document: str) -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert document == "docs/README.md" or f"]({Path(document).name}" in index
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    """Return the names of a file's tests; none where there is no such file."""
+    source = ROOT / path
+    if not source.is_file():
+        return frozenset()
+    parsed = ast.parse(source.read_text())
+    return frozenset(
+        node.name
+        for node in ast.walk(parsed)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+    )
