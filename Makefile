@@ -11,7 +11,7 @@ FAULTS := $(VENV)/faults.json
 SCENARIOS := $(VENV)/scenarios
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules conformance faults scenarios check format lock bench bench-exporter clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,10 @@ test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on
 
 rules: setup ## Write the alert rules, and the numbers of the runbooks, from alerts/*.toml
 	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
+
+docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics
+	for table in settings thresholds metrics; do \
+	  PYTHONPATH=tests $(BIN)/python -m contract.$${table}_table || exit 1; done
 
 conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
 	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)

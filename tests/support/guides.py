@@ -22,7 +22,7 @@ POSTGRES, APP, WEB, OTLP = 5432, 8000, 9736, 9737
 """The ports that the guides name; each play has free ones in their place."""
 
 READY = re.compile(r"watches |Application startup complete|Uvicorn running|: ready")
-"""What a program says once it can be asked: the exporter, uvicorn (under gunicorn too), our own scripts."""
+"""What a program says once it can be asked: the exporter, uvicorn, the guides' own scripts."""
 
 ANSWER_WITHIN_S = 12
 
