@@ -9,9 +9,13 @@ INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrument
 CONFORMANCE := $(VENV)/conformance
 FAULTS := $(VENV)/faults.json
 SCENARIOS := $(VENV)/scenarios
+DEPLOY_TOOLS := $(VENV)/deploy-tools
+OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
+HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
+KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +79,19 @@ test-long: setup ## Run for minutes what make test runs for seconds: GC pressure
 $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
+
+check-deploy: setup $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(OPERATOR_MODELS)/node_modules ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
+	$(BIN)/pytest tests/deploy
+
+$(DEPLOY_TOOLS)/helm:
+	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(HELM)
+
+$(DEPLOY_TOOLS)/kustomize:
+	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(KUSTOMIZE)
+
+$(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
+	mkdir -p $(OPERATOR_MODELS) && cp tests/deploy/operator_models/* $(OPERATOR_MODELS)/
+	cd $(OPERATOR_MODELS) && npm ci --silent --no-audit --no-fund && touch node_modules
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
