@@ -44,8 +44,9 @@ test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
 
-rules: setup ## Write the alert rules, and the numbers of the runbooks, from alerts/*.toml
+rules: setup ## Write the alert rules, the numbers of the runbooks, and the dashboards, from alerts/*.toml
 	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
+	PYTHONPATH=alerts:dashboards $(BIN)/python -m poolscope_dashboards
 
 docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics
 	for table in settings thresholds metrics; do \
@@ -96,7 +97,7 @@ $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy instrumentation/src exporter/src alerts tests
+	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards tests
 	$(BIN)/lint-imports
 
 format: setup ## Format the code

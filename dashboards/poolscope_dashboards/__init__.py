@@ -1,0 +1,1 @@
+"""Generate the dashboards from the thresholds and the catalogues: `make rules`."""

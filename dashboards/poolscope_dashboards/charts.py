@@ -1,0 +1,125 @@
+"""Make the kinds of panels, each with the settings that all of its kind share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from poolscope_dashboards.palette import Json, diagnosis_words, unknown
+from poolscope_dashboards.panel import Kind, Override, Panel, Query, Step, Unit, lines, plain
+
+_LEGEND: Final[Json] = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+_LAST: Final[Json] = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+
+
+def stat(
+    title: str,
+    query: Query,
+    description: str,
+    *,
+    none: str,
+    width: int = 4,
+    unit: Unit = Unit.NUMBER,
+    steps: tuple[Step, ...] = (),
+    mappings: Sequence[Json] = (),
+    says_name: bool = False,
+) -> Panel:
+    """Return one large number or word of now; `says_name`: the legend instead of the value."""
+    return Panel(
+        Kind.STAT,
+        title,
+        description,
+        width,
+        4,
+        (query,),
+        unit,
+        none,
+        steps or plain(),
+        defaults={"mappings": [*mappings, *(() if mappings else (unknown(none),))]},
+        options={
+            "colorMode": "background" if mappings else "value",
+            "graphMode": "none",
+            "justifyMode": "center",
+            "orientation": "auto",
+            "reduceOptions": _LAST,
+            "textMode": "name" if says_name else "value",
+        },
+    )
+
+
+def chart(
+    title: str,
+    queries: Sequence[Query],
+    description: str,
+    *,
+    none: str,
+    unit: Unit = Unit.NUMBER,
+    steps: tuple[Step, ...] = (),
+    overrides: tuple[Override, ...] = (),
+    is_stacked: bool = False,
+    width: int = 12,
+    most: float | None = None,
+) -> Panel:
+    """Return lines over time; `steps` are drawn as dashed lines, `most` is the end of the axis."""
+    stacking = {"mode": "normal" if is_stacked else "none", "group": "A"}
+    return Panel(
+        Kind.SERIES,
+        title,
+        description,
+        width,
+        8,
+        tuple(queries),
+        unit,
+        none,
+        steps or lines(),
+        defaults={
+            "min": 0,
+            **({} if most is None else {"max": most}),
+            "color": {"mode": "palette-classic"},
+        },
+        custom={
+            "drawStyle": "line",
+            "lineInterpolation": "linear",
+            "lineWidth": 1,
+            "fillOpacity": 40 if is_stacked else 8,
+            "gradientMode": "none",
+            "showPoints": "never",
+            "spanNulls": False,  # a gap says that nothing is known
+            "stacking": stacking,
+            "thresholdsStyle": {"mode": "dashed" if len(steps) > 1 else "off"},
+            "axisPlacement": "auto",
+        },
+        options={
+            "legend": {**_LEGEND, "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
+        overrides=overrides,
+    )
+
+
+def timeline(title: str, query: Query, description: str, *, none: str, height: int = 7) -> Panel:
+    """Return the diagnoses over time, one band for each series."""
+    return Panel(
+        Kind.TIMELINE,
+        title,
+        description,
+        24,
+        height,
+        (query,),
+        none=none,
+        steps=plain(),
+        defaults={"mappings": list(diagnosis_words())},
+        custom={"fillOpacity": 80, "lineWidth": 0, "spanNulls": False, "insertNulls": False},
+        options={
+            "alignValue": "left",
+            "legend": _LEGEND,
+            "mergeValues": True,
+            "rowHeight": 0.85,
+            "showValue": "auto",
+            "tooltip": {"mode": "single", "sort": "none"},
+        },
+    )
+
+
+def text(title: str, content: str, description: str, *, height: int) -> Panel:
+    """Return words, in Markdown."""
+    options: Mapping[str, Any] = {"mode": "markdown", "content": content}
+    return Panel(Kind.TEXT, title, description, 24, height, options=options)
