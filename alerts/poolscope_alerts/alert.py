@@ -98,7 +98,7 @@ PROCESS_WORDS = f"{POOL_WORDS} (process {label('service_instance_id')})"
 NUMBER = '{{ $value | printf "%.0f" }}'
 PERCENT = "{{ $value | humanizePercentage }}"
 
-_SHORT = {"service_name": "service", POOL[3]: "pool", "service_instance_id": "instance",
+_SHORT = {"service_name": "service", POOL[3]: "pool", "service_instance_id": "process",
           "server": "server", "pgbouncer": "pgbouncer"}  # fmt: skip
 _BOARDS = {
     Component.POOL: "poolscope-pool",

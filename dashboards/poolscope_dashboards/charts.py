@@ -1,10 +1,21 @@
 """Make the kinds of panels, each with the settings that all of its kind share."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from poolscope_dashboards.palette import Json, diagnosis_words, unknown
-from poolscope_dashboards.panel import Kind, Override, Panel, Query, Step, Unit, lines, plain
+from poolscope_dashboards.palette import GREY, Json, diagnosis_words, unknown
+from poolscope_dashboards.panel import (
+    Kind,
+    Override,
+    Panel,
+    Query,
+    Step,
+    Unit,
+    lines,
+    painted,
+    plain,
+)
 
 _LEGEND: Final[Json] = {"displayMode": "list", "placement": "bottom", "showLegend": True}
 _LAST: Final[Json] = {"calcs": ["lastNotNull"], "fields": "", "values": False}
@@ -21,8 +32,12 @@ def stat(
     steps: tuple[Step, ...] = (),
     mappings: Sequence[Json] = (),
     says_name: bool = False,
+    is_count: bool = False,
 ) -> Panel:
-    """Return one large number or word of now; `says_name`: the legend instead of the value."""
+    """Return one large number or word of now; `says_name`: the legend instead of the value.
+
+    `is_count`: what Prometheus extrapolates to 3.05 events is shown as 3.
+    """
     return Panel(
         Kind.STAT,
         title,
@@ -33,7 +48,10 @@ def stat(
         unit,
         none,
         steps or plain(),
-        defaults={"mappings": [*mappings, *(() if mappings else (unknown(none),))]},
+        defaults={
+            "mappings": list(mappings) or [unknown(none)],
+            **({"decimals": 0} if is_count else {}),
+        },
         options={
             "colorMode": "background" if mappings else "value",
             "graphMode": "none",
@@ -93,6 +111,34 @@ def chart(
         },
         overrides=overrides,
     )
+
+
+def events(
+    title: str,
+    queries: Sequence[Query],
+    description: str,
+    *,
+    none: str,
+    width: int = 12,
+    overrides: tuple[Override, ...] = (),
+) -> Panel:
+    """Return bars for what should not happen; a kind that does not happen has no bar.
+
+    Each query gets another beside it that is 0 where somebody counts: nothing is known otherwise.
+    """
+    shown = [replace(query, expression=f"{query.expression} > 0") for query in queries]
+    counted = " or ".join(f"0 * sum({query.expression})" for query in queries)
+    panel = chart(
+        title,
+        (*shown, Query(counted, "none")),
+        description,
+        none=none,
+        is_stacked=True,
+        width=width,
+        overrides=(*overrides, *painted({"none": GREY})),
+    )
+    bars = {"drawStyle": "bars", "lineWidth": 0, "fillOpacity": 80}
+    return replace(panel, custom={**panel.custom, **bars})
 
 
 def timeline(title: str, query: Query, description: str, *, none: str, height: int = 7) -> Panel:

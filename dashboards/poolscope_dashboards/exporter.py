@@ -90,6 +90,7 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
             "Data points, checkouts and pushes that arrived and were not kept, in the time range "
             "above: some pools are not, or not wholly, seen. The reasons are below.",
             none="no exporter is scraped",
+            is_count=True,
             steps=limits(amber=1),
         ),
     )

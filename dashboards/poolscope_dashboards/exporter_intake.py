@@ -3,7 +3,7 @@
 from poolscope import catalogue as wire
 from poolscope_alerts.alert import Sources
 from poolscope_alerts.promql import SERVICE, Labels, by, selector
-from poolscope_dashboards.charts import chart
+from poolscope_dashboards.charts import chart, events
 from poolscope_dashboards.panel import Panel, Query, Unit, lines
 from poolscope_dashboards.selection import OF_EXPORTER, STEP, Selection, summed
 from poolscope_dashboards.variable import SERVICE_NAME
@@ -69,25 +69,23 @@ def _requests() -> Panel:
 
 
 def _refused() -> Panel:
-    return chart(
+    return events(
         "Why is something refused?",
         (Query(_grown(own.RECEIVER_REFUSED, ("reason",)), "{{reason}}"),),
         "Data points, checkouts and pushes that were not kept, by reason. too_many_…: a limit of "
         "the exporter, see docs/receiver.md. foreign_token: two senders share one instance id. "
         "out_of_order and duplicate are harmless.",
         none=_NONE,
-        is_stacked=True,
     )
 
 
 def _closed() -> Panel:
     closed = _grown(own.CONNECTIONS_CLOSED, ("listener", "reason"))
-    return chart(
+    return events(
         "Which connections does the exporter close?",
         (Query(closed, "{{listener}} {{reason}}"),),
         "Connections that the exporter closed on their peers: slow ones, and more than it admits.",
         none=_NONE,
-        is_stacked=True,
     )
 
 
@@ -98,7 +96,7 @@ def _in_applications() -> Panel:
         "pushes that did not arrive": wire.PUSH_FAILURES,
         "samples dropped": wire.SAMPLES_DROPPED,
     }
-    return chart(
+    return events(
         "Does the instrumentation fail in the applications?",
         [
             Query(
@@ -114,23 +112,21 @@ def _in_applications() -> Panel:
 
 
 def _forwarded() -> Panel:
-    return chart(
+    return events(
         "Does the upstream take what is forwarded?",
         (Query(_grown(own.FORWARD_REQUESTS, ("result",)), "{{result}}"),),
         "Requests to the upstream endpoint, by result.",
         none=_NOT_FORWARDED,
-        is_stacked=True,
     )
 
 
 def _lost() -> Panel:
-    return chart(
+    return events(
         "What is not forwarded?",
         (Query(_grown(own.FORWARD_LOST, ("reason",)), "{{reason}}"),),
         "Received requests that were not forwarded. queue_full: the upstream was away for too "
         "long. rejected: it refuses them for good, so look at its log.",
         none=_NOT_FORWARDED,
-        is_stacked=True,
     )
 
 

@@ -2,7 +2,7 @@
 
 from poolscope_alerts.alert import Sources
 from poolscope_alerts.promql import Labels, by, selector
-from poolscope_dashboards.charts import chart
+from poolscope_dashboards.charts import chart, events
 from poolscope_dashboards.panel import Panel, Query, Unit, lines
 from poolscope_dashboards.selection import OF_EXPORTER, STEP
 from poolscope_exporter.core import catalogue as own
@@ -54,14 +54,13 @@ def _age(sources: Sources) -> Panel:
 
 
 def _failures() -> Panel:
-    return chart(
+    return events(
         "Why do polls fail?",
         (Query(_grown(own.POLL_FAILURES, ("server", "reason")), "{{server}} {{reason}}"),),
         "Polls of servers that failed, by reason. reserved_slots, role_limit and "
         "too_many_connections: the server is full. authentication, tls, name_resolution: "
         "`poolscope-exporter check` says what is wrong.",
         none=_NONE,
-        is_stacked=True,
     )
 
 
@@ -92,13 +91,12 @@ def _cost() -> Panel:
 
 
 def _missed() -> Panel:
-    return chart(
+    return events(
         "Which questions stay without an answer?",
         (Query(_grown(own.POLL_TIER_MISSED, ("server", "tier")), "{{server}} {{tier}}"),),
         "Questions that a server did not answer, by kind. suspects: the sessions behind held "
         "connections are not known; census, survey: the list of sessions is old.",
         none=_NONE,
-        is_stacked=True,
     )
 
 
@@ -113,22 +111,20 @@ def _connections() -> Panel:
 
 def _bouncer_failures() -> Panel:
     failed = _grown(own.PGBOUNCER_POLL_FAILURES, ("pgbouncer", "reason"))
-    return chart(
+    return events(
         "Why do polls of PgBouncers fail?",
         (Query(failed, "{{pgbouncer}} {{reason}}"),),
         "Polls of PgBouncers that failed, by reason: connections through them are unlinked until "
         "they answer.",
         none=_NO_BOUNCER,
-        is_stacked=True,
     )
 
 
 def _names() -> Panel:
-    return chart(
+    return events(
         "Are the names of the PgBouncers resolved?",
         (Query(_grown(own.PGBOUNCER_RESOLUTIONS, ("target", "result")), "{{target}} {{result}}"),),
         "Resolutions of the configured names of PgBouncers, by result. A name that is not resolved "
         "leaves the last known addresses in use.",
         none=_NO_BOUNCER,
-        is_stacked=True,
     )

@@ -104,6 +104,7 @@ def _numbers() -> tuple[Panel, ...]:
             "Callers that gave up waiting for a connection, in the time range above: failed "
             "requests, as a rule (T6).",
             none="no data",
+            is_count=True,
             steps=limits(red=1),
         ),
         stat(

@@ -88,6 +88,7 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
             "Callers that gave up waiting, in the time range above (T6).",
             none="no data",
             width=3,
+            is_count=True,
             steps=limits(red=1),
         ),
         stat(

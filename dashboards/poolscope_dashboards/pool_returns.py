@@ -14,7 +14,7 @@ from poolscope_alerts.promql import (
     duration,
     name,
 )
-from poolscope_dashboards.charts import chart
+from poolscope_dashboards.charts import chart, events
 from poolscope_dashboards.one_pool import BY_PROCESS, NO_POOL, NO_TRAFFIC, THIS
 from poolscope_dashboards.palette import AMBER, GREEN, PURPLE, RED, YELLOW
 from poolscope_dashboards.panel import Panel, Query, Unit, limits, painted, plain
@@ -105,7 +105,7 @@ def _broken(sources: Sources) -> Panel:
     row = sources[ThresholdId.T8]
     broken = summed(THIS.increase(wire.INVALIDATED, per=(*POOL, REASON), over=STEP), (REASON,))
     refused = summed(THIS.increase(wire.CONNECT_ERRORS, per=(*POOL, _KIND), over=STEP), (_KIND,))
-    return chart(
+    return events(
         "Do connections break?",
         (
             Query(broken, f"invalidated: {{{{{REASON}}}}}"),
@@ -125,7 +125,7 @@ def _misuse() -> Panel:
         "waits while holding one": wire.NESTED_CHECKOUTS,
         "shared by tasks (C11)": wire.SHARED_CONNECTIONS,
     }
-    return chart(
+    return events(
         "Is the pool used wrongly?",
         [Query(summed(THIS.increase(each, over=STEP)), word) for word, each in counted.items()],
         "Each of these should stay at 0. A synchronous pool on the event loop stops every request "

@@ -3,12 +3,12 @@
 from poolscope import catalogue as wire
 from poolscope.catalogue import Metric
 from poolscope_alerts.alert import Sources
-from poolscope_alerts.promql import REASON
-from poolscope_dashboards.charts import chart
+from poolscope_alerts.promql import POOL, REASON
+from poolscope_dashboards.charts import chart, events
 from poolscope_dashboards.one_pool import NO_TRAFFIC, THIS
 from poolscope_dashboards.palette import AMBER, BLUE, RED, YELLOW
 from poolscope_dashboards.panel import Panel, Query, Step, Unit, lines, painted
-from poolscope_dashboards.selection import summed
+from poolscope_dashboards.selection import STEP, summed
 from poolscope_exporter.core.documented import ThresholdId
 
 P99 = 0.99
@@ -96,16 +96,16 @@ def _queue(sources: Sources) -> Panel:
 
 
 def _failures() -> Panel:
-    failed = summed(THIS.failures(), (REASON,))
-    return chart(
+    failed = summed(
+        THIS.increase(wire.CHECKOUT_FAILURES, per=(*POOL, REASON), over=STEP), (REASON,)
+    )
+    return events(
         "Who got no connection?",
         (Query(failed, f"{{{{{REASON}}}}}"),),
-        "Requests for a connection that ended without one, a second. timeout: the pool was "
+        "Requests for a connection that ended without one. timeout: the pool was "
         "exhausted for longer than pool_timeout. cancelled: the caller went away first. error: "
         "the server refused, or could not be reached.",
         none="no data: the application does not count failures",
-        unit=Unit.PER_SECOND,
-        is_stacked=True,
         overrides=painted({"timeout": RED, "cancelled": YELLOW, "error": AMBER}),
         width=8,
     )

@@ -1,7 +1,7 @@
 """Show how much is known of one server: links and why not, limits, restarts and fail-overs."""
 
 from poolscope_alerts.promql import by, selector
-from poolscope_dashboards.charts import chart
+from poolscope_dashboards.charts import chart, events
 from poolscope_dashboards.one_server import HERE, NO_SERVER
 from poolscope_dashboards.palette import BLUE, GREEN, GREY, LIGHT_BLUE
 from poolscope_dashboards.panel import Panel, Query, painted
@@ -83,7 +83,7 @@ def _mine() -> str:
 
 def _changes() -> Panel:
     changes = selector(own.SERVER_CHANGES.name, _mine(), over=STEP)
-    return chart(
+    return events(
         "Was it restarted, or did it fail over?",
         (Query(by(("change",), f"increase({changes})"), "{{change}}"),),
         "How often another server began to answer (a restart, a fail-over), and how often it was "

@@ -126,5 +126,10 @@ def _properties(column: Column) -> Mapping[str, Any]:
         style = {"mode": "basic"} if column.is_painted else {}
         found["custom.cellOptions"] = {"type": kind, **style}
     if column.link:
-        found["links"] = [{"title": f"Open {column.title}", "url": column.link}]
+        found["links"] = [{"title": _link_title(column.link), "url": column.link}]
     return found
+
+
+def _link_title(url: str) -> str:
+    """Return "Open this pool" for a link to the dashboard on pools."""
+    return f"Open this {url.partition('?')[0].rpartition('-')[2]}"
