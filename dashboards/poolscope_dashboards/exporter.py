@@ -8,7 +8,7 @@ from poolscope_dashboards.charts import stat, text
 from poolscope_dashboards.firing import firing
 from poolscope_dashboards.panel import Panel, limits, now
 from poolscope_dashboards.selection import OF_EXPORTER, RANGE, joined, per_server
-from poolscope_dashboards.variable import EXPORTERS
+from poolscope_dashboards.variable import BOUNCERS, EXPORTERS, SERVERS, SERVICES
 from poolscope_dashboards.words import GLOSSARY
 from poolscope_exporter.core import catalogue as own
 from poolscope_exporter.core.admission import Refusal
@@ -25,7 +25,7 @@ def exporter(sources: Sources) -> Board:
             "push to it, what it refused, what it lost. What it does not see, no other dashboard "
             "shows."
         ),
-        variables=EXPORTERS,
+        variables=(*EXPORTERS, SERVERS, BOUNCERS, SERVICES),
         sections=(
             Section("", _numbers(sources)),
             Section("Do the servers answer?", exporter_polls.panels(sources)),

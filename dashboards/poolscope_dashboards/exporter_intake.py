@@ -11,6 +11,7 @@ from poolscope_exporter.core import catalogue as own
 from poolscope_exporter.core.catalogue import INSTANCE_LABELS, OwnMetric
 
 _SERVICE = f"{{{{{SERVICE_NAME}}}}}"
+_CHOSEN = Selection(f'{SERVICE_NAME}=~"$service"')
 _NONE = "no data: no exporter is scraped"
 _NOT_FORWARDED = "no data: nothing is forwarded (--forward-to)"
 
@@ -31,7 +32,7 @@ def _grown(metric: OwnMetric, labels: Labels) -> str:
 
 def _age(sources: Sources) -> Panel:
     blind_s = sources.tuning.blind_s
-    age = by(INSTANCE_LABELS, selector(own.INSTANCE_LAST_PUSH_AGE.name, OF_EXPORTER), "min")
+    age = by(INSTANCE_LABELS, _CHOSEN.judged_process(own.INSTANCE_LAST_PUSH_AGE), "min")
     return chart(
         "Which service is silent?",
         (Query(by(SERVICE, age), f"{_SERVICE}, its quietest process"),),
@@ -45,7 +46,7 @@ def _age(sources: Sources) -> Panel:
 
 
 def _heard() -> Panel:
-    once = by(INSTANCE_LABELS, selector(own.INSTANCE_LAST_PUSH_AGE.name, OF_EXPORTER))
+    once = by(INSTANCE_LABELS, _CHOSEN.judged_process(own.INSTANCE_LAST_PUSH_AGE))
     return chart(
         "How many processes push?",
         (Query(by(SERVICE, once, "count"), _SERVICE),),
@@ -90,7 +91,6 @@ def _closed() -> Panel:
 
 
 def _in_applications() -> Panel:
-    everybody = Selection("")
     counted = {
         "errors of ours": wire.HOOK_ERRORS,
         "pushes that did not arrive": wire.PUSH_FAILURES,
@@ -100,7 +100,7 @@ def _in_applications() -> Panel:
         "Does the instrumentation fail in the applications?",
         [
             Query(
-                summed(everybody.increase(metric, per=INSTANCE_LABELS, over=STEP), SERVICE),
+                summed(_CHOSEN.increase(metric, per=INSTANCE_LABELS, over=STEP), SERVICE),
                 f"{_SERVICE}: {word}",
             )
             for word, metric in counted.items()

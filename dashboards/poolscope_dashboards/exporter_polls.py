@@ -4,11 +4,13 @@ from poolscope_alerts.alert import Sources
 from poolscope_alerts.promql import Labels, by, selector
 from poolscope_dashboards.charts import chart, events
 from poolscope_dashboards.panel import Panel, Query, Unit, lines
-from poolscope_dashboards.selection import OF_EXPORTER, STEP
+from poolscope_dashboards.selection import OF_EXPORTER, STEP, joined
 from poolscope_exporter.core import catalogue as own
 from poolscope_exporter.core.catalogue import OwnMetric
 
-_EXPORTER = ("job", "instance", "server")
+_CHOICES = ("server", "pgbouncer")
+"""Labels that the reader may choose values of."""
+
 _SERVER = "{{server}} by {{instance}}"
 _BOUNCER = "{{pgbouncer}} by {{instance}}"
 _NONE = "no data: no exporter asks a server"
@@ -29,12 +31,13 @@ def panels(sources: Sources) -> tuple[Panel, ...]:
     )
 
 
-def _of(metric: OwnMetric) -> str:
-    return selector(metric.name, OF_EXPORTER)
+def _of(metric: OwnMetric, over: str = "") -> str:
+    chosen = next((f'{label}=~"${label}"' for label in _CHOICES if label in metric.labels), "")
+    return selector(metric.name, joined(OF_EXPORTER, chosen), over=over)
 
 
 def _grown(metric: OwnMetric, labels: Labels) -> str:
-    return by(labels, f"increase({selector(metric.name, OF_EXPORTER, over=STEP)})", "sum")
+    return by(labels, f"increase({_of(metric, STEP)})", "sum")
 
 
 def _age(sources: Sources) -> Panel:
@@ -79,7 +82,7 @@ def _duration() -> Panel:
 
 
 def _cost() -> Panel:
-    spent = selector(own.POLL_TIER_SECONDS.name, OF_EXPORTER, over=STEP)
+    spent = _of(own.POLL_TIER_SECONDS, STEP)
     return chart(
         "What do the polls cost the servers?",
         (Query(by(("server", "tier"), f"rate({spent})", "sum"), "{{server}} {{tier}}"),),

@@ -95,6 +95,7 @@ PROCESSES: Final = Variable(
 ONE_SERVER: Final = Variable(
     "server", "Server", selector(own.SERVER_UP.name, _MINE), "server", is_many=False
 )
+SERVERS: Final = Variable("server", "Server", selector(own.SERVER_UP.name, _MINE), "server")
 BOUNCERS: Final = Variable(
     "pgbouncer", "PgBouncer", selector(own.PGBOUNCER_UP.name, _MINE), "pgbouncer"
 )
