@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from poolscope_alerts.alert import Alert, Sources
+from poolscope_alerts.grafana import alert_file
 from poolscope_alerts.rulebook import absent_groups, all_alerts, groups, prometheus_rule, rule_file
 from poolscope_alerts.runbooks import with_facts, with_list
 from poolscope_alerts.tuning import WrongTuningError, load_tuning
@@ -18,6 +19,8 @@ FOLDER = Path(__file__).resolve().parent.parent
 RULES = "poolscope.rules.yaml"
 ABSENT = "poolscope-absent.rules.yaml"
 FOR_OPERATOR = "poolscope.prometheusrule.yaml"
+FOR_GRAFANA = "grafana/poolscope.alerts.yaml"
+ABSENT_FOR_GRAFANA = "grafana/poolscope-absent.alerts.yaml"
 _HEAD = "# Written by make rules from thresholds.toml and rules.toml: change those.\n"
 
 
@@ -36,6 +39,8 @@ def rule_files(sources: Sources) -> Mapping[str, str]:
         RULES: main,
         ABSENT: absent,
         FOR_OPERATOR: prometheus_rule("poolscope", main),
+        FOR_GRAFANA: alert_file(groups(sources), sources),
+        ABSENT_FOR_GRAFANA: alert_file(absent_groups(sources), sources),
     }
     return {name: _HEAD + yaml_text(document) for name, document in documents.items()}
 
@@ -66,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         sources = load_sources(pace=options.pace)
+        (options.out / FOR_GRAFANA).parent.mkdir(exist_ok=True)
         for name, text in rule_files(sources).items():
             (options.out / name).write_text(text, encoding="utf-8")
         if options.out == FOLDER:

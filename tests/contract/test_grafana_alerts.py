@@ -1,0 +1,149 @@
+"""Grafana's rules are the alerts, in the form that its provisioning reads; no server read them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from poolscope_alerts.__main__ import ABSENT_FOR_GRAFANA, FOLDER, FOR_GRAFANA, load_sources
+from poolscope_alerts.alert import Alert, Record
+from poolscope_alerts.grafana import DATA_SOURCE, title, translated, uid, written_out
+from poolscope_alerts.grafana import FOLDER as GRAFANA_FOLDER
+from poolscope_alerts.promql import duration
+from poolscope_alerts.rulebook import all_alerts, groups
+from support.promql_names import problems
+from support.yaml_files import read_yaml
+
+ROOT = FOLDER.parent
+PROVISIONING = ROOT / "dashboards" / "provisioning"
+SOURCES = load_sources()
+ALERTS = tuple(all_alerts(SOURCES))
+RULE_KEYS = {
+    "uid", "title", "condition", "data", "noDataState", "execErrState", "for", "keepFiringFor",
+    "annotations", "labels",
+}  # fmt: skip
+TEMPLATE_WORDS = {"humanizeDuration", "humanizePercentage", "printf", "urlquery"}
+"""Functions that Grafana's templates have too."""
+
+
+GROUPS: list[dict[str, Any]] = [
+    group
+    for name in (FOR_GRAFANA, ABSENT_FOR_GRAFANA)
+    for group in read_yaml(FOLDER / name)["groups"]
+]
+RULES = {rule["uid"]: rule for group in GROUPS for rule in group["rules"]}
+PAIRS = tuple((alert, RULES.get(uid(alert), {})) for alert in ALERTS)
+each_rule = pytest.mark.parametrize(("alert", "rule"), PAIRS, ids=[uid(alert) for alert in ALERTS])
+
+
+def templates(rule: dict[str, Any]) -> Iterator[str]:
+    for text in rule["annotations"].values():
+        yield from re.findall(r"\{\{(.*?)\}\}", text)
+
+
+def test_every_alert_is_a_rule_of_grafana_and_every_rule_an_alert() -> None:
+    assert list(RULES) == [uid(alert) for alert in ALERTS]
+    assert sum(len(group["rules"]) for group in GROUPS) == len(ALERTS)
+
+
+def test_what_grafana_wants_unique_is_unique() -> None:
+    assert len({title(alert) for alert in ALERTS}) == len(ALERTS)
+    assert len({group["name"] for group in GROUPS}) == len(GROUPS)
+    for found in RULES:
+        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", found)
+
+
+def test_a_group_is_looked_at_as_often_as_grafana_can() -> None:
+    for group in GROUPS:
+        assert set(group) == {"orgId", "name", "folder", "interval", "rules"}
+        assert (group["orgId"], group["folder"]) == (1, GRAFANA_FOLDER)
+        assert group["interval"] == "1m"  # a multiple of ten seconds
+
+
+@each_rule
+def test_a_rule_has_what_grafana_reads_and_says_when_nothing_was_found(
+    alert: Alert, rule: dict[str, Any]
+) -> None:
+    assert set(rule) == RULE_KEYS
+    assert (rule["noDataState"], rule["execErrState"]) == ("OK", "Error")
+    lasting = (alert.for_s, alert.keep_firing_s)
+    written = [duration(each) if each else "0s" for each in lasting]
+    assert [rule["for"], rule["keepFiringFor"]] == written
+    static = {"severity": alert.severity.value, "component": alert.component.value}
+    assert rule["labels"] == {**static, **alert.labels}
+
+
+@each_rule
+def test_the_condition_asks_whether_there_is_a_number_and_not_how_large_it_is(
+    alert: Alert, rule: dict[str, Any]
+) -> None:
+    asked, number, condition = rule["data"]
+    assert rule["condition"] == condition["refId"] == "C"
+    assert condition["model"]["expression"] == "is_nan($B) == 0"
+    assert (number["refId"], number["model"]["expression"]) == ("B", "A")
+    assert [each["model"]["refId"] for each in rule["data"]] == ["A", "B", "C"]
+    assert asked["datasourceUid"] == asked["model"]["datasource"]["uid"] == DATA_SOURCE
+    assert (asked["model"]["instant"], asked["model"]["range"]) == (True, False)
+    assert asked["relativeTimeRange"]["from"] > asked["relativeTimeRange"]["to"] == 0
+
+
+@each_rule
+def test_a_query_is_promql_of_known_series_and_needs_no_recording_rule(
+    alert: Alert, rule: dict[str, Any]
+) -> None:
+    asked = rule["data"][0]["model"]["expr"]
+    assert problems(asked) == []
+    assert "service_pool:" not in asked
+
+
+@each_rule
+def test_words_are_templates_of_grafana(alert: Alert, rule: dict[str, Any]) -> None:
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert not re.search(r"\$value\b", str(rule["annotations"]))
+    for template in templates(rule):
+        variable, *pipes = (part.strip() for part in template.split("|"))
+        label = re.fullmatch(r"\$labels\.(\w+)", variable)
+        assert label[1] in alert.about if label else variable == "$values.B.Value"
+        assert {pipe.split()[0] for pipe in pipes} <= TEMPLATE_WORDS
+
+
+@each_rule
+def test_grafana_replaces_no_variable_of_the_environment(
+    alert: Alert, rule: dict[str, Any]
+) -> None:
+    """It does so in all that it reads but queries; in annotations, where braces stand."""
+    assert "${" not in str(rule["annotations"])
+    outside = {key: rule[key] for key in RULE_KEYS - {"annotations", "data"}}
+    assert "$" not in str(outside)
+
+
+def test_a_value_is_translated_and_a_label_is_not() -> None:
+    assert translated("{{ $labels.x }}: {{ $value | humanize }}, {{ $values.A.Value }}") == (
+        "{{ $labels.x }}: {{ $values.B.Value | humanize }}, {{ $values.A.Value }}"
+    )
+
+
+def test_what_is_recorded_is_written_out_by_its_whole_name() -> None:
+    recorded = {"a:b:rate1h": "x", "a:b:rate1": "y"}
+    assert written_out("a:b:rate1h > a:b:rate1 > a:b:rate10", recorded) == "(x) > (y) > a:b:rate10"
+    assert written_out("up", {}) == "up"
+
+
+def test_every_recorded_ratio_is_read_somewhere() -> None:
+    records = {r.name for group in groups(SOURCES) for r in group.rules if isinstance(r, Record)}
+    assert records
+    assert {name for name in records if any(name in each.expression for each in ALERTS)} == records
+
+
+def test_the_rules_ask_the_data_source_that_is_provisioned() -> None:
+    (found,) = read_yaml(PROVISIONING / "datasources" / "poolscope.yaml")["datasources"]
+    assert (found["uid"], found["type"], found["access"]) == (DATA_SOURCE, "prometheus", "proxy")
+
+
+def test_dashboards_come_from_files_into_the_folder_of_the_alerts() -> None:
+    (found,) = read_yaml(PROVISIONING / "dashboards" / "poolscope.yaml")["providers"]
+    assert (found["folder"], found["type"]) == (GRAFANA_FOLDER, "file")
+    assert found["allowUiUpdates"] is False
+    assert Path(found["options"]["path"]).is_absolute()
