@@ -6,6 +6,7 @@ pytest_plugins = [
     "support.mariadb",
     "support.pgbouncer",
     "support.postgres",
+    "support.replayed",
     "support.fault_records",
     "scenarios.results",
 ]

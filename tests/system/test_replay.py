@@ -1,0 +1,148 @@
+"""The recorded incident in a real Prometheus: every panel shows something, alerts fire in time."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from replay.alarms import Alarm, alarms
+from replay.dashboards import FOLDER, Dashboard, Json, Panel, Range, read_dashboards
+from replay.prometheus import Prometheus
+from replay.recording import Story
+
+UIDS = sorted(path.stem for path in FOLDER.glob("*.json"))
+POOLS = (("shop", "shop"), ("billing", "invoices"), ("billing", "ledger"), ("billing", "legacy"))
+"""Service and pool that a reader has chosen; dashboards without these variables ignore it."""
+
+ONLY_WHERE = re.compile(r"\s*> 0\s*$")
+"""What leaves nothing of a target that counts trouble, where there was none."""
+
+EMPTY: Mapping[tuple[str, str], str] = {}
+"""Panels whose series did not exist in this incident, and why."""
+
+QUIET: Mapping[tuple[str, str], str] = {}
+"""Panels that show trouble which this incident did not have: all that they count was 0."""
+
+
+@pytest.fixture(scope="session")
+def looks(replayed: Prometheus, story: Story) -> list[Dashboard]:
+    """Return the dashboards as they are at the end of each phase, for each pool."""
+    return [
+        board
+        for phase in story.phases
+        for service, pool in POOLS
+        for board in read_dashboards(
+            replayed,
+            Range(story.start, phase.end, story.scrape_interval_s),
+            chosen={"service": (service,), "pool": (pool,)},
+        )
+    ]
+
+
+@pytest.fixture(scope="session")
+def fired(replayed: Prometheus, story: Story) -> list[Alarm]:
+    return alarms(replayed, story.start, story.end, story.scrape_interval_s)
+
+
+def one(uid: str, looks: Sequence[Dashboard]) -> list[Dashboard]:
+    return [board for board in looks if board.uid == uid]
+
+
+def unfiltered(target: Json) -> Json:
+    return {**target, "expr": ONLY_WHERE.sub("", target["expr"])}
+
+
+def has_data(looks: Sequence[Dashboard], target: Json) -> bool:
+    """Tell whether the target returns something at one of the looks."""
+    return any(board.ask(target) for board in looks)
+
+
+def missing(looks: Sequence[Dashboard], panel: Panel) -> list[str]:
+    """Return the expressions whose series never exist."""
+    return [target["expr"] for target in panel.targets if not has_data(looks, unfiltered(target))]
+
+
+def is_quiet(looks: Sequence[Dashboard], panel: Panel) -> bool:
+    """Tell whether the panel never shows anything."""
+    return bool(panel.targets) and not any(has_data(looks, each) for each in panel.targets)
+
+
+def test_there_are_dashboards() -> None:
+    assert {"poolscope-overview", "poolscope-pool", "poolscope-server"} <= set(UIDS)
+
+
+@pytest.mark.parametrize("uid", UIDS)
+def test_the_series_of_every_target_exist_in_the_incident(uid: str, looks: list[Dashboard]) -> None:
+    boards = one(uid, looks)
+    found = {p.title: bad for p in boards[0].panels() if (bad := missing(boards, p))}
+    assert {title: bad for title, bad in found.items() if (uid, title) not in EMPTY} == {}
+
+
+@pytest.mark.parametrize("uid", UIDS)
+def test_every_panel_shows_something_in_the_incident(uid: str, looks: list[Dashboard]) -> None:
+    boards = one(uid, looks)
+    found = {p.title for p in boards[0].panels() if is_quiet(boards, p)}
+    assert {title for title in found if (uid, title) not in {**EMPTY, **QUIET}} == set()
+
+
+@pytest.mark.parametrize("uid", UIDS)
+def test_every_variable_offers_values(uid: str, looks: list[Dashboard]) -> None:
+    variables = one(uid, looks)[-1].variables
+    assert [name for name, each in variables.items() if not each.options] == []
+
+
+@pytest.mark.parametrize(("uid", "title"), [*EMPTY, *QUIET])
+def test_what_is_excused_is_so(uid: str, title: str, looks: list[Dashboard]) -> None:
+    boards = one(uid, looks)
+    (panel,) = (each for each in boards[0].panels() if each.title == title)
+    assert bool(missing(boards, panel)) == ((uid, title) in EMPTY)
+    assert is_quiet(boards, panel)
+
+
+def test_a_series_that_nobody_sends_is_found_missing(looks: list[Dashboard]) -> None:
+    panel = Panel("any", {"targets": [{"expr": "poolscope_of_another_world > 0"}]})
+    assert missing(looks, panel)
+    assert is_quiet(looks, panel)
+
+
+def names(found: Sequence[Alarm], start: float, end: float) -> set[str]:
+    return {alarm.alert.name for alarm in found if alarm.overlaps(start, end)}
+
+
+def test_nothing_fires_in_the_calm(fired: list[Alarm], story: Story) -> None:
+    calm = story.phase("calm")
+    assert not names(fired, calm.start, calm.end)
+
+
+def test_the_leak_is_told_while_it_leaks_with_route_and_line(
+    fired: list[Alarm], story: Story
+) -> None:
+    leak = story.phase("leak")
+    (first, *_) = sorted(
+        (alarm for alarm in fired if alarm.alert.name == "PoolLeak"), key=lambda one: one.start
+    )
+    assert leak.start < first.start < leak.start + 30
+    assert first.labels["http_route"] == "/orders/{order_id}/export"
+    assert "sample_app.py:" in first.labels["poolscope_call_site"]
+
+
+def test_exhaustion_is_told_when_the_pool_is_empty_and_of_that_process(
+    fired: list[Alarm], story: Story
+) -> None:
+    """Billing's pools are empty too, later on: this is about the shop."""
+    exhausted = story.phase("exhausted")
+    shop = [
+        alarm
+        for alarm in fired
+        if alarm.alert.name == "PoolExhausted" and alarm.labels["service_name"] == "shop"
+    ]
+    first = min(shop, key=lambda one: one.start)
+    assert story.phase("leak").start < first.start < exhausted.end
+    assert first.labels["service_instance_id"].endswith("-a")
+
+
+def test_after_the_mend_no_pool_is_exhausted_or_blocked(fired: list[Alarm], story: Story) -> None:
+    """What is told for ten minutes after it happened is told still."""
+    told = names(fired, story.end - 60, story.end)
+    assert not told & {"PoolExhausted", "PoolFull", "PoolStuck", "PoolBlocked", "DatabaseFull"}
+    assert "PoolLeak" in told
