@@ -24,7 +24,11 @@ _ACTIVE = selector(own.SERVER_ACTIVE_ON_CPU.name, joined(OF_EXPORTER, HERE), ove
 BUSY = f"{by(('server',), f'avg_over_time({_ACTIVE})')} / {per_server(own.SERVER_CPUS, HERE)}"
 
 NO_SERVER = "no data: no exporter asks this server, or it does not answer"
-NOBODY = "no pool is configured with this server's address: it has an alias, or a proxy is between"
+NOBODY = "no data: pools reach it by an address that is not its name here (--server-name, a proxy)"
+BY_NAME = (
+    "Pools are found by their address, which is the server's name unless --server-name gives it "
+    "another, an alias is used, or a proxy is between."
+)
 
 
 def here(expression: str, labels: Labels, how: str = "sum") -> str:

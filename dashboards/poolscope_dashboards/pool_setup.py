@@ -163,7 +163,7 @@ def _server() -> Panel:
         ),
         "The server that the pool is configured with, where an exporter asks it under that "
         "address, and how many more sessions it admits. A click opens it.",
-        none="no exporter asks a server of that address: another name, or a proxy is between",
+        none="no server has this address for its name: --server-name, an alias or a proxy",
         sort=Sort("Open connections"),
         width=10,
         height=5,

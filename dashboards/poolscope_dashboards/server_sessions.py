@@ -6,6 +6,7 @@ from poolscope_alerts.promql import POOL, ROUTE, SERVICE, SERVICE_POOL, STATE, b
 from poolscope_dashboards.charts import chart
 from poolscope_dashboards.one_server import (
     BUSY,
+    BY_NAME,
     EVERYBODY,
     FREE,
     HERE,
@@ -86,7 +87,7 @@ def _owners() -> Panel:
             Query(f"clamp_min(sum({SESSIONS}) - {mine}, 0)", "others"),
         ),
         "Open connections of the services whose pools are configured with this server's address, "
-        "and all other sessions: people, jobs, proxies, and applications without poolscope.",
+        f"and all other sessions: people, jobs, proxies, applications without poolscope. {BY_NAME}",
         none=NO_SERVER,
         is_stacked=True,
         overrides=painted({"others": GREY}),
@@ -105,7 +106,7 @@ def _fleet(sources: Sources) -> Panel:
         ),
         "Connections that the pools of all processes may open together, against what the server "
         f"admits less its reserve of {share:.0%} (C7). Above it the next peak is refused. Pools "
-        "without a limit are not in it, and could open more.",
+        f"without a limit are not in it, and could open more. {BY_NAME}",
         none=NOBODY,
         overrides=(
             *painted({"may open": PURPLE, "open": BLUE}),
@@ -131,7 +132,7 @@ def _full_pools(sources: Sources) -> Panel:
         ),
         "The pools that are configured with this server's address, by what they may open in all "
         "their processes. The top of the list is where a smaller pool, or fewer processes, saves "
-        "most (C7, C8). A row opens the pool.",
+        f"most (C7, C8). A row opens the pool. {BY_NAME}",
         none=NOBODY,
         sort=Sort("May open"),
         width=12,
@@ -160,8 +161,8 @@ def _blocked() -> Panel:
         (Query(here(once, (*SERVICE, ROUTE)), f"{_SERVICE} {{{{{ROUTE}}}}}"),),
         "Held connections whose session waits for a lock, by service and route. Whose lock it is, "
         "with route and line of the holder where that is one of ours, the exporter's live page "
-        "says.",
-        none="nobody is seen waiting, or no exporter judges",
+        f"says. {BY_NAME}",
+        none="nobody is seen waiting, no exporter judges, or the server has another name here",
         is_stacked=True,
     )
 
