@@ -61,7 +61,7 @@ def overview(sources: Sources) -> Board:
 
 def _count_of(diagnoses: str) -> str:
     worst = by(SERVICE_POOL, _ALL.judged(own.POOL_DIAGNOSIS, diagnoses))
-    return f"count({worst} == 1) or 0 * count({_ALL.judged(own.POOL_DIAGNOSIS)})"
+    return f"count({worst} == 1) or {_ALL.nothing(())}"
 
 
 def _numbers() -> tuple[Panel, ...]:

@@ -67,8 +67,8 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
         stat(
             "Waiting",
             now(THIS.total(wire.PENDING_REQUESTS)),
-            "Callers that are blocked now because no connection is left. Above 0: is Diagnosis "
-            "leaking, or does everything that is out work?",
+            "Callers that are blocked now because no connection is left. Above 0: Diagnosis says "
+            "whether it leaks, or all that is out works.",
             none="no data",
             width=3,
             steps=limits(amber=1),

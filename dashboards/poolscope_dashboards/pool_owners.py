@@ -120,7 +120,6 @@ def _processes() -> Panel:
         "time since its last push: it pushes every few seconds.",
         none="no data: no process publishes this pool",
         sort=Sort("Diagnosis"),
-        width=12,
     )
 
 

@@ -49,7 +49,7 @@ def _checks(sources: Sources) -> Panel:
         none="no data: no exporter checks this pool",
         sort=Sort(str(Result.WARN)),
         width=14,
-        height=10,
+        height=9,
     )
 
 
@@ -166,7 +166,7 @@ def _server() -> Panel:
         none="no server has this address for its name: --server-name, an alias or a proxy",
         sort=Sort("Open connections"),
         width=10,
-        height=5,
+        height=9,
     )
 
 
@@ -185,6 +185,5 @@ def _info(sources: Sources) -> Panel:
         f"Pool class and library (C9). {sources[ThresholdId.C9].advice}",
         none="not told",
         sort=Sort("Processes"),
-        width=10,
         height=5,
     )

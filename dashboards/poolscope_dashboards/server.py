@@ -30,7 +30,7 @@ def server(sources: Sources) -> Board:
             Section("", (*_numbers(sources), *server_sessions.of_whom(sources))),
             Section("Is it busy, and who waits?", server_sessions.of_load(sources)),
             Section("What is known of it?", server_sight.panels()),
-            Section("PgBouncer", bouncer.panels(sources)),
+            Section("PgBouncer", bouncer.panels(sources), is_open=False),
             Section("What the words mean", (words,), is_open=False),
         ),
         alerts=firing(
