@@ -15,7 +15,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,14 @@ rules: setup ## Write the alert rules, the numbers of the runbooks, and the dash
 docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics
 	for table in settings thresholds metrics; do \
 	  PYTHONPATH=tests $(BIN)/python -m contract.$${table}_table || exit 1; done
+
+version: setup ## Write the version of instrumentation/src/poolscope/version.py everywhere
+	PYTHONPATH=tests $(BIN)/python -m contract.versions
+
+dist: setup ## Build the wheels and sdists of both distributions into dist/
+	rm -rf dist
+	for folder in instrumentation exporter; do \
+	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
 conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
 	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)

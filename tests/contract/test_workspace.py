@@ -5,15 +5,20 @@ from pathlib import Path
 
 import pytest
 
-import poolscope
-import poolscope_exporter.version
+from contract.versions import COPIES, read, version
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 
 
-def test_both_distributions_have_one_version() -> None:
-    assert poolscope.__version__ == poolscope_exporter.version.__version__
+@pytest.mark.parametrize(("path", "place"), COPIES, ids=lambda value: getattr(value, "name", ""))
+def test_the_version_is_everywhere_the_same(path: Path, place: re.Pattern[str]) -> None:
+    assert read(path, place) == version(), "run `make version`"
+
+
+@pytest.mark.parametrize("distribution", ["instrumentation", "exporter"])
+def test_each_distribution_carries_the_licence(distribution: str) -> None:
+    assert (ROOT / distribution / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

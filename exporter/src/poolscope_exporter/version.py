@@ -1,3 +1,3 @@
-"""The version of the exporter; a contract test holds it to that of `poolscope`."""
+"""The version of the exporter: written by `make version` from that of `poolscope`."""
 
 __version__ = "0.1.0"

@@ -1,3 +1,3 @@
-"""The version of the instrumentation; a contract test holds the exporter's to it."""
+"""The version of both distributions: change it here, then `make version`."""
 
 __version__ = "0.1.0"
