@@ -15,7 +15,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,7 +32,9 @@ $(READY): requirements/dev.txt instrumentation/pyproject.toml exporter/pyproject
 demo: setup ## Run the whole story: a leaking app, its database and the exporter; Ctrl-C ends it
 	@$(BIN)/poolscope-exporter demo
 
-test: setup test-older-sqlalchemy ## Run every test that needs nothing but PyPI
+test: test-older-sqlalchemy test-newest ## Run every test that needs nothing but PyPI
+
+test-newest: setup ## The same, on the newest SQLAlchemy alone
 	$(BIN)/pytest
 
 test-all: test test-system ## Run every test, also those that need servers and tools of Debian's packages
@@ -45,6 +47,15 @@ test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on
 	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
 
 rules: setup ## Write the alert rules, the numbers of the runbooks, and the dashboards, from alerts/*.toml
+test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
+	rm -rf $(VENV)/sqlalchemy-given
+	$(BIN)/pip install --quiet --disable-pip-version-check --target $(VENV)/sqlalchemy-given --no-deps "$(SQLALCHEMY)"
+	PYTHONPATH=$(VENV)/sqlalchemy-given $(BIN)/pytest $(INSTRUMENTATION_TESTS)
+
+test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
+	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(BIN)/pytest tests/integration/exporter
+
+rules: setup ## Write the alert rules, and the numbers of the runbooks, from alerts/*.toml
 	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
 	PYTHONPATH=alerts:dashboards $(BIN)/python -m poolscope_dashboards
 

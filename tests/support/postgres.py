@@ -1,5 +1,10 @@
-"""Real PostgreSQL servers for tests: one per major version and test session, made when used."""
+"""Real PostgreSQL servers for tests: one per major version and test session, made when used.
 
+Where `POSTGRES_PROGRAMS` names a folder of programs, tests to which the version does not matter,
+and those that want every version, run on these: `make test-postgres` sets it.
+"""
+
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +15,9 @@ import pytest
 from psycopg import sql
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.demo.postgres_wheel import Programs
+
+GIVEN_PROGRAMS = os.environ.get("POSTGRES_PROGRAMS")
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +35,21 @@ def postgres_16() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def postgres(postgres_18: EmbeddedPostgres) -> EmbeddedPostgres:
+def postgres_given() -> Iterator[EmbeddedPostgres]:
+    """Yield the server of the programs that the environment names."""
+    with EmbeddedPostgres(programs=Programs(Path(str(GIVEN_PROGRAMS)))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> EmbeddedPostgres:
     """Return a server for tests to which its version does not matter."""
-    return postgres_18
+    name = "postgres_given" if GIVEN_PROGRAMS else "postgres_18"
+    server: EmbeddedPostgres = request.getfixturevalue(name)
+    return server
 
 
-@pytest.fixture(scope="session", params=[16, 18])
+@pytest.fixture(scope="session", params=["given"] if GIVEN_PROGRAMS else [16, 18])
 def every_postgres(request: pytest.FixtureRequest) -> EmbeddedPostgres:
     """Return each server in turn, for SQL that must work on all of them."""
     server: EmbeddedPostgres = request.getfixturevalue(f"postgres_{request.param}")

@@ -1,0 +1,110 @@
+"""The workflows for GitHub: valid, pinned, with few rights, and calling targets that there are.
+
+They were never run by GitHub: what is held here is what can be held without it.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
+MAY_WRITE = {
+    ("release.yml", "provenance"): {"id-token", "attestations"},
+    ("release.yml", "publish"): {"id-token"},
+    ("release.yml", "announce"): {"contents"},
+}
+"""The only jobs that may change anything, and what."""
+
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+
+
+def is_valid(path: Path) -> bool:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    done = subprocess.run(
+        [*check, "vendor.github-workflows", path], capture_output=True, text=True, check=False
+    )
+    assert "No module named" not in done.stderr
+    return done.returncode == 0
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    return dict(yaml.safe_load(path.read_text())["jobs"])
+
+
+def steps(path: Path) -> Iterator[dict[str, Any]]:
+    for job in jobs(path).values():
+        yield from job["steps"]
+
+
+@each_workflow
+def test_a_workflow_obeys_githubs_schema(path: Path) -> None:
+    assert is_valid(path)
+
+
+def test_a_typing_error_would_be_found(tmp_path: Path) -> None:
+    wrong = tmp_path / "ci.yml"
+    wrong.write_text(WORKFLOWS[0].read_text().replace("runs-on:", "run-on:", 1))
+    assert not is_valid(wrong)
+
+
+@each_workflow
+@pytest.mark.skipif(
+    shutil.which("actionlint") is None,
+    reason=f"actionlint is not on PATH: go install {ACTIONLINT}",
+)
+def test_actionlint_has_no_objection(path: Path) -> None:
+    done = subprocess.run(["actionlint", path], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@each_workflow
+def test_every_action_is_pinned_to_a_full_version(path: Path) -> None:
+    used = [step["uses"] for step in steps(path) if "uses" in step]
+    assert used
+    assert [name for name in used if not re.search(r"@v\d+\.\d+\.\d+$", name)] == []
+
+
+@each_workflow
+def test_a_job_may_do_no_more_than_it_needs(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())["permissions"] in ({}, {"contents": "read"})
+    for name, job in jobs(path).items():
+        rights = job.get("permissions", {})
+        writing = {right for right, level in rights.items() if level == "write"}
+        assert writing == MAY_WRITE.get((path.name, name), set())
+
+
+@each_workflow
+def test_no_checkout_leaves_a_token_behind(path: Path) -> None:
+    for step in steps(path):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"] == {"persist-credentials": False}
+
+
+@each_workflow
+def test_the_make_targets_that_are_called_exist(path: Path) -> None:
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    run = "\n".join(step.get("run", "") for step in steps(path))
+    called = {word for line in re.findall(r"(?m)^make (.*)$", run) for word in line.split()}
+    assert called
+    assert called <= targets
+
+
+def test_every_python_sqlalchemy_and_postgresql_of_the_promise_has_a_job() -> None:
+    matrices = {
+        name: job["strategy"]["matrix"]
+        for name, job in jobs(ROOT / ".github" / "workflows" / "ci.yml").items()
+        if "strategy" in job
+    }
+    pythons = ["3.11", "3.12", "3.13", "3.14"]
+    assert matrices["python"]["python"] == matrices["sqlalchemy"]["python"] == pythons
+    assert [each["name"] for each in matrices["sqlalchemy"]["sqlalchemy"]] == ["2.0", "2.1", "main"]
+    assert matrices["postgres"]["postgres"] == ["14", "15", "16", "17", "18"]
