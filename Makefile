@@ -46,7 +46,6 @@ test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
 
-rules: setup ## Write the alert rules, the numbers of the runbooks, and the dashboards, from alerts/*.toml
 test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
 	rm -rf $(VENV)/sqlalchemy-given
 	$(BIN)/pip install --quiet --disable-pip-version-check --target $(VENV)/sqlalchemy-given --no-deps "$(SQLALCHEMY)"
@@ -55,7 +54,7 @@ test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whateve
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(BIN)/pytest tests/integration/exporter
 
-rules: setup ## Write the alert rules, and the numbers of the runbooks, from alerts/*.toml
+rules: setup ## Write the alert rules, the numbers of the runbooks, and the dashboards, from alerts/*.toml
 	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
 	PYTHONPATH=alerts:dashboards $(BIN)/python -m poolscope_dashboards
 
