@@ -85,14 +85,14 @@ def scraping(
 
 @contextmanager
 def a_prometheus(
-    configuration: Mapping[str, Any], folder: Path, *options: str
+    configuration: Mapping[str, Any], folder: Path, *options: str, program: str | None = PROGRAM
 ) -> Iterator[Prometheus]:
     """Run one; its data is in `folder`."""
     file, log = folder / "prometheus.json", folder / "prometheus.log"
     file.write_text(json.dumps(configuration), encoding="utf-8")  # JSON is YAML
     address = f"{HOST}:{free_ports([0])[0]}"
     command = [
-        str(PROGRAM),
+        str(program),
         f"--config.file={file}",
         f"--storage.tsdb.path={folder / 'prometheus-data'}",
         f"--web.listen-address={address}",
