@@ -1,4 +1,4 @@
-"""Run what renders and checks files for Kubernetes: `make check-deploy` puts it into .venv."""
+"""Run what renders and checks the files of deploy/: `make check-deploy` puts it into .venv."""
 
 import json
 import os
@@ -21,7 +21,7 @@ Resource = dict[str, Any]
 
 def program(name: str) -> str:
     """Return the path of a program; without it the test is skipped, and fails in CI."""
-    places = (str(TOOLS), str(Path(sys.executable).parent), os.environ.get("PATH", ""))
+    places = (str(TOOLS), str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin")
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
         _missing(name)
@@ -32,6 +32,7 @@ def run(*command: str, text: str = "") -> subprocess.CompletedProcess[str]:
     """Run a program to its end, whatever its exit code."""
     return subprocess.run(
         [program(command[0]), *command[1:]],
+        cwd=ROOT,
         input=text,
         capture_output=True,
         text=True,

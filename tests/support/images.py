@@ -66,7 +66,11 @@ class Image:
     working_folder: str
     labels: Mapping[str, str]
     root: Path
-    megabytes: float
+
+    def megabytes_of(self, folder: str) -> float:
+        """Return the size of what is in a folder of the image."""
+        files = (path for path in (self.root / folder).rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files) / 1e6
 
 
 class Builder:
@@ -74,9 +78,18 @@ class Builder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._store = ("--root", f"{folder}/store", "--runroot", f"{folder}/run")
+        self._store = ["--root", f"{folder}/store", "--runroot", f"{folder}/run"]
 
     def __enter__(self) -> Self:
+        # Overlays do not stack: in a container, where the other driver copies every layer whole.
+        probe = subprocess.run(
+            ["buildah", *self._store, "--storage-driver=overlay", "info"],
+            capture_output=True,
+            check=False,
+        )
+        if probe.returncode != 0:
+            shutil.rmtree(self._folder / "store", ignore_errors=True)
+        self._store.append(f"--storage-driver={'vfs' if probe.returncode else 'overlay'}")
         self._make_base()
         return self
 
@@ -86,6 +99,7 @@ class Builder:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._buildah("umount", "--all")
         self._buildah("rm", "--all")
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -105,7 +119,6 @@ class Builder:
         config: dict[str, Any] = found["config"]
         container = self._buildah("from", "--pull-never", name).strip()
         root = Path(self._buildah("mount", container).strip())
-        files = (path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
         return Image(
             user=config["User"],
             environment=dict(each.split("=", 1) for each in config["Env"]),
@@ -115,7 +128,6 @@ class Builder:
             working_folder=config["WorkingDir"],
             labels=config["Labels"],
             root=root,
-            megabytes=sum(path.stat().st_size for path in files) / 1e6,
         )
 
     def _make_base(self) -> None:
@@ -152,7 +164,7 @@ class Builder:
         return [f"--volume={path}:/etc/pip.conf:ro", f"--volume={CERTIFICATES}:{CERTIFICATES}:ro"]
 
     def _buildah(self, *arguments: str) -> str:
-        return _run(["buildah", *self._store, "--storage-driver=vfs", *arguments])
+        return _run(["buildah", *self._store, *arguments])
 
 
 def _package_sources() -> list[Path]:

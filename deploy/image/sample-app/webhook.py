@@ -1,4 +1,4 @@
-"""Take what Alertmanager sends and print a line for each alert: the container's log is the pager."""
+"""Take what Alertmanager sends and print a line for each alert: the log is the pager."""
 
 import json
 import os
