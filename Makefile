@@ -15,7 +15,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres deploy-files
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	rm -rf dist
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
+
+deploy-files: setup ## Copy rules and dashboards to where Helm and kustomize can read them
+	$(BIN)/python deploy/chart_files.py
 
 conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
 	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)

@@ -21,7 +21,7 @@ from support.deploy_tools import (
     rule_objections,
 )
 from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
-from support.pods import Pod, mount, pods
+from support.pods import Pod, pods, started_with
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 EXAMPLES = sorted(path.parent.name for path in FOLDER.glob("examples/*/kustomization.yaml"))
@@ -173,7 +173,7 @@ def test_it_starts_as_deployed_and_its_probes_do_not_wait_for_a_database(
 ) -> None:
     """The variables, Secrets and probes are the manifest's; the database is unreachable."""
     pod = exporter_pod(name)
-    environment = mount(pod, SECRETS, tmp_path / "secrets")
+    environment = started_with(pod, SECRETS, tmp_path)
     paths = [path for path, port in probes(pod) if port == 9736]
     assert set(paths) <= {"/readyz", "/healthz"}
     assert paths

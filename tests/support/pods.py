@@ -6,7 +6,6 @@ from pathlib import Path
 
 from support.deploy_tools import Resource
 
-SECRETS = Path("/run/secrets/poolscope")
 IMAGE = "poolscope-exporter"
 
 
@@ -52,35 +51,37 @@ def pods(resources: Sequence[Resource]) -> list[Pod]:
     ]
 
 
-def variables(container: Resource, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Return a container's environment, with what the named Secrets would hold."""
-    return dict(_variables(container, secrets))
+Held = Mapping[str, Mapping[str, str]]
+"""What Secrets and ConfigMaps hold, by their names and keys."""
 
 
-def _variables(
-    container: Resource, secrets: Mapping[str, Mapping[str, str]]
-) -> Iterator[tuple[str, str]]:
+def started_with(pod: Pod, held: Held, folder: Path) -> dict[str, str]:
+    """Write the files of the exporter's volumes below a folder; return its environment."""
+    mounts = {each["mountPath"]: each["name"] for each in pod.exporter.get("volumeMounts", ())}
+    volumes = {each["name"]: each for each in pod.spec.get("volumes", ())}
+
+    def moved(text: str) -> str:
+        for place in mounts:
+            text = text.replace(place, f"{folder}{place}")
+        return text
+
+    for place, name in mounts.items():
+        (folder / place[1:]).mkdir(parents=True)
+        for path, text in _files(volumes[name], held):
+            (folder / place[1:] / path).write_text(moved(text), encoding="utf-8")
+    return {name: moved(value) for name, value in _variables(pod.exporter, held)}
+
+
+def _variables(container: Resource, held: Held) -> Iterator[tuple[str, str]]:
     for each in container.get("env", ()):
         reference = each.get("valueFrom", {}).get("secretKeyRef")
-        value = secrets[reference["name"]][reference["key"]] if reference else each.get("value", "")
+        value = held[reference["name"]][reference["key"]] if reference else each.get("value", "")
         yield each["name"], value
 
 
-def mount(pod: Pod, secrets: Mapping[str, Mapping[str, str]], folder: Path) -> dict[str, str]:
-    """Write the Secrets where the exporter's volumes would be; return its environment for them."""
-    volumes = {each["name"]: each for each in pod.spec.get("volumes", ())}
-    for each in pod.exporter.get("volumeMounts", ()):
-        place = folder / Path(each["mountPath"]).relative_to(SECRETS)
-        place.mkdir(parents=True)
-        for path, text in _files(volumes[each["name"]], secrets):
-            (place / path).write_text(text, encoding="utf-8")
-    found = variables(pod.exporter, secrets)
-    return {name: value.replace(str(SECRETS), str(folder)) for name, value in found.items()}
-
-
-def _files(volume: Resource, secrets: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
-    if "configMap" in volume:
-        return
-    held = secrets[volume["secret"]["secretName"]]
-    items = volume["secret"].get("items") or [{"key": key, "path": key} for key in held]
-    yield from ((item["path"], held[item["key"]]) for item in items)
+def _files(volume: Resource, held: Held) -> Iterator[tuple[str, str]]:
+    name = volume["secret"]["secretName"] if "secret" in volume else volume["configMap"]["name"]
+    items = volume.get("secret", {}).get("items") or [
+        {"key": key, "path": key} for key in held[name]
+    ]
+    yield from ((item["path"], held[name][item["key"]]) for item in items)
