@@ -27,6 +27,9 @@ FOLDER = ROOT / "deploy" / "kubernetes"
 EXAMPLES = sorted(path.parent.name for path in FOLDER.glob("examples/*/kustomization.yaml"))
 WITH_EXPORTER = [name for name in EXAMPLES if name not in {"direct", "shop"}]
 SIDECARS = [name for name in EXAMPLES if name.startswith("sidecar")]
+DASHBOARDS = ROOT / "dashboards"
+APPLIES = 262_144
+"""Bytes of all annotations, where `kubectl apply` keeps what it applied."""
 OLDEST, NEWEST = "1.29", "1.37"
 OLDEST_CLASSIC = "1.25"
 UNREACHABLE = "postgresql://poolscope@127.0.0.1:1/postgres"
@@ -96,6 +99,21 @@ def test_the_rules_that_are_deployed_pass_promtools_lint(tmp_path: Path) -> None
     path = tmp_path / "rules.yaml"
     path.write_text(json.dumps(of_kind("standalone", "PrometheusRule")["spec"]), encoding="utf-8")
     assert rule_objections([path]) == ""
+
+
+def test_each_dashboard_becomes_a_config_map_that_grafanas_sidecar_finds(tmp_path: Path) -> None:
+    sources = {path.name: path.read_text() for path in DASHBOARDS.glob("*.json")}
+    maps = built(DASHBOARDS) if sources else []
+    assert {name: text for each in maps for name, text in each["data"].items()} == sources
+    assert kubernetes_objections(maps, NEWEST, tmp_path) == ""
+    for each in maps:
+        assert each["metadata"]["labels"] == {"grafana_dashboard": "1"}
+        assert len(json.dumps(each)) < APPLIES
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_is_applied_fits_into_the_annotation_that_kubectl_keeps_it_in(name: str) -> None:
+    assert all(len(json.dumps(each)) < APPLIES for each in example(name))
 
 
 def test_there_is_one_exporter_and_never_two_at_once() -> None:
