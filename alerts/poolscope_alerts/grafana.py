@@ -24,6 +24,9 @@ EVERY_S = 60.0
 """How often Grafana looks: what Prometheus does where nobody says otherwise."""
 
 _ASKED_S = 600
+_LOOKS_TO_RESOLVE = 1
+"""Grafana's own 2 would not notice a gap of one look within `for`, which Prometheus does."""
+
 _EXPRESSIONS = "__expr__"
 _QUERY, _NUMBER, _CONDITION = "A", "B", "C"
 
@@ -92,6 +95,7 @@ def _rule(alert: Alert, recorded: Mapping[str, str], sources: Sources) -> Docume
         "noDataState": "OK",
         "execErrState": "Error",
         **{key: duration(value / pace) if value else "0s" for key, value in lasting.items()},
+        "missing_series_evals_to_resolve": _LOOKS_TO_RESOLVE,
         "annotations": {
             "summary": translated(alert.summary),
             "description": translated(alert.description),

@@ -154,6 +154,7 @@ def test_a_broken_dashboard_is_told_of(rule: str, change: Change) -> None:
     [
         asks(f"increase(a_total{MATCHED}[$__range])"),
         asks(f"topk($most, up{MATCHED})"),
+        asks(f"poolscope_leaks_total{MATCHED} > 0"),
         asks(f"rate(a_total{MATCHED}[${{__rate_interval}}])"),
         changes(panel, fieldConfig={"defaults": {"mappings": [{"type": "value"}]}}),
         changes(panel, type="stat", fieldConfig={}, options={"reduceOptions": {"fields": "/x/"}}),

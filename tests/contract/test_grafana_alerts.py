@@ -22,7 +22,7 @@ SOURCES = load_sources()
 ALERTS = tuple(all_alerts(SOURCES))
 RULE_KEYS = {
     "uid", "title", "condition", "data", "noDataState", "execErrState", "for", "keepFiringFor",
-    "annotations", "labels",
+    "missing_series_evals_to_resolve", "annotations", "labels",
 }  # fmt: skip
 TEMPLATE_WORDS = {"humanizeDuration", "humanizePercentage", "printf", "urlquery"}
 """Functions that Grafana's templates have too."""
@@ -71,6 +71,7 @@ def test_a_rule_has_what_grafana_reads_and_says_when_nothing_was_found(
     lasting = (alert.for_s, alert.keep_firing_s)
     written = [duration(each) if each else "0s" for each in lasting]
     assert [rule["for"], rule["keepFiringFor"]] == written
+    assert rule["missing_series_evals_to_resolve"] == 1
     static = {"severity": alert.severity.value, "component": alert.component.value}
     assert rule["labels"] == {**static, **alert.labels}
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from support.dashboard_linter.dashboard import Dashboard, Json, variables
 
-KINDS: Mapping[str, tuple[str, bool]] = {
-    "bargauge": ("BarGauge", False),
-    "stat": ("Stat", False),
-    "state-timeline": ("StateTimeline", True),
-    "table": ("Table", True),
-    "text": ("Text", False),
-    "timeseries": ("TimeSeries", True),
+_NOTHING = "Record<string, never>"
+KINDS: Mapping[str, tuple[str, str]] = {
+    "bargauge": ("BarGauge", _NOTHING),
+    "stat": ("Stat", _NOTHING),
+    "state-timeline": ("StateTimeline", "StateTimeline.FieldConfig & Gaps"),
+    "table": ("Table", "Table.FieldConfig"),
+    "text": ("Text", _NOTHING),
+    "timeseries": ("TimeSeries", "TimeSeries.FieldConfig"),
 }
-"""The kinds of panels, as their types are called; and whether their fields have own options."""
+"""The kinds of panels, as their types are called; and the type of their fields' own options."""
 
 _OWN = "custom"
 _HEAD = """\
@@ -24,7 +25,7 @@ import type {
 } from '@grafana/schema';
 import type { PrometheusDataQuery } from
   'grafana-schema-10/dist/esm/raw/composable/prometheus/dataquery/x/PrometheusDataQuery_types.gen';
-import type { Written } from './written';
+import type { Gaps, PrometheusAnnotation, SavedVariable, Written } from './written';
 """
 
 
@@ -63,7 +64,9 @@ def parts_of(name: str, dashboard: Dashboard) -> Iterator[Part]:
     frame = {key: value for key, value in dashboard.items() if key not in apart}
     yield Part(name, "Omit<Dashboard, 'panels' | 'templating' | 'annotations'>", frame)
     for variable in variables(dashboard):
-        yield Part(f"{name}: variable {variable['name']}", "VariableModel", variable)
+        yield Part(
+            f"{name}: variable {variable['name']}", "VariableModel & SavedVariable", variable
+        )
     for annotation in dashboard.get("annotations", {}).get("list", []):
         yield from _annotation(f"{name}: annotation {annotation.get('name')}", annotation)
     for panel in dashboard.get("panels", []):
@@ -76,7 +79,8 @@ def query_part(where: str, query: Json) -> Part:
 
 
 def _annotation(where: str, annotation: Json) -> Iterator[Part]:
-    yield Part(where, "Omit<AnnotationQuery, 'target'>", _without(annotation, "target"))
+    kind = "Omit<AnnotationQuery, 'target'> & PrometheusAnnotation"
+    yield Part(where, kind, _without(annotation, "target"))
     if "expr" in annotation.get("target", {}):
         yield query_part(f"{where}: target", annotation["target"])
 
@@ -110,10 +114,8 @@ def _fields(where: str, panel: Json) -> Iterator[Part]:
 
 
 def _field_parts(where: str, kind: str, values: Json) -> Iterator[Part]:
-    name, has_own = KINDS[kind]
     yield Part(where, f"Omit<FieldConfig, '{_OWN}'>", _without(values, _OWN))
-    own = f"{name}.FieldConfig" if has_own else "Record<string, never>"
-    yield Part(f"{where}: {_OWN}", own, values.get(_OWN, {}))
+    yield Part(f"{where}: {_OWN}", KINDS[kind][1], values.get(_OWN, {}))
 
 
 def _nested(values: Json) -> dict[str, Any]:

@@ -11,3 +11,24 @@ export type Written<T> = 0 extends 1 & T
         : T extends object
           ? { [Key in keyof T]?: Written<T[Key]> }
           : T;
+
+// What Grafana reads, or writes itself when it saves, although its published types lack it.
+
+// Grafana 10.4 reads the query of an annotation here, later ones in its target.
+export interface PrometheusAnnotation {
+  expr?: string;
+  tagKeys?: string;
+  textFormat?: string;
+  titleFormat?: string;
+}
+
+// The list of variables shows it.
+export interface SavedVariable {
+  definition?: string;
+}
+
+// A state timeline connects and disconnects values as a time series does.
+export interface Gaps {
+  insertNulls?: boolean | number;
+  spanNulls?: boolean | number;
+}
