@@ -48,6 +48,11 @@ def test_every_alert_is_a_rule_of_grafana_and_every_rule_an_alert() -> None:
     assert sum(len(group["rules"]) for group in GROUPS) == len(ALERTS)
 
 
+def test_the_document_says_how_many_rules_grafana_should_have_read() -> None:
+    text = (ROOT / "docs" / "grafana.md").read_text(encoding="utf-8")
+    assert f"how many rules were read: {len(ALERTS) - 1}, or {len(ALERTS)} with" in text
+
+
 def test_what_grafana_wants_unique_is_unique() -> None:
     assert len({title(alert) for alert in ALERTS}) == len(ALERTS)
     assert len({group["name"] for group in GROUPS}) == len(GROUPS)
