@@ -15,7 +15,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres deploy-files
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,9 +54,10 @@ test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whateve
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(BIN)/pytest tests/integration/exporter
 
-rules: setup ## Write the alert rules, the numbers of the runbooks, and the dashboards, from alerts/*.toml
+rules: setup ## Write alert rules, the numbers of runbooks, dashboards, and their copies in deploy/, from alerts/*.toml
 	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
 	PYTHONPATH=alerts:dashboards $(BIN)/python -m poolscope_dashboards
+	$(BIN)/python deploy/chart_files.py  # copies: neither Helm nor kustomize reads outside of its folder
 
 docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics
 	for table in settings thresholds metrics; do \
@@ -69,9 +70,6 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	rm -rf dist
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
-
-deploy-files: setup ## Copy rules and dashboards to where Helm and kustomize can read them
-	$(BIN)/python deploy/chart_files.py
 
 conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
 	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)

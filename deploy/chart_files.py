@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Copy rules and dashboards to where Helm and kustomize can read them: `make deploy-files`.
+"""Copy rules and dashboards to where Helm and kustomize can read them: `make rules`.
 
 Helm packs only what lies in the chart and follows no links; kustomize wants every file named. The
 sources are alerts/*.rules.yaml and dashboards/*.json; `--check` only says what differs.
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CHART_FILES = Path("deploy/helm/poolscope/files")
 DASHBOARDS = Path("dashboards")
 _HEAD = """\
-# Written by make deploy-files: a ConfigMap for each dashboard, as Grafana's sidecar looks for them.
+# Written by make rules: a ConfigMap for each dashboard, as Grafana's sidecar looks for them.
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 generatorOptions:
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
         return 0
     different = tuple(stale())
     for path in different:
-        print(f"{path} differs from its source: make deploy-files", file=sys.stderr)  # noqa: T201 - a command's own words
+        print(f"{path} differs from its source: make rules", file=sys.stderr)  # noqa: T201 - a command's own words
     return 1 if different else 0
 
 
