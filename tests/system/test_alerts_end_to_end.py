@@ -93,7 +93,7 @@ def leak_is_told_with_all_that_is_needed(message: Message, exporter: ExporterPro
     assert variables == {
         "var-service": ["shop"],
         "var-pool": [message.labels["db_client_connection_pool_name"]],
-        "var-instance": [message.labels["service_instance_id"]],
+        "var-process": [message.labels["service_instance_id"]],
     }
 
 
