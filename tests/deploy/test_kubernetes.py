@@ -1,6 +1,9 @@
 """What is in deploy/kubernetes renders, is valid, fits together, and starts an exporter."""
 
 import json
+import re
+import shlex
+import subprocess
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import cache
@@ -18,6 +21,7 @@ from support.deploy_tools import (
     kubernetes_objections,
     of_operator,
     operator_objections,
+    output,
     rule_objections,
 )
 from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
@@ -28,6 +32,7 @@ EXAMPLES = sorted(path.parent.name for path in FOLDER.glob("examples/*/kustomiza
 WITH_EXPORTER = [name for name in EXAMPLES if name not in {"direct", "shop"}]
 SIDECARS = [name for name in EXAMPLES if name.startswith("sidecar")]
 DASHBOARDS = ROOT / "dashboards"
+DOCUMENT = ROOT / "docs" / "kubernetes.md"
 APPLIES = 262_144
 """Bytes of all annotations, where `kubectl apply` keeps what it applied."""
 OLDEST, NEWEST = "1.29", "1.37"
@@ -246,3 +251,27 @@ def test_whoever_pushes_is_let_in_by_the_network_policy_and_finds_the_service(na
     assert client["podSelector"]["matchLabels"].items() <= pod.labels.items()
     host = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
     assert f"https://{host}:9737" in json.dumps(pod.spec)
+
+
+def test_the_documented_certificate_is_one_for_the_service(tmp_path: Path) -> None:
+    (block,) = re.findall(r"\$ (openssl req .*?)\n +```", DOCUMENT.read_text(), re.DOTALL)
+    command = shlex.split(block.replace("\\\n", " "))
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    crt, key = (str(tmp_path / name) for name in ("tls.crt", "tls.key"))
+    host = "poolscope.poolscope.svc"
+    assert "OK" in output("openssl", "verify", "-CAfile", crt, "-verify_hostname", host, crt)
+    with ExporterProcess("--otlp-tls-cert", crt, "--otlp-tls-key", key) as exporter:
+        assert exporter.otlp.startswith("https://")
+
+
+def test_the_document_makes_every_secret_that_a_manifest_wants() -> None:
+    made = set(re.findall(r"create secret (?:generic|tls) (\S+)", DOCUMENT.read_text()))
+    wanted = {name for each in EXAMPLES for pod in pods(example(each)) for name in secrets_of(pod)}
+    assert made == wanted == set(SECRETS)
+
+
+def secrets_of(pod: Pod) -> Iterator[str]:
+    text = json.dumps(pod.spec)
+    yield from re.findall(r'"secretName": "([^"]+)"', text)
+    yield from re.findall(r'"secretKeyRef": {"key": "[^"]+", "name": "([^"]+)"', text)
