@@ -32,7 +32,7 @@ from support.pods import Pod, pods, started_with
 HELM = ROOT / "deploy" / "helm"
 CHART = HELM / "poolscope"
 VALUES = sorted(path.stem.removesuffix("-values") for path in CHART.glob("ci/*-values.yaml"))
-NEWEST = "1.37"
+OLDEST, NEWEST = "1.25", "1.37"
 ON_KUBERNETES = ("--kube-version", NEWEST)
 OF_THE_CHART = {
     "POOLSCOPE_CONFIG", "POOLSCOPE_DSN", "POOLSCOPE_INSECURE_OTLP", "POOLSCOPE_LISTEN",
@@ -102,10 +102,24 @@ def test_helms_own_lint_has_nothing_to_say(values: str) -> None:
     output("helm", "lint", "--strict", *ON_KUBERNETES, str(CHART), "-f", str(path))
 
 
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("values", VALUES)
-def test_what_is_rendered_is_valid(values: str, tmp_path: Path) -> None:
+def test_what_is_rendered_is_valid(values: str, version: str, tmp_path: Path) -> None:
     plain = [each for each in rendered(values) if not of_operator(each)]
-    assert kubernetes_objections(plain, NEWEST, tmp_path) == ""
+    assert kubernetes_objections(plain, version, tmp_path) == ""
+
+
+def test_the_packed_chart_has_everything_that_the_folder_has(tmp_path: Path) -> None:
+    output("helm", "package", str(CHART), "--destination", str(tmp_path))
+    (packed,) = tmp_path.glob("poolscope-*.tgz")
+    full = ("-f", str(CHART / "ci" / "full-values.yaml"))
+    of_packed = output("helm", "template", "trial", str(packed), *ON_KUBERNETES, *full)
+    assert of_packed == template(*full)
+
+
+def test_the_chart_says_which_kubernetes_it_is_checked_against() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    assert chart["kubeVersion"] == f">={OLDEST}.0-0"
 
 
 def test_a_typing_error_in_a_template_is_objected_to(tmp_path: Path) -> None:
