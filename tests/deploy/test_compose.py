@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.deploy_tools import ROOT, run
+from support.rendering import ROOT, run
 
 FOLDER = ROOT / "deploy" / "compose"
 COMPOSE = FOLDER / "compose.yaml"

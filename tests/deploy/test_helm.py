@@ -15,7 +15,9 @@ import yaml
 
 from poolscope_exporter.options import OPTIONS
 from poolscope_exporter.version import __version__
-from support.deploy_tools import (
+from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
+from support.pods import Pod, pods, started_with
+from support.rendering import (
     ROOT,
     Resource,
     kubernetes_objections,
@@ -26,8 +28,6 @@ from support.deploy_tools import (
     rule_objections,
     run,
 )
-from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
-from support.pods import Pod, pods, started_with
 
 HELM = ROOT / "deploy" / "helm"
 CHART = HELM / "poolscope"

@@ -14,7 +14,10 @@ import httpx
 import pytest
 
 from poolscope_exporter.options import OPTIONS, VARIABLES_OF_THE_APP
-from support.deploy_tools import (
+from poolscope_exporter.version import __version__
+from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
+from support.pods import Pod, pods, started_with
+from support.rendering import (
     ROOT,
     Resource,
     built,
@@ -24,8 +27,6 @@ from support.deploy_tools import (
     output,
     rule_objections,
 )
-from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
-from support.pods import Pod, pods, started_with
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 EXAMPLES = sorted(path.parent.name for path in FOLDER.glob("examples/*/kustomization.yaml"))
@@ -143,6 +144,11 @@ def test_an_exporter_satisfies_the_restricted_pod_security_standard(name: str) -
 def test_memory_is_bounded_and_cpu_is_not(name: str) -> None:
     limits = exporter_pod(name).exporter["resources"]["limits"]
     assert set(limits) == {"memory"}
+
+
+@pytest.mark.parametrize("name", WITH_EXPORTER)
+def test_the_image_is_of_the_version_that_it_was_checked_with(name: str) -> None:
+    assert exporter_pod(name).exporter["image"].endswith(f"poolscope-exporter:{__version__}")
 
 
 def test_the_standalone_exporter_has_no_token_of_the_cluster() -> None:

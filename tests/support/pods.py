@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.deploy_tools import Resource
+from support.rendering import Resource
 
 IMAGE = "poolscope-exporter"
 

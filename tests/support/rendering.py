@@ -1,4 +1,4 @@
-"""Run what renders and checks the files of deploy/: `make check-deploy` puts it into .venv."""
+"""Render and check the files of deploy/ with the tools that `make check-deploy` puts into .venv."""
 
 import json
 import os
