@@ -198,3 +198,13 @@ def test_an_alert_is_drawn_on_the_dashboard_that_it_leads_to_and_on_the_overview
             assert alert.name in re.split(r'[|"]', drawn["expr"])
             assert drawn["expr"] == drawn["target"]["expr"]  # for old and new releases
             assert promql_parser.parse(filled(drawn["expr"]))
+
+
+def test_the_document_names_panels_that_exist() -> None:
+    text = (FOLDER.parent / "docs" / "dashboards.md").read_text(encoding="utf-8")
+    table = text.partition("## From question to panel")[2].partition("\n\nEvery panel")[0]
+    rows = re.findall(r"^\| [^|]+ \| (\w+): (.+) \|$", table, re.MULTILINE)
+    assert len(rows) > 10
+    for board, panels in rows[1:]:  # below the heading
+        titles = {panel["title"] for panel in shown(DASHBOARDS[f"poolscope-{board.lower()}"])}
+        assert set(re.findall(r"\*([^*]+)\*", panels)) <= titles
