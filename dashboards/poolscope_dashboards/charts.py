@@ -18,6 +18,7 @@ from poolscope_dashboards.panel import (
 )
 
 _LEGEND: Final[Json] = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+_ROOMY: Final[Mapping[Unit, float]] = {Unit.NUMBER: 5, Unit.SHARE: 1}
 _LAST: Final[Json] = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
 
@@ -74,9 +75,13 @@ def chart(
     overrides: tuple[Override, ...] = (),
     is_stacked: bool = False,
     width: int = 12,
-    most: float | None = None,
+    roomy: float | None = None,
 ) -> Panel:
-    """Return lines over time; `steps` are drawn as dashed lines, `most` is the end of the axis."""
+    """Return lines over time; `steps` are drawn as dashed lines.
+
+    `roomy` is what the axis shows at least, so that nothing but zeros does not look like much.
+    """
+    least = _ROOMY.get(unit) if roomy is None else roomy
     stacking = {"mode": "normal" if is_stacked else "none", "group": "A"}
     return Panel(
         Kind.SERIES,
@@ -90,7 +95,6 @@ def chart(
         steps or lines(),
         defaults={
             "min": 0,
-            **({} if most is None else {"max": most}),
             "color": {"mode": "palette-classic"},
         },
         custom={
@@ -104,6 +108,7 @@ def chart(
             "stacking": stacking,
             "thresholdsStyle": {"mode": "dashed" if len(steps) > 1 else "off"},
             "axisPlacement": "auto",
+            **({} if least is None else {"axisSoftMax": least}),
         },
         options={
             "legend": {**_LEGEND, "calcs": []},

@@ -85,7 +85,7 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
             steps=limits(amber=1),
         ),
         stat(
-            "Refused in this range",
+            "Refused",
             now(f"sum({by(('reason',), f'increase({refused})', 'sum')})"),
             "Data points, checkouts and pushes that arrived and were not kept, in the time range "
             "above: some pools are not, or not wholly, seen. The reasons are below.",

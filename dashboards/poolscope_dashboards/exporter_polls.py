@@ -128,6 +128,6 @@ def _names() -> Panel:
         "Are the names of the PgBouncers resolved?",
         (Query(_grown(own.PGBOUNCER_RESOLUTIONS, ("target", "result")), "{{target}} {{result}}"),),
         "Resolutions of the configured names of PgBouncers, by result. A name that is not resolved "
-        "leaves the last known addresses in use.",
-        none=_NO_BOUNCER,
+        "leaves the last known addresses in use. One that is configured by its address has none.",
+        none="no PgBouncer is configured by a name",
     )

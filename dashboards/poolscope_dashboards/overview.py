@@ -99,7 +99,7 @@ def _numbers() -> tuple[Panel, ...]:
             steps=limits(red=1),
         ),
         stat(
-            "Time-outs in this range",
+            "Time-outs",
             now(summed(_ALL.increase(wire.TIMEOUTS))),
             "Callers that gave up waiting for a connection, in the time range above: failed "
             "requests, as a rule (T6).",
@@ -137,9 +137,8 @@ def _pools(sources: Sources) -> Panel:
                 "What it means",
                 _ALL.diagnosis(SERVICE_POOL),
                 mappings=diagnosis_meanings(),
-                width=330,
+                width=260,
             ),
-            Column("In trouble", _ALL.in_trouble(SERVICE_POOL), steps=one),
             Column("Processes", by(SERVICE_POOL, _ALL.gauge(wire.PENDING_REQUESTS), "count")),
             Column("Used", _ALL.used(SERVICE_POOL)),
             Column("Limit", _ALL.total(wire.MAX, labels=SERVICE_POOL)),
@@ -162,16 +161,18 @@ def _pools(sources: Sources) -> Panel:
             Column("Slow", _ALL.held(Verdict.SLOW_QUERY, SERVICE_POOL), steps=some),
             Column("Idle", _ALL.held(_IDLE, SERVICE_POOL), steps=some),
             Column(
-                "Wait p95",
-                _ALL.quantile(wire.WAIT_TIME, SERVICE_POOL),
-                unit=Unit.SECONDS,
-                steps=limits(amber=slow),
+                "Wait long",
+                _ALL.slow_share(slow, SERVICE_POOL),
+                unit=Unit.SHARE,
+                steps=limits(amber=sources.tuning.slow_share),
+                decimals=0,
             ),
         ),
         "One row per pool of a service, the worst first; a row opens the pool. Fullest is the "
         f"process with the largest share of its connections out (T2: {full:.0%}), Idle are "
-        f"connections that are held without use, Wait p95 is what 95 % waited less than (T1: "
-        f"{slow:g} s). A dash is what nobody tells: not 0, and not healthy.",
+        "connections that are held without use, Wait long is the share of callers that waited "
+        f"longer than {slow:g} s (T1), or in vain. A dash is what nobody tells: not 0, and not "
+        "healthy.",
         none=_NO_POOLS,
         sort=Sort("Diagnosis"),
         height=9,
@@ -199,6 +200,7 @@ def _edge(sources: Sources) -> tuple[float, float]:
 def _edges(sources: Sources) -> tuple[Panel, ...]:
     near, full = _edge(sources)
     slow, lost = sources[ThresholdId.T1].limit, sources[ThresholdId.T6].limit
+    many = sources.tuning.slow_share
     return (
         chart(
             "How full is the fullest process of each pool?",
@@ -218,13 +220,15 @@ def _edges(sources: Sources) -> tuple[Panel, ...]:
             none=_NO_POOLS,
         ),
         chart(
-            "How long does it take to get a connection? (p95)",
-            (Query(_ALL.quantile(wire.WAIT_TIME, SERVICE_POOL), _LEGEND),),
-            f"From asking to getting, for all but the slowest 5 %. Above {slow:g} s (T1) requests "
-            "suffer: the pool's dashboard splits it into queueing, opening and pinging.",
+            "Which share of those who ask waits long, or in vain?",
+            (Query(_ALL.slow_share(slow, SERVICE_POOL), _LEGEND),),
+            f"Callers that waited longer than {slow:g} s for a connection (T1), or got none. From "
+            f"{many:.0%} on PoolCheckoutSlow fires: the pool's dashboard splits the wait into "
+            "queueing, opening and pinging.",
             none="no data: nobody asked for a connection",
-            unit=Unit.SECONDS,
-            steps=lines(amber=slow),
+            unit=Unit.SHARE,
+            steps=lines(amber=many),
+            roomy=2 * many,
         ),
         chart(
             "Which share of those who ask times out?",
@@ -234,6 +238,7 @@ def _edges(sources: Sources) -> tuple[Panel, ...]:
             none="no data: nobody asked for a connection",
             unit=Unit.SHARE,
             steps=lines(amber=lost),
+            roomy=2 * lost,
         ),
     )
 

@@ -23,18 +23,18 @@ GREY: Final = "#808080"
 LIGHT_GREY: Final = "#b3b3b3"
 CLEAR: Final = "transparent"
 
-DIAGNOSES: Final[Mapping[Diagnosis, tuple[str, str]]] = {
-    Diagnosis.HEALTHY: (GREEN, "nobody waits longer than documented"),
-    Diagnosis.UNKNOWN: (GREY, "too little is known: see Exporter, and the links on Server"),
-    Diagnosis.UNDERSIZED: ("semi-dark-red", "full, and all that is out works: a larger pool helps"),
-    Diagnosis.HELD_IDLE: (YELLOW, "held without use: shorten what happens in between"),
-    Diagnosis.SLOW_QUERIES: (AMBER, "slow statements hold the connections: mend the queries"),
-    Diagnosis.BLOCKED: ("dark-orange", "holders wait for locks: find who holds the lock"),
-    Diagnosis.LEAKING: (RED, "nobody is left to return some: see the leaks by route and line"),
-    Diagnosis.SERVER_FULL: ("dark-red", "the server admits no more: a larger pool makes it worse"),
-    Diagnosis.LOOP_BLOCKED: ("dark-purple", "a synchronous pool stops the event loop"),
+DIAGNOSES: Final[Mapping[Diagnosis, tuple[str, str, str]]] = {
+    Diagnosis.HEALTHY: (GREEN, "nobody is known to be in trouble", "nothing to do"),
+    Diagnosis.UNKNOWN: (GREY, "too little is known", "see Exporter, and the links on Server"),
+    Diagnosis.UNDERSIZED: ("semi-dark-red", "full, and all that is out works", "a larger pool"),
+    Diagnosis.HELD_IDLE: (YELLOW, "held by code that does not use them", "give them back earlier"),
+    Diagnosis.SLOW_QUERIES: (AMBER, "held by slow statements", "mend the statements"),
+    Diagnosis.BLOCKED: ("dark-orange", "held by those who wait for locks", "find who has the lock"),
+    Diagnosis.LEAKING: (RED, "nobody is left to return some", "see the leaks by route and line"),
+    Diagnosis.SERVER_FULL: ("dark-red", "the server admits no more", "no larger pool: fewer"),
+    Diagnosis.LOOP_BLOCKED: ("dark-purple", "a synchronous pool stops the loop", "an async engine"),
 }
-"""Colour and meaning of each diagnosis; the order is that of their rank, the worst last.
+"""Colour, meaning and cure of each diagnosis; the order is that of their rank, the worst last.
 
 Of two processes, or of two exporters, the worse word is shown. "unknown" is worse than "healthy":
 a pool is healthy only where every process of it is known to be.
@@ -82,13 +82,13 @@ def unknown(text: str) -> Json:
 
 def diagnosis_words() -> tuple[Json, ...]:
     """Return the mappings of a diagnosis's rank to its word."""
-    named = {rank(each): (str(each), colour) for each, (colour, _) in DIAGNOSES.items()}
+    named = {rank(each): (str(each), colour) for each, (colour, _, _) in DIAGNOSES.items()}
     return words(named), unknown("no data")
 
 
 def diagnosis_meanings() -> tuple[Json, ...]:
     """Return the mappings of a diagnosis's rank to what it means."""
-    texts = {rank(each): (meaning, "text") for each, (_, meaning) in DIAGNOSES.items()}
+    texts = {rank(each): (meaning, "text") for each, (_, meaning, _) in DIAGNOSES.items()}
     return words(texts), unknown("no exporter judges this pool")
 
 

@@ -83,7 +83,7 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
             steps=limits(red=1),
         ),
         stat(
-            "Time-outs in this range",
+            "Time-outs",
             now(summed(THIS.increase(wire.TIMEOUTS))),
             "Callers that gave up waiting, in the time range above (T6).",
             none="no data",

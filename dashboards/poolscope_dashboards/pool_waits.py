@@ -57,11 +57,11 @@ def _times(
 def _wait(sources: Sources) -> Panel:
     row = sources[ThresholdId.T1]
     return _times(
-        "How long does a caller wait for a connection?",
+        "How long do those wait who get a connection?",
         wire.WAIT_TIME,
         f"From asking to getting: queueing, opening and pinging together. Above {row.limit:g} s "
         f"(T1) for {row.for_s:g} s requests suffer. {row.advice} The panel beside says which part "
-        "it is. Those who got none are not in it: see the failures.",
+        "it is. Those who got none are not in it: see who waits long, or in vain.",
         none=NO_TRAFFIC,
         steps=lines(amber=row.limit),
         width=12,
@@ -112,16 +112,21 @@ def _failures() -> Panel:
 
 
 def _share(sources: Sources) -> Panel:
-    row = sources[ThresholdId.T6]
+    row, slow = sources[ThresholdId.T6], sources[ThresholdId.T1].limit
     return chart(
-        "Which share of those who ask times out?",
-        (Query(THIS.timeout_share(), "time-outs"),),
-        f"Time-outs per checkout asked for. Above {row.limit:.1%} (T6): {row.advice}",
+        "Which share of those who ask waits long, or in vain?",
+        (
+            Query(THIS.timeout_share(), "time-outs"),
+            Query(THIS.slow_share(slow), f"longer than {slow:g} s, or in vain"),
+        ),
+        f"Of all callers, those that timed out, and those that waited longer than {slow:g} s (T1) "
+        f"or got no connection. Time-outs above {row.limit:.1%} (T6): {row.advice}",
         none=NO_TRAFFIC,
         unit=Unit.SHARE,
         steps=lines(amber=row.limit),
-        overrides=painted({"time-outs": RED}),
+        overrides=painted({"time-outs": RED, f"longer than {slow:g} s, or in vain": AMBER}),
         width=8,
+        roomy=2 * row.limit,
     )
 
 

@@ -15,6 +15,7 @@ from poolscope_alerts.promql import (
     SERVICE_POOL,
     STATE,
     Labels,
+    bucket,
     by,
     name,
     selector,
@@ -109,7 +110,22 @@ class Selection:
     def per_checkout(self, metric: Metric) -> str:
         """Return what a histogram's time adds to each checkout that was asked for."""
         sums = summed(self.rate(metric, suffix="_sum"))
-        return f"{sums} / ({summed(self.rate(wire.WAIT_TIME, suffix='_count'))} > 0)"
+        return f"{sums} / ({self._asked(wire.WAIT_TIME, '_count')} > 0)"
+
+    def slow_share(self, limit_s: float, labels: Labels = ()) -> str:
+        """Return the share that waits longer than a limit, or in vain; ValueError for no bound."""
+        _, is_within = bucket(wire.WAIT_TIME, limit_s)
+        fast = summed(self.rate(wire.WAIT_TIME, is_within, suffix="_bucket"), labels)
+        asked = self._asked(wire.WAIT_TIME, "_count", labels)
+        return f"({asked} - {fast}) / ({asked} > 0)"
+
+    def _asked(self, metric: Metric, suffix: str = "", labels: Labels = ()) -> str:
+        """Return how many a second ask: those who get one, and those who do not.
+
+        Applications without poolscope do not count the latter.
+        """
+        served = summed(self.rate(metric, suffix=suffix), labels)
+        return f"({served} + ({summed(self.failures(), labels)} or 0 * {served}))"
 
     def failures(self, per: Labels = (*POOL, REASON)) -> str:
         """Return how many a second ask in vain, by reason."""
@@ -118,9 +134,7 @@ class Selection:
     def timeout_share(self, labels: Labels = ()) -> str:
         """Return time-outs per checkout asked for, as T6 counts them."""
         timeouts = summed(self.rate(wire.TIMEOUTS), labels)
-        checkouts = summed(self.rate(wire.CHECKOUTS), labels)
-        failures = summed(self.failures(), labels)
-        return f"{timeouts} / (({checkouts} + {failures}) > 0)"
+        return f"{timeouts} / ({self._asked(wire.CHECKOUTS, labels=labels)} > 0)"
 
     def fullness(self, labels: Labels) -> str:
         """Return the share that is out of the fullest pool's connections."""
@@ -149,11 +163,6 @@ class Selection:
             for is_said in (f'diagnosis="{word}"',)
         )
         return by(labels, " or ".join(each))
-
-    def in_trouble(self, labels: Labels, matchers: str = NOT_WELL) -> str:
-        """Return how many pools of processes have such a diagnosis, 0 included."""
-        such = f"{by(POOL, self.judged(own.POOL_DIAGNOSIS, matchers))} == 1"
-        return f"{by(labels, such, 'count')} or {self.nothing(labels)}"
 
 
 def summed(expression: str, labels: Labels = ()) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from poolscope_dashboards.palette import Json
 from poolscope_dashboards.panel import Kind, Override, Panel, Step, Unit, now, plain, ref
 
+_NUMBER_WIDTH: Final = 85
 _HIDDEN: Final = ("Time", "job", "instance", "__name__")
 
 
@@ -114,13 +115,14 @@ def _properties(column: Column) -> Mapping[str, Any]:
         found["noValue"] = "-"
     if column.decimals is not None:
         found["decimals"] = column.decimals
-    if column.width:
-        found["custom.width"] = column.width
+    if column.width or column.expression:
+        found["custom.width"] = column.width or _NUMBER_WIDTH
     if column.steps:
         steps = [{"value": step.value, "color": step.colour} for step in column.steps]
         found["thresholds"] = {"mode": "absolute", "steps": steps}
     if column.mappings:
         found["mappings"] = list(column.mappings)
+        found["custom.align"] = "left"  # the numbers behind words would be on the right
     if column.steps or column.is_painted:
         kind = "color-background" if column.is_painted else "color-text"
         style = {"mode": "basic"} if column.is_painted else {}

@@ -2,15 +2,17 @@
 
 from poolscope_dashboards.palette import DIAGNOSES
 
-_DIAGNOSES = "\n".join(f"| `{word}` | {meaning} |" for word, (_, meaning) in DIAGNOSES.items())
+_DIAGNOSES = "\n".join(
+    f"| `{word}` | {meaning} | {cure} |" for word, (_, meaning, cure) in DIAGNOSES.items()
+)
 
 GLOSSARY = f"""\
 An application keeps a few open **connections** to its database in a **pool**. A request **checks
 out** one, uses it, and **checks it in**. With every connection out, the next request **waits** in a
 queue, and after the pool's time-out it fails.
 
-| diagnosis | what is the matter |
-|---|---|
+| diagnosis | what is the matter | what helps |
+|---|---|---|
 {_DIAGNOSES}
 
 | word | meaning |

@@ -33,12 +33,11 @@ def limits_of(panel: Panel) -> list[float]:
 @pytest.mark.parametrize(
     ("uid", "title", "row", "number"),
     [
-        ("poolscope-pool", "How long does a caller wait for a connection?", "T1", 1.0),
-        ("poolscope-overview", "How long does it take to get a connection? (p95)", "T1", 1.0),
+        ("poolscope-pool", "How long do those wait who get a connection?", "T1", 1.0),
         ("poolscope-pool", "How full is each process?", "T2", 0.95),
         ("poolscope-pool", "Fullest process", "T2", 0.95),
         ("poolscope-pool", "How long do those queue who must?", "T5", 5.0),
-        ("poolscope-pool", "Which share of those who ask times out?", "T6", 0.01),
+        ("poolscope-pool", "Which share of those who ask waits long, or in vain?", "T6", 0.01),
         ("poolscope-overview", "Which share of those who ask times out?", "T6", 0.01),
         ("poolscope-server", "Are its CPUs busy?", "T7", 0.55),
         ("poolscope-server", "CPUs busy", "T7", 0.55),
@@ -54,6 +53,14 @@ def test_a_limit_that_is_changed_in_its_file_moves_the_line(
     assert documented in limits_of(panel_of(SOURCES, uid, title))
     assert number in limits_of(panel_of(other, uid, title))
     assert documented not in limits_of(panel_of(other, uid, title))
+
+
+def test_a_wait_that_is_too_long_is_counted_by_the_limit_of_its_file() -> None:
+    title = "Which share of those who ask waits long, or in vain?"
+    other = replace(SOURCES, thresholds=changed(DEFAULTS, {"T1": {"value": 1.0}}))
+    for sources, bound in ((SOURCES, '"0[.]5"'), (other, '"1|1[.]0"')):
+        for uid, index in (("poolscope-overview", 0), ("poolscope-pool", 1)):
+            assert f"le=~{bound}" in panel_of(sources, uid, title).queries[index].expression
 
 
 def test_a_reserve_that_is_changed_in_its_file_moves_the_line() -> None:
@@ -92,7 +99,7 @@ def test_every_documented_threshold_is_named_on_a_dashboard() -> None:
 def test_every_word_of_the_exporter_has_a_colour_and_only_health_is_green() -> None:
     assert set(DIAGNOSES) == set(Diagnosis)
     assert set(VERDICTS) == set(Verdict)
-    green = {diagnosis for diagnosis, (colour, _) in DIAGNOSES.items() if "green" in colour}
+    green = {diagnosis for diagnosis, (colour, _, _) in DIAGNOSES.items() if "green" in colour}
     assert green == {Diagnosis.HEALTHY}
     assert {verdict for verdict, colour in VERDICTS.items() if "green" in colour} == {
         Verdict.WORKING
