@@ -17,7 +17,7 @@ from poolscope_exporter.core.catalogue import INSTANCE_LABELS
 
 def exporter(sources: Sources) -> Board:
     """Return the dashboard on the exporters."""
-    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=14)
+    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=20)
     return Board(
         uid="poolscope-exporter",
         description=(

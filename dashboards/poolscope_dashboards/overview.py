@@ -15,6 +15,7 @@ from poolscope_dashboards.palette import (
     is_up,
 )
 from poolscope_dashboards.panel import Panel, Query, Step, Unit, limits, lines, now, plain, room
+from poolscope_dashboards.pool_setup import check_titles
 from poolscope_dashboards.selection import NOT_WELL, OF_EXPORTER, Selection, per_server, summed
 from poolscope_dashboards.tables import Column, Sort, table
 from poolscope_dashboards.variable import EXPORTERS, POOL_NAME, SERVICE_NAME, SERVICES
@@ -52,7 +53,7 @@ def overview(sources: Sources) -> Board:
         sections=(
             Section("", (*_numbers(), _pools(sources), _history())),
             Section("How close to the edge", _edges(sources)),
-            Section("Servers and settings", (_servers(sources), _settings())),
+            Section("Servers and settings", (_servers(sources), _settings(sources))),
             Section("What the words mean", (_help(),), is_open=False),
         ),
         alerts=firing(sources, tuple(Component)),
@@ -139,33 +140,42 @@ def _pools(sources: Sources) -> Panel:
                 mappings=diagnosis_meanings(),
                 width=260,
             ),
-            Column("Processes", by(SERVICE_POOL, _ALL.gauge(wire.PENDING_REQUESTS), "count")),
-            Column("Used", _ALL.used(SERVICE_POOL)),
-            Column("Limit", _ALL.total(wire.MAX, labels=SERVICE_POOL)),
+            Column(
+                "Processes", by(SERVICE_POOL, _ALL.gauge(wire.PENDING_REQUESTS), "count"), width=80
+            ),
+            Column("Used", _ALL.used(SERVICE_POOL), width=60),
+            Column("Limit", _ALL.total(wire.MAX, labels=SERVICE_POOL), width=60),
             Column(
                 "Fullest",
                 _ALL.fullness(SERVICE_POOL),
                 unit=Unit.SHARE,
                 steps=limits(near, full),
                 decimals=0,
+                width=70,
             ),
-            Column("Waiting", _ALL.total(wire.PENDING_REQUESTS, labels=SERVICE_POOL), steps=some),
+            Column(
+                "Waiting",
+                _ALL.total(wire.PENDING_REQUESTS, labels=SERVICE_POOL),
+                steps=some,
+                width=70,
+            ),
             Column(
                 "Time-outs",
                 summed(_ALL.increase(wire.TIMEOUTS), SERVICE_POOL),
                 steps=one,
                 decimals=0,
             ),
-            Column("Leaked", _ALL.held(Verdict.LEAKED, SERVICE_POOL), steps=one),
-            Column("Blocked", _ALL.held(Verdict.BLOCKED, SERVICE_POOL), steps=some),
-            Column("Slow", _ALL.held(Verdict.SLOW_QUERY, SERVICE_POOL), steps=some),
-            Column("Idle", _ALL.held(_IDLE, SERVICE_POOL), steps=some),
+            Column("Leaked", _ALL.held(Verdict.LEAKED, SERVICE_POOL), steps=one, width=70),
+            Column("Blocked", _ALL.held(Verdict.BLOCKED, SERVICE_POOL), steps=some, width=70),
+            Column("Slow", _ALL.held(Verdict.SLOW_QUERY, SERVICE_POOL), steps=some, width=60),
+            Column("Idle", _ALL.held(_IDLE, SERVICE_POOL), steps=some, width=60),
             Column(
                 "Wait long",
                 _ALL.slow_share(slow, SERVICE_POOL),
                 unit=Unit.SHARE,
                 steps=limits(amber=sources.tuning.slow_share),
                 decimals=0,
+                width=85,
             ),
         ),
         "One row per pool of a service, the worst first; a row opens the pool. Fullest is the "
@@ -274,14 +284,14 @@ def _servers(sources: Sources) -> Panel:
     )
 
 
-def _settings() -> Panel:
+def _settings(sources: Sources) -> Panel:
     once = by((*POOL, "check_id"), _ALL.judged(own.CONFIG_CHECK, f'result="{Result.WARN}"'))
     return table(
         "Which settings are outside their safe range?",
         (
             Column("Service", label=SERVICE_NAME, link=_TO_POOL),
             Column("Pool", label=POOL_NAME, link=_TO_POOL),
-            Column("Check", label="check_id"),
+            Column("Check", label="check_id", mappings=(check_titles(sources),)),
             Column(
                 "Processes",
                 by((*SERVICE_POOL, "check_id"), once, "count"),
@@ -298,4 +308,4 @@ def _settings() -> Panel:
 
 
 def _help() -> Panel:
-    return text("Words", GLOSSARY, "What the words on these dashboards mean.", height=14)
+    return text("Words", GLOSSARY, "What the words on these dashboards mean.", height=20)

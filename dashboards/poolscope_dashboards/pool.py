@@ -12,7 +12,7 @@ from poolscope_dashboards.words import GLOSSARY
 
 def pool(sources: Sources) -> Board:
     """Return the dashboard on one pool of a service, in all or some of its processes."""
-    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=14)
+    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=20)
     return Board(
         uid="poolscope-pool",
         description=(

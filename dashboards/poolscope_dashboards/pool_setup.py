@@ -42,14 +42,14 @@ def _checks(sources: Sources) -> Panel:
     )
     return table(
         "Is each setting in its safe range?",
-        (Column("Check", label="check_id", mappings=(_titles(sources),)), *columns),
+        (Column("Check", label="check_id", mappings=(check_titles(sources),)), *columns),
         "How many processes pass each check of the configuration, with the documented range. warn: "
         "change it; the page, /api/v1/pools and poolscope-exporter audit say the value and the "
         "cure. unknown: what is missing to judge is said there too.",
         none="no data: no exporter checks this pool",
         sort=Sort(str(Result.WARN)),
         width=14,
-        height=9,
+        height=11,
     )
 
 
@@ -61,7 +61,8 @@ def _passing(result: Result) -> str:
     return f"{by(labels, such, 'count')} or 0 * {every}"
 
 
-def _titles(sources: Sources) -> Json:
+def check_titles(sources: Sources) -> Json:
+    """Return the mapping of the checks' ids to what they check, with the safe ranges."""
     rows = [sources[ThresholdId(check)] for check in CheckId]
     return words({str(row.id): (f"{row.id} {row.title}{_range(row)}", "text") for row in rows})
 
@@ -157,7 +158,7 @@ def _server() -> Panel:
         "Which server does it lead to?",
         (
             Column("Server", label="server", link=_TO_SERVER),
-            Column("Open connections", f"{opened} and on (server) {known}"),
+            Column("Open connections", f"{opened} and on (server) {known}", width=145),
             Column("Answers", f"{known} and on (server) {opened}", mappings=is_up()),
             Column("Headroom", f"{free} and on (server) {opened}", steps=room()),
         ),
@@ -166,7 +167,7 @@ def _server() -> Panel:
         none="no server has this address for its name: --server-name, an alias or a proxy",
         sort=Sort("Open connections"),
         width=10,
-        height=9,
+        height=11,
     )
 
 

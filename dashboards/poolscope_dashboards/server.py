@@ -17,7 +17,7 @@ from poolscope_exporter.core.documented import ThresholdId
 
 def server(sources: Sources) -> Board:
     """Return the dashboard on one server, and on the proxies before it."""
-    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=14)
+    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=20)
     return Board(
         uid="poolscope-server",
         description=(
