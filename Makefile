@@ -15,7 +15,7 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres collector
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -135,6 +135,11 @@ bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation c
 
 bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
+
+collector: setup ## Build the OpenTelemetry Collector of deploy/collector; needs Go, takes minutes
+	GOBIN=$(abspath $(VENV))/go go install go.opentelemetry.io/collector/cmd/builder@v0.150.0
+	$(VENV)/go/builder --config deploy/collector/builder.yaml --skip-get-modules --skip-compilation
+	cd $(VENV)/collector && go build -mod=mod -trimpath -ldflags '-s -w' -o otelcol-poolscope .
 
 clean: ## Remove the environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -26,8 +26,9 @@ def require_prometheus() -> None:
 class Prometheus:
     """One Prometheus that is asked over its API."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, url: str, pid: int, log: Path) -> None:
         self.url = url
+        self.pid = pid
         self._log = log
 
     @property
@@ -101,7 +102,7 @@ def a_prometheus(
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
-    prometheus = Prometheus(f"http://{address}", log)
+    prometheus = Prometheus(f"http://{address}", process.pid, log)
     try:
         assert wait_until(lambda: process.poll() is not None or prometheus.is_ready(), 30)
         assert process.poll() is None, log.read_text()
