@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 
-from poolscope_exporter.core.limits import LIMITS
+from poolscope_exporter.core.limits import Limits
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEASURED, DOCUMENT = DOCS / "scale.md", DOCS / "scaling-out.md"
@@ -19,6 +19,7 @@ PUSH_INTERVAL_S = 5
 SCRAPE_INTERVAL_S = 15
 CORE_BUDGET = 0.5
 PROMETHEUS_GIB = 16
+MOST_INSTANCES = Limits().max_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Costs:
     @property
     def per_exporter(self) -> int:
         """Return how many processes one exporter takes within its budget of CPU."""
-        return min(floor(CORE_BUDGET / self.core), LIMITS.max_instances)
+        return min(floor(CORE_BUDGET / self.core), MOST_INSTANCES)
 
     @property
     def per_prometheus(self) -> int:
@@ -65,10 +66,9 @@ def table(costs: Costs) -> Iterator[str]:
     for what, cells in _rows(costs):
         yield f"| {what} | " + " | ".join(cells) + " |"
     yield ""
-    yield f"One exporter is at half a core with {costs.per_exporter:,} processes; beyond"
-    yield f"{LIMITS.max_instances:,} it refuses new ones unless `--max-instances` says otherwise."
-    yield f"A Prometheus of {PROMETHEUS_GIB} GiB holds the series of {costs.per_prometheus:,}"
-    yield "processes, and answers no query then."
+    yield f"One exporter is at half a core with {costs.per_exporter:,} processes, and refuses new ones"
+    yield f"beyond {MOST_INSTANCES:,} (`--max-instances`). A Prometheus of {PROMETHEUS_GIB} GiB is full"
+    yield f"with the series of {costs.per_prometheus:,} processes, and has no room for a query then."
 
 
 def _rows(costs: Costs) -> Iterator[tuple[str, list[str]]]:
@@ -78,9 +78,10 @@ def _rows(costs: Costs) -> Iterator[tuple[str, list[str]]]:
     per_s = costs.series / SCRAPE_INTERVAL_S
     exporters = [ceil(count / costs.per_exporter) for count in PROCESSES]
     yield "pushes per second", each("{:,.0f}", 1 / PUSH_INTERVAL_S)
-    yield "exporters, at half a core each", [f"{count:,}" for count in exporters]
-    yield "CPU of all exporters, cores", each("{:,.2f}", costs.core)
-    yield "memory of all exporters, MiB", each("{:,.0f}", costs.memory_mib)
+    yield "exporters of half a core", [f"{count:,}" for count in exporters]
+    yield "their CPU, cores", each("{:,.2f}", costs.core)
+    full_mib = costs.per_exporter * costs.memory_mib
+    yield "their memory at most, MiB", [f"{count * full_mib:,.0f}" for count in exporters]
     yield "series", each("{:,.0f}", costs.series)
     yield f"samples per second, scraped every {SCRAPE_INTERVAL_S} s", each("{:,.0f}", per_s)
     yield "CPU of Prometheus to take them in, cores", each("{:,.2f}", per_s * costs.sample_us / 1e6)

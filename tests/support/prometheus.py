@@ -86,11 +86,16 @@ def scraping(
 
 @contextmanager
 def a_prometheus(
-    configuration: Mapping[str, Any], folder: Path, *options: str, program: str | None = PROGRAM
+    configuration: Mapping[str, Any] | str,
+    folder: Path,
+    *options: str,
+    program: str | None = PROGRAM,
 ) -> Iterator[Prometheus]:
-    """Run one; its data is in `folder`."""
-    file, log = folder / "prometheus.json", folder / "prometheus.log"
-    file.write_text(json.dumps(configuration), encoding="utf-8")  # JSON is YAML
+    """Run one with a configuration, or the text of one; its data is in `folder`."""
+    file, log = folder / "prometheus.yml", folder / "prometheus.log"
+    if not isinstance(configuration, str):
+        configuration = json.dumps(configuration)  # JSON is YAML
+    file.write_text(configuration, encoding="utf-8")
     address = f"{HOST}:{free_ports([0])[0]}"
     command = [
         str(program),

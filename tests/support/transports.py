@@ -6,8 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from support.collector import CONFIGURATIONS, a_collector
 from support.exporter_process import ExporterProcess
 from support.prometheus import Prometheus, a_prometheus, scraping
@@ -73,8 +71,9 @@ def over_two_tiers(stack: ExitStack, folder: Path, rules: Path, dsn: str) -> Wat
 
 def over_the_otlp_receiver(stack: ExitStack, folder: Path, rules: Path, dsn: str) -> Watched:
     """App, exporter; the exporter pushes to Prometheus, which scrapes nothing."""
-    example = yaml.safe_load(OTLP_EXAMPLE.read_text(encoding="utf-8"))
-    configuration = scraping({}, [rules]) | {key: example[key] for key in ("otlp", "storage")}
+    # Without its last parts: it scrapes nothing here, and tells no Alertmanager.
+    example = OTLP_EXAMPLE.read_text(encoding="utf-8").partition("alerting:")[0]
+    configuration = example.replace("15s", "1s").replace("../../alerts", str(rules.parent))
     prometheus = stack.enter_context(
         a_prometheus(configuration, folder, "--web.enable-otlp-receiver", program=PROMETHEUS_3)
     )
