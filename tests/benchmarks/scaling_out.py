@@ -66,9 +66,9 @@ def table(costs: Costs) -> Iterator[str]:
     for what, cells in _rows(costs):
         yield f"| {what} | " + " | ".join(cells) + " |"
     yield ""
-    yield f"One exporter is at half a core with {costs.per_exporter:,} processes, and refuses new ones"
-    yield f"beyond {MOST_INSTANCES:,} (`--max-instances`). A Prometheus of {PROMETHEUS_GIB} GiB is full"
-    yield f"with the series of {costs.per_prometheus:,} processes, and has no room for a query then."
+    yield f"One exporter is at half a core with {costs.per_exporter:,} processes, and refuses more"
+    yield f"than {MOST_INSTANCES:,} (`--max-instances`). The series of {costs.per_prometheus:,}"
+    yield f"processes fill a Prometheus of {PROMETHEUS_GIB} GiB; queries and the past are extra."
 
 
 def _rows(costs: Costs) -> Iterator[tuple[str, list[str]]]:
