@@ -136,7 +136,7 @@ bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation c
 bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
 
-collector: setup ## Build the OpenTelemetry Collector of deploy/collector; needs Go, takes minutes
+collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, takes minutes
 	GOBIN=$(abspath $(VENV))/go go install go.opentelemetry.io/collector/cmd/builder@v0.150.0
 	$(VENV)/go/builder --config deploy/collector/builder.yaml --skip-get-modules --skip-compilation
 	cd $(VENV)/collector && go build -mod=mod -trimpath -ldflags '-s -w' -o otelcol-poolscope .
