@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest
-OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest
+# SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
+HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
+OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
 CONFORMANCE := $(VENV)/conformance
 FAULTS := $(VENV)/faults.json
