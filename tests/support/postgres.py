@@ -5,17 +5,19 @@ and those that want every version, run on these: `make test-postgres` sets it.
 """
 
 import os
+import re
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.demo.postgres_wheel import Programs
+from poolscope_exporter.demo.postgres_wheel import Major, Programs
 
 GIVEN_PROGRAMS = os.environ.get("POSTGRES_PROGRAMS")
 
@@ -37,7 +39,11 @@ def postgres_16() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture(scope="session")
 def postgres_given() -> Iterator[EmbeddedPostgres]:
     """Yield the server of the programs that the environment names."""
-    with EmbeddedPostgres(programs=Programs(Path(str(GIVEN_PROGRAMS)))) as server:
+    programs = Programs(Path(str(GIVEN_PROGRAMS)))
+    told = subprocess.run([programs.postgres, "--version"], capture_output=True, check=True)
+    [major, *_] = re.findall(rb"\d+", told.stdout)
+    with EmbeddedPostgres(programs=programs) as server:
+        server.major = cast("Major", int(major))  # no wheel has it, and tests ask for it
         yield server
 
 
