@@ -14,6 +14,7 @@ SCENARIOS := $(VENV)/scenarios
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 
 
@@ -102,11 +103,14 @@ $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
 
-check-deploy: setup $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(OPERATOR_MODELS)/node_modules ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
+check-deploy: setup $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(DEPLOY_TOOLS)/actionlint $(OPERATOR_MODELS)/node_modules ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
 	$(BIN)/pytest tests/deploy
 
 $(DEPLOY_TOOLS)/helm:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(HELM)
+
+$(DEPLOY_TOOLS)/actionlint:
+	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(ACTIONLINT)
 
 $(DEPLOY_TOOLS)/kustomize:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(KUSTOMIZE)

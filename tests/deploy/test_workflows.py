@@ -3,9 +3,7 @@
 They were never run by GitHub: what is held here is what can be held without it.
 """
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
-ROOT = Path(__file__).parents[2]
+from support.deploy_tools import ROOT, output
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TOOLS = ROOT / ".venv" / "deploy-tools"
-ACTIONLINT = shutil.which("actionlint", path=os.pathsep.join([str(TOOLS), os.environ["PATH"]]))
-CURE = "GOBIN=$PWD/.venv/deploy-tools go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"
 MAY_WRITE = {
     ("release.yml", "provenance"): {"id-token", "attestations"},
     ("release.yml", "publish"): {"id-token"},
@@ -60,13 +56,8 @@ def test_a_typing_error_would_be_found(tmp_path: Path) -> None:
 
 
 @each_workflow
-@pytest.mark.skipif(
-    ACTIONLINT is None and "CI" not in os.environ, reason=f"actionlint is missing: {CURE}"
-)
 def test_actionlint_has_no_objection(path: Path) -> None:
-    assert ACTIONLINT, CURE
-    done = subprocess.run([ACTIONLINT, path], capture_output=True, text=True, check=False)
-    assert done.stdout == ""
+    assert output("actionlint", str(path)) == ""
 
 
 @each_workflow
