@@ -1,6 +1,8 @@
 """Grafana's rules are the alerts, in the form that its provisioning reads; no server read them."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from poolscope_alerts.grafana import DATA_SOURCE, title, translated, uid, writte
 from poolscope_alerts.grafana import FOLDER as GRAFANA_FOLDER
 from poolscope_alerts.promql import duration
 from poolscope_alerts.rulebook import all_alerts, groups
+from support.documents import blocks, commands
 from support.promql_names import problems
 from support.yaml_files import read_yaml
 
@@ -146,6 +149,22 @@ def test_every_recorded_ratio_is_read_somewhere() -> None:
 def test_the_rules_ask_the_data_source_that_is_provisioned() -> None:
     (found,) = read_yaml(PROVISIONING / "datasources" / "poolscope.yaml")["datasources"]
     assert (found["uid"], found["type"], found["access"]) == (DATA_SOURCE, "prometheus", "proxy")
+
+
+def test_the_rules_ask_another_data_source_after_the_documented_command(tmp_path: Path) -> None:
+    rules = tmp_path / Path(FOR_GRAFANA).name
+    shutil.copy(FOLDER / FOR_GRAFANA, rules)
+    (typed,) = (
+        command.typed
+        for block in blocks(ROOT / "docs" / "grafana.md")
+        for command in commands(block)
+        if command.typed.startswith("sed ")
+    )
+    subprocess.run(typed.replace("YOUR-UID", "mine"), shell=True, cwd=tmp_path, check=True)
+    asked = [rule["data"][0] for group in read_yaml(rules)["groups"] for rule in group["rules"]]
+    uids = {each["datasourceUid"] for each in asked}
+    uids |= {each["model"]["datasource"]["uid"] for each in asked}
+    assert uids == {"mine"}
 
 
 def test_dashboards_come_from_files_into_the_folder_of_the_alerts() -> None:
