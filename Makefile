@@ -118,6 +118,8 @@ $(DEPLOY_TOOLS)/kustomize:
 $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 	mkdir -p $(OPERATOR_MODELS) && cp tests/deploy/operator_models/* $(OPERATOR_MODELS)/
 	cd $(OPERATOR_MODELS) && npm ci --silent --no-audit --no-fund && touch node_modules
+incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
+	PYTHONPATH=alerts:tests $(BIN)/python -m replay.record
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
