@@ -34,6 +34,10 @@ class Prometheus:
         self.url = url
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=60.0)
 
+    def close(self) -> None:
+        """Close the connections to it."""
+        self._client.close()
+
     def is_ready(self) -> bool:
         """Tell whether it answers queries."""
         try:
@@ -98,6 +102,7 @@ def a_prometheus(
         assert process.poll() is None, log.read_text()
         yield server
     finally:
+        server.close()
         process.terminate()
         process.wait(30)
 

@@ -161,6 +161,7 @@ async def play(on: Services, pace: float) -> Story:
         stage.traffic.stop()
         for stranger in stage.strangers:
             stranger.close()
+    await stage.traffic.close()
     return Story(SCRAPE_INTERVAL_S, tuple(phases))
 
 

@@ -49,6 +49,10 @@ class Traffic:
         while self._steady:
             self._steady.pop().cancel()
 
+    async def close(self) -> None:
+        """Close the connections, after all have answered."""
+        await self._client.aclose()
+
     async def _stream(self, base: str, path: str, every_s: float, method: str = "GET") -> None:
         for count in itertools.count():
             url = base + path.replace("{n}", str(count % 50 + 1))
