@@ -16,6 +16,7 @@ OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+FRAMES := $(VENV)/frames
 
 
 .PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres collector
@@ -120,6 +121,15 @@ $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 	cd $(OPERATOR_MODELS) && npm ci --silent --no-audit --no-fund && touch node_modules
 incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
 	PYTHONPATH=alerts:tests $(BIN)/python -m replay.record
+
+otlp-backend: setup ## Build a Prometheus with an OTLP receiver, which Debian's has not (10 minutes; needs Go)
+	cd tests/system/otlp_backend && go build -buildvcs=false -o $(abspath $(VENV))/otlp-backend/prometheus \
+	  github.com/prometheus/prometheus/cmd/prometheus
+
+pictures: setup ## Draw the dashboards with Grafana's components from the recorded incident (needs Node, Chromium)
+	rm -rf $(FRAMES)
+	PYTHONPATH=alerts:tests $(BIN)/python -m replay.frames $(FRAMES)
+	cd tests/render && npm ci && node draw.mjs $(abspath $(FRAMES)) $(abspath docs/pictures)
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .

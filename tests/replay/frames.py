@@ -1,10 +1,10 @@
-"""Write what each panel gets, in the form of Grafana's data frames: what the pictures are made of."""
+"""Write what each panel gets as Grafana's data frames: what the pictures are made of."""
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from replay.prometheus import Prometheus
 from replay.recording import SAMPLES, Story, read_story
 from support.replayed import a_replay
 
-POOL = {"service": ("shop",), "pool": ("shop",)}
+Point = tuple[float, str]
+
+CHOSEN = {"poolscope-pool": {"service": ("shop",), "pool": ("shop",)}}
 MOMENTS = {
-    "poolscope-overview": "blocked",
+    "poolscope-overview": "slow",
     "poolscope-pool": "exhausted",
     "poolscope-server": "slow",
     "poolscope-exporter": "recovered",
@@ -28,9 +30,8 @@ def write_frames(prometheus: Prometheus, story: Story, folder: Path) -> list[Pat
     written = []
     for uid, moment in MOMENTS.items():
         time = Range(story.start, story.phase(moment).end, story.scrape_interval_s)
-        (board,) = (
-            each for each in read_dashboards(prometheus, time, chosen=POOL) if each.uid == uid
-        )
+        boards = read_dashboards(prometheus, time, chosen=CHOSEN.get(uid))
+        (board,) = (each for each in boards if each.uid == uid)
         path = folder / f"{uid}.json"
         path.write_text(json.dumps(_board(board)), encoding="utf-8")
         written.append(path)
@@ -102,7 +103,7 @@ def _frames(target: Json, result: Sequence[Json], step_s: float, several: bool) 
 
 
 def _series(target: Json, series: Json, step_s: float) -> Json:
-    points = series.get("values") or [series["value"]]
+    points = list(_with_gaps(series["values"], step_s) if "values" in series else [series["value"]])
     labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
     return {
         "refId": target["refId"],
@@ -124,13 +125,24 @@ def _series(target: Json, series: Json, step_s: float) -> Json:
     }
 
 
+def _with_gaps(points: Sequence[Point], step_s: float) -> Iterator[Point]:
+    """Yield the points, and one without a value where some are missing: no line joins them."""
+    last = None
+    for at, value in points:
+        if last is not None and at - last > 1.5 * step_s:
+            yield last + step_s, "NaN"
+        yield at, value
+        last = at
+
+
 def _table(target: Json, result: Sequence[Json], several: bool) -> Json:
     names = sorted({name for each in result for name in each["metric"]})
     value = f"Value #{target['refId']}" if several else "Value"
+    times = [each["value"][0] * 1000 for each in result]
     return {
         "refId": target["refId"],
         "fields": [
-            {"name": "Time", "type": "time", "values": [each["value"][0] * 1000 for each in result]},
+            {"name": "Time", "type": "time", "values": times},
             *(
                 {"name": n, "type": "string", "values": [e["metric"].get(n, "") for e in result]}
                 for n in names
