@@ -1,8 +1,9 @@
-// Draw dashboards: node draw.mjs FRAMES_FOLDER PICTURES_FOLDER [UID…]
+// Draw dashboards: node draw.mjs FRAMES_FOLDER PICTURES_FOLDER [UID…]; prints the words of each, as JSON lines.
 import { build } from 'esbuild';
 import { mkdtemp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const [frames, pictures, ...wanted] = process.argv.slice(2);
@@ -10,7 +11,7 @@ const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const WIDTH = 1600;
 const SCREENS = { 'poolscope-overview': 37, 'poolscope-pool': 43, 'poolscope-server': 37, 'poolscope-exporter': 37 };
 
-const here = import.meta.dirname;
+const here = path.dirname(fileURLToPath(import.meta.url));
 const work = await mkdtemp(path.join(tmpdir(), 'poolscope-render-'));
 await build({
   entryPoints: [path.join(here, 'board.tsx')],
@@ -59,8 +60,10 @@ async function draw(uid, board) {
   await page.goto(`file://${html}`);
   await page.waitForTimeout(2500); // charts are drawn after their fonts and sizes are known
   await page.screenshot({ path: path.join(pictures, `${uid}.png`) });
+  const words = await page.locator('#root').innerText();
   await page.close();
   if (problems.length > 0) {
     throw new Error(`${uid}: ${problems.join('\n')}`);
   }
+  console.log(JSON.stringify({ uid, words }));
 }

@@ -141,6 +141,13 @@ class Dashboard:
             inner = spec.get("panels", []) if spec["type"] == "row" else [spec]
             yield from (Panel(self.uid, each) for each in inner)
 
+    def annotations(self) -> Iterator[Json]:
+        """Yield the targets of what is drawn over the charts."""
+        for each in self.spec.get("annotations", {}).get("list", []):
+            target = each.get("target") or each
+            if each.get("enable", True) and "expr" in target:
+                yield target
+
     def ask(self, target: Json) -> list[Json]:
         """Return the series that a target gets: at the end of the range, or over it."""
         expression = self.filled(target["expr"])

@@ -49,7 +49,6 @@ def _board(board: Dashboard) -> Json:
             for spec in board.spec["templating"]["list"]
             if (name := spec["name"]) in board.variables
         },
-        "annotations": _annotations(board),
         "rows": [each for each in board.spec["panels"] if each["type"] == "row"],
         "panels": [_panel(board, panel) for panel in board.panels()],
     }
@@ -60,24 +59,6 @@ def _chosen(board: Dashboard, name: str) -> str:
     if variable.chosen or variable.all_value is None:
         return ", ".join(variable.chosen or variable.options[:1])
     return "All"
-
-
-def _annotations(board: Dashboard) -> list[Json]:
-    """Return when the alerts of the dashboard's annotations fired; times are milliseconds."""
-    found = []
-    for spec in board.spec.get("annotations", {}).get("list", []):
-        expression = (spec.get("target") or spec).get("expr")
-        if expression and spec.get("enable", True):
-            series = board.ask({"expr": expression})
-            found += [_region(each, board.time.step_s) for each in series]
-    return found
-
-
-def _region(series: Json, step_s: float) -> Json:
-    first, last = (float(series["values"][at][0]) for at in (0, -1))
-    text = series["metric"].get("alertname", "")
-    severity = series["metric"].get("severity", "")
-    return {"text": text, "severity": severity, "from": first * 1000, "to": (last + step_s) * 1000}
 
 
 def _panel(board: Dashboard, panel: Panel) -> Json:

@@ -96,6 +96,14 @@ def test_every_variable_offers_values(uid: str, looks: list[Dashboard]) -> None:
     assert [name for name, each in variables.items() if not each.options] == []
 
 
+@pytest.mark.parametrize("uid", UIDS)
+def test_alerts_are_there_to_be_drawn_over_the_charts(uid: str, looks: list[Dashboard]) -> None:
+    """Prometheus itself wrote them, when the incident was recorded."""
+    boards = one(uid, looks)
+    (target,) = boards[0].annotations()
+    assert has_data(boards, target)
+
+
 @pytest.mark.parametrize(("uid", "title"), [*EMPTY, *QUIET])
 def test_what_is_excused_is_so(uid: str, title: str, looks: list[Dashboard]) -> None:
     boards = one(uid, looks)
