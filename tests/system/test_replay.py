@@ -96,9 +96,9 @@ def test_every_variable_offers_values(uid: str, looks: list[Dashboard]) -> None:
     assert [name for name, each in variables.items() if not each.options] == []
 
 
-@pytest.mark.parametrize("uid", UIDS)
+@pytest.mark.parametrize("uid", ["poolscope-overview", "poolscope-pool"])
 def test_alerts_are_there_to_be_drawn_over_the_charts(uid: str, looks: list[Dashboard]) -> None:
-    """Prometheus itself wrote them, when the incident was recorded."""
+    """Prometheus itself wrote them, when the incident was recorded; of pools alone, no server."""
     boards = one(uid, looks)
     (target,) = boards[0].annotations()
     assert has_data(boards, target)
