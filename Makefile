@@ -19,7 +19,7 @@ KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 FRAMES := $(VENV)/frames
 
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres collector
+.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres collector incident told otlp-backend pictures
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -121,6 +121,9 @@ $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 	cd $(OPERATOR_MODELS) && npm ci --silent --no-audit --no-fund && touch node_modules
 incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
 	PYTHONPATH=alerts:tests $(BIN)/python -m replay.record
+
+told: setup
+	PYTHONPATH=alerts:tests $(BIN)/python -m replay.told
 
 otlp-backend: setup ## Build a Prometheus with an OTLP receiver, which Debian's has not (10 minutes; needs Go)
 	cd tests/system/otlp_backend && go build -buildvcs=false -o $(abspath $(VENV))/otlp-backend/prometheus \

@@ -9,6 +9,7 @@ from replay.alarms import Alarm, alarms
 from replay.dashboards import FOLDER, Dashboard, Json, Panel, Range, read_dashboards
 from replay.prometheus import Prometheus
 from replay.recording import Story
+from replay.told import DOCUMENT, told, with_tables
 
 UIDS = sorted(path.stem for path in FOLDER.glob("*.json"))
 POOLS = (("shop", "shop"), ("billing", "invoices"), ("billing", "ledger"), ("billing", "legacy"))
@@ -159,3 +160,8 @@ def test_after_the_mend_no_pool_is_exhausted_or_blocked(fired: list[Alarm], stor
     told = names(fired, story.end - 60, story.end)
     assert not told & {"PoolExhausted", "PoolFull", "PoolStuck", "PoolBlocked", "DatabaseFull"}
     assert "PoolLeak" in told
+
+
+def test_the_document_says_what_was_told(replayed: Prometheus, story: Story) -> None:
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert document == with_tables(document, told(replayed, story)), "make told"
