@@ -90,6 +90,7 @@ def _cost() -> Panel:
         "questions cost the server. 0.01 is one hundredth of a CPU.",
         none=_NONE,
         is_stacked=True,
+        roomy=0.01,
     )
 
 

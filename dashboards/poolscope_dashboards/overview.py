@@ -291,7 +291,7 @@ def _settings(sources: Sources) -> Panel:
         (
             Column("Service", label=SERVICE_NAME, link=_TO_POOL),
             Column("Pool", label=POOL_NAME, link=_TO_POOL),
-            Column("Check", label="check_id", mappings=(check_titles(sources),)),
+            Column("Check", label="check_id", mappings=(check_titles(sources),), width=330),
             Column(
                 "Processes",
                 by((*SERVICE_POOL, "check_id"), once, "count"),
