@@ -83,10 +83,6 @@ Where a row may surprise:
 - The app lists what is held for 1.25 s (`POOLSCOPE_HELD_AFTER_S`; the default is 1 s). With the
   default, what was idle for 0.99 s when it was first looked at is `working` until the next look.
 - A leak by a worker thread that is busy with the next request is called one when that ends.
-- A thread that leaks and ends, and whose identifier Python then gives to another thread, is not
-  seen to have ended while that one lives (seen in these runs, where threads start at once). Its
-  checkout is then shown with its session's state, `idle_in_transaction`, and not as a leak. Here
-  it leaks when no more threads start.
 - A session that is gone is `lost` only where a connection of its pool was linked before: otherwise
   the pid may be another server's, and the verdict is `unknown`.
 - A session that has just gone is shown as it was until its server was asked again, and an app's
