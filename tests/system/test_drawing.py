@@ -14,6 +14,7 @@ from replay.recording import Story
 RENDER = Path(__file__).parents[1] / "render"
 NEEDED = ("node", "npm", "chromium")
 MINUTES = 600
+OLDEST_NODE = 20
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,9 @@ def renderer() -> Path:
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing:
         pytest.skip(f"{' and '.join(missing)} not installed: drawing is for developers, not for CI")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    if int(version.stdout.lstrip("v").split(".")[0]) < OLDEST_NODE:
+        pytest.skip(f"drawing needs Node {OLDEST_NODE}, and this is {version.stdout.strip()}")
     if not (RENDER / "node_modules" / "@grafana").exists():
         subprocess.run(["npm", "ci", "--no-progress"], cwd=RENDER, check=True, timeout=MINUTES)
     return RENDER
