@@ -108,8 +108,12 @@ _BOARDS = {
 
 
 def dashboard_path(alert: Alert) -> str:
-    """Return the dashboard of an alert, with its variables filled."""
-    known = [(short, name) for name, short in _SHORT.items() if name in alert.about]
+    """Return the dashboard of an alert, with its variables filled.
+
+    Beside a server there need not be a PgBouncer: its variable stays at all of them.
+    """
+    unsure = {"pgbouncer"} if "server" in alert.about else set()
+    known = [(_SHORT[name], name) for name in _SHORT if name in set(alert.about) - unsure]
     query = "&".join(f"var-{short}={{{{ $labels.{n} | urlquery }}}}" for short, n in known)
     return _BOARDS[alert.component] + (f"?{query}" if query else "")
 

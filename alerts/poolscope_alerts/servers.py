@@ -97,20 +97,22 @@ def _limit(sources: Sources) -> Alert:
 
 def _overbooked(sources: Sources) -> Alert:
     row = sources[ThresholdId.C7]
-    address = POOL[5:]
-    warned = selector(own.CONFIG_CHECK.name, f'check_id="{row.id}", result="warn"')
+    way = ("server", "pgbouncer")
+    leading = by((*POOL, *way), own.POOL_DESTINATION.name)
+    warned = by(POOL, selector(own.CONFIG_CHECK.name, f'check_id="{row.id}", result="warn"'))
     lasting_s = row.for_s or 3 * sources.tuning.lasting_s
     return Alert(
         name="DatabaseOverbooked",
         severity=sources[ThresholdId.T9].severity,
         component=Component.DATABASE,
-        about=address,
-        expression=f"{by(address, f'{by(POOL, warned)} == 1', 'count')} > 0",
+        about=way,
+        expression=by(way, f"{leading} and on ({', '.join(POOL)}) {warned} == 1", "count") + " > 0",
         limit="the pools of all processes together may open more than the server should admit",
         summary="All pools together may open more connections than the server should admit.",
         description=(
-            f"Server {label(address[0])}:{label(address[1])}: the limits of the pools of all "
-            f"processes add up to more than the server admits less its reserve of {row.limit:.0%}; "
+            f"{{{{ if $labels.pgbouncer }}}}PgBouncer {label('pgbouncer')} before server"
+            f"{{{{ else }}}}Server{{{{ end }}}} {label('server')}: the limits of the pools of all "
+            f"processes add up to more than is admitted there, less a reserve of {row.limit:.0%}; "
             f"{NUMBER} pool(s) take part. At the next peak connections will be refused. "
             f"{row.advice}"
         ),

@@ -1,10 +1,9 @@
 """Select the one server that the dashboard on a server is about, and the pools that lead to it."""
 
-from poolscope_alerts.promql import Labels, by, duration, selector
+from poolscope_alerts.promql import POOL, Labels, by, duration, selector
 from poolscope_dashboards.selection import (
     OF_EXPORTER,
     Selection,
-    at_server,
     joined,
     per_server,
     summed,
@@ -24,13 +23,14 @@ _ACTIVE = selector(own.SERVER_ACTIVE_ON_CPU.name, joined(OF_EXPORTER, HERE), ove
 BUSY = f"{by(('server',), f'avg_over_time({_ACTIVE})')} / {per_server(own.SERVER_CPUS, HERE)}"
 
 NO_SERVER = "no data: no exporter asks this server, or it does not answer"
-NOBODY = "no data: pools reach it by an address that is not its name here (--server-name, a proxy)"
-BY_NAME = (
-    "Pools are found by their address, which is the server's name unless --server-name gives it "
-    "another, an alias is used, or a proxy is between."
+NOBODY = "no pool is known to lead here, or no exporter judges pools"
+DIRECT = f'{HERE}, pgbouncer=""'
+BY_LINKS = (
+    "Pools lead here by their address or, where that is an alias, by the sessions that their "
+    "connections were linked to."
 )
 
 
-def here(expression: str, labels: Labels, how: str = "sum") -> str:
-    """Aggregate over the pools that are configured with this server's address."""
-    return by(labels, f"{at_server(expression)} and on (server) {UP}", how)
+def here(expression: str, labels: Labels = (), how: str = "sum", *, of: str = DIRECT) -> str:
+    """Aggregate over the pools that lead to this server, directly unless told otherwise."""
+    return by(labels, f"{expression} and on ({', '.join(POOL)}) {EVERYBODY.leading_to(of)}", how)

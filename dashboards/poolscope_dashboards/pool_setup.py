@@ -10,9 +10,10 @@ from poolscope_dashboards.charts import stat
 from poolscope_dashboards.one_pool import THIS
 from poolscope_dashboards.palette import AMBER, GREEN, GREY, RESULTS, Json, is_up, unknown, words
 from poolscope_dashboards.panel import Panel, Step, Unit, now, room
-from poolscope_dashboards.selection import at_server, per_server, summed
+from poolscope_dashboards.selection import per_server, summed
 from poolscope_dashboards.tables import Column, Sort, table
 from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core.catalogue import OwnMetric
 from poolscope_exporter.core.config_checks import CheckId, Result
 from poolscope_exporter.core.documented import Threshold, ThresholdId
 from poolscope_exporter.core.documented import Unit as Measure
@@ -151,20 +152,26 @@ def _most(metric: wire.Metric) -> str:
 
 
 def _server() -> Panel:
-    known = per_server(own.SERVER_UP)
-    opened = summed(at_server(THIS.gauge(wire.COUNT, labels=(*POOL, STATE))), ("server",))
-    free = per_server(own.SERVER_HEADROOM)
+    way = ("server", "pgbouncer")
+    leading = THIS.leading_to(labels=(*POOL, *way))
+    count = summed(THIS.gauge(wire.COUNT, labels=(*POOL, STATE)), POOL)
+    opened = f"{leading} * on ({', '.join(POOL)}) group_left () {count}"
+
+    def of_server(metric: OwnMetric) -> str:
+        return f"{by(way, leading)} * on (server) group_left () {per_server(metric)}"
+
     return table(
         "Which server does it lead to?",
         (
             Column("Server", label="server", link=_TO_SERVER),
-            Column("Open connections", f"{opened} and on (server) {known}", width=145),
-            Column("Answers", f"{known} and on (server) {opened}", mappings=is_up()),
-            Column("Headroom", f"{free} and on (server) {opened}", steps=room()),
+            Column("PgBouncer", label="pgbouncer"),
+            Column("Open connections", summed(opened, way), width=145),
+            Column("Answers", of_server(own.SERVER_UP), mappings=is_up()),
+            Column("Headroom", of_server(own.SERVER_HEADROOM), steps=room()),
         ),
-        "The server that the pool is configured with, where an exporter asks it under that "
-        "address, and how many more sessions it admits. A click opens it.",
-        none="no server has this address for its name: --server-name, an alias or a proxy",
+        "The server that has the pool's sessions, the PgBouncer that is passed on the way, and how "
+        "many more sessions the server admits. A click opens it.",
+        none="not known: no exporter asks this server, or no connection was linked to it yet",
         sort=Sort("Open connections"),
         width=10,
         height=11,

@@ -145,6 +145,10 @@ class Selection:
         """Return how many connections are out."""
         return self.total(wire.COUNT, f'{STATE}="{wire.ConnectionState.USED}"', labels)
 
+    def leading_to(self, matchers: str = "", labels: Labels = POOL) -> str:
+        """Return 1 for each pool of each process that the exporter finds to lead there."""
+        return by(labels, self.judged(own.POOL_DESTINATION, matchers))
+
     def held(self, verdicts: str, labels: Labels) -> str:
         """Return the held checkouts of some verdicts; 0 where an exporter judges and finds none."""
         each = (*POOL, "verdict", "evidence", "http_route")
@@ -168,11 +172,3 @@ class Selection:
 def summed(expression: str, labels: Labels = ()) -> str:
     """Return the sum over all that the labels do not tell apart."""
     return by(labels, expression, "sum") if labels else f"sum({expression})"
-
-
-def at_server(expression: str) -> str:
-    """Return the same with the label `server`: the address that the pool is configured with."""
-    return f'label_join({expression}, "server", ":", "{_ADDRESS}", "{_PORT}")'
-
-
-_ADDRESS, _PORT = POOL[5:]

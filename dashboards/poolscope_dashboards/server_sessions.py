@@ -6,7 +6,7 @@ from poolscope_alerts.promql import POOL, ROUTE, SERVICE, SERVICE_POOL, STATE, b
 from poolscope_dashboards.charts import chart
 from poolscope_dashboards.one_server import (
     BUSY,
-    BY_NAME,
+    BY_LINKS,
     EVERYBODY,
     FREE,
     HERE,
@@ -79,15 +79,16 @@ def _states(sources: Sources) -> Panel:
 
 
 def _owners() -> Panel:
-    mine = f"(sum({here(_OPEN, ('server',))}) or 0 * sum({SESSIONS}))"
+    mine = f"({here(_OPEN)} or 0 * sum({SESSIONS}))"
     return chart(
         "Whose are they?",
         (
             Query(here(_OPEN, SERVICE), _SERVICE),
             Query(f"clamp_min(sum({SESSIONS}) - {mine}, 0)", "others"),
         ),
-        "Open connections of the services whose pools are configured with this server's address, "
-        f"and all other sessions: people, jobs, proxies, applications without poolscope. {BY_NAME}",
+        "Open connections of the services whose pools lead to this server, and all other "
+        "sessions: people, jobs, PgBouncers and other proxies, applications without poolscope. "
+        f"{BY_LINKS}",
         none=NO_SERVER,
         is_stacked=True,
         overrides=painted({"others": GREY}),
@@ -99,14 +100,15 @@ def _fleet(sources: Sources) -> Panel:
     return chart(
         "What if every pool filled up?",
         (
-            Query(here(_MAY_OPEN, ("server",)), "may open"),
-            Query(here(_OPEN, ("server",)), "open"),
+            Query(here(_MAY_OPEN), "may open"),
+            Query(here(_OPEN), "open"),
             Query(LIMIT, "limit"),
             _less_reserve(share),
         ),
         "Connections that the pools of all processes may open together, against what the server "
         f"admits less its reserve of {share:.0%} (C7). Above it the next peak is refused. Pools "
-        f"without a limit are not in it, and could open more. {BY_NAME}",
+        "without a limit are not in it, and could open more; what a PgBouncer may open is on its "
+        f"own panels. {BY_LINKS}",
         none=NOBODY,
         overrides=(
             *painted({"may open": PURPLE, "open": BLUE}),
@@ -130,9 +132,9 @@ def _full_pools(sources: Sources) -> Panel:
             Column("May open", may_open),
             Column("Of the limit", of_limit, unit=Unit.SHARE, steps=limits(share, 1)),
         ),
-        "The pools that are configured with this server's address, by what they may open in all "
+        "The pools that lead to this server without a PgBouncer, by what they may open in all "
         "their processes. The top of the list is where a smaller pool, or fewer processes, saves "
-        f"most (C7, C8). A row opens the pool. {BY_NAME}",
+        f"most (C7, C8). A row opens the pool. {BY_LINKS}",
         none=NOBODY,
         sort=Sort("May open"),
         width=12,
@@ -158,11 +160,11 @@ def _blocked() -> Panel:
     once = by((*POOL, "evidence", ROUTE), such)
     return chart(
         "Who waits for a lock?",
-        (Query(here(once, (*SERVICE, ROUTE)), f"{_SERVICE} {{{{{ROUTE}}}}}"),),
+        (Query(here(once, (*SERVICE, ROUTE), of=HERE), f"{_SERVICE} {{{{{ROUTE}}}}}"),),
         "Held connections whose session waits for a lock, by service and route. Whose lock it is, "
         "with route and line of the holder where that is one of ours, the exporter's live page "
-        f"says. {BY_NAME}",
-        none="nobody is seen waiting, no exporter judges, or the server has another name here",
+        "says. Those behind a PgBouncer are in it.",
+        none="nobody is seen waiting, or no exporter judges",
         is_stacked=True,
     )
 

@@ -6,10 +6,25 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "instrumentation" / "src" / "poolscope" / "version.py"
 _SOURCE = re.compile(r'(?<=__version__ = ")[^"]+')
+_CHART = ROOT / "deploy" / "helm" / "poolscope" / "Chart.yaml"
+_KUBERNETES = ROOT / "deploy" / "kubernetes"
+_IMAGE = re.compile(r"(?<=poolscope-exporter:)\d\S*")
+_BUILT = re.compile(r"(?<=VERSION=)\d\S*")
 COPIES = (
     (ROOT / "exporter" / "src" / "poolscope_exporter" / "version.py", _SOURCE),
     (ROOT / "exporter" / "pyproject.toml", re.compile(r'(?<="poolscope==)[^"]+')),
     (ROOT / "docs" / "upgrading.md", re.compile(r"(?<=^poolscope-exporter )\d\S*", re.MULTILINE)),
+    (_CHART, re.compile(r"(?<=^version: )\S+", re.MULTILINE)),
+    (_CHART, re.compile(r"(?<=^appVersion: )\S+", re.MULTILINE)),
+    (_KUBERNETES / "standalone" / "deployment.yaml", _IMAGE),
+    *((path, _IMAGE) for path in sorted(_KUBERNETES.glob("components/*/sidecar.yaml"))),
+    (
+        _KUBERNETES / "examples" / "standalone" / "kustomization.yaml",
+        re.compile(r"(?<=newTag: )\S+"),
+    ),
+    (ROOT / "deploy" / "helm" / "examples" / "shop" / "values.yaml", _IMAGE),
+    (ROOT / "deploy" / "image" / "Dockerfile", _BUILT),
+    (ROOT / "deploy" / "image" / "README.md", _BUILT),
 )
 """Each file and where in it the version stands, once."""
 

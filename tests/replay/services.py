@@ -24,6 +24,9 @@ PUSH_INTERVAL_S = 2
 POLL_INTERVAL_S = 2
 JOB = "poolscope"
 SCHEMA = "poolscope_demo"
+SERVER = "shop-db"
+"""A name of its own: pools are found by where they lead, and not by how they spell it."""
+
 PORTS = (5432, 6432, 9736, 9090)
 """Those that a reader of the dashboards knows, where they are free."""
 
@@ -123,6 +126,7 @@ def services(folder: Path) -> Iterator[Services]:
             ExporterProcess(
                 f"--listen={HOST}:{web_port}",
                 f"--dsn={make_role(server, 'poolscope', member_of=('pg_read_all_stats',))}",
+                f"--server-name={SERVER}",
                 "--server-cpus=2",
                 f"--pgbouncer={bouncer.console}",
                 f"--poll-interval={POLL_INTERVAL_S}",

@@ -1,5 +1,6 @@
 """The exporter as a process, with a PgBouncer between application and server."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -65,7 +66,7 @@ def real_pid(connection: psycopg.Connection) -> int:
 
 
 def test_a_held_transaction_is_linked_to_its_session(
-    watched: ExporterProcess, pgbouncer: PgBouncer
+    watched: ExporterProcess, pgbouncer: PgBouncer, postgres: EmbeddedPostgres
 ) -> None:
     with psycopg.connect(pgbouncer.dsn) as app:
         pid = real_pid(app)
@@ -79,6 +80,9 @@ def test_a_held_transaction_is_linked_to_its_session(
     assert 'poolscope_links{level="pgbouncer",reason=""} 1.0' in metrics
     assert f'poolscope_pgbouncer_up{{pgbouncer="127.0.0.1:{pgbouncer.port}"}} 1.0' in metrics
     assert f'pgbouncer="127.0.0.1:{pgbouncer.port}",state="active"}} 1.0' in metrics
+    [destination] = re.findall("^poolscope_pool_destination{.*", metrics, re.MULTILINE)
+    assert f'server="127.0.0.1:{postgres.port}"' in destination
+    assert f'pgbouncer="127.0.0.1:{pgbouncer.port}"' in destination
 
 
 def test_a_pid_that_happens_to_be_somebody_elses_changes_nothing(

@@ -15,6 +15,11 @@ def of(metric: OwnMetric, **labels: str) -> str:
     return labelled(metric.name, {**SERVER, **OTHER_TRANSPORT}, **labels)
 
 
+def of_pool(metric: OwnMetric, **labels: str) -> str:
+    """Return a series in which the exporter judges a pool."""
+    return labelled(metric.name, {**POOL, **OTHER_TRANSPORT}, **labels)
+
+
 def of_bouncer(metric: OwnMetric) -> str:
     """Return a series of the PgBouncer."""
     return labelled(metric.name, {**BOUNCER, **OTHER_TRANSPORT})
@@ -52,14 +57,10 @@ SERVER_CASES = (
     AlertCase(
         "DatabaseOverbooked",
         {
-            labelled(
-                own.CONFIG_CHECK.name,
-                {**POOL, **OTHER_TRANSPORT},
-                check_id="C7",
-                result="warn",
-            ): gauge(1, 0)
+            of_pool(own.CONFIG_CHECK, check_id="C7", result="warn"): gauge(1, 0),
+            of_pool(own.POOL_DESTINATION, **SERVER): gauge(1),
         },
-        {key: POOL[key] for key in ("server_address", "server_port")},
+        SERVER,
     ),
     AlertCase(
         "DatabaseCpuSaturated",

@@ -134,6 +134,7 @@ def everything() -> Scrape:
                 PoolNumbers(),
                 PoolDiagnosis(Diagnosis.LEAKING, ("why",)),
                 checks=(ConfigCheck(CheckId.C4, Result.WARN, "pool_recycle", None, "low", "cure"),),
+                server="main",
             ),
         ),
         servers=(a_view(),),
@@ -416,6 +417,25 @@ async def test_exactly_one_diagnosis_applies_to_a_pool() -> None:
     assert {dict(labels)["diagnosis"]: value for labels, value in found.items()} == {
         each.value: float(each is Diagnosis.LEAKING) for each in Diagnosis
     }
+
+
+@pytest.mark.parametrize(
+    ("server", "bouncer", "shown"),
+    [
+        ("main", None, [("main", "")]),
+        ("main", "bouncer", [("main", "bouncer")]),
+        (None, "bouncer", [("", "bouncer")]),
+        (None, None, []),
+    ],
+)
+async def test_where_a_pool_leads_is_shown_where_it_is_known(
+    server: str | None, bouncer: str | None, shown: list[tuple[str, str]]
+) -> None:
+    diagnosis = PoolDiagnosis(Diagnosis.HEALTHY, ())
+    state = PoolState(a_pool(), PoolNumbers(), diagnosis, server=server, bouncer=bouncer)
+    scrape = a_scrape(situation=a_situation(pools=(state,)))
+    found = map(dict, await samples_of(scrape, "poolscope_pool_destination"))
+    assert [(labels["server"], labels["pgbouncer"]) for labels in found] == shown
 
 
 async def test_a_server_shows_its_limits_and_its_room() -> None:

@@ -51,3 +51,13 @@ def test_connection_through_a_bouncer_proves_its_pool_and_keeps_no_session() -> 
     paths.linked(checkout, Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, "bouncer"))
     assert paths.is_proven(checkout.pool)
     assert paths.pinned(checkout) is None
+
+
+def test_last_link_of_a_pool_stays_until_its_process_is_gone() -> None:
+    paths = Paths()
+    paths.linked(a_checkout(1), LINK)
+    paths.linked(a_checkout(2), LATER)
+    paths.forget([], [an_instance()])
+    assert paths.last_link(a_pool()) == LATER
+    paths.forget_instance(an_instance())
+    assert paths.last_link(a_pool()) is None

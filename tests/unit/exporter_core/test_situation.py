@@ -25,6 +25,7 @@ from support.builders import (
 
 UP = ServerView(SERVER, up=True, identity=a_server())
 DOWN = ServerView(SERVER, up=False, reason="refused", identity=a_server())
+ALIAS = a_pool(name="alias", server_address="db.internal")
 
 
 def a_fleet(*checkouts: Checkout, used: int = 1) -> Fleet:
@@ -180,6 +181,34 @@ def test_full_database_concerns_its_pools_though_nothing_is_held() -> None:
     fleet.hear(a_push(*pool_points(pool)), 100.0)
     [state] = assess(fleet, Confirmations(), [view], 101.0).pools
     assert state.diagnosis.diagnosis is Diagnosis.SERVER_FULL
+
+
+def test_pool_leads_to_the_server_of_its_address() -> None:
+    fleet = Fleet()
+    fleet.hear(a_push(*pool_points(), *pool_points(ALIAS)), 100.0)
+    found = assess(fleet, Confirmations(), [UP], 101.0).pools
+    assert {(state.pool, state.server, state.bouncer) for state in found} == {
+        (a_pool(), SERVER, None),
+        (ALIAS, None, None),
+    }
+
+
+def test_pool_with_an_alias_leads_where_its_last_link_went_though_nothing_is_held() -> None:
+    confirmations, fleet = Confirmations(), Fleet()
+    link = Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)
+    confirmations.paths.linked(a_checkout(pool=ALIAS), link)
+    fleet.hear(a_push(*pool_points(ALIAS)), 100.0)
+    [state] = assess(fleet, confirmations, [UP], 101.0).pools
+    assert state.server == SERVER
+
+
+def test_pool_leads_to_no_server_that_is_not_configured_now() -> None:
+    confirmations, fleet = Confirmations(), Fleet()
+    link = Link(LinkLevel.ADDRESS, "gone", a_session(), 100.0)
+    confirmations.paths.linked(a_checkout(pool=ALIAS), link)
+    fleet.hear(a_push(*pool_points(ALIAS)), 100.0)
+    [state] = assess(fleet, confirmations, [UP], 101.0).pools
+    assert state.server is None
 
 
 def test_suspects_are_the_valid_pids_each_once_oldest_first() -> None:

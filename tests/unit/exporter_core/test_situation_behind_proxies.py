@@ -11,7 +11,7 @@ from poolscope_exporter.core.config_checks import CheckId, Result
 from poolscope_exporter.core.confirmation import Confirmations, key_of
 from poolscope_exporter.core.diagnosis import Diagnosis
 from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.linking import NoLink, Unlinked
+from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
 from poolscope_exporter.core.situation import ServerView, Situation, assess
 from support.builders import (
@@ -19,6 +19,7 @@ from support.builders import (
     BOUNCER_END,
     LOCAL,
     PEER,
+    SERVER,
     a_bouncer,
     a_bouncer_sample,
     a_checkout,
@@ -26,6 +27,7 @@ from support.builders import (
     a_pool,
     a_push,
     a_server,
+    a_session,
     an_instance,
     holding,
     pool_points,
@@ -112,6 +114,20 @@ def test_potential_is_unknown_without_a_pool_or_a_limit(
 ) -> None:
     [view] = seen(a_view(), a_fleet(*pools)).bouncers
     assert view.potential_clients is None
+
+
+@pytest.mark.parametrize(
+    ("through", "server"), [(BOUNCER, SERVER), ("another", None), (None, None)]
+)
+def test_pool_behind_a_bouncer_leads_to_the_server_that_its_last_link_saw(
+    through: str | None, server: str | None
+) -> None:
+    confirmations, fleet = Confirmations(), Fleet()
+    link = Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, through)
+    confirmations.paths.linked(a_checkout(pool=BEHIND), link)
+    fleet.hear(a_push(*pool_points(BEHIND)), 100.0)
+    [state] = assess(fleet, confirmations, [], 105.0, [a_view()]).pools
+    assert (state.server, state.bouncer) == (server, BOUNCER)
 
 
 @pytest.mark.parametrize(

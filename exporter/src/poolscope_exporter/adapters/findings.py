@@ -56,6 +56,7 @@ def pool_row(state: PoolState) -> Row:
         "max_overflow": numbers.max_overflow,
         "timeout_s": numbers.timeout_s,
         "recycle_s": numbers.recycle_s,
+        "server": state.server,
         "pgbouncer": state.bouncer,
         "proxy_idle_timeout_s": state.proxy_idle.seconds if state.proxy_idle else None,
         "proxy_idle_timeout_source": state.proxy_idle.source if state.proxy_idle else None,

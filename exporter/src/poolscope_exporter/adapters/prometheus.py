@@ -235,6 +235,9 @@ def _add_pools(families: Families, pools: Iterable[PoolState]) -> None:
         for diagnosis in Diagnosis:
             applies = diagnosis is state.diagnosis.diagnosis
             _add(families, own.POOL_DIAGNOSIS, (*of_pool, diagnosis.value), int(applies))
+        if state.server or state.bouncer:
+            leads_to = (state.server or "", state.bouncer or "")
+            _add(families, own.POOL_DESTINATION, (*of_pool, *leads_to), 1)
         for sample in check_samples(state, of_pool):
             _add(families, *sample)
 

@@ -66,6 +66,11 @@ POOL_DIAGNOSIS = _gauge(
     (*POOL_LABELS, "diagnosis"),
     "1 for the diagnosis that applies to the pool, 0 for every other.",
 )
+POOL_DESTINATION = _gauge(
+    "poolscope_pool_destination",
+    (*POOL_LABELS, "server", "pgbouncer"),
+    "Always 1; names the server that the pool leads to, and the PgBouncer on the way, if any.",
+)
 LINKS = _gauge(
     "poolscope_links",
     ("level", "reason"),
@@ -252,7 +257,7 @@ BUILD_INFO = _gauge(
 )
 
 OWN_METRICS = (
-    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, HELD_IDLE_TIME, POOL_DIAGNOSIS, LINKS,
+    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, HELD_IDLE_TIME, POOL_DIAGNOSIS, POOL_DESTINATION, LINKS,
     SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS,
     SERVER_ACTIVE_ON_CPU, SERVER_CPUS, SERVER_UP, PRIVILEGE_LEVEL,
     POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,

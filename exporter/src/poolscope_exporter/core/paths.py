@@ -1,4 +1,7 @@
-"""Remember which connections were once linked: what is missing later is then lost, not unknown."""
+"""Remember which connections were once linked, and where those of a pool lead.
+
+What is missing later is then lost, not unknown; a pool that holds nothing still has its place.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -20,15 +23,15 @@ class _Pin:
 
 
 class Paths:
-    """The sessions that connections were linked to, and the pools with a direct path."""
+    """The sessions that connections were linked to, and where the last link of each pool led."""
 
     def __init__(self) -> None:
         self._pins: dict[Connection, _Pin] = {}
-        self._proven: set[Pool] = set()
+        self._last: dict[Pool, Link] = {}
 
     def linked(self, checkout: Checkout, link: Link) -> None:
         """Note a link; the first session of a connection is the one it keeps."""
-        self._proven.add(checkout.pool)
+        self._last[checkout.pool] = link
         # Behind a PgBouncer, the next transaction of a connection may have another session.
         if link.level is not LinkLevel.PGBOUNCER and link.session.backend_start_s is not None:
             pin = _Pin(link.server, link.session.backend_start_s)
@@ -52,7 +55,11 @@ class Paths:
 
     def is_proven(self, pool: Pool) -> bool:
         """Return whether any connection of the pool was ever linked: its pids are real ones."""
-        return pool in self._proven
+        return pool in self._last
+
+    def last_link(self, pool: Pool) -> Link | None:
+        """Return the last link of any of the pool's connections."""
+        return self._last.get(pool)
 
     def forget(self, held: Collection[Checkout], instances: Collection[Instance]) -> None:
         """Forget connections that nobody holds, and the pools of processes that are gone.
@@ -62,12 +69,12 @@ class Paths:
         alive = {_connection(checkout) for checkout in held}
         self._pins = {at: pin for at, pin in self._pins.items() if at in alive}
         known = set(instances)
-        self._proven = {pool for pool in self._proven if pool.instance in known}
+        self._last = {pool: link for pool, link in self._last.items() if pool.instance in known}
 
     def forget_instance(self, instance: Instance) -> None:
         """Forget one process."""
         self._pins = {at: pin for at, pin in self._pins.items() if at[0] != instance}
-        self._proven = {pool for pool in self._proven if pool.instance != instance}
+        self._last = {pool: link for pool, link in self._last.items() if pool.instance != instance}
 
 
 def _connection(checkout: Checkout) -> Connection:

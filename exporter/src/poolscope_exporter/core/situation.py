@@ -12,6 +12,7 @@ from poolscope_exporter.core.diagnosis import Destination, PoolDiagnosis, diagno
 from poolscope_exporter.core.fleet import Fleet, HeardCheckout, InstanceState, PoolNumbers
 from poolscope_exporter.core.headroom import potential
 from poolscope_exporter.core.linking import Link, NoLink, Unlinked, pid_defect
+from poolscope_exporter.core.paths import Paths
 from poolscope_exporter.core.pool_checks import PoolChecks
 from poolscope_exporter.core.proxies import IdleSource, IdleTimeout, tightest
 from poolscope_exporter.core.resolution import (
@@ -34,7 +35,8 @@ _View = ServerView | BouncerView | NoLink
 class PoolState:
     """One pool: its numbers, what is the matter with it, and what its configuration lacks.
 
-    `proxy_idle` is the tightest known idle time-out on its way; `bouncer` is the first stop there.
+    `proxy_idle` is the tightest known idle time-out on its way. `server` has its sessions,
+    `bouncer` is the first stop before it; None is not known, or no bouncer.
     """
 
     pool: Pool
@@ -42,6 +44,7 @@ class PoolState:
     diagnosis: PoolDiagnosis
     checks: tuple[ConfigCheck, ...] = ()
     proxy_idle: IdleTimeout | None = None
+    server: str | None = None
     bouncer: str | None = None
 
 
@@ -88,6 +91,12 @@ class _Views:
         """Return the server that a bouncer's connection goes to, or why none can be asked."""
         return self._view_of(choose_session_server(connection, bouncer, self._servers))
 
+    def by_name(self, link: Link) -> ServerView | BouncerView | None:
+        """Return what a link led to first; None where it is not configured now."""
+        if link.bouncer:
+            return self._bouncers.get(link.bouncer)
+        return self._views.get(link.server)
+
     def is_up(self, server: str | None) -> bool:
         """Tell whether a server answers; what names none depends on none."""
         return server is None or (server in self._views and self._views[server].up)
@@ -125,7 +134,7 @@ def assess(
     for judgement in judgements:
         by_pool.setdefault(judgement.checkout.pool, []).append(judgement)
     told = [
-        (pool, numbers, _view_of(pool, by_pool.get(pool, []), views))
+        (pool, numbers, _view_of(pool, by_pool.get(pool, []), views, confirmations.paths))
         for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
     ]
     wanted = demands((_shared_limit(view), numbers) for _, numbers, view in told)
@@ -139,6 +148,7 @@ def assess(
             timeouts=_timeouts(view, configured or None),
             demand=wanted.get(_shared_limit(view), NOWHERE),
             checks=checks,
+            last=confirmations.paths.last_link(pool),
         )
         for pool, numbers, view in told
     ]
@@ -260,11 +270,22 @@ def _holders(
     return {(link.server, link.session.pid): checkout for checkout, link in links}
 
 
-def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views) -> _View:
-    """Return what a pool's connections lead to first."""
+def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views, paths: Paths) -> _View:
+    """Return what a pool's connections lead to first, or why that is not known."""
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
-    # Where nothing is held, the configured address alone names the server.
-    return views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
+    # Where nothing is held, the configured address alone names the server, or else the last link.
+    view = views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
+    last = paths.last_link(pool)
+    return views.by_name(last) or view if isinstance(view, NoLink) and last else view
+
+
+def _server_of(view: _View, last: Link | None) -> str | None:
+    """Return the server that has the sessions; behind a bouncer, the one that the last link saw."""
+    if isinstance(view, ServerView):
+        return view.server
+    if isinstance(view, BouncerView) and last and last.bouncer == view.bouncer:
+        return last.server
+    return None
 
 
 def _shared_limit(view: _View) -> SharedLimit:
@@ -289,6 +310,7 @@ def _pool_state(
     timeouts: tuple[IdleTimeout, ...],
     demand: Demand,
     checks: PoolChecks,
+    last: Link | None,
 ) -> PoolState:
     return PoolState(
         pool=pool,
@@ -296,6 +318,7 @@ def _pool_state(
         diagnosis=diagnosis,
         checks=checks.of(numbers, timeouts, demand),
         proxy_idle=tightest(timeouts),
+        server=_server_of(view, last),
         bouncer=view.bouncer if isinstance(view, BouncerView) else None,
     )
 
