@@ -1,6 +1,7 @@
 """`asyncpg.Pool` on a real PostgreSQL, held against the pool's own truth."""
 
 import asyncio
+import functools
 import gc
 import sys
 import weakref
@@ -111,6 +112,39 @@ async def test_every_way_to_a_connection_is_one_checkout(
         async with pool.acquire(timeout=5):
             pass
         assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 4
+
+
+async def test_a_wrapper_of_somebody_else_over_ours_is_one_checkout(
+    readings: Readings, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = Pool._acquire
+    seen: list[float | None] = []
+
+    @functools.wraps(ours)
+    async def watched(self: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - as asyncpg's
+        seen.append(timeout)
+        return await ours(self, timeout)
+
+    monkeypatch.setattr(Pool, "_acquire", watched)
+    async with a_pool(postgres) as pool:
+        async with pool.acquire(timeout=5):
+            pass
+        await pool.release(await pool.acquire())
+    assert seen == [5, None]
+    assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 2
+
+
+async def test_what_acquire_returns_is_used_once(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    async with a_pool(postgres) as pool:
+        entered, awaited = pool.acquire(), pool.acquire()
+        async with entered:
+            await pool.release(await awaited)
+            for spent in (entered, awaited):
+                with pytest.raises(asyncpg.InterfaceError, match="already acquired"):
+                    await spent.__aenter__()
+        assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 2
 
 
 async def test_a_pool_made_before_us_is_seen_with_what_it_has(postgres: EmbeddedPostgres) -> None:

@@ -10,8 +10,8 @@ from poolscope.adapters.asyncpg.hooks import Hooks
 from poolscope.clock import monotonic
 from poolscope.taking import Asked, make_ask, make_take
 
-MEASURED = "_poolscope_acquire"
-"""The name of our `_acquire`, by which it is told from others."""
+_MEASURED = "acquire_measured"
+"""The name of our `_acquire` in its code, which `functools.wraps` does not give to a wrapper."""
 
 Method = Callable[..., Any]
 
@@ -40,24 +40,29 @@ class Acquiring(PoolAcquireContext):  # type: ignore[misc]
     asked: Asked
     connection: Any
 
-    async def __aenter__(self) -> Any:
-        """Acquire a connection that is released at the end of the block."""
-        if self.connection is not None or self.done:
-            return await super().__aenter__()  # which refuses
-        self.connection = proxy = await self._acquired()
-        return proxy
+    def __aenter__(self) -> Coroutine[Any, Any, Any]:
+        """Acquire a connection that is released at the end of the block.
+
+        The measured coroutine is what enters the block: one more around it would cost.
+        """
+        acquire = self.pool._acquire
+        if self.connection is None and not self.done and _is_ours(acquire):
+            return acquire(self.timeout, self)  # type: ignore[no-any-return]
+        return super().__aenter__()  # type: ignore[no-any-return]
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Acquire a connection that the caller releases itself."""
-        self.done = True  # type: ignore[misc]  # a slot of the untyped parent
-        return self._acquired().__await__()
-
-    def _acquired(self) -> Coroutine[Any, Any, Any]:
         acquire = self.pool._acquire
-        # Somebody may have wrapped it again, or we are uninstrumented: then it is not ours to ask.
-        if getattr(acquire, "__name__", "") == MEASURED:
-            return acquire(self.timeout, self.asked)  # type: ignore[no-any-return]
-        return acquire(self.timeout)  # type: ignore[no-any-return]
+        if _is_ours(acquire):
+            self.done = True  # type: ignore[misc]  # a slot of the untyped parent
+            return acquire(self.timeout, self).__await__()  # type: ignore[no-any-return]
+        return super().__await__()  # type: ignore[no-any-return]
+
+
+def _is_ours(acquire: Any) -> bool:
+    """Tell whether it takes our context: somebody may have wrapped it, or it is the original."""
+    code = getattr(acquire, "__code__", None)
+    return code is not None and code.co_name == _MEASURED
 
 
 def measured_acquire(original: Method, hooks: Hooks) -> Method:
@@ -68,7 +73,11 @@ def measured_acquire(original: Method, hooks: Hooks) -> Method:
     now, get_frame, contain, slots = monotonic, sys._getframe, hooks.contain, hooks.slots
     take = make_take()
 
-    async def acquire_measured(self: Any, timeout: float | None, who: Asked | None = None) -> Any:  # noqa: ASYNC109 - it is theirs
+    async def acquire_measured(
+        self: Any,
+        timeout: float | None,  # noqa: ASYNC109 - it is theirs
+        context: Acquiring | None = None,
+    ) -> Any:
         try:
             stats = self._queue._poolscope
         except AttributeError:
@@ -83,10 +92,12 @@ def measured_acquire(original: Method, hooks: Hooks) -> Method:
             raise
         try:
             slot = slots[id(proxy._holder)]
+            who = None if context is None else context.asked
             take(stats, slot, began, now(), get_frame(), slot.alive, who)
         except Exception as error:  # noqa: BLE001
             contain(error)
+        if context is not None:
+            context.connection = proxy  # what the end of its block releases
         return proxy
 
-    acquire_measured.__name__ = MEASURED
     return acquire_measured
