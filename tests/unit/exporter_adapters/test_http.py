@@ -1,5 +1,7 @@
 """The web side: what is open, what is guarded, and what the page and the API tell."""
 
+import base64
+
 import httpx
 import pytest
 
@@ -112,8 +114,33 @@ async def test_with_a_token_only_it_opens(path: str) -> None:
         granted = await web.get(path, headers={"Authorization": f"bearer {TOKEN}"})
 
     assert (refused.status_code, wrong.status_code, granted.status_code) == (401, 401, 200)
-    assert refused.headers["www-authenticate"] == "Bearer"
+    assert refused.headers["www-authenticate"].startswith("Basic realm=")  # a browser asks
     assert TOKEN not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        (f"sre:{TOKEN}", 200),
+        (f":{TOKEN}", 200),
+        ("sre:wrong", 401),
+        (f"{TOKEN}:", 401),
+        ("sre", 401),
+        ("", 401),
+    ],
+)
+async def test_a_browser_shows_the_token_as_a_password(shown: str, status: int) -> None:
+    basic = base64.b64encode(shown.encode()).decode()
+    async with a_web(token=TOKEN) as web:
+        answer = await web.get("/", headers={"Authorization": f"Basic {basic}"})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("garbage", [b"Basic !", b"Basic \xe9", b"Basic /w==", b"Basic", b"\xe9"])
+async def test_a_header_that_is_no_password_is_refused(garbage: bytes) -> None:
+    async with a_web(token=TOKEN) as web:
+        answer = await web.get("/", headers={b"Authorization": garbage})
+    assert answer.status_code == 401
 
 
 async def test_readiness_is_that_of_the_receiver() -> None:

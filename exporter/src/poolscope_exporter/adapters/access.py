@@ -1,5 +1,6 @@
 """Decide who may call: whoever shows the token, or, without one, this machine alone."""
 
+import base64
 from enum import Enum
 
 from fastapi import Request
@@ -24,10 +25,25 @@ def token_of(request: Request) -> str:
     return shown.strip() if scheme.lower() == "bearer" else ""
 
 
+def _password_of(request: Request) -> str:
+    """Return the password that the request shows, empty where it shows none.
+
+    A browser asks its user for one, and sends no other header: it is the token, of any user name.
+    """
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        _, _, password = base64.b64decode(shown, validate=True).decode().partition(":")
+    except ValueError:  # no base64, or no UTF-8
+        return ""
+    return password
+
+
 def access_of(request: Request, keyring: Keyring | None) -> Access:
     """Return whether the request may see who holds what."""
     if keyring is not None:
-        owner = keyring.owner_of(token_of(request))
+        owner = keyring.owner_of(token_of(request) or _password_of(request))
         return Access.NEEDS_TOKEN if owner is None else Access.GRANTED
     return Access.GRANTED if _comes_from_here(request) else Access.NEEDS_LOOPBACK
 

@@ -30,7 +30,10 @@ _SECURITY_HEADERS = {
 _CURES = {
     Access.NEEDS_TOKEN: (
         HTTPStatus.UNAUTHORIZED,
-        "this needs the exporter's token: send 'Authorization: Bearer <token>'\n",
+        (
+            "this needs the exporter's token: send 'Authorization: Bearer <token>',"
+            " or in a browser type it as the password, with any user name\n"
+        ),
     ),
     Access.NEEDS_LOOPBACK: (
         HTTPStatus.FORBIDDEN,
@@ -41,6 +44,9 @@ _CURES = {
         ),
     ),
 }
+
+_CHALLENGE = 'Basic realm="poolscope", charset="UTF-8", Bearer'
+"""Basic first: a browser knows no other, and would not ask."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -110,7 +116,7 @@ def _guarded(handler: Handler, keyring: Keyring | None) -> Handler:
             return await handler(request)
         status, cure = _CURES[access]
         is_challenge = status is HTTPStatus.UNAUTHORIZED
-        headers = {"WWW-Authenticate": "Bearer"} if is_challenge else None
+        headers = {"WWW-Authenticate": _CHALLENGE} if is_challenge else None
         return PlainTextResponse(cure, status, headers)
 
     return guarded
