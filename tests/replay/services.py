@@ -128,7 +128,7 @@ def services(folder: Path) -> Iterator[Services]:
                 f"--dsn={make_role(server, 'poolscope', member_of=('pg_read_all_stats',))}",
                 f"--server-name={SERVER}",
                 "--server-cpus=2",
-                f"--pgbouncer={bouncer.console}",
+                f"--pgbouncer={bouncer.console.replace(HOST, 'localhost')}",  # to be resolved
                 f"--poll-interval={POLL_INTERVAL_S}",
                 f"--forward-to={central.otlp}",
             )

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 BUILT = Path(__file__).parents[2] / ".venv" / "otlp-backend" / "prometheus"
+OTLP_PROMETHEUS = shutil.which(os.environ.get("POOLSCOPE_OTLP_PROMETHEUS") or str(BUILT))
+"""The program that the variable names, or `make otlp-backend` made."""
 
-
-def otlp_prometheus() -> str:
-    """Return the program; skips where there is none: building it takes minutes."""
-    named = os.environ.get("POOLSCOPE_OTLP_PROMETHEUS")
-    found = shutil.which(named or str(BUILT))
-    if found is None:
-        pytest.skip("no Prometheus with an OTLP receiver: make otlp-backend (about 10 minutes)")
-    return found
+needs_otlp_prometheus = pytest.mark.skipif(
+    OTLP_PROMETHEUS is None,
+    reason="no Prometheus with an OTLP receiver: make otlp-backend builds one,"
+    " POOLSCOPE_OTLP_PROMETHEUS names one",
+)

@@ -1,6 +1,5 @@
 """Ways of an application's series to Prometheus: what the rules read must be the same by each."""
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,10 +7,8 @@ from pathlib import Path
 
 from support.collector import CONFIGURATIONS, a_collector
 from support.exporter_process import ExporterProcess
+from support.otlp_backend import OTLP_PROMETHEUS
 from support.prometheus import Prometheus, a_prometheus, scraping
-
-PROMETHEUS_3 = os.environ.get("POOLSCOPE_OTLP_PROMETHEUS")
-"""A Prometheus with an OTLP receiver, which Debian's have not."""
 
 OTLP_EXAMPLE = CONFIGURATIONS.parent / "prometheus" / "otlp.yml"
 
@@ -75,7 +72,7 @@ def over_the_otlp_receiver(stack: ExitStack, folder: Path, rules: Path, dsn: str
     example = OTLP_EXAMPLE.read_text(encoding="utf-8").partition("alerting:")[0]
     configuration = example.replace("15s", "1s").replace("../../alerts", str(rules.parent))
     prometheus = stack.enter_context(
-        a_prometheus(configuration, folder, "--web.enable-otlp-receiver", program=PROMETHEUS_3)
+        a_prometheus(configuration, folder, "--web.enable-otlp-receiver", program=OTLP_PROMETHEUS)
     )
     return Watched(_exporter(stack, dsn, f"{prometheus.url}/api/v1/otlp"), prometheus)
 

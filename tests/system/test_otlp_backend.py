@@ -27,9 +27,11 @@ from replay.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
 from replay.prometheus import Prometheus, a_prometheus
 from replay.traffic import Traffic
 from support.exporter_process import ExporterProcess
-from support.otlp_backend import otlp_prometheus
+from support.otlp_backend import OTLP_PROMETHEUS, needs_otlp_prometheus
 from support.postgres import make_role, run_sql
 from support.promql_names import known_series
+
+pytestmark = needs_otlp_prometheus
 
 SCRAPE_S = 2
 TOLD_S = 75
@@ -62,7 +64,7 @@ class Both:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    program = otlp_prometheus()
+    assert OTLP_PROMETHEUS is not None
     with ExitStack() as stack:
         folders = [tmp_path_factory.mktemp(name) for name in ("scraped", "pushed", "logs")]
         server = stack.enter_context(EmbeddedPostgres())
@@ -72,7 +74,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
                 {**_scraping(web, drop=True), "otlp": {"promote_resource_attributes": PROMOTED}},
                 folders[1],
                 "--web.enable-otlp-receiver",
-                program=program,
+                program=OTLP_PROMETHEUS,
                 port=port,
             )
         )
@@ -85,7 +87,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
                 f"--forward-to={pushed.url}/api/v1/otlp",
             )
         )
-        scraped = stack.enter_context(a_prometheus(_scraping(web), folders[0], program=program))
+        scraped = stack.enter_context(
+            a_prometheus(_scraping(web), folders[0], program=OTLP_PROMETHEUS)
+        )
         start = time.time()  # noqa: TID251 - samples have wall-clock times
         asyncio.run(_tell(server, exporter, folders[2]))
         end = time.time() - 2 * SCRAPE_S  # noqa: TID251

@@ -1,7 +1,7 @@
 """The recorded incident in a real Prometheus: every panel shows something, alerts fire in time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -17,17 +17,6 @@ POOLS = (("shop", "shop"), ("billing", "invoices"), ("billing", "ledger"), ("bil
 
 ONLY_WHERE = re.compile(r"\s*> 0\s*$")
 """What leaves nothing of a target that counts trouble, where there was none."""
-
-EMPTY: Mapping[tuple[str, str], str] = {
-    (
-        "poolscope-exporter",
-        "Are the names of the PgBouncers resolved?",
-    ): "counted where a PgBouncer is configured by name; here it is by address",
-}
-"""Panels whose series did not exist in this incident, and why."""
-
-QUIET: Mapping[tuple[str, str], str] = {}
-"""Panels that show trouble which this incident did not have: all that they count was 0."""
 
 
 @pytest.fixture(scope="session")
@@ -80,15 +69,13 @@ def test_there_are_dashboards() -> None:
 @pytest.mark.parametrize("uid", UIDS)
 def test_the_series_of_every_target_exist_in_the_incident(uid: str, looks: list[Dashboard]) -> None:
     boards = one(uid, looks)
-    found = {p.title: bad for p in boards[0].panels() if (bad := missing(boards, p))}
-    assert {title: bad for title, bad in found.items() if (uid, title) not in EMPTY} == {}
+    assert {p.title: bad for p in boards[0].panels() if (bad := missing(boards, p))} == {}
 
 
 @pytest.mark.parametrize("uid", UIDS)
 def test_every_panel_shows_something_in_the_incident(uid: str, looks: list[Dashboard]) -> None:
     boards = one(uid, looks)
-    found = {p.title for p in boards[0].panels() if is_quiet(boards, p)}
-    assert {title for title in found if (uid, title) not in {**EMPTY, **QUIET}} == set()
+    assert {p.title for p in boards[0].panels() if is_quiet(boards, p)} == set()
 
 
 @pytest.mark.parametrize("uid", UIDS)
@@ -103,14 +90,6 @@ def test_alerts_are_there_to_be_drawn_over_the_charts(uid: str, looks: list[Dash
     boards = one(uid, looks)
     (target,) = boards[0].annotations()
     assert has_data(boards, target)
-
-
-@pytest.mark.parametrize(("uid", "title"), [*EMPTY, *QUIET])
-def test_what_is_excused_is_so(uid: str, title: str, looks: list[Dashboard]) -> None:
-    boards = one(uid, looks)
-    (panel,) = (each for each in boards[0].panels() if each.title == title)
-    assert bool(missing(boards, panel)) == ((uid, title) in EMPTY)
-    assert is_quiet(boards, panel)
 
 
 def test_a_series_that_nobody_sends_is_found_missing(looks: list[Dashboard]) -> None:

@@ -14,11 +14,11 @@ from poolscope_exporter.core.translation import metric_name
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.collector import needs_collector
 from support.crowd import a_crowd
+from support.otlp_backend import needs_otlp_prometheus
 from support.processes import wait_until
 from support.prometheus import require_prometheus
 from support.shop import Shop
 from support.transports import (
-    PROMETHEUS_3,
     Series,
     Watched,
     Way,
@@ -33,15 +33,11 @@ CONNECTIONS = 10
 PACE = 30
 STEP_S = 40
 APPLICATIONS = tuple(metric_name(m.name, m.kind, m.unit) for m in wire.METRICS)
-needs_prometheus_3 = pytest.mark.skipif(
-    PROMETHEUS_3 is None,
-    reason="no Prometheus with an OTLP receiver: POOLSCOPE_OTLP_PROMETHEUS names one",
-)
 WAYS = [
     pytest.param(over_a_scraped_collector, marks=needs_collector),
     pytest.param(over_remote_write, marks=needs_collector),
     pytest.param(over_two_tiers, marks=needs_collector),
-    pytest.param(over_the_otlp_receiver, marks=needs_prometheus_3),
+    pytest.param(over_the_otlp_receiver, marks=needs_otlp_prometheus),
 ]
 
 
