@@ -14,6 +14,7 @@ import queue
 import random
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -56,8 +57,7 @@ def main(endpoint: str, duration_s: float) -> None:
     others = [log, log, lambda: collect(reader), lambda: collect(reader), vary_pressure]
     sys.setswitchinterval(1e-5)  # so that leaks of one thread are collected by another
     run(until_s, *workers(engine, counts), *others)
-    gc.set_threshold(700, 10, 10)
-    gc.collect()
+    collect_everything()
     instrumentation.uninstrument()
     told = summary(instrumentation, counts)
     provider.shutdown()
@@ -120,6 +120,24 @@ def log_through_a_queue() -> logging.handlers.QueueListener:
     listener = logging.handlers.QueueListener(lines, logging.NullHandler())
     listener.start()
     return listener
+
+
+class Cycle:
+    """What a collection alone takes away."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def collect_everything() -> None:
+    """Collect all that is unreachable, and wait for the collection that another thread is in.
+
+    While it runs, `gc.collect()` does nothing: it has not happened until it took our own cycle.
+    """
+    gc.disable()
+    own = weakref.ref(Cycle())
+    while own() is not None:
+        gc.collect()
 
 
 def summary(instrumentation: Any, counts: Counts) -> dict[str, float]:
