@@ -202,6 +202,16 @@ def test_pool_with_an_alias_leads_where_its_last_link_went_though_nothing_is_hel
     assert state.server == SERVER
 
 
+def test_pool_whose_connections_go_elsewhere_by_now_does_not_lead_to_its_last_link() -> None:
+    confirmations, fleet = Confirmations(), Fleet()
+    link = Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)
+    confirmations.paths.linked(a_checkout(pool=ALIAS), link)
+    moved = a_checkout(pool=ALIAS, peer=Endpoint("192.0.2.1", 5432))
+    fleet.hear(a_push(*pool_points(ALIAS), held=(holding(moved, pool=ALIAS),)), 100.0)
+    [state] = assess(fleet, confirmations, [UP], 101.0).pools
+    assert state.server is None
+
+
 def test_pool_leads_to_no_server_that_is_not_configured_now() -> None:
     confirmations, fleet = Confirmations(), Fleet()
     link = Link(LinkLevel.ADDRESS, "gone", a_session(), 100.0)

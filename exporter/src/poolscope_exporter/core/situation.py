@@ -273,9 +273,10 @@ def _holders(
 def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views, paths: Paths) -> _View:
     """Return what a pool's connections lead to first, or why that is not known."""
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
+    if checkouts:
+        return views.of(checkouts[0])
     # Where nothing is held, the configured address alone names the server, or else the last link.
-    view = views.of(checkouts[0] if checkouts else Checkout(pool, id=0, age_s=0.0))
-    last = paths.last_link(pool)
+    view, last = views.of(Checkout(pool, id=0, age_s=0.0)), paths.last_link(pool)
     return views.by_name(last) or view if isinstance(view, NoLink) and last else view
 
 
