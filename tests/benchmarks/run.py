@@ -62,7 +62,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="how often each is measured")
+    parser.add_argument("--rounds", type=int, default=40, help="how often, at least")
     parser.add_argument("--only", default="", help="a part of the name of the cases to measure")
     parser.add_argument("--write", type=Path, help="a document to put the tables into")
     parser.add_argument("--contrib", action="store_true", help=argparse.SUPPRESS)

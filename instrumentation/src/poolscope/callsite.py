@@ -60,8 +60,9 @@ class Site:
 
 
 UNKNOWN_SITE = Site(None, 0)
-known_sites: dict[tuple[int, int], Site] = {}
-"""By the id of the code and the offset in it: places in the application, never in a library."""
+known_sites: dict[int, Site] = {}
+"""By the address of the instruction (the id of its code, which has it inside, plus its offset):
+places in the application, never in a library."""
 
 _APPLICATION, _LIBRARY, _LOOP = 0, 1, 2
 _kinds: dict[str, int] = {}
@@ -90,7 +91,7 @@ def find_site(
             if kind == _APPLICATION:
                 # f_lineno costs up to 7 µs at the end of a long function, f_lasti nothing.
                 lasti = current.f_lasti
-                return known_sites.get((id(code), lasti)) or _new_site(code, lasti)
+                return known_sites.get(id(code) + lasti) or _new_site(code, lasti)
             if kind == _LOOP:
                 break  # below it is whoever started the loop, not whoever asked for a connection
             current = current.f_back
@@ -100,7 +101,7 @@ def find_site(
 def _new_site(code: CodeType, lasti: int) -> Site:
     if len(known_sites) >= MAX_SITES:
         return UNKNOWN_SITE
-    return known_sites.setdefault((id(code), lasti), Site(code, lasti))
+    return known_sites.setdefault(id(code) + lasti, Site(code, lasti))
 
 
 def _classify(filename: str) -> int:

@@ -203,8 +203,8 @@ class PoolStats:
             return
         slot.out = None
         held_s = now_s - out[1]
-        use = self.use
-        use.counts[bisect_left(use.bounds, held_s)] += 1
+        use, bounds = self.use, self.use.bounds
+        use.counts[0 if held_s <= bounds[0] else bisect_left(bounds, held_s)] += 1
         use.sum += held_s
         if use.buffer is not None:
             use.keep(held_s)
@@ -212,13 +212,14 @@ class PoolStats:
         if request is not None:
             route = request.known_route or request.route
             if route is not None:
-                totals = self.routes.get(route) or self._new_route(route)
+                totals = self.routes.get(route) or self.new_route(route)
                 totals[0] += 1
                 totals[1] += held_s
         if out[6]() is None:
             self.collected.append(Collected(out[0], out[2], request))
 
-    def _new_route(self, route: str) -> list[float]:
+    def new_route(self, route: str) -> list[float]:
+        """Return the totals of a route that has none yet: those of all others beyond the limit."""
         if len(self.routes) >= self.max_routes:
             route = catalogue.OTHER
         return self.routes.setdefault(route, [0, 0.0])

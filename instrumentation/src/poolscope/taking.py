@@ -52,7 +52,7 @@ def make_ask() -> Callable[[FrameType], Asked]:
         loop = loop_of()
         task = find_task(loop) if loop is not None else None
         return (
-            known_site((id(frame.f_code), frame.f_lasti)) or site_of(frame),
+            known_site(id(frame.f_code) + frame.f_lasti) or site_of(frame),
             thread_ident() if task is None else weak(task),
         )
 
@@ -98,7 +98,8 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
             stats.end(slot, got_s)
         slot.out = next_id(), got_s, site, request_of(), owner, context_of(), alive
         wait, waited = stats.wait, got_s - asked_s
-        wait.counts[bisect(wait.bounds, waited)] += 1
+        bounds = wait.bounds
+        wait.counts[0 if waited <= bounds[0] else bisect(bounds, waited)] += 1
         wait.sum += waited
         if wait.buffer is not None:
             wait.keep(waited)

@@ -14,12 +14,17 @@ import asyncpg  # type: ignore[import-untyped]
 import httpx
 import pytest
 from asyncpg import create_pool  # by name, before anything is instrumented
-from asyncpg.pool import Pool, PoolConnectionHolder  # type: ignore[import-untyped]
+from asyncpg.pool import (  # type: ignore[import-untyped]
+    Pool,
+    PoolAcquireContext,
+    PoolConnectionHolder,
+)
 from databases import Database
 from fastapi import FastAPI
 
 import poolscope
 from poolscope import catalogue
+from poolscope.adapters.asyncpg import hooks
 from poolscope.clock import monotonic
 from poolscope.held import HeldList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
@@ -134,6 +139,42 @@ async def test_a_wrapper_of_somebody_else_over_ours_is_one_checkout(
     assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 2
 
 
+async def test_another_context_of_a_future_driver_stays_as_it_is_and_is_measured(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def another(self: Any) -> Any:
+        self.connection = await self.pool._acquire(timeout=None)  # no more than an example
+        return self.connection
+
+    monkeypatch.setattr(PoolAcquireContext, "__aenter__", another)
+    with instrumented(held_after_s=0) as readings:
+        async with a_pool(postgres) as pool:
+            assert type(pool.acquire()) is PoolAcquireContext
+            async with pool.acquire() as connection:
+                assert await connection.fetchval("select 1") == 1
+                [checkout] = held(readings)
+                assert checkout[catalogue.OWNER_KIND] == "task"
+            await pool.release(await pool.acquire())
+            assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 2
+        assert readings.instrumentation.registry.hook_errors == 0
+
+
+async def test_a_private_name_that_is_gone_leaves_the_application_its_connections(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise AttributeError("_holders")
+
+    monkeypatch.setattr(hooks, "identify_pool", missing)
+    with instrumented() as readings:
+        async with a_pool(postgres, max_size=1) as pool:
+            for _ in range(3):
+                async with pool.acquire(timeout=1) as connection:
+                    assert await connection.fetchval("select 1") == 1
+            assert truth(pool) == (0, 1)
+        assert readings.instrumentation.registry.hook_errors > 0
+
+
 async def test_what_acquire_returns_is_used_once(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
@@ -186,6 +227,18 @@ async def test_a_connection_class_of_the_application_names_its_session_too(
     ):
         [checkout] = held(readings)
         assert checkout[catalogue.BACKEND_PID] == connection.get_server_pid()
+
+
+async def test_a_pool_that_nobody_waits_for_has_the_queue_that_it_had(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    async with a_pool(postgres, max_size=1) as pool:
+        async with pool.acquire():
+            assert "get" not in vars(pool._queue)
+            waiting = asyncio.create_task(pool.fetchval("select 1"))
+            await until_waiting(readings)
+        assert await waiting == 1
+        assert readings.value(catalogue.QUEUE_TIME) == 1
 
 
 async def test_a_time_out_is_counted_and_its_wait_is_queue_time(

@@ -1,29 +1,63 @@
 """Measure a checkout of `asyncpg.Pool`: who asked for a connection, and when it came."""
 
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from bisect import bisect_left
+from collections.abc import Callable, Generator
+from threading import get_ident
 from typing import Any
+from weakref import ref
 
 from asyncpg.pool import PoolAcquireContext  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.hooks import Hooks
+from poolscope.callsite import UNKNOWN_SITE, Site, find_site, known_sites
 from poolscope.clock import monotonic
-from poolscope.taking import Asked, make_ask, make_take
-
-_MEASURED = "acquire_measured"
-"""The name of our `_acquire` in its code, which `functools.wraps` does not give to a wrapper."""
+from poolscope.pool import next_checkout_id
+from poolscope.requests import CURRENT
+from poolscope.tasks import running_loop, task_of
+from poolscope.tracing import current_context
 
 Method = Callable[..., Any]
+
+request_of = CURRENT.get
+
+_REPLACED = {
+    "__init__": ("pool", "timeout", "connection", "done"),
+    "__aenter__": (
+        "connection", "done", "exceptions", "InterfaceError", "pool", "_acquire", "timeout",
+    ),
+    "__await__": ("done", "pool", "_acquire", "timeout", "__await__"),
+}  # fmt: skip
+"""What the driver's methods of the context touch that ours do in their place."""
+
+
+class _Context:
+    """The driver's context as we know it, to measure in where the driver has another by now."""
+
+    __slots__ = ("connection", "done", "pool", "timeout")
+
+    def __init__(self, pool: Any, timeout: float | None) -> None:
+        self.pool = pool
+        self.timeout = timeout
+        self.connection = None
+        self.done = False
 
 
 def asking(original: Method, hooks: Hooks) -> Method:
     """Return `Pool.acquire` with who asks remembered: `wait_for` may await it in another task."""
-    get_frame, contain, ask = sys._getframe, hooks.contain, make_ask()
+    context_class = hooks.context_class
+    if context_class is None:
+        return original
+    contain, get_frame, known_site = hooks.contain, sys._getframe, known_sites.get
 
     def acquire(self: Any, *, timeout: float | None = None) -> Any:
         try:
-            context = Acquiring(self, timeout)
-            context.asked = ask(get_frame(1))
+            context = context_class(self, timeout)
+            frame = get_frame(1)
+            context.site = known_site(id(frame.f_code) + frame.f_lasti) or find_site(frame)
+            loop = running_loop()
+            task = None if loop is None else task_of(loop)
+            context.owner = get_ident() if task is None else ref(task)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
             return original(self, timeout=timeout)
@@ -32,72 +66,99 @@ def asking(original: Method, hooks: Hooks) -> Method:
     return acquire
 
 
-class Acquiring(PoolAcquireContext):  # type: ignore[misc]
-    """What `pool.acquire()` returns, and who asked for it."""
-
-    __slots__ = ("asked",)
-
-    asked: Asked
-    connection: Any
-
-    def __aenter__(self) -> Coroutine[Any, Any, Any]:
-        """Acquire a connection that is released at the end of the block.
-
-        The measured coroutine is what enters the block: one more around it would cost.
-        """
-        acquire = self.pool._acquire
-        if self.connection is None and not self.done and _is_ours(acquire):
-            return acquire(self.timeout, self)  # type: ignore[no-any-return]
-        return super().__aenter__()  # type: ignore[no-any-return]
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        """Acquire a connection that the caller releases itself."""
-        acquire = self.pool._acquire
-        if _is_ours(acquire):
-            self.done = True  # type: ignore[misc]  # a slot of the untyped parent
-            return acquire(self.timeout, self).__await__()  # type: ignore[no-any-return]
-        return super().__await__()  # type: ignore[no-any-return]
-
-
-def _is_ours(acquire: Any) -> bool:
-    """Tell whether it takes our context: somebody may have wrapped it, or it is the original."""
-    code = getattr(acquire, "__code__", None)
-    return code is not None and code.co_name == _MEASURED
-
-
-def measured_acquire(original: Method, hooks: Hooks) -> Method:
+def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost calls
+    original: Method, hooks: Hooks
+) -> Method:
     """Return `Pool._acquire` with the checkout measured around it.
 
-    Whatever goes wrong after `original` has returned must not lose the connection.
+    What `acquire()` returns measures it itself, in as many coroutines as the driver's own takes:
+    one around another costs. Where that is not the driver's that we know, it stays as it is.
     """
-    now, get_frame, contain, slots = monotonic, sys._getframe, hooks.contain, hooks.slots
-    take = make_take()
+    known = is_known(PoolAcquireContext)
+    base: Any = PoolAcquireContext if known else _Context
 
-    async def acquire_measured(
-        self: Any,
-        timeout: float | None,  # noqa: ASYNC109 - it is theirs
-        context: Acquiring | None = None,
-    ) -> Any:
-        try:
-            stats = self._queue._poolscope
-        except AttributeError:
-            stats = hooks.stats_of(self)
-        if stats is None:
-            return await original(self, timeout)
-        began = now()
-        try:
-            proxy = await original(self, timeout)
-        except BaseException as error:
-            hooks.failed(stats, error)
-            raise
-        try:
-            slot = slots[id(proxy._holder)]
-            who = None if context is None else context.asked
-            take(stats, slot, began, now(), get_frame(), slot.alive, who)
-        except Exception as error:  # noqa: BLE001
-            contain(error)
-        if context is not None:
-            context.connection = proxy  # what the end of its block releases
-        return proxy
+    class Acquiring(base):  # type: ignore[misc]
+        """What `pool.acquire()` returns, and who asked for it, where that is known."""
 
-    return acquire_measured
+        __slots__ = ("owner", "site")
+
+        owner: Any  # the task, referenced weakly, or the thread's ident
+        site: Site | None
+        connection: Any
+
+        async def __aenter__(self, itself: bool = False) -> Any:  # noqa: C901
+            """Acquire a connection that is released at the end of the block.
+
+            Whatever goes wrong after `original` has returned must not lose the connection.
+            `Pool._acquire` is not asked, unless somebody has wrapped ours: then it calls us, with
+            `itself` set.
+            """
+            pool = self.pool
+            if not itself and (
+                self.connection is not None or self.done or type(pool)._acquire is not _acquire
+            ):
+                return await base.__aenter__(self)
+            timeout = self.timeout
+            try:
+                queue = pool._queue
+                stats = queue._poolscope
+                if timeout is not None or not queue._queue:
+                    hooks.measure_queue(pool)  # it may have to wait
+            except AttributeError:
+                stats = hooks.first_asked(pool, timeout)
+            if stats is None:
+                self.connection = connection = await original(pool, timeout)
+                return connection
+            began = monotonic()
+            try:
+                self.connection = connection = await original(pool, timeout)
+            except BaseException as error:
+                hooks.failed(stats, error)
+                raise
+            try:
+                got, slot = monotonic(), queue._poolscope_slots[connection._holder]
+                site = self.site
+                if site is None or site is UNKNOWN_SITE:
+                    asked = None if site is None else (site, self.owner)
+                    hooks.take(stats, slot, began, got, sys._getframe(), slot.alive, asked)
+                    return connection
+                # What `take` does, written out: another function costs more than what it does.
+                slot.out = (
+                    next_checkout_id(), got, site, request_of(), self.owner, current_context(),
+                    slot.alive,
+                )  # fmt: skip
+                wait, waited = stats.wait, got - began
+                bounds = wait.bounds
+                wait.counts[0 if waited <= bounds[0] else bisect_left(bounds, waited)] += 1
+                wait.sum += waited
+                if wait.buffer is not None:
+                    wait.keep(waited)
+            except Exception as error:  # noqa: BLE001
+                hooks.contain(error)
+            return connection
+
+        def __await__(self) -> Generator[Any, Any, Any]:
+            """Acquire a connection that the caller releases itself."""
+            if type(self.pool)._acquire is not _acquire:
+                return super().__await__()  # type: ignore[no-any-return]
+            self.done = True  # type: ignore[misc]  # a slot of the untyped parent
+            context = Acquiring(self.pool, self.timeout)
+            context.site, context.owner = self.site, self.owner
+            return context.__aenter__(itself=True).__await__()
+
+    async def _acquire(self: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - it is theirs
+        context = Acquiring(self, timeout)
+        context.site = context.owner = None
+        return await context.__aenter__(itself=True)
+
+    hooks.context_class = Acquiring if known else None
+    return _acquire
+
+
+def is_known(context_class: type) -> bool:
+    """Say whether the driver's context touches what we know that it does, and nothing else."""
+    own = vars(context_class)
+    return all(
+        names == getattr(getattr(own.get(name), "__code__", None), "co_names", None)
+        for name, names in _REPLACED.items()
+    )

@@ -2,7 +2,6 @@
 
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any
 from weakref import ref
 
@@ -20,6 +19,7 @@ from poolscope.drivers import describe
 from poolscope.failures import classify_connect_error
 from poolscope.pool import PoolStats, next_checkout_id
 from poolscope.registry import Registry
+from poolscope.taking import make_take
 
 CONNECTING = "_poolscope_connecting"
 
@@ -27,25 +27,30 @@ CONNECTING = "_poolscope_connecting"
 class Hooks:
     """What happens around a pool; every method is contained and takes no lock.
 
-    The statistics of a pool are kept on its queue: a pool has no `__dict__`.
+    The statistics of a pool are kept on its queue, and so are its slots by holder: a pool and its
+    holders have no `__dict__`. All of them go together, when the collector takes the pool.
     """
 
     def __init__(self, registry: Registry) -> None:
         self.contain = registry.contain
         self._max_routes = registry.max_routes
         self.keeper = Keeper(registry, self._make, self._adopt)
-        self.slots: dict[int, KeptSlot] = {}
-        """By the id of the holder, whose end takes the slot away before an id is used again."""
+        self.take = make_take()
+        self.context_class: type | None = None
+        """What `acquire()` shall return, if not the driver's own."""
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
-        queue = pool._queue
-        if queue is None:
-            return None  # not initialised: the caller is about to hear so
         try:
+            queue = pool._queue
+            if queue is None:
+                return None  # not initialised: the caller is about to hear so
+            if not hasattr(queue, "_poolscope"):
+                self.keeper.attach(queue, pool)
             stats: PoolStats | None = queue._poolscope
-        except AttributeError:
-            stats = self.keeper.attach(queue, pool)
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+            return None
         return stats
 
     def find(self, target: object) -> PoolStats | None:
@@ -57,18 +62,17 @@ class Hooks:
         return PoolStats(identify_pool(pool), reader, is_async=True, max_routes=self._max_routes)
 
     def _adopt(self, pool: Any, stats: PoolStats) -> None:
+        queue = pool._queue
+        slots: dict[Any, KeptSlot] = {}
         for holder in pool._holders:
-            collected = partial(self._collected, id(holder))
-            slot = self.slots[id(holder)] = KeptSlot(stats, holder, collected)
+            slot = slots[holder] = KeptSlot(stats, holder, self._collected)
             if holder.is_connected():
                 slot.found(describe(holder._con))
-        queue = pool._queue
-        queue.get = self.queued(stats, queue.get, queue._queue)
+        queue._poolscope_slots = slots
 
-    def _collected(self, holder_id: int, slot: KeptSlot) -> None:
+    def _collected(self, slot: KeptSlot) -> None:
         """Note that a pool was dropped whole, maybe with this connection still out."""
         try:
-            self.slots.pop(holder_id, None)
             slot.stats.end(slot, monotonic())
         except Exception as error:  # noqa: BLE001
             self.contain(error)
@@ -77,6 +81,7 @@ class Hooks:
         """Take everything away from the pools; what is checked out stays as it is."""
         for queue in self.keeper.anchors:
             queue.__dict__.pop("get", None)
+            queue.__dict__.pop("_poolscope_slots", None)
         self.keeper.forget()
 
     def shared(self, connection: Any) -> None:
@@ -111,9 +116,34 @@ class Hooks:
         try:
             stats.create.add(create_s)
             stats.opened += 1
-            self.slots[id(holder)].opened(describe(holder._con))
+            holder._pool._queue._poolscope_slots[holder].opened(describe(holder._con))
         except Exception as error:  # noqa: BLE001
             self.contain(error)
+
+    def first_asked(self, pool: Any, timeout: float | None) -> PoolStats | None:
+        """Return the statistics of a pool that may be new, and measure its queue if it matters."""
+        stats = self.stats_of(pool)
+        if stats is not None and (timeout is not None or not pool._queue._queue):
+            self.measure_queue(pool)
+        return stats
+
+    def measure_queue(self, pool: Any) -> None:
+        """Measure from now on how long callers wait: a pool that nobody waits for is spared it."""
+        try:
+            queue = pool._queue
+            stats = queue._poolscope if queue is not None else None
+            if stats is not None and hasattr(queue.get, "__self__"):  # a method, so not yet ours
+                queue.get = self.queued(stats, queue.get, queue._queue)
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def not_found(self, holder: Any, error: Exception) -> None:
+        """Note that the end of a use could not be counted, unless its pool is not watched."""
+        try:
+            if hasattr(holder._pool._queue, "_poolscope_slots"):
+                self.contain(error)
+        except Exception as own:  # noqa: BLE001
+            self.contain(own)
 
     def queued(
         self,
@@ -141,9 +171,10 @@ class Hooks:
     def closed(self, holder: Any) -> None:
         """Note that a connection was closed, by whom and when ever; its holder lives on."""
         try:
-            slot = self.slots.get(id(holder))
-            if slot is None:
-                return
+            slots = holder._pool._queue.__dict__.get("_poolscope_slots")
+            if slots is None:
+                return  # a pool that is not watched, or has not been used since
+            slot = slots[holder]
             reason = close_reason(holder)
             if slot.is_open:
                 slot.stats.closed[reason] += 1

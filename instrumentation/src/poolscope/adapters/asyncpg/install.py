@@ -8,6 +8,7 @@ collected (its holder keeps it): such a connection stays out, as it does in the 
 """
 
 import sys
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +33,8 @@ def install(registry: Registry) -> Undo:
     registry.on_fork.append(hooks.keeper.forget)
     registry.finders.append(hooks.find)
     wrappers: tuple[tuple[Any, str, Callable[[Method, Hooks], Method]], ...] = (
-        (Pool, "acquire", asking),
         (Pool, "_acquire", measured_acquire),
+        (Pool, "acquire", asking),
         (PoolConnectionHolder, "connect", measured_connect),
         (PoolConnectionHolder, "_release", ending),
         (PoolConnectionHolder, "_release_on_close", closing),
@@ -83,15 +84,32 @@ def telling_sharing(original: Method, hooks: Hooks) -> Method:
 
 def ending(original: Method, hooks: Hooks) -> Method:
     """Return a holder's `_release` with the end of its use noted, whoever ends it."""
-    now, contain, slots = monotonic, hooks.contain, hooks.slots
+    not_found = hooks.not_found
 
     def _release(self: Any) -> None:
         try:
-            slot = slots.get(id(self))
-            if slot is not None and slot.out is not None:
-                slot.stats.end(slot, now())
+            slot = self._pool._queue._poolscope_slots[self]
+            out = slot.out
+            if out is not None:
+                if out[6] is not slot.alive:
+                    slot.stats.end(slot, monotonic())
+                else:
+                    # What `end` does, written out: another function costs more than what it does.
+                    slot.out = None
+                    stats, held_s = slot.stats, monotonic() - out[1]
+                    use, bounds = stats.use, stats.use.bounds
+                    use.counts[0 if held_s <= bounds[0] else bisect_left(bounds, held_s)] += 1
+                    use.sum += held_s
+                    if use.buffer is not None:
+                        use.keep(held_s)
+                    request = out[3]
+                    route = None if request is None else request.known_route or request.route
+                    if route is not None:
+                        totals = stats.routes.get(route) or stats.new_route(route)
+                        totals[0] += 1
+                        totals[1] += held_s
         except Exception as error:  # noqa: BLE001
-            contain(error)
+            not_found(self, error)
         original(self)
 
     return _release
