@@ -46,7 +46,7 @@ class Hooks:
             if queue is None:
                 return None  # not initialised: the caller is about to hear so
             if not hasattr(queue, "_poolscope"):
-                self.keeper.attach(queue, pool)
+                return self.keeper.attach(queue, pool)
             stats: PoolStats | None = queue._poolscope
         except Exception as error:  # noqa: BLE001
             self.contain(error)
