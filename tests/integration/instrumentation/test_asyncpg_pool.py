@@ -8,6 +8,7 @@ import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -27,6 +28,7 @@ from poolscope import catalogue
 from poolscope.adapters.asyncpg import hooks
 from poolscope.clock import monotonic
 from poolscope.held import HeldList
+from poolscope.registry import Registry
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
 from support.black_hole import BlackHole
@@ -71,8 +73,9 @@ def line_of(mark: str) -> int:
 
 
 async def until_waiting(readings: Readings) -> None:
-    while not readings.value(catalogue.PENDING_REQUESTS):  # noqa: ASYNC110 - a gauge has no event
-        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        while not readings.value(catalogue.PENDING_REQUESTS):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
 
 
 async def test_a_checkout_is_used_until_it_is_released(
@@ -173,6 +176,14 @@ async def test_a_private_name_that_is_gone_leaves_the_application_its_connection
                     assert await connection.fetchval("select 1") == 1
             assert truth(pool) == (0, 1)
         assert readings.instrumentation.registry.hook_errors > 0
+
+
+def test_a_queue_without_its_private_name_raises_nothing_and_is_counted() -> None:
+    registry = Registry()
+    queue = SimpleNamespace(_poolscope="statistics")
+    hooks.Hooks(registry).first_asked(SimpleNamespace(_queue=queue), None)
+    assert registry.last_hook_error is not None
+    assert "_queue" in registry.last_hook_error
 
 
 async def test_what_acquire_returns_is_used_once(

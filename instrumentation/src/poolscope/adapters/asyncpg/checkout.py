@@ -28,7 +28,7 @@ _REPLACED = {
     ),
     "__await__": ("done", "pool", "_acquire", "timeout", "__await__"),
 }  # fmt: skip
-"""What the driver's methods of the context touch that ours do in their place."""
+"""What the driver's methods of the context touch: ours stand for them, or need what they set."""
 
 
 class _Context:
@@ -103,7 +103,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 queue = pool._queue
                 stats = queue._poolscope
                 if timeout is not None or not queue._queue:
-                    hooks.measure_queue(pool)  # it may have to wait
+                    hooks.measure_queue(pool, timeout)  # it may have to wait
             except AttributeError:
                 stats = hooks.first_asked(pool, timeout)
             if stats is None:

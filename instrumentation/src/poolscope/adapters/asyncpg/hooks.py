@@ -123,15 +123,16 @@ class Hooks:
     def first_asked(self, pool: Any, timeout: float | None) -> PoolStats | None:
         """Return the statistics of a pool that may be new, and measure its queue if it matters."""
         stats = self.stats_of(pool)
-        if stats is not None and (timeout is not None or not pool._queue._queue):
-            self.measure_queue(pool)
+        self.measure_queue(pool, timeout)
         return stats
 
-    def measure_queue(self, pool: Any) -> None:
+    def measure_queue(self, pool: Any, timeout: float | None) -> None:
         """Measure from now on how long callers wait: a pool that nobody waits for is spared it."""
         try:
             queue = pool._queue
-            stats = queue._poolscope if queue is not None else None
+            if queue is None or (timeout is None and queue._queue):
+                return  # not initialised, or there is one for who asks now
+            stats = getattr(queue, "_poolscope", None)
             if stats is not None and hasattr(queue.get, "__self__"):  # a method, so not yet ours
                 queue.get = self.queued(stats, queue.get, queue._queue)
         except Exception as error:  # noqa: BLE001

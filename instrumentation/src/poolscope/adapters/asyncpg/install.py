@@ -2,9 +2,10 @@
 
 Everything is wrapped at class level: `Pool._acquire`, which every way to a connection runs through;
 `PoolConnectionHolder._release`, the single end of every use, the server's own included; and the
-holder's `connect` and `_release_on_close`. One wrapper per pool, around the `get` of its queue,
-tells queueing from connecting. A proxy that the application drops without releasing it is never
-collected (its holder keeps it): such a connection stays out, as it does in the pool itself.
+holder's `connect` and `_release_on_close`. One wrapper per pool, around the `get` of its queue
+from when somebody may have to wait, tells queueing from connecting. A proxy that the application
+drops without releasing it is never collected (its holder keeps it): such a connection stays out, as
+it does in the pool itself.
 """
 
 import sys
