@@ -27,6 +27,7 @@ from poolscope.clock import monotonic
 from poolscope.held import HeldList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
+from support.attributes import made_dict
 from support.postgres import run_sql
 
 SOURCE = Path(__file__).read_text().splitlines()
@@ -111,6 +112,20 @@ async def test_a_checkout_is_used_until_it_is_returned(
         assert readings.out == 0
         assert readings.value(catalogue.WAIT_TIME) == readings.value(catalogue.USE_TIME) == 1
         assert readings.value(catalogue.CREATE_TIME) == readings.value(catalogue.OPENED) == 1
+
+
+@KINDS
+async def test_watching_leaves_the_attributes_of_the_driver_where_they_are_fast(
+    readings: Readings, postgres: EmbeddedPostgres, kind: str
+) -> None:
+    async with a_pool(kind, postgres) as pool:
+        for _ in range(2):
+            connection = await done(pool.getconn())
+            await done(pool.putconn(connection))
+        assert readings.value(catalogue.USE_TIME) == 2
+        assert not made_dict(connection, "_pool")
+        _ = connection.__dict__
+        assert made_dict(connection, "_pool")  # as it would be seen
 
 
 @KINDS

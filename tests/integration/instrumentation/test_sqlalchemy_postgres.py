@@ -22,6 +22,7 @@ from poolscope.clock import monotonic
 from poolscope.held import HeldList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
+from support.attributes import made_dict
 from support.postgres import run_sql
 
 SOURCE = Path(__file__).read_text().splitlines()
@@ -55,6 +56,22 @@ def held(readings: Readings) -> list[dict[str, Any]]:
     for identity, watched in readings.instrumentation.registry.named_pools():
         listing.add(identity, watched.stats, watched.leaks)
     return [dict(s.attributes) for s in listing.samples() if s.metric is catalogue.CHECKOUT_AGE]
+
+
+def test_watching_leaves_the_attributes_of_library_and_driver_where_they_are_fast(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    engine = create_engine(url(postgres, "psycopg"), pool_size=1, max_overflow=0)
+    for _ in range(2):
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    assert readings.value(catalogue.USE_TIME) == 2
+    fairy = engine.raw_connection()
+    record: Any = fairy._connection_record
+    assert not made_dict(record, "fairy_ref")
+    assert not made_dict(fairy.driver_connection, "pgconn")
+    fairy.close()
+    engine.dispose()
 
 
 @pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+from poolscope.adapters.patching import take_off
 from poolscope.drivers import ConnectionFacts
 from poolscope.pool import PoolStats, Slot
 from poolscope.registry import Registry
@@ -48,6 +49,12 @@ class KeptSlot(Slot):
         """Forget the connection."""
         self.forget_session()
         self.fresh = self.is_open = False
+
+
+def kept_on(connection: Any) -> KeptSlot | None:
+    """Return the slot that is kept on a library's connection, or None."""
+    slot = getattr(connection, "_poolscope", None)
+    return slot if isinstance(slot, KeptSlot) else None  # a mock has every attribute
 
 
 class Keeper:
@@ -101,7 +108,7 @@ class Keeper:
     def forget(self) -> None:
         """Attach anew at the next use: in a forked child, that starts its own pusher."""
         for anchor in self.anchors:
-            anchor.__dict__.pop("_poolscope", None)
+            take_off(anchor, "_poolscope")
 
 
 def count_nested(stats: PoolStats, contain: Callable[[Exception], None]) -> None:

@@ -10,20 +10,21 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from poolscope.pool import Slot
+from poolscope.adapters.kept import kept_on
+from poolscope.pool import PoolStats, Slot
 from poolscope.requests import Request
 
 
 def slot_below(connection: Any) -> Slot | None:
     """Return the slot of a driver's connection that another pool has lent; None if none has."""
-    slot: Slot | None = getattr(connection, "__dict__", {}).get("_poolscope")
+    slot = kept_on(connection)
     if slot is not None:
         return slot  # psycopg's
     holder = getattr(connection, "_holder", None)  # that of an asyncpg proxy
     if holder is None:
         return None
-    stats = holder._pool._queue.__dict__.get("_poolscope")
-    return stats.slots.get(ref(holder)) if stats is not None else None
+    stats = getattr(holder._pool._queue, "_poolscope", None)
+    return stats.slots.get(ref(holder)) if isinstance(stats, PoolStats) else None
 
 
 def keep(slot: Slot) -> None:

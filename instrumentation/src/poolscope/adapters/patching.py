@@ -1,6 +1,12 @@
-"""Replace methods of a library's classes by measured ones, and put the originals back."""
+"""Replace methods of a library's classes by measured ones, and put the originals back.
+
+What we keep on a library's objects is never read by their `__dict__`: CPython makes that when
+somebody first asks for it, and from then on the library's own attributes of that object are looked
+up in it, which is slower (measured on 3.11).
+"""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 Undo = Callable[[], None]
@@ -38,6 +44,13 @@ def in_order(steps: Iterable[Undo]) -> Undo:
             step()
 
     return run
+
+
+def take_off(target: Any, *names: str) -> None:
+    """Take attributes that we have put on an object of a library away, if they are there."""
+    for name in names:
+        with suppress(AttributeError):
+            delattr(target, name)
 
 
 def _nothing() -> None:

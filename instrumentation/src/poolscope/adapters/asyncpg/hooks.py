@@ -13,6 +13,7 @@ from poolscope.adapters.asyncpg.pools import (
     identify_pool,
 )
 from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
+from poolscope.adapters.patching import take_off
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
 from poolscope.drivers import describe
@@ -80,8 +81,7 @@ class Hooks:
     def detach_all(self) -> None:
         """Take everything away from the pools; what is checked out stays as it is."""
         for queue in self.keeper.anchors:
-            queue.__dict__.pop("get", None)
-            queue.__dict__.pop("_poolscope_slots", None)
+            take_off(queue, "get", "_poolscope_slots")
         self.keeper.forget()
 
     def shared(self, connection: Any) -> None:
@@ -172,7 +172,7 @@ class Hooks:
     def closed(self, holder: Any) -> None:
         """Note that a connection was closed, by whom and when ever; its holder lives on."""
         try:
-            slots = holder._pool._queue.__dict__.get("_poolscope_slots")
+            slots = getattr(holder._pool._queue, "_poolscope_slots", None)
             if slots is None:
                 return  # a pool that is not watched, or has not been used since
             slot = slots[holder]

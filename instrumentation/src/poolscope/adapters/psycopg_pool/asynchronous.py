@@ -5,7 +5,7 @@ from asyncio import coroutines
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from poolscope.adapters.psycopg_pool.hooks import ASKING, Hooks
+from poolscope.adapters.psycopg_pool.hooks import Hooks
 from poolscope.clock import monotonic
 from poolscope.taking import Asked, make_ask, make_take
 
@@ -35,14 +35,13 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
 
 def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, Any, Any]]:
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, asking = make_take(), ASKING.set
+    take = make_take()
 
     async def getconn(self: Any, timeout: float | None, who: Asked) -> Any:  # noqa: ASYNC109
         try:
             stats = self._poolscope
         except AttributeError:
             stats = hooks.stats_of(self)
-        asking(stats)
         if stats is None:
             return await original(self, timeout)
         began = now()
@@ -52,7 +51,10 @@ def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, An
             hooks.failed(stats, error)
             raise
         try:
-            slot = connection.__dict__.get("_poolscope") or hooks.slot_of(stats, connection)
+            try:
+                slot = connection._poolscope
+            except AttributeError:
+                slot = hooks.slot_of(stats, connection)
             take(stats, slot, began, now(), get_frame(), slot.alive, who)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
@@ -97,8 +99,8 @@ def measured_wait(original: Method, hooks: Hooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
 
     async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - it is theirs
-        stats = ASKING.get()
-        if stats is None or self.conn is not None:
+        stats = hooks.waited_for(sys._getframe(1)) if self.conn is None else None
+        if stats is None:
             return await original(self, timeout)
         place, connection = hooks.wait_began(stats), None
         try:

@@ -2,13 +2,14 @@
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 from weakref import ref
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
+from poolscope.adapters.kept import Keeper, KeptSlot, count_nested, kept_on
+from poolscope.adapters.patching import take_off
 from poolscope.adapters.psycopg_pool.pools import PoolReader, close_reason, identify_pool
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
@@ -18,9 +19,6 @@ from poolscope.pool import PoolStats, next_checkout_id
 from poolscope.registry import Registry
 
 Check = Callable[[Any], Any]
-
-ASKING: ContextVar[PoolStats | None] = ContextVar("poolscope_asking", default=None)
-"""The pool that is being asked: a place in its queue does not know whose queue it is."""
 
 
 class Hooks:
@@ -67,9 +65,9 @@ class Hooks:
         """Take everything away from the pools; what is checked out stays as it is."""
         for pool in self.keeper.anchors:
             pool._check = getattr(pool._check, "_poolscope_original", pool._check)
-            stats = pool.__dict__.get("_poolscope")
+            stats = getattr(pool, "_poolscope", None)
             for reference in list(stats.slots) if stats is not None else ():
-                getattr(reference(), "__dict__", {}).pop("_poolscope", None)
+                take_off(reference(), "_poolscope")
         self.keeper.forget()
 
     def new_slot(self, stats: PoolStats, connection: Any) -> KeptSlot:
@@ -79,7 +77,7 @@ class Hooks:
 
     def slot_of(self, stats: PoolStats, connection: Any) -> KeptSlot:
         """Return the slot of a connection; one that was opened before us is described now."""
-        slot: KeptSlot | None = connection.__dict__.get("_poolscope")
+        slot = kept_on(connection)
         if slot is None:
             slot = self.new_slot(stats, connection)
             slot.found(describe(connection))
@@ -97,14 +95,23 @@ class Hooks:
     def returned(self, pool: Any, connection: Any) -> None:
         """Note a return, before the pool can hand the connection to somebody else."""
         try:
-            if connection._pool is not pool:
-                return  # the pool is about to refuse it
-            slot = connection.__dict__.get("_poolscope")
-            if slot is not None:
+            slot = connection._poolscope
+        except AttributeError:
+            self._taken_before(pool, connection)
+            return
+        try:
+            if connection._pool is pool:  # else the pool is about to refuse it
                 slot.stats.end(slot, monotonic())
                 slot.fresh = False
-            elif (stats := self.stats_of(pool)) is not None:
-                self.slot_of(stats, connection)  # taken before us; from now on we account for it
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+
+    def _taken_before(self, pool: Any, connection: Any) -> None:
+        """Account from now on for a connection that was taken before we were attached."""
+        try:
+            stats = self.stats_of(pool)
+            if stats is not None and connection._pool is pool:
+                self.slot_of(stats, connection)
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
@@ -112,7 +119,7 @@ class Hooks:
         """Note that a pool dropped a returned connection: that is one which stays with it, dead."""
         try:
             if connection._pool is pool and connection.closed:
-                slot = connection.__dict__.get("_poolscope")
+                slot = kept_on(connection)
                 if slot is not None and slot.out is None:
                     self._broken(slot)
         except Exception as error:  # noqa: BLE001
@@ -121,7 +128,7 @@ class Hooks:
     def closing(self, pool: Any, connection: Any) -> None:
         """Note that a pool closes a connection, right before it does."""
         try:
-            slot = connection.__dict__.get("_poolscope")
+            slot = kept_on(connection)
             if slot is None or not slot.is_open:
                 return
             reason = close_reason(pool, connection, slot)
@@ -174,6 +181,17 @@ class Hooks:
         except Exception as own:  # noqa: BLE001
             self.contain(own)
 
+    def waited_for(self, caller: FrameType) -> PoolStats | None:
+        """Return the statistics of the pool that a client waits for: `caller` is its method.
+
+        The client, a place in the pool's queue, does not know whose queue it is.
+        """
+        try:
+            return self.find(caller.f_locals.get("self"))
+        except Exception as error:  # noqa: BLE001
+            self.contain(error)
+            return None
+
     def wait_began(self, stats: PoolStats) -> tuple[int, float]:
         """Note that a caller is about to block; return its place among those who wait."""
         token, began = next_checkout_id(), monotonic()
@@ -189,7 +207,7 @@ class Hooks:
         token, began = place
         stats.waiting.pop(token, None)
         waited_s = monotonic() - began
-        slot = getattr(connection, "__dict__", {}).get("_poolscope")
+        slot = kept_on(connection)
         if slot is not None and slot.fresh:
             waited_s = max(0.0, waited_s - slot.create_s)
         stats.queue.add(waited_s)
@@ -198,7 +216,7 @@ class Hooks:
         """Note a liveness check before a checkout, and what it found."""
         try:
             stats.ping.add(monotonic() - began)
-            slot = connection.__dict__.get("_poolscope")
+            slot = kept_on(connection)
             if not alive and slot is not None:
                 slot.invalidated = True
                 stats.invalidated[InvalidationReason.PING] += 1

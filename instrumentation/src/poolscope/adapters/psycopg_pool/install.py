@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, pool, pool_async
 
 from poolscope.adapters.patching import Undo, in_order, replace
 from poolscope.adapters.psycopg_pool import asynchronous
-from poolscope.adapters.psycopg_pool.hooks import ASKING, Hooks
+from poolscope.adapters.psycopg_pool.hooks import Hooks
 from poolscope.clock import monotonic
 from poolscope.registry import Registry
 from poolscope.taking import make_take
@@ -53,14 +53,13 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
     a place in the pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, asking = make_take(), ASKING.set
+    take = make_take()
 
     def getconn(self: Any, timeout: float | None = None) -> Any:
         try:
             stats = self._poolscope
         except AttributeError:
             stats = hooks.stats_of(self)
-        asking(stats)
         if stats is None:
             return original(self, timeout)
         began = now()
@@ -70,7 +69,10 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
             hooks.failed(stats, error)
             raise
         try:
-            slot = connection.__dict__.get("_poolscope") or hooks.slot_of(stats, connection)
+            try:
+                slot = connection._poolscope
+            except AttributeError:
+                slot = hooks.slot_of(stats, connection)
             take(stats, slot, began, now(), get_frame().f_back, slot.alive)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
@@ -125,8 +127,8 @@ def measured_wait(original: Method, hooks: Hooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
 
     def wait(self: Any, timeout: float) -> Any:
-        stats = ASKING.get()
-        if stats is None or self.conn is not None:
+        stats = hooks.waited_for(sys._getframe(1)) if self.conn is None else None
+        if stats is None:
             return original(self, timeout)
         place, connection = hooks.wait_began(stats), None
         try:

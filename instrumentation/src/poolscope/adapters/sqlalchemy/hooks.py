@@ -11,6 +11,7 @@ from sqlalchemy import exc
 from sqlalchemy.util.queue import Empty
 
 from poolscope.adapters.layers import keep, slot_below
+from poolscope.adapters.patching import take_off
 from poolscope.adapters.sqlalchemy import pools
 from poolscope.catalogue import CloseReason, FailureReason
 from poolscope.clock import monotonic
@@ -28,7 +29,7 @@ class Hooks:
         self._registry = registry
         self.contain = registry.contain
         self.on_class: Callable[[type], None] = _nothing
-        self._attached: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._attached: weakref.WeakKeyDictionary[Any, object] = weakref.WeakKeyDictionary()
         self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
             weakref.WeakKeyDictionary()
         )
@@ -64,9 +65,8 @@ class Hooks:
         pool._poolscope = stats
         # setdefault is atomic: of two threads that come here at once, one wraps.
         mine = object()
-        if stats is not None and pool.__dict__.setdefault("_poolscope_wrapped", mine) is mine:
+        if stats is not None and self._attached.setdefault(pool, mine) is mine:
             self._wrap(pool, stats)
-            self._attached.add(pool)
         return stats
 
     def _stats_of(self, pool: Any) -> PoolStats | None:
@@ -114,21 +114,20 @@ class Hooks:
     def detach_all(self) -> None:
         """Take everything away from the pools; what is checked out stays as it is."""
         for pool in list(self._attached):
-            for name in ("_poolscope", "_poolscope_wrapped"):
-                pool.__dict__.pop(name, None)
+            take_off(pool, "_poolscope")
             pool._creator = pool._creator  # its setter makes _invoke_creator anew
             queue = pools.queue_of(pool)
             if queue is not None:
-                queue.__dict__.pop("get", None)
+                take_off(queue, "get")
         for stats in list(self._known.values()):
             for reference in list(stats.slots) if stats is not None else ():
-                getattr(reference(), "__dict__", {}).pop("_poolscope", None)
+                take_off(reference(), "_poolscope")
         self._attached.clear()
 
     def forget_attachments(self) -> None:
         """Attach anew at the next checkout: in a forked child, that starts its own pusher."""
         for pool in list(self._attached):
-            pool.__dict__.pop("_poolscope", None)
+            take_off(pool, "_poolscope")
 
     def new_slot(self, stats: PoolStats, record: Any) -> Slot:
         """Begin to account for a connection record; it goes when the record does."""
@@ -141,11 +140,11 @@ class Hooks:
 
     def slot_of(self, record: Any) -> Slot | None:
         """Return the slot of a connection record, made now if it is new; None if unwatched."""
-        slot: Slot | None = record.__dict__.get("_poolscope")
+        slot: Slot | None = getattr(record, "_poolscope", None)
         if slot is not None:
             return slot
         pool = pools.pool_of(record)
-        stats = pool.__dict__.get("_poolscope") or self.attach(pool)
+        stats = getattr(pool, "_poolscope", None) or self.attach(pool)
         return self.new_slot(stats, record) if stats is not None else None
 
     def is_noted(self, slot: Slot, record: Any) -> bool:
@@ -190,7 +189,7 @@ class Hooks:
                 stats.waiting.pop(token, None)
                 waited_s = monotonic() - began
                 stats.queue.add(waited_s)
-            slot = record.__dict__.get("_poolscope")
+            slot = getattr(record, "_poolscope", None)
             if slot is not None:
                 slot.queued_s = waited_s
             return record
@@ -312,7 +311,7 @@ class Hooks:
         try:
             if getattr(state, "name", "") == "PROVISIONING_CONNECTION":
                 bind = transaction.session.get_bind()
-                stats = bind.engine.pool.__dict__.get("_poolscope")
+                stats = getattr(bind.engine.pool, "_poolscope", None)
                 if stats is not None:
                     stats.shared += 1
         except Exception as error:  # noqa: BLE001
