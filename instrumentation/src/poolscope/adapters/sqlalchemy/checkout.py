@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from sqlalchemy import Engine
+
 from poolscope.adapters.layers import hold, slot_below
 from poolscope.adapters.sqlalchemy.hooks import Hooks
 from poolscope.adapters.sqlalchemy.pools import parent_frame_reader
@@ -12,6 +14,10 @@ from poolscope.clock import monotonic
 from poolscope.taking import make_take
 
 Connect = Callable[[Any], Any]
+
+_ENGINE_CONNECT = getattr(Engine.connect, "__code__", None)
+_FROM_THERE = 3
+"""Frames from `Engine.connect` to a pool's `connect`: no use in looking at each."""
 
 
 def measured_connect(  # noqa: C901 - the hot path: splitting it would cost calls
@@ -26,7 +32,7 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     take = make_take(parent_frame_reader())
 
-    def connect(self: Any) -> Any:
+    def connect(self: Any) -> Any:  # noqa: C901
         try:
             stats = self._poolscope
         except AttributeError:
@@ -46,9 +52,16 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
             except AttributeError:
                 slot = hooks.new_slot(stats, record)
             # A counter above 1: SingletonThreadPool handed out what this thread has already.
-            if fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record)):
-                # Not get_frame(1), which raises where `connect` itself is what a greenlet runs.
-                take(stats, slot, asked, got, get_frame().f_back, record.fairy_ref)
+            if slot.out is None or (
+                fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record))
+            ):
+                try:
+                    frame = get_frame(_FROM_THERE)
+                    if frame.f_code is not _ENGINE_CONNECT:
+                        frame = get_frame()
+                except ValueError:  # the stack of a greenlet may be short
+                    frame = get_frame()
+                take(stats, slot, asked, got, frame.f_back, record.fairy_ref)
                 if stats.pre_ping:
                     hooks.pinged(stats, slot, got - asked)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
