@@ -68,7 +68,7 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
         running_loop, task_of, threading.get_ident, next_checkout_id, bisect_left, find_site,
         CURRENT.get, current_context, ref,
     )  # fmt: skip
-    nowhere = UNKNOWN_SITE
+    known_site, nowhere = known_sites.get, UNKNOWN_SITE
 
     def take(  # noqa: PLR0917 - keyword arguments would cost
         stats: PoolStats,
@@ -90,7 +90,8 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
             if parent_frame is not None and stats.is_async:
                 site = site_of(frame, parent_frame())
             else:
-                site = site_of(frame)
+                known = frame and known_site(id(frame.f_code) + frame.f_lasti)
+                site = known or site_of(frame)
                 if loop is not None and not stats.is_async:
                     stats.blocking += 1
         if slot.out is not None:
