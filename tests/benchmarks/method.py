@@ -1,28 +1,33 @@
-"""Compare variants of the same work fairly on a noisy machine: paired, interleaved, medians."""
+"""Compare variants of the same work fairly on a noisy machine: paired, interleaved, repeated."""
 
-import gc
 import random
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import fmean, median, stdev
 
-from benchmarks.cases import Case
-from benchmarks.variants import Control, Ours, Variant
+from benchmarks.turns import Block
+from benchmarks.variants import BARE, CONTROL, OURS
 
-WARM_UP = 100
-"""How often a case runs untimed after each change of variant: the interpreter specialises code
-anew for what was patched, which an application sees once and not in every block."""
+PRECISION = 0.007
+"""What the ratios that are held against a budget shall be known to, either way."""
 
-PARTS = 20
-"""Of each block; the median of its parts is the block's time, so that another process that takes
-the processor meanwhile spoils one part and not the block."""
+MOST = 2
+"""Times the processes asked for, after which a ratio remains as it is."""
+
+STUDENT_T = 2.26
+"""For the 95 % interval of the mean of ten processes; for more it would be less."""
+
+Begin = Callable[[], AbstractContextManager[Mapping[str, Block]]]
+"""Begins a process for each variant, and one that is bare; ends them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a variant adds to one checkout and return: microseconds, and as a ratio to bare.
 
-    The errors say how far from the printed median the true one may be, either way.
+    The errors say how far from the printed mean the true one may be, either way.
     """
 
     bare_us: float
@@ -32,74 +37,66 @@ class Cost:
     ratio_error: float
 
 
-PRECISION = 0.015
-"""What the ratios that are held against a budget shall be known to, either way."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one process found."""
 
-MOST = 3
-"""Times the rounds asked for, after which a ratio remains as it is."""
+    bare_us: float
+    added_us: float
+    ratio: float
 
 
-def compare(
-    case: Case, variants: Sequence[Variant], rounds: int, rng: random.Random
-) -> dict[str, Cost]:
-    """Measure each variant between two bare blocks, in random order, `rounds` times or more.
+def compare(begin: Begin, rounds: int, times: int, rng: random.Random) -> dict[str, Cost]:
+    """Measure each variant against bare in so many processes, `rounds` blocks in each.
 
-    It goes on until the ratios that count are known well enough, whatever they are.
-
-    A variant's cost is the median of its paired differences: a block of the variant minus the mean
-    of the bare blocks right before and right after it, so that slow drift cancels out. Before each
-    block every variant is put on and taken off: where that happened before some blocks only, those
-    were two percent faster than others that measured the same.
+    The processes of all variants take turns, a few milliseconds each, in random order; a process'
+    cost is the median of its blocks' differences to the bare block of the same round, so that what
+    the machine does meanwhile cancels out. Where things lie in memory differs from process to
+    process and makes a percent: so the cost is the mean of many processes'. There are more of them
+    until the ratios that count are known well enough, whatever they are.
     """
-    pairs: dict[str, list[tuple[float, float]]] = {variant.name: [] for variant in variants}
-    _block(case, variants)
-    before = _block(case, variants)
-    for done in range(MOST * rounds):
-        if done >= rounds and _are_known(pairs):
+    found: defaultdict[str, list[_Found]] = defaultdict(list)
+    for done in range(MOST * times):
+        if done >= times and _are_known(found):
             break
-        for variant in rng.sample(variants, len(variants)):
-            within = _block(case, variants, variant)
-            after = _block(case, variants)
-            pairs[variant.name].append(((before + after) / 2, within))
-            before = after
-    return {name: _cost(measured) for name, measured in pairs.items()}
+        with begin() as blocks:
+            for name, one in _take_turns(blocks, rounds, rng).items():
+                found[name].append(one)
+    return {name: _cost(each) for name, each in found.items()}
 
 
-def _are_known(pairs: dict[str, list[tuple[float, float]]]) -> bool:
-    held = [pairs[name] for name in (Control.name, Ours.name) if name in pairs]
-    return all(_cost(measured).ratio_error <= PRECISION for measured in held)
+def _take_turns(blocks: Mapping[str, Block], rounds: int, rng: random.Random) -> dict[str, _Found]:
+    times: dict[str, list[float]] = {name: [] for name in blocks}
+    for _ in range(rounds):
+        for name in rng.sample(list(blocks), len(blocks)):
+            times[name].append(blocks[name]())
+    bare = times.pop(BARE.name)
+    return {
+        name: _Found(
+            median(bare),
+            median(within - without for within, without in zip(each, bare, strict=True)),
+            median(within / without for within, without in zip(each, bare, strict=True)),
+        )
+        for name, each in times.items()
+    }
 
 
-def _block(case: Case, variants: Sequence[Variant], variant: Variant | None = None) -> float:
-    """Return the microseconds that one checkout and return take, bare or with a variant."""
-    for each in variants:
-        each.start(case)
-        each.stop()
-    if variant is not None:
-        variant.start(case)
-    try:
-        gc.collect()
-        case.time_s(WARM_UP)
-        times = case.times // PARTS
-        return median(case.time_s(times) for _ in range(PARTS)) / times * 1e6
-    finally:
-        if variant is not None:
-            variant.stop()
+def _are_known(found: Mapping[str, list[_Found]]) -> bool:
+    held = [found[name] for name in (CONTROL.name, OURS.name) if name in found]
+    return all(_cost(each).ratio_error <= PRECISION for each in held)
 
 
-def _cost(measured: list[tuple[float, float]]) -> Cost:
-    added = [within - bare for bare, within in measured]
-    ratios = [within / bare for bare, within in measured]
+def _cost(found: list[_Found]) -> Cost:
+    added, ratios = [each.added_us for each in found], [each.ratio for each in found]
     return Cost(
-        bare_us=median(bare for bare, _ in measured),
-        added_us=median(added),
+        bare_us=fmean(each.bare_us for each in found),
+        added_us=fmean(added),
         added_error_us=_error(added),
-        ratio=median(ratios),
+        ratio=fmean(ratios),
         ratio_error=_error(ratios),
     )
 
 
 def _error(values: list[float]) -> float:
-    """Return half the width of the 95 % interval of a median, from the quartiles (McGill 1978)."""
-    low, _, high = quantiles(values, n=4)
-    return float(1.57 * (high - low) / len(values) ** 0.5)
+    """Return half the width of the 95 % interval of the mean."""
+    return float(STUDENT_T * stdev(values) / len(values) ** 0.5)

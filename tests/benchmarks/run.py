@@ -1,58 +1,42 @@
 """Measure what ours costs beside what else there is, and print it: `make bench`."""
 
 import argparse
-import gc
-import json
 import logging
 import os
 import platform
 import random
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import memory
-from benchmarks.cases import LOCAL, ON_POSTGRES, Case
+from benchmarks.cases import CASES
 from benchmarks.method import Cost, compare
 from benchmarks.report import Memory, Row, budgets_table, costs_table
-from benchmarks.variants import (
-    Contrib,
-    Control,
-    NaiveOpenTelemetry,
-    Ours,
-    TwoNoOpListeners,
-    Variant,
-)
-from poolscope.requests import CURRENT, Request
+from benchmarks.turns import Block, processes
+from benchmarks.variants import BARE, COMPARED, CONTRIB
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.postgres import run_sql
 
-VARIANTS: tuple[Variant, ...] = (Control(), TwoNoOpListeners(), Ours(), NaiveOpenTelemetry())
 ROOT = Path(__file__).parents[2]
 SQLALCHEMY_2_0 = ROOT / ".venv" / "sqlalchemy-2.0-newest"
-BENCH = (sys.executable, "-m", "benchmarks.run")
 BEGIN, END = "<!-- begin of what `make bench` has measured -->", "<!-- end of it -->"
-
-Rows = Mapping[str, Row]
+FEWER = 3
+"""What OpenTelemetry's costs is far from any budget: so many times fewer processes tell it."""
 
 
 def main() -> None:
     options = _options()
-    # A new instrumentation per block finds the engines of earlier cases, and says so.
-    logging.getLogger("poolscope").disabled = True
-    variants = (Contrib(),) if options.contrib else VARIANTS
+    logging.getLogger("poolscope").disabled = True  # it names many pools alike, and says so
+    rng = random.Random(7)  # the order of blocks: the same in every run
+    rows: dict[str, Row] = {}
     with EmbeddedPostgres() as postgres:
-        rows: Rows = dict(_measure(postgres.dsn, variants, options.rounds, options.only))
-        if options.contrib:
-            sys.stdout.write(json.dumps(_plain(rows)))
-            return
-        contrib = _contrib(options.rounds, options.only)
-        rows = {case: {**row, **contrib.get(case, {})} for case, row in rows.items()}
-        text = "\n".join(_lines(rows, Memory(memory.per_connection(), memory.per_pool()))) + "\n"
+        for case in CASES:
+            if options.only in case:
+                rows[case] = _measure(case, postgres.dsn, options, rng)
+                sys.stderr.write(f"{case}: {_summary(rows[case])}\n")
+    text = "\n".join(_lines(rows, Memory(memory.per_connection(), memory.per_pool()))) + "\n"
     sys.stdout.write(text)
     if options.write is not None:
         before, _, rest = options.write.read_text().partition(BEGIN)
@@ -62,83 +46,64 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="how often, at least")
+    parser.add_argument(
+        "--processes", type=int, default=10, help="of each variant, at least (not under 6)"
+    )
+    parser.add_argument("--rounds", type=int, default=300, help="blocks that each process runs")
     parser.add_argument("--only", default="", help="a part of the name of the cases to measure")
     parser.add_argument("--write", type=Path, help="a document to put the tables into")
-    parser.add_argument("--contrib", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.processes < 2 * FEWER:
+        parser.error(f"--processes must be at least {2 * FEWER}: their spread is the error")
+    return options
 
 
-def _measure(
-    dsn: str, variants: Iterable[Variant], rounds: int, only: str
-) -> Iterator[tuple[str, dict[str, Cost | str]]]:
-    _use_one_processor(0, [os.getpid()])
-    CURRENT.set(Request(None, route="/orders/{order_id}"))
-    gc.freeze()  # what is loaded by now is not what a collection should look at
-    rng = random.Random(7)  # the order of blocks: the same in every run
-    for make in (*LOCAL, *(_on(dsn, make) for make in ON_POSTGRES)):
-        with make() as case:
-            if only not in case.name:
-                continue
-            case.time_s(1)
-            _use_one_processor(1, _backends(dsn))
-            refusals = {v.name: reason for v in variants if (reason := v.refuses(case))}
-            wanted = [variant for variant in variants if variant.name not in refusals]
-            costs = compare(case, wanted, rounds, rng) if wanted else {}
-            yield case.name, {**refusals, **costs}
+def _measure(case: str, dsn: str, options: argparse.Namespace, rng: random.Random) -> Row:
+    row = _against_bare(case, dsn, [each.name for each in COMPARED], options, rng)
+    return {**row, **_contrib(case, dsn, options, rng)}
 
 
-def _on(
-    dsn: str, make: Callable[[str], AbstractContextManager[Case]]
-) -> Callable[[], AbstractContextManager[Case]]:
-    return lambda: make(dsn)
+def _against_bare(  # noqa: PLR0917
+    case: str,
+    dsn: str,
+    variants: list[str],
+    options: argparse.Namespace,
+    rng: random.Random,
+    path: Mapping[str, str] | None = None,
+    fewer: int = 1,
+) -> Row:
+    refusals: dict[str, str] = {}
+
+    @contextmanager
+    def begin() -> Iterator[Mapping[str, Block]]:
+        wanted = [BARE.name, *(name for name in variants if name not in refusals)]
+        with processes(case, wanted, dsn, path or {}) as (blocks, refused):
+            refusals.update(refused)
+            yield blocks
+
+    return {**compare(begin, options.rounds, options.processes // fewer, rng), **refusals}
 
 
-def _backends(dsn: str) -> list[int]:
-    rows = run_sql(dsn, "select pid from pg_stat_activity where backend_type = 'client backend'")
-    return [pid for (pid,) in rows]
-
-
-def _use_one_processor(number: int, pids: Iterable[int]) -> None:
-    """Keep client and server apart: where they land by chance makes a factor of two."""
-    if not hasattr(os, "sched_setaffinity") or (os.cpu_count() or 1) <= number:
-        return
-    for pid in pids:
-        try:
-            os.sched_setaffinity(pid, {number})
-        except OSError:
-            continue  # it has ended, or is another account's
-
-
-def _contrib(rounds: int, only: str) -> Rows:
-    """Measure OpenTelemetry's instrumentation in a process of its own, on a SQLAlchemy it takes."""
+def _contrib(case: str, dsn: str, options: argparse.Namespace, rng: random.Random) -> Row:
+    """Measure OpenTelemetry's instrumentation on a SQLAlchemy that it takes, against bare there."""
     if not SQLALCHEMY_2_0.exists():
         sys.stderr.write(f"no {SQLALCHEMY_2_0.name}: run `make test-older-sqlalchemy` once\n")
         return {}
-    path = os.pathsep.join([str(SQLALCHEMY_2_0), str(ROOT / "tests")])
-    done = subprocess.run(
-        [*BENCH, "--contrib", f"--rounds={rounds}", f"--only={only}"],
-        env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return {
-        case: {name: Cost(**cost) if isinstance(cost, dict) else cost for name, cost in row.items()}
-        for case, row in json.loads(done.stdout).items()
-    }
+    path = {"PYTHONPATH": os.pathsep.join([str(SQLALCHEMY_2_0), str(ROOT / "tests")])}
+    return _against_bare(case, dsn, [CONTRIB.name], options, rng, path, FEWER)
 
 
-def _plain(rows: Rows) -> dict[str, dict[str, object]]:
-    return {
-        case: {name: asdict(c) if isinstance(c, Cost) else c for name, c in row.items()}
-        for case, row in rows.items()
-    }
+def _summary(row: Row) -> str:
+    costs = ((name, cost) for name, cost in row.items() if isinstance(cost, Cost))
+    return ", ".join(f"{name} {c.ratio - 1:+.1%} ± {c.ratio_error:.1%}" for name, c in costs)
 
 
-def _lines(rows: Rows, used: Memory) -> Iterator[str]:
+def _lines(rows: Mapping[str, Row], used: Memory) -> Iterator[str]:
     names = ("sqlalchemy", "asyncpg", "psycopg", "psycopg-pool", "opentelemetry-sdk")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     yield f"Python {platform.python_version()}, {versions}; {os.cpu_count()} processors."
     yield ""
-    yield from costs_table(rows, [*(variant.name for variant in VARIANTS), Contrib.name])
+    yield from costs_table(rows, [each.name for each in (*COMPARED, CONTRIB)])
     yield ""
     yield from budgets_table(rows, used)
 

@@ -34,10 +34,11 @@ class Variant(Protocol):
         """Take it off: the next block is bare again."""
 
 
-class Control:
-    """Nothing at all: how far bare is from bare, which is the noise of the measurement."""
+class Nothing:
+    """Nothing at all: the bare process, or another one like it."""
 
-    name = "control"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def refuses(self, case: Case) -> str | None:
         return None
@@ -152,3 +153,16 @@ class Contrib:
     def stop(self) -> None:
         self._instrumentor.uninstrument()
         self._provider.shutdown()
+
+
+BARE = Nothing("bare")
+CONTROL = Nothing("control")
+"""What differs from bare here is the noise of the measurement."""
+ONE_THREAD = Nothing("no second thread")
+"""Bare without the thread that all other processes have."""
+OURS = Ours()
+CONTRIB = Contrib()
+COMPARED: tuple[Variant, ...] = (
+    CONTROL, ONE_THREAD, TwoNoOpListeners(), OURS, NaiveOpenTelemetry(),
+)  # fmt: skip
+VARIANTS: dict[str, Variant] = {each.name: each for each in (BARE, *COMPARED, CONTRIB)}
