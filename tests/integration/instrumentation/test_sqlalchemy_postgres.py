@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, pool, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.session import SessionTransactionState
 
 from poolscope import catalogue
@@ -91,6 +92,24 @@ async def test_an_asynchronous_checkout_names_its_session_and_its_line(
     assert checkout[catalogue.CODE_FILE_PATH].endswith("test_sqlalchemy_postgres.py")
     assert checkout[catalogue.CODE_LINE_NUMBER] == line
     assert checkout[catalogue.OWNER_KIND] == "task"
+
+
+async def test_what_runs_in_a_greenlet_is_named_by_its_own_line(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    async with an_async_engine(postgres) as engine:
+        raw = await engine.raw_connection()
+        line = sys._getframe().f_lineno - 1
+        assert [each[catalogue.CODE_LINE_NUMBER] for each in held(readings)] == [line]
+        raw.close()
+
+        def work(session: Session) -> int:
+            session.execute(text("SELECT 1"))
+            return sys._getframe().f_lineno - 1
+
+        async with AsyncSession(engine) as session:
+            line = await session.run_sync(work)
+            assert [each[catalogue.CODE_LINE_NUMBER] for each in held(readings)] == [line]
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])

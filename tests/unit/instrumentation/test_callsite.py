@@ -1,12 +1,13 @@
 import asyncio
+import gc
 import sys
 import sysconfig
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 import sqlalchemy.pool.base
 import starlette.routing
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, QueuePool, create_engine, text
 from sqlalchemy.orm import Session
 
 import poolscope.callsite
@@ -88,3 +89,31 @@ def test_a_checkout_deep_inside_the_orm_names_the_line_of_the_application() -> N
         engine.dispose()
     assert place is not None
     assert place[1] == line
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda engine: engine.connect(),
+        lambda engine: engine.raw_connection(),
+        lambda engine: engine.pool.connect(),
+    ],
+    ids=["engine.connect", "engine.raw_connection", "pool.connect"],
+)
+def test_whatever_way_leads_to_the_pool_its_call_is_named(ask: Callable[[Engine], object]) -> None:
+    with instrumented(held_after_s=0) as readings:
+        engine = create_engine("sqlite://", poolclass=QueuePool)
+        places = []
+        for _ in range(2):  # a place that is known is found by another way
+            connection = ask(engine)
+            [slot] = readings.instrumentation.registry.pools[0].stats.slots.values()
+            assert slot.out is not None
+            places.append(slot.out[2].place)
+            del connection
+            gc.collect()
+        engine.dispose()
+    assert places[0] is not None
+    assert places[0] == places[1]
+    assert places[0][0].endswith("test_callsite.py")
+    assert places[0][2].endswith("<lambda>")
+    assert places[0][1] == ask.__code__.co_firstlineno
