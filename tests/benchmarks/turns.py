@@ -5,8 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import TracebackType
-from typing import Self
 
 from benchmarks.worker import READY
 from support.postgres import run_sql
@@ -25,17 +23,10 @@ class Worker:
             env={**os.environ, **path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def end(self) -> None:
+        """Let the process end; raise RuntimeError where it has failed."""
         self._process.communicate()
-        if self._process.returncode and error is None:
+        if self._process.returncode:
             raise RuntimeError(f"the process of {self.variant} has failed: see above")
 
     def refusal(self) -> str | None:
@@ -67,7 +58,9 @@ def processes(
 ) -> Iterator[tuple[dict[str, Block], dict[str, str]]]:
     """Begin a process for each variant; yield the blocks of those that can, and why others not."""
     with ExitStack() as stack:
-        begun = [stack.enter_context(Worker(case, each, dsn, path)) for each in variants]
+        begun = [Worker(case, each, dsn, path) for each in variants]
+        for worker in begun:
+            stack.callback(worker.end)
         refusals = {worker.variant: worker.refusal() for worker in begun}
         use_one_processor(1, _backends(dsn))
         yield (

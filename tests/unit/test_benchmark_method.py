@@ -47,3 +47,12 @@ def test_processes_that_differ_are_told_by_the_error_and_repeated() -> None:
     costs = compare(machine.begin, 5, 10, random.Random(1))
     assert machine.begun == MOST * 10
     assert 0.02 < costs[OURS.name].ratio_error < 0.03
+
+
+def test_few_processes_tell_less() -> None:
+    def error(processes: int) -> float:
+        machine = Machine(*[-0.05, 0.05] * 10)
+        return compare(machine.begin, 5, processes, random.Random(1))[OURS.name].ratio_error
+
+    # Four and twenty, since they differ: by the root of that 2.5 times, by Student's t 3.5.
+    assert error(2) > 3 * error(10)
