@@ -5,12 +5,11 @@ hooks run in the caller's path, and out of the garbage collector inside anybody'
 """
 
 import asyncio
-from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import ReferenceType
 
 from poolscope import catalogue
@@ -33,6 +32,8 @@ Out = tuple[
 """One checkout. A tuple that is made whole and set at once, so that no reader sees half of it."""
 
 next_checkout_id = count(1).__next__
+
+_Item = TypeVar("_Item")
 
 
 class Slot:
@@ -122,11 +123,18 @@ class PoolReader(Protocol):
 
 COLLECTED_LIMIT = 1000
 
+NOTED_LIMIT = 100
+"""Most checkouts of a pool that are noted but not counted: the next one counts them."""
+
 
 class PoolStats:
     """Counters, histograms and open checkouts of one pool.
 
     `slots` maps a weak reference of the pool library's own record of a connection to our slot.
+
+    Hooks only note how many seconds somebody waited for a connection (`waits`), and had it for a
+    request or none (`uses`): what lies in the processor's cache is the application's, not our
+    histograms. `count` counts what is noted, and whoever reads `wait`, `use` or `routes` calls it.
     """
 
     def __init__(
@@ -144,12 +152,33 @@ class PoolStats:
         self.pre_ping = pre_ping
         self.max_routes = max_routes
         self.slots: dict[Any, Slot] = {}
-        self.wait = Histogram(catalogue.WAIT_TIME.bounds)
-        self.use = Histogram(catalogue.USE_TIME.bounds)
+        self.waits: list[float] = []
+        self.uses: list[tuple[float, Request | None]] = []
+        self._wait = Histogram(catalogue.WAIT_TIME.bounds)
+        self._use = Histogram(catalogue.USE_TIME.bounds)
+        self._routes: dict[str, list[float]] = {}
         self.queue = Histogram(catalogue.QUEUE_TIME.bounds)
         self.create = Histogram(catalogue.CREATE_TIME.bounds)
         self.ping = Histogram(catalogue.PING_TIME.bounds)
         self.reset()
+
+    @property
+    def wait(self) -> Histogram:
+        """Return how long callers waited for a connection."""
+        self.count()
+        return self._wait
+
+    @property
+    def use(self) -> Histogram:
+        """Return how long connections were out."""
+        self.count()
+        return self._use
+
+    @property
+    def routes(self) -> dict[str, list[float]]:
+        """Return for each route how many checkouts have ended, and the seconds they took."""
+        self.count()
+        return self._routes
 
     @property
     def timed(self) -> tuple[tuple[catalogue.Metric, Histogram], ...]:
@@ -172,6 +201,7 @@ class PoolStats:
         """Start again from zero: a forked child counts only its own."""
         for _, histogram in self.timed:
             histogram.reset()
+        self._routes.clear()
         for slot in self.slots.copy().values():
             slot.out = None
         self.waiting: dict[int, float] = {}
@@ -184,42 +214,51 @@ class PoolStats:
         self.nested = 0
         self.shared = 0
         self.untimed = 0
-        self.routes: dict[str, list[float]] = {}
         self.collected: deque[Collected] = deque(maxlen=COLLECTED_LIMIT)
 
     def forget_wait(self) -> None:
         """Take back the wait of the last checkout: it was not measured, and 0 would be a lie."""
-        self.wait.counts[0] -= 1
+        self._wait.counts[0] -= 1
         self.untimed += 1
 
     def end(self, slot: Slot, now_s: float) -> None:
-        """Count the end of a checkout: a return, detachment, invalidation or collection.
+        """Note the end of a checkout: a return, detachment, invalidation or collection.
 
         Ends that never began (a record that failed to reconnect is checked in without having been
-        checked out) are none. The hot path: what it calls is written out, because calls cost.
+        checked out) are none.
         """
         out = slot.out
         if out is None:
             return
         slot.out = None
-        held_s = now_s - out[1]
-        use, bounds = self.use, self.use.bounds
-        use.counts[0 if held_s <= bounds[0] else bisect_left(bounds, held_s)] += 1
-        use.sum += held_s
-        if use.buffer is not None:
-            use.keep(held_s)
-        request = out[3]
-        if request is not None:
-            route = request.known_route or request.route
+        self.uses.append((now_s - out[1], out[3]))
+        if out[6]() is None:
+            self.collected.append(Collected(out[0], out[2], out[3]))
+
+    def count(self) -> None:
+        """Count what is noted; several threads may at once, and hooks may note more meanwhile."""
+        # Ends first: so a reader hardly ever sees more of them than checkouts.
+        for held_s, request in drained(self.uses.pop):
+            self._use.add(held_s)
+            route = None if request is None else request.known_route or request.route
             if route is not None:
-                totals = self.routes.get(route) or self.new_route(route)
+                totals = self._routes.get(route) or self._new_route(route)
                 totals[0] += 1
                 totals[1] += held_s
-        if out[6]() is None:
-            self.collected.append(Collected(out[0], out[2], request))
+        for waited_s in drained(self.waits.pop):
+            self._wait.add(waited_s)
 
-    def new_route(self, route: str) -> list[float]:
+    def _new_route(self, route: str) -> list[float]:
         """Return the totals of a route that has none yet: those of all others beyond the limit."""
-        if len(self.routes) >= self.max_routes:
+        if len(self._routes) >= self.max_routes:
             route = catalogue.OTHER
-        return self.routes.setdefault(route, [0, 0.0])
+        return self._routes.setdefault(route, [0, 0.0])
+
+
+def drained(take: Callable[[], _Item]) -> Iterator[_Item]:
+    """Take until nothing is left; hooks may append meanwhile."""
+    while True:
+        try:
+            yield take()
+        except IndexError:
+            return

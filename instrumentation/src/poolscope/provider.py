@@ -1,6 +1,6 @@
 """Publish the aggregates through the application's own OpenTelemetry MeterProvider."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from opentelemetry import metrics
@@ -10,7 +10,7 @@ from opentelemetry.sdk.resources import Resource
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind, Metric
-from poolscope.histogram import Histogram
+from poolscope.pool import drained
 from poolscope.registry import Registry
 from poolscope.report import Sample, identity_attributes
 from poolscope.version import __version__
@@ -124,12 +124,6 @@ class ProviderPublisher:
             attributes = identity_attributes(identity)
             for metric, histogram in pool.stats.timed:
                 instrument = self._histograms.get(metric.name)
-                for value in _drain(histogram):
+                for value in drained(histogram.buffer.popleft) if histogram.buffer else ():
                     if instrument is not None:
                         instrument.record(value, attributes)
-
-
-def _drain(histogram: Histogram) -> Iterator[float]:
-    buffer = histogram.buffer
-    while buffer:
-        yield buffer.popleft()

@@ -7,7 +7,7 @@ for it, except for one second at most when it ends.
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 
 from opentelemetry import context
@@ -22,7 +22,7 @@ from poolscope.held import HeldList
 from poolscope.identity import ProcessIdentity
 from poolscope.leaks import Leak
 from poolscope.notices import Notices
-from poolscope.pool import Collected
+from poolscope.pool import drained
 from poolscope.provider import ProviderPublisher, configured_provider, resource_of
 from poolscope.registry import Registry
 from poolscope.report import Sample, pool_samples
@@ -219,17 +219,9 @@ class Pusher:
     def _scan_leaks(self) -> list[tuple[str, Leak]]:
         found = []
         for identity, pool in self._registry.named_pools():
+            pool.stats.count()  # here rather than in the application's threads
             outs = [slot.out for slot in pool.stats.slots.copy().values() if slot.out is not None]
-            collected = [*_drained(pool.stats.collected.popleft)]
+            collected = [*drained(pool.stats.collected.popleft)]
             leaks = pool.leaks.scan(outs, collected, monotonic())
             found += [(identity.name, leak) for leak in leaks]
         return found
-
-
-def _drained(take: Callable[[], Collected]) -> Iterator[Collected]:
-    """Take until nothing is left; hooks may append meanwhile."""
-    while True:
-        try:
-            yield take()
-        except IndexError:
-            return

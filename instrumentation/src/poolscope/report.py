@@ -65,7 +65,7 @@ def _state(state: PoolState, own: Attributes) -> Iterator[Sample]:
 
 
 def _traffic(stats: PoolStats, own: Attributes) -> Iterator[Sample]:
-    wait, use = stats.wait.read(), stats.use.read()
+    use, wait = stats.use.read(), stats.wait.read()
     yield Sample(catalogue.WAIT_TIME, own, wait)
     yield Sample(catalogue.USE_TIME, own, use)
     yield Sample(catalogue.QUEUE_TIME, own, stats.queue.read())

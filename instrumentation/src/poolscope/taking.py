@@ -2,14 +2,13 @@
 
 import asyncio
 import threading
-from bisect import bisect_left
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from poolscope.callsite import UNKNOWN_SITE, Site, find_site, known_sites
-from poolscope.pool import PoolStats, Slot, next_checkout_id
+from poolscope.pool import NOTED_LIMIT, PoolStats, Slot, next_checkout_id
 from poolscope.requests import CURRENT
 from poolscope.tasks import running_loop, running_task, task_of
 from poolscope.tracing import current_context
@@ -64,11 +63,11 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
 
     The names are local because looking up globals costs; it may raise, so its callers contain it.
     """
-    loop_of, find_task, thread_ident, next_id, bisect, site_of, request_of, context_of, weak = (
-        running_loop, task_of, threading.get_ident, next_checkout_id, bisect_left, find_site,
-        CURRENT.get, current_context, ref,
+    loop_of, find_task, thread_ident, next_id, site_of, request_of, context_of, weak = (
+        running_loop, task_of, threading.get_ident, next_checkout_id, find_site, CURRENT.get,
+        current_context, ref,
     )  # fmt: skip
-    known_site, nowhere = known_sites.get, UNKNOWN_SITE
+    known_site, nowhere, limit = known_sites.get, UNKNOWN_SITE, NOTED_LIMIT
 
     def take(  # noqa: PLR0917 - keyword arguments would cost
         stats: PoolStats,
@@ -98,12 +97,10 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
             # A StaticPool's one connection, taken while it is out: one checkout after another.
             stats.end(slot, got_s)
         slot.out = next_id(), got_s, site, request_of(), owner, context_of(), alive
-        wait, waited = stats.wait, got_s - asked_s
-        bounds = wait.bounds
-        wait.counts[0 if waited <= bounds[0] else bisect(bounds, waited)] += 1
-        wait.sum += waited
-        if wait.buffer is not None:
-            wait.keep(waited)
+        waits = stats.waits
+        waits.append(got_s - asked_s)
+        if len(waits) > limit:
+            stats.count()
 
     return take
 

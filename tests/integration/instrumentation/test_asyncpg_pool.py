@@ -453,7 +453,7 @@ async def test_an_error_of_ours_never_loses_a_connection(postgres: EmbeddedPostg
     with instrumented() as readings:
         async with a_pool(postgres, max_size=1) as pool:
             await pool.fetchval("select 1")
-            pool._queue._poolscope.wait = None
+            pool._queue._poolscope.waits = None
             for _ in range(3):
                 assert await pool.fetchval("select 1", timeout=1) == 1
             assert truth(pool) == (0, 1)

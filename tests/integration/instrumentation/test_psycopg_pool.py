@@ -515,8 +515,8 @@ async def test_an_error_of_ours_never_loses_a_connection(
     with instrumented() as readings:
         async with a_pool(kind, postgres, min_size=1, max_size=1) as pool:
             await done(pool.putconn(await done(pool.getconn())))
-            monkeypatch.setattr(pool._poolscope, "wait", None)
-            monkeypatch.setattr(pool._poolscope, "use", None)
+            monkeypatch.setattr(pool._poolscope, "waits", None)
+            monkeypatch.setattr(pool._poolscope, "uses", None)
             for _ in range(3):
                 await done(pool.putconn(await done(pool.getconn(timeout=1))))
             assert truth(pool) == (0, 1)

@@ -428,7 +428,7 @@ def test_our_own_failure_reaches_nobody_and_costs_no_slot(
     engine.connect().close()
     registry = readings.instrumentation.registry
     stats = registry.pools[0].stats
-    monkeypatch.setattr(stats, "wait", None)
+    monkeypatch.setattr(stats, "waits", None)
     for _ in range(3):
         engine.connect().close()
     assert registry.hook_errors >= 3

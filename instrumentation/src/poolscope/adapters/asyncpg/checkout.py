@@ -1,7 +1,6 @@
 """Measure a checkout of `asyncpg.Pool`: who asked for a connection, and when it came."""
 
 import sys
-from bisect import bisect_left
 from collections.abc import Callable, Generator
 from threading import get_ident
 from typing import Any
@@ -12,7 +11,7 @@ from asyncpg.pool import PoolAcquireContext  # type: ignore[import-untyped]
 from poolscope.adapters.asyncpg.hooks import Hooks
 from poolscope.callsite import UNKNOWN_SITE, Site, find_site, known_sites
 from poolscope.clock import monotonic
-from poolscope.pool import next_checkout_id
+from poolscope.pool import NOTED_LIMIT, next_checkout_id
 from poolscope.requests import CURRENT
 from poolscope.tasks import running_loop, task_of
 from poolscope.tracing import current_context
@@ -127,12 +126,10 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                     next_checkout_id(), got, site, request_of(), self.owner, current_context(),
                     slot.alive,
                 )  # fmt: skip
-                wait, waited = stats.wait, got - began
-                bounds = wait.bounds
-                wait.counts[0 if waited <= bounds[0] else bisect_left(bounds, waited)] += 1
-                wait.sum += waited
-                if wait.buffer is not None:
-                    wait.keep(waited)
+                waits = stats.waits
+                waits.append(got - began)
+                if len(waits) > NOTED_LIMIT:
+                    stats.count()
             except Exception as error:  # noqa: BLE001
                 hooks.contain(error)
             return connection

@@ -9,7 +9,6 @@ it does in the pool itself.
 """
 
 import sys
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -97,18 +96,7 @@ def ending(original: Method, hooks: Hooks) -> Method:
                 else:
                     # What `end` does, written out: another function costs more than what it does.
                     slot.out = None
-                    stats, held_s = slot.stats, monotonic() - out[1]
-                    use, bounds = stats.use, stats.use.bounds
-                    use.counts[0 if held_s <= bounds[0] else bisect_left(bounds, held_s)] += 1
-                    use.sum += held_s
-                    if use.buffer is not None:
-                        use.keep(held_s)
-                    request = out[3]
-                    route = None if request is None else request.known_route or request.route
-                    if route is not None:
-                        totals = stats.routes.get(route) or stats.new_route(route)
-                        totals[0] += 1
-                        totals[1] += held_s
+                    slot.stats.uses.append((monotonic() - out[1], out[3]))
         except Exception as error:  # noqa: BLE001
             not_found(self, error)
         original(self)
