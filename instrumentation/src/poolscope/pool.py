@@ -6,7 +6,8 @@ hooks run in the caller's path, and out of the garbage collector inside anybody'
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Protocol, TypeVar
@@ -238,15 +239,15 @@ class PoolStats:
     def count(self) -> None:
         """Count what is noted; several threads may at once, and hooks may note more meanwhile."""
         # Ends first: so a reader hardly ever sees more of them than checkouts.
-        for held_s, request in drained(self.uses.pop):
-            self._use.add(held_s)
+        ended = drained(self.uses.pop)
+        self._use.add_all([held_s for held_s, _ in ended])
+        for held_s, request in ended:
             route = None if request is None else request.known_route or request.route
             if route is not None:
                 totals = self._routes.get(route) or self._new_route(route)
                 totals[0] += 1
                 totals[1] += held_s
-        for waited_s in drained(self.waits.pop):
-            self._wait.add(waited_s)
+        self._wait.add_all(drained(self.waits.pop))
 
     def _new_route(self, route: str) -> list[float]:
         """Return the totals of a route that has none yet: those of all others beyond the limit."""
@@ -255,10 +256,9 @@ class PoolStats:
         return self._routes.setdefault(route, [0, 0.0])
 
 
-def drained(take: Callable[[], _Item]) -> Iterator[_Item]:
-    """Take until nothing is left; hooks may append meanwhile."""
-    while True:
-        try:
-            yield take()
-        except IndexError:
-            return
+def drained(take: Callable[[], _Item]) -> list[_Item]:
+    """Take until nothing is left; other threads may append, or take, meanwhile."""
+    taken: list[_Item] = []
+    with suppress(IndexError):  # raised where there is no more; what was taken by then stays
+        taken.extend(iter(take, None))
+    return taken

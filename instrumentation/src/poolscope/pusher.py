@@ -221,7 +221,7 @@ class Pusher:
         for identity, pool in self._registry.named_pools():
             pool.stats.count()  # here rather than in the application's threads
             outs = [slot.out for slot in pool.stats.slots.copy().values() if slot.out is not None]
-            collected = [*drained(pool.stats.collected.popleft)]
+            collected = drained(pool.stats.collected.popleft)
             leaks = pool.leaks.scan(outs, collected, monotonic())
             found += [(identity.name, leak) for leak in leaks]
         return found
