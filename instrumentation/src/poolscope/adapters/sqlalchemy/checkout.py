@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 from weakref import ref
 
@@ -16,10 +15,9 @@ from poolscope.taking import make_take
 
 Connect = Callable[[Any], Any]
 
-_RAW_CONNECTION = getattr(Engine.raw_connection, "__code__", None)
 _ENGINE_CONNECT = getattr(Engine.connect, "__code__", None)
-_FROM_THERE = 4
-"""Frames from `Engine.connect` to what a pool's `connect` calls: no use in looking at each."""
+_FROM_THERE = 3
+"""Frames from `Engine.connect` to a pool's `connect`: no use in looking at each."""
 
 
 def measured_connect(  # noqa: C901 - the hot path: splitting it would cost calls
@@ -32,7 +30,7 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take = make_take(parent_frame_reader())
+    take, engine_connect = make_take(parent_frame_reader()), _ENGINE_CONNECT
 
     def connect(self: Any) -> Any:  # noqa: C901
         try:
@@ -57,10 +55,12 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
             if slot.out is None or (
                 fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record))
             ):
-                frame = get_frame().f_back  # None where this is what a greenlet runs
-                if frame is not None and frame.f_code is _RAW_CONNECTION:
-                    frame = who_asked_engine(frame)
-                take(stats, slot, asked, got, frame, record.fairy_ref)
+                try:
+                    outer = get_frame(_FROM_THERE)
+                    frame = outer if outer.f_code is engine_connect else get_frame()
+                except ValueError:  # the stack of a greenlet may be short
+                    frame = get_frame()
+                take(stats, slot, asked, got, frame.f_back, record.fairy_ref)
                 if stats.pre_ping:
                     hooks.pinged(stats, slot, got - asked)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
@@ -68,15 +68,6 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
         return fairy
 
     return connect
-
-
-def who_asked_engine(raw_connection: FrameType) -> FrameType | None:
-    """Return the frame that called `Engine.connect`, or the engine's own frame that was called."""
-    try:
-        frame = sys._getframe(_FROM_THERE)
-    except ValueError:  # the stack of a greenlet may be short
-        return raw_connection
-    return frame.f_back if frame.f_code is _ENGINE_CONNECT else raw_connection
 
 
 def measured_return(

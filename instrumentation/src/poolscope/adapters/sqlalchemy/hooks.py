@@ -8,7 +8,7 @@ from weakref import ref
 
 import sqlalchemy
 from sqlalchemy import exc
-from sqlalchemy.util.queue import Empty
+from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
 from poolscope.adapters.layers import keep, slot_below
 from poolscope.adapters.patching import take_off
@@ -105,7 +105,7 @@ class Hooks:
     def _wrap_queue(self, pool: Any, stats: PoolStats) -> None:
         queue = pools.queue_of(pool)
         if queue is not None:
-            queue.get = self.queued(stats, queue.get)
+            queue.get = self.queued(stats, queue)
 
     def _adopt_idle(self, pool: Any, stats: PoolStats) -> None:
         for record in pools.idle_records(pool):
@@ -170,8 +170,11 @@ class Hooks:
             stats.ping.add(max(0.0, waited_s - slot.queued_s))
         slot.fresh, slot.queued_s = False, 0.0
 
-    def queued(self, stats: PoolStats, get: Callable[..., Any]) -> Callable[..., Any]:
+    def queued(self, stats: PoolStats, queue: Any) -> Callable[..., Any]:
         """Return the queue's `get` with the blocked time measured, and only that."""
+        get = queue.get
+        if type(queue) is AsyncAdaptedQueue:
+            return self._queued_later(stats, get, queue.get_nowait)
 
         def measured_get(block: bool = True, timeout: float | None = None) -> Any:
             if not block:
@@ -180,21 +183,39 @@ class Hooks:
                 return get(False)  # an idle connection: nobody waits
             except Empty:
                 pass
-            began, token = monotonic(), next_checkout_id()
-            stats.waiting[token] = began
-            self._count_nested(stats)
-            try:
-                record = get(block, timeout)
-            finally:
-                stats.waiting.pop(token, None)
-                waited_s = monotonic() - began
-                stats.queue.add(waited_s)
-            slot = getattr(record, "_poolscope", None)
-            if slot is not None:
-                slot.queued_s = waited_s
-            return record
+            return self._wait(stats, get, timeout)
 
         return measured_get
+
+    def _queued_later(
+        self, stats: PoolStats, get: Callable[..., Any], get_nowait: Callable[[], Any]
+    ) -> Callable[..., Any]:
+        """Return an asynchronous queue's `get` like that: in as many calls as its own takes."""
+
+        def measured_get(block: bool = True, timeout: float | None = None) -> Any:
+            try:
+                return get_nowait()
+            except Empty:
+                if not block:
+                    raise
+            return self._wait(stats, get, timeout)
+
+        return measured_get
+
+    def _wait(self, stats: PoolStats, get: Callable[..., Any], timeout: float | None) -> Any:
+        began, token = monotonic(), next_checkout_id()
+        stats.waiting[token] = began
+        self._count_nested(stats)
+        try:
+            record = get(True, timeout)
+        finally:
+            stats.waiting.pop(token, None)
+            waited_s = monotonic() - began
+            stats.queue.add(waited_s)
+        slot = getattr(record, "_poolscope", None)
+        if slot is not None:
+            slot.queued_s = waited_s
+        return record
 
     def _count_nested(self, stats: PoolStats) -> None:
         try:
