@@ -1,5 +1,7 @@
 from collections import deque
 
+import pytest
+
 from poolscope import histogram
 from poolscope.histogram import Histogram
 
@@ -10,6 +12,20 @@ def test_a_value_equal_to_a_bound_is_in_its_bucket() -> None:
         timed.add(value)
     assert timed.read().counts == (2, 2, 1)
     assert timed.read().sum == 5.6
+
+
+def test_many_values_at_once_are_counted_like_one_by_one() -> None:
+    one_by_one, at_once = Histogram((0.5, 2.0)), Histogram((0.5, 2.0))
+    values = [2.1, 0.5, 0.4, 2.0, 0.6, 0.5]
+    for value in values:
+        one_by_one.add(value)
+    at_once.buffer = deque()
+    at_once.add_all(values[:4])
+    at_once.add_all(values[4:])
+    at_once.add_all([])
+    assert at_once.read().counts == one_by_one.read().counts == (3, 2, 1)
+    assert at_once.read().sum == pytest.approx(one_by_one.read().sum)
+    assert sorted(at_once.buffer) == sorted(values)
 
 
 def test_samples_are_kept_only_while_somebody_takes_them() -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 from weakref import ref
 
@@ -15,6 +16,7 @@ from poolscope.taking import make_take
 
 Connect = Callable[[Any], Any]
 
+_RAW_CONNECTION = getattr(Engine.raw_connection, "__code__", None)
 _ENGINE_CONNECT = getattr(Engine.connect, "__code__", None)
 _FROM_THERE = 3
 """Frames from `Engine.connect` to a pool's `connect`: no use in looking at each."""
@@ -30,7 +32,8 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, engine_connect = make_take(parent_frame_reader()), _ENGINE_CONNECT
+    take = make_take(parent_frame_reader())
+    raw_connection, engine_connect = _RAW_CONNECTION, _ENGINE_CONNECT
 
     def connect(self: Any) -> Any:  # noqa: C901
         try:
@@ -56,11 +59,13 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
                 fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record))
             ):
                 try:
-                    outer = get_frame(_FROM_THERE)
-                    frame = outer if outer.f_code is engine_connect else get_frame()
+                    frame: FrameType | None = (caller := get_frame(1))
+                    if caller.f_code is raw_connection:
+                        outer = get_frame(_FROM_THERE)
+                        frame = outer.f_back if outer.f_code is engine_connect else caller
                 except ValueError:  # the stack of a greenlet may be short
-                    frame = get_frame()
-                take(stats, slot, asked, got, frame.f_back, record.fairy_ref)
+                    frame = get_frame().f_back
+                take(stats, slot, asked, got, frame, record.fairy_ref)
                 if stats.pre_ping:
                     hooks.pinged(stats, slot, got - asked)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
