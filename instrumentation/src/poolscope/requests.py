@@ -43,9 +43,16 @@ class Request:
 
     @property
     def route(self) -> str | None:
-        """Return the route's template once the router has matched, else None."""
+        """Return the route's template once the router has matched, else None.
+
+        It never raises, whatever a framework has put into the scope: `finish` is called in the
+        application's path.
+        """
         if self.known_route is None and self._scope is not None:
-            self.known_route = route_of(self._scope)
+            try:
+                self.known_route = route_of(self._scope)
+            except Exception:  # noqa: BLE001 - a route that cannot be read is unknown
+                return None
         return self.known_route
 
     def finish(self) -> None:

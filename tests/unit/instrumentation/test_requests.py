@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 
@@ -32,6 +33,35 @@ async def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
     assert request.finished_at_s is not None
     assert request.route == "/a"
     assert request._scope is None
+
+
+class BrokenRoute:
+    """A framework's route whose path cannot be read."""
+
+    @property
+    def path(self) -> str:
+        raise RuntimeError("not yet")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"fastapi": 7},
+        {"route": BrokenRoute()},
+        {"route": SimpleNamespace(path="/a"), "root_path": "/b", "path_params": [7]},
+    ],
+)
+async def test_a_scope_that_cannot_be_read_reaches_nobody(odd: dict[str, Any]) -> None:
+    async def app(scope: Any, _receive: object, _send: object) -> None:
+        scope.update(odd)
+        answered.append(CURRENT.get())
+
+    answered: list[Request | None] = []
+    await PoolscopeMiddleware(app)({"type": "http"}, None, None)  # type: ignore[arg-type]
+    assert answered[0] is not None
+    assert answered[0].route is None
+    assert answered[0].finished_at_s is not None
+    assert CURRENT.get() is None
 
 
 async def requested(app: Any, path: str, *, root_path: str = "") -> None:
