@@ -234,7 +234,11 @@ class PoolStats:
         slot.out = None
         self.uses.append((now_s - out[1], out[3]))
         if out[6]() is None:
-            self.collected.append(Collected(out[0], out[2], out[3]))
+            self.note_collected(out)
+
+    def note_collected(self, out: Out) -> None:
+        """Note a checkout that the garbage collector has ended."""
+        self.collected.append(Collected(out[0], out[2], out[3]))
 
     def count(self) -> None:
         """Count what is noted; several threads may at once, and hooks may note more meanwhile."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from poolscope.clock import monotonic
-from poolscope.tasks import running_task
+from poolscope.tasks import running_loop, task_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -30,23 +30,22 @@ class Request:
     def __init__(
         self,
         scope: Scope | None,
+        task: asyncio.Task[Any] | None = None,
         *,
         route: str | None = None,
-        task: asyncio.Task[Any] | None = None,
         long_lived: bool = False,
     ) -> None:
         self._scope = scope
         self.known_route = route
         self.finished_at_s: float | None = None
         self.long_lived = long_lived
-        self.task: ReferenceType[asyncio.Task[Any]] | None = ref(task) if task else None
+        self.task: ReferenceType[asyncio.Task[Any]] | None = None if task is None else ref(task)
 
     @property
     def route(self) -> str | None:
         """Return the route's template once the router has matched, else None.
 
-        It never raises, whatever a framework has put into the scope: `finish` is called in the
-        application's path.
+        It never raises, whatever a framework has put into the scope.
         """
         if self.known_route is None and self._scope is not None:
             try:
@@ -57,7 +56,11 @@ class Request:
 
     def finish(self) -> None:
         """Mark the end; the scope (and all that hangs on it) is let go."""
-        _ = self.route
+        if self.known_route is None and self._scope is not None:
+            try:  # `route`, written out: every request of the application comes here
+                self.known_route = route_of(self._scope)
+            except Exception:  # noqa: BLE001
+                self.known_route = None
         self._scope = None
         self.finished_at_s = monotonic()
 
@@ -86,13 +89,16 @@ def route_of(scope: Scope) -> str | None:
     FastAPI 0.136 and later keep the full path of an included route apart from `scope["route"]`,
     which then has the path without the prefix.
     """
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    for route in (context, scope.get("route")):
-        for attribute in ("path_format", "path"):
-            path = getattr(route, attribute, None)
-            if isinstance(path, str) and path:
-                return _mount_of(scope) + path
-    return None
+    included = scope.get("fastapi")
+    path = _path_of(included.get("effective_route_context")) if included is not None else None
+    if path is None:
+        path = _path_of(scope.get("route"))
+    return _mount_of(scope) + path if path is not None and scope.get("root_path") else path
+
+
+def _path_of(route: Any) -> str | None:
+    path = getattr(route, "path_format", None) or getattr(route, "path", None)
+    return path if path and isinstance(path, str) else None
 
 
 def _mount_of(scope: Scope) -> str:
@@ -100,10 +106,7 @@ def _mount_of(scope: Scope) -> str:
 
     The scope has that path with its parameters filled in, which would be one route per value.
     """
-    root = scope.get("root_path", "")
-    if not root:
-        return ""
-    root = root.removeprefix(scope.get("app_root_path", ""))
+    root = scope["root_path"].removeprefix(scope.get("app_root_path", ""))
     names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
     return "/".join(names.get(part, part) for part in root.split("/"))
 
@@ -123,7 +126,8 @@ async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send
 
 def begin(scope: Scope) -> tuple[Request, Token[Request | None]]:
     """Begin a request, to be finished by its `finish()`; the token resets `CURRENT`."""
-    request = Request(scope, task=running_task())
+    loop = running_loop()
+    request = Request(scope, task_of(loop) if loop is not None else None)
     scope[SCOPE_KEY] = True
     return request, CURRENT.set(request)
 

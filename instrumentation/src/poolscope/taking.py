@@ -36,9 +36,13 @@ class Take(Protocol):
         got_s: float,
         frame: FrameType | None,
         alive: Alive,
+        outer: FrameType | None = None,
         who: Asked | None = None,
     ) -> None:
-        """Note a checkout by `who`, or by the task that runs now; `frame` is what runs now."""
+        """Note a checkout by `who`, or by the task that runs now.
+
+        `frame` is what runs now; `outer`, what awaits the greenlet where it runs in one.
+        """
 
 
 def make_ask() -> Callable[[FrameType], Asked]:
@@ -58,8 +62,8 @@ def make_ask() -> Callable[[FrameType], Asked]:
     return ask
 
 
-def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Take:
-    """Return what notes a checkout; `parent_frame` finds the frame that a greenlet hides.
+def make_take() -> Take:
+    """Return what notes a checkout.
 
     The names are local because looking up globals costs; it may raise, so its callers contain it.
     """
@@ -76,6 +80,7 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
         got_s: float,
         frame: FrameType | None,
         alive: Alive,
+        outer: FrameType | None = None,
         who: Asked | None = None,
     ) -> None:
         if who is not None:
@@ -86,13 +91,10 @@ def make_take(parent_frame: Callable[[], FrameType | None] | None = None) -> Tak
             loop = loop_of()
             task = find_task(loop) if loop is not None else None
             owner = thread_ident() if task is None else weak(task)
-            if parent_frame is not None and stats.is_async:
-                site = site_of(frame, parent_frame())
-            else:
-                known = frame and known_site(id(frame.f_code) + frame.f_lasti)
-                site = known or site_of(frame)
-                if loop is not None and not stats.is_async:
-                    stats.blocking += 1
+            known = frame and known_site(id(frame.f_code) + frame.f_lasti)
+            site = known or site_of(frame, outer)
+            if loop is not None and not stats.is_async:
+                stats.blocking += 1
         if slot.out is not None:
             # A StaticPool's one connection, taken while it is out: one checkout after another.
             stats.end(slot, got_s)

@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
+import inspect
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +14,13 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import create_engine, event, pool, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.session import SessionTransactionState
+from sqlalchemy.util import greenlet_spawn
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
@@ -108,6 +110,53 @@ async def test_what_runs_in_a_greenlet_is_named_by_its_own_line(
         async with AsyncSession(engine) as session:
             line = await session.run_sync(work)
             assert [each[catalogue.CODE_LINE_NUMBER] for each in held(readings)] == [line]
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+async def _execute(engine: AsyncEngine) -> AsyncSession:
+    session = AsyncSession(engine)
+    await session.execute(text("SELECT 1"))
+    return session
+
+
+async def _scalar(engine: AsyncEngine) -> AsyncSession:
+    session = AsyncSession(engine)
+    await session.scalar(text("SELECT 1"))
+    return session
+
+
+async def _listened(engine: AsyncEngine) -> AsyncSession:
+    session = AsyncSession(engine)
+    # What a listener asks for is asked for by whoever awaits the session.
+    event.listen(session.sync_session, "do_orm_execute", lambda state: state.session.connection())
+    await session.execute(text("SELECT 1"))
+    return session
+
+
+async def _spawn(engine: AsyncEngine) -> AsyncSession:
+    session = AsyncSession(engine)
+    await greenlet_spawn(session.sync_session.execute, text("SELECT 1"))
+    return session
+
+
+@pytest.mark.parametrize("ask", [_connect, _execute, _scalar, _listened, _spawn])
+async def test_whatever_awaits_a_connection_is_named_by_its_line(
+    readings: Readings,
+    postgres: EmbeddedPostgres,
+    ask: Callable[[AsyncEngine], Awaitable[AsyncConnection | AsyncSession]],
+) -> None:
+    async with an_async_engine(postgres) as engine:
+        lines, first = inspect.getsourcelines(ask)
+        awaiting = first + next(at for at, line in enumerate(lines) if "await " in line)
+        for _ in range(2):  # a place that is known is found by another way
+            asked = await ask(engine)
+            [checkout] = held(readings)
+            assert checkout[catalogue.CODE_FILE_PATH].endswith("test_sqlalchemy_postgres.py")
+            assert checkout[catalogue.CODE_LINE_NUMBER] == awaiting
+            await asked.close()
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])

@@ -1,4 +1,5 @@
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -7,8 +8,12 @@ import httpx
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
 
 import poolscope
+from poolscope.adapters.starlette import is_known
 from poolscope.requests import CURRENT, PoolscopeMiddleware, Request, route_of
 from support.apps import instrumented
 
@@ -27,12 +32,24 @@ def test_an_included_route_has_its_full_path() -> None:
     assert route_of(scope) == "/v1/orders/{id}"
 
 
-async def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
-    request = Request({"route": SimpleNamespace(path="/a")})
+def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
+    answer = {"of the application"}
+    request = Request({
+        "route": SimpleNamespace(path="/a"), "root_path": "/api/7", "path_params": {"version": 7},
+        "answer": answer,
+    })  # fmt: skip
     request.finish()
     assert request.finished_at_s is not None
-    assert request.route == "/a"
-    assert request._scope is None
+    gone = weakref.ref(answer)
+    del answer
+    assert gone() is None
+    assert request.route == "/api/{version}/a"
+
+
+def test_a_request_that_ends_before_the_router_matched_has_no_route() -> None:
+    request = Request({"path": "/orders/7"})
+    request.finish()
+    assert request.route is None
 
 
 class BrokenRoute:
@@ -47,6 +64,7 @@ class BrokenRoute:
     "odd",
     [
         {"fastapi": 7},
+        {"fastapi": None},
         {"route": BrokenRoute()},
         {"route": SimpleNamespace(path="/a"), "root_path": "/b", "path_params": [7]},
     ],
@@ -94,6 +112,31 @@ async def test_every_fastapi_route_sees_its_request() -> None:
         await requested(app, "/v1/async/1")
         await requested(app, "/v1/sync/1")
     assert seen == [("/v1/async/{x}", True)] * 2 + [("/v1/sync/{x}", True)]
+
+
+def test_the_call_of_this_starlette_is_known() -> None:
+    assert is_known(Starlette.__call__)
+    assert not is_known(FastAPI.__call__)
+    assert not is_known(None)
+
+
+async def test_what_somebody_put_around_an_application_before_us_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[Request | None] = []
+    original = Starlette.__call__
+
+    async def around(self: Starlette, scope: Any, receive: Any, send: Any) -> None:
+        called.append(CURRENT.get())
+        await original(self, scope, receive, send)
+
+    monkeypatch.setattr(Starlette, "__call__", around)
+    app = Starlette(routes=[Route("/orders/{order_id}", lambda _: Response())])
+    with instrumented():
+        await requested(app, "/orders/7")
+    assert called[0] is not None
+    assert called[0].route == "/orders/{order_id}"
+    assert called[0].finished_at_s is not None
 
 
 async def test_a_mounted_application_belongs_to_the_outer_request() -> None:

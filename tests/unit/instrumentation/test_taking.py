@@ -43,5 +43,5 @@ def a_taken_slot(who: Asked) -> Slot:
     """Return a slot that was taken right now, for `who`."""
     reader: Any = None
     slot = Slot(PoolStats(PoolIdentity("shop"), reader, is_async=True))
-    make_take()(slot.stats, slot, 0.0, 0.0, None, object, who)
+    make_take()(slot.stats, slot, 0.0, 0.0, None, object, None, who)
     return slot

@@ -14,6 +14,7 @@ def install(registry: Registry) -> Callable[[], None]:
     """Wrap the call of every application, and return what takes the wrapper away."""
     application: Any = Starlette
     original = application.__call__
+    known = is_known(original)
 
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807
         if SCOPE_KEY in scope:
@@ -22,7 +23,13 @@ def install(registry: Registry) -> Callable[[], None]:
             # run_request() in place, without its coroutine: every request pays for each of them.
             request, token = begin(scope)
             try:
-                await original(self, scope, receive, send)
+                if known:  # in place too
+                    scope["app"] = self
+                    if self.middleware_stack is None:
+                        self.middleware_stack = self.build_middleware_stack()
+                    await self.middleware_stack(scope, receive, send)
+                else:
+                    await original(self, scope, receive, send)
             finally:
                 request.finish()
                 CURRENT.reset(token)
@@ -35,3 +42,10 @@ def install(registry: Registry) -> Callable[[], None]:
         application.__call__ = original
 
     return restore
+
+
+def is_known(call: Any) -> bool:
+    """Say whether an application's call does what we know that it does, and nothing else."""
+    code = getattr(call, "__code__", None)
+    names, values = getattr(code, "co_names", None), getattr(code, "co_consts", None)
+    return names == ("middleware_stack", "build_middleware_stack") and values == (None, "app")

@@ -119,7 +119,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 site = self.site
                 if site is None or site is UNKNOWN_SITE:
                     asked = None if site is None else (site, self.owner)
-                    hooks.take(stats, slot, began, got, sys._getframe(), slot.alive, asked)
+                    hooks.take(stats, slot, began, got, sys._getframe(), slot.alive, None, asked)
                     return connection
                 # What `take` does, written out: another function costs more than what it does.
                 slot.out = (

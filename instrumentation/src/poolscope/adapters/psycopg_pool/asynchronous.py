@@ -55,7 +55,7 @@ def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, An
                 slot = connection._poolscope
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame(), slot.alive, who)
+            take(stats, slot, began, now(), get_frame(), slot.alive, None, who)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection

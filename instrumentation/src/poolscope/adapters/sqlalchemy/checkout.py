@@ -2,24 +2,21 @@
 
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 from weakref import ref
 
-from sqlalchemy import Engine
-
 from poolscope.adapters.layers import hold, slot_below
+from poolscope.adapters.sqlalchemy.asking import (
+    ENGINE_CONNECT,
+    FROM_THERE,
+    RAW_CONNECTION,
+    make_awaiting,
+)
 from poolscope.adapters.sqlalchemy.hooks import Hooks
-from poolscope.adapters.sqlalchemy.pools import parent_frame_reader
 from poolscope.clock import monotonic
 from poolscope.taking import make_take
 
 Connect = Callable[[Any], Any]
-
-_RAW_CONNECTION = getattr(Engine.raw_connection, "__code__", None)
-_ENGINE_CONNECT = getattr(Engine.connect, "__code__", None)
-_FROM_THERE = 3
-"""Frames from `Engine.connect` to a pool's `connect`: no use in looking at each."""
 
 
 def measured_connect(  # noqa: C901 - the hot path: splitting it would cost calls
@@ -32,8 +29,8 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take = make_take(parent_frame_reader())
-    raw_connection, engine_connect = _RAW_CONNECTION, _ENGINE_CONNECT
+    take, awaiting = make_take(), make_awaiting()
+    raw_connection, engine_connect, from_there = RAW_CONNECTION, ENGINE_CONNECT, FROM_THERE
 
     def connect(self: Any) -> Any:  # noqa: C901
         try:
@@ -58,14 +55,18 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
             if slot.out is None or (
                 fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record))
             ):
-                try:
-                    frame: FrameType | None = (caller := get_frame(1))
-                    if caller.f_code is raw_connection:
-                        outer = get_frame(_FROM_THERE)
-                        frame = outer.f_back if outer.f_code is engine_connect else caller
-                except ValueError:  # the stack of a greenlet may be short
-                    frame = get_frame().f_back
-                take(stats, slot, asked, got, frame, record.fairy_ref)
+                if stats.is_async:
+                    frame, outer = awaiting()
+                else:
+                    outer = None
+                    try:
+                        frame = caller = get_frame(1)
+                        if caller.f_code is raw_connection:
+                            asking = get_frame(from_there)
+                            frame = asking.f_back if asking.f_code is engine_connect else caller
+                    except ValueError:  # the stack of a greenlet may be short
+                        frame = get_frame().f_back
+                take(stats, slot, asked, got, frame, record.fairy_ref, outer)
                 if stats.pre_ping:
                     hooks.pinged(stats, slot, got - asked)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
@@ -91,8 +92,13 @@ def measured_return(
             adopt(record)
         else:
             try:
-                if slot.out is not None:
-                    slot.stats.end(slot, now())
+                out = slot.out
+                if out is not None:
+                    # What `end` does, written out: another function costs more than what it does.
+                    slot.out, stats = None, slot.stats
+                    stats.uses.append((now() - out[1], out[3]))
+                    if out[6]() is None:
+                        stats.note_collected(out)
             except Exception as error:  # noqa: BLE001
                 contain(error)
         original(self, record)
@@ -114,14 +120,15 @@ def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
 
 def noted_checkout(hooks: Hooks) -> Callable[[Any, Any, Any], None]:
     """Return a listener of the public `checkout` event: who took what, but not how long it took."""
-    take = make_take(parent_frame_reader())
+    take, awaiting = make_take(), make_awaiting()
 
     def on_checkout(_dbapi_connection: Any, record: Any, proxy: Any) -> None:
         try:
             slot = hooks.slot_of(record)
             if slot is not None:
                 got = monotonic()
-                take(slot.stats, slot, got, got, sys._getframe().f_back, ref(proxy))
+                frames = awaiting() if slot.stats.is_async else (sys._getframe().f_back, None)
+                take(slot.stats, slot, got, got, frames[0], ref(proxy), frames[1])
                 slot.stats.forget_wait()
         except Exception as error:  # noqa: BLE001
             hooks.contain(error)

@@ -3,7 +3,6 @@
 from asyncio import CancelledError
 from collections.abc import Callable, Mapping
 from math import inf
-from types import FrameType
 from typing import Any
 
 from sqlalchemy import Engine
@@ -80,20 +79,6 @@ def identify(pool: Any, engine: Engine | None) -> PoolIdentity:
     port = url.port or (_DEFAULT_PORTS.get(system) if host else None)
     target = f"{host}:{port}" if port else host
     return PoolIdentity(given or database or target or system, database, host, port, system)
-
-
-def parent_frame_reader() -> Callable[[], FrameType | None]:
-    """Return what finds the frame that awaits the current greenlet: the application's coroutine."""
-    try:
-        from greenlet import getcurrent  # noqa: PLC0415 - only asynchronous engines need greenlet
-    except ImportError:
-        return lambda: None
-
-    def parent_frame() -> FrameType | None:
-        parent = getcurrent().parent
-        return parent.gr_frame if parent is not None else None
-
-    return parent_frame
 
 
 def pool_of(record: Any) -> Any:
