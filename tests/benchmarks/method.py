@@ -10,10 +10,11 @@ from statistics import fmean, median, stdev
 from benchmarks.turns import Block
 from benchmarks.variants import BARE, CONTROL, OURS
 
-PRECISION = 0.007
-"""What the ratios that are held against a budget shall be known to, either way."""
+PRECISION, SHARE = 0.004, 0.1
+"""What ratios that are held against a budget shall be known to, either way: to so much of bare, or
+to so much of what is added, where that is more."""
 
-MOST = 2
+MOST = 3
 """Times the processes asked for, after which a ratio remains as it is."""
 
 STUDENT_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
@@ -82,8 +83,9 @@ def _take_turns(blocks: Mapping[str, Block], rounds: int, rng: random.Random) ->
 
 
 def _are_known(found: Mapping[str, list[_Found]]) -> bool:
-    held = [found[name] for name in (CONTROL.name, OURS.name) if name in found]
-    return all(_cost(each).ratio_error <= PRECISION for each in held)
+    held = [_cost(found[name]) for name in (CONTROL.name, OURS.name) if name in found]
+    enough = max([PRECISION, *(SHARE * (cost.ratio - 1) for cost in held)])
+    return all(cost.ratio_error <= enough for cost in held)
 
 
 def _cost(found: list[_Found]) -> Cost:
