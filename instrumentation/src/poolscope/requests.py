@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
@@ -89,16 +89,15 @@ def route_of(scope: Scope) -> str | None:
     FastAPI 0.136 and later keep the full path of an included route apart from `scope["route"]`,
     which then has the path without the prefix.
     """
-    included = scope.get("fastapi")
-    path = _path_of(included.get("effective_route_context")) if included is not None else None
-    if path is None:
-        path = _path_of(scope.get("route"))
-    return _mount_of(scope) + path if path is not None and scope.get("root_path") else path
-
-
-def _path_of(route: Any) -> str | None:
+    route, included = scope.get("route"), scope.get("fastapi")
+    if included is not None:
+        context = included.get("effective_route_context")
+        if getattr(context, "path_format", None) or getattr(context, "path", None):
+            route = context
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
-    return path if path and isinstance(path, str) else None
+    if not path or not isinstance(path, str):
+        return None
+    return _mount_of(scope) + path if scope.get("root_path") else path
 
 
 def _mount_of(scope: Scope) -> str:
@@ -116,20 +115,15 @@ async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send
     if SCOPE_KEY in scope:
         await app(scope, receive, send)
         return
-    request, token = begin(scope)
+    loop = running_loop()
+    request = Request(scope, task_of(loop) if loop is not None else None)
+    scope[SCOPE_KEY] = True
+    token = CURRENT.set(request)
     try:
         await app(scope, receive, send)
     finally:
         request.finish()
         CURRENT.reset(token)
-
-
-def begin(scope: Scope) -> tuple[Request, Token[Request | None]]:
-    """Begin a request, to be finished by its `finish()`; the token resets `CURRENT`."""
-    loop = running_loop()
-    request = Request(scope, task_of(loop) if loop is not None else None)
-    scope[SCOPE_KEY] = True
-    return request, CURRENT.set(request)
 
 
 class Lifecycle(Protocol):

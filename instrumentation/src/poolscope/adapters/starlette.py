@@ -7,7 +7,8 @@ from typing import Any
 from starlette.applications import Starlette
 
 from poolscope.registry import Registry
-from poolscope.requests import CURRENT, SCOPE_KEY, Receive, Scope, Send, begin, run_lifespan
+from poolscope.requests import CURRENT, SCOPE_KEY, Receive, Request, Scope, Send, run_lifespan
+from poolscope.tasks import running_loop, task_of
 
 
 def install(registry: Registry) -> Callable[[], None]:
@@ -21,7 +22,10 @@ def install(registry: Registry) -> Callable[[], None]:
             await original(self, scope, receive, send)
         elif scope["type"] in ("http", "websocket"):
             # run_request() in place, without its coroutine: every request pays for each of them.
-            request, token = begin(scope)
+            loop = running_loop()
+            request = Request(scope, task_of(loop) if loop is not None else None)
+            scope[SCOPE_KEY] = True
+            token = CURRENT.set(request)
             try:
                 if known:  # in place too
                     scope["app"] = self
@@ -47,5 +51,5 @@ def install(registry: Registry) -> Callable[[], None]:
 def is_known(call: Any) -> bool:
     """Say whether an application's call does what we know that it does, and nothing else."""
     code = getattr(call, "__code__", None)
-    names, values = getattr(code, "co_names", None), getattr(code, "co_consts", None)
-    return names == ("middleware_stack", "build_middleware_stack") and values == (None, "app")
+    names, values = getattr(code, "co_names", ()), getattr(code, "co_consts", ())
+    return names == ("middleware_stack", "build_middleware_stack") and {*values} <= {None, "app"}
