@@ -33,7 +33,9 @@ def main() -> None:
     if variant is not ONE_THREAD:
         Thread(target=Event().wait, daemon=True).start()
     logging.getLogger("poolscope").disabled = True  # it cannot push
-    CURRENT.set(Request(None, route="/orders/{order_id}"))
+    request = Request()
+    request.known_route = "/orders/{order_id}"
+    CURRENT.set(request)
     with CASES[case_name](dsn) as case:
         refusal = variant.refuses(case)
         if refusal is not None:

@@ -8,12 +8,15 @@ from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from poolscope.clock import monotonic
-from poolscope.tasks import running_loop, task_of
+from poolscope.tasks import running_task
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+REQUESTS = frozenset({"http", "websocket"})
+"""Types of scopes that are requests."""
 
 SCOPE_KEY = "poolscope.request"
 """In the scope of whatever belongs to a request that has begun."""
@@ -22,24 +25,16 @@ SCOPE_KEY = "poolscope.request"
 class Request:
     """One request in flight; it holds the ASGI scope only until it has ended.
 
-    `known_route` is `route` as far as it was asked for: reading it costs no call.
+    It is made without arguments and given what it has: a call of an `__init__` in Python would be a
+    fifth of what a request costs. `known_route` is `route` as far as it was asked for: reading it
+    costs no call. `task` is the one that serves the request.
     """
 
-    __slots__ = ("__weakref__", "_scope", "finished_at_s", "known_route", "long_lived", "task")
-
-    def __init__(
-        self,
-        scope: Scope | None,
-        task: asyncio.Task[Any] | None = None,
-        *,
-        route: str | None = None,
-        long_lived: bool = False,
-    ) -> None:
-        self._scope = scope
-        self.known_route = route
-        self.finished_at_s: float | None = None
-        self.long_lived = long_lived
-        self.task: ReferenceType[asyncio.Task[Any]] | None = None if task is None else ref(task)
+    scope: Scope | None = None
+    task: "ReferenceType[asyncio.Task[Any]] | None" = None
+    known_route: str | None = None
+    finished_at_s: float | None = None
+    long_lived = False
 
     @property
     def route(self) -> str | None:
@@ -47,22 +42,27 @@ class Request:
 
         It never raises, whatever a framework has put into the scope.
         """
-        if self.known_route is None and self._scope is not None:
-            try:
-                self.known_route = route_of(self._scope)
-            except Exception:  # noqa: BLE001 - a route that cannot be read is unknown
-                return None
+        scope = self.scope
+        if self.known_route is None and scope is not None:
+            self.known_route = _readable_route_of(scope)
         return self.known_route
 
     def finish(self) -> None:
         """Mark the end; the scope (and all that hangs on it) is let go."""
-        if self.known_route is None and self._scope is not None:
-            try:  # `route`, written out: every request of the application comes here
-                self.known_route = route_of(self._scope)
-            except Exception:  # noqa: BLE001
-                self.known_route = None
-        self._scope = None
-        self.finished_at_s = monotonic()
+        scope: Any = self.scope
+        try:
+            # `route_of` where nothing is mounted or included, written out: each request comes here.
+            if "route" not in scope:
+                path = None
+            elif "fastapi" in scope or scope.get("root_path"):
+                path = route_of(scope)
+            else:
+                path = scope["route"].path_format
+                if not path or path.__class__ is not str:
+                    path = route_of(scope)
+        except Exception:  # noqa: BLE001
+            path = _readable_route_of(scope)
+        self.known_route, self.scope, self.finished_at_s = path, None, monotonic()
 
 
 CURRENT: ContextVar[Request | None] = ContextVar("poolscope_request", default=None)
@@ -76,7 +76,9 @@ def long_lived() -> Iterator[None]:
     request, task or thread has ended, and being idle is no finding. It is listed all the same.
     """
     outer = CURRENT.get()
-    token = CURRENT.set(Request(None, route=outer.route if outer else None, long_lived=True))
+    block = Request()
+    block.long_lived, block.known_route = True, outer.route if outer else None
+    token = CURRENT.set(block)
     try:
         yield
     finally:
@@ -100,6 +102,14 @@ def route_of(scope: Scope) -> str | None:
     return _mount_of(scope) + path if scope.get("root_path") else path
 
 
+def _readable_route_of(scope: Scope) -> str | None:
+    """Return the route, or None where it cannot be read: unknown, whatever the reason."""
+    try:
+        return route_of(scope)
+    except Exception:  # noqa: BLE001
+        return None
+
+
 def _mount_of(scope: Scope) -> str:
     """Return the template of the path under which the matched application is mounted.
 
@@ -115,8 +125,10 @@ async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send
     if SCOPE_KEY in scope:
         await app(scope, receive, send)
         return
-    loop = running_loop()
-    request = Request(scope, task_of(loop) if loop is not None else None)
+    request, task = Request(), running_task()
+    request.scope = scope
+    if task is not None:
+        request.task = ref(task)
     scope[SCOPE_KEY] = True
     token = CURRENT.set(request)
     try:
@@ -165,7 +177,7 @@ class PoolscopeMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one ASGI connection on, as a request where it is one."""
-        if scope["type"] in ("http", "websocket"):
+        if scope["type"] in REQUESTS:
             await run_request(self._app, scope, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -42,7 +42,8 @@ def out(
 def a_request(
     route: str = "/orders", finished_at_s: float | None = None, *, long_lived: bool = False
 ) -> Request:
-    request = Request(None, route=route, long_lived=long_lived)
+    request = Request()
+    request.known_route, request.long_lived = route, long_lived
     request.finished_at_s = finished_at_s
     return request
 

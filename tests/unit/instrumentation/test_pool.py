@@ -50,7 +50,8 @@ def test_a_route_has_what_its_requests_held_even_if_it_becomes_known_later(
     stats: PoolStats,
 ) -> None:
     scope: dict[str, Any] = {}
-    request = Request(scope)
+    request = Request()
+    request.scope = scope
     token = CURRENT.set(request)
     check_out(stats)
     CURRENT.reset(token)

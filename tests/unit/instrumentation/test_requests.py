@@ -34,10 +34,11 @@ def test_an_included_route_has_its_full_path() -> None:
 
 def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
     answer = {"of the application"}
-    request = Request({
+    request = Request()
+    request.scope = {
         "route": SimpleNamespace(path="/a"), "root_path": "/api/7", "path_params": {"version": 7},
         "answer": answer,
-    })  # fmt: skip
+    }  # fmt: skip
     request.finish()
     assert request.finished_at_s is not None
     gone = weakref.ref(answer)
@@ -47,7 +48,8 @@ def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
 
 
 def test_a_request_that_ends_before_the_router_matched_has_no_route() -> None:
-    request = Request({"path": "/orders/7"})
+    request = Request()
+    request.scope = {"path": "/orders/7"}
     request.finish()
     assert request.route is None
 
@@ -235,7 +237,8 @@ async def test_a_websocket_is_a_request_until_it_closes() -> None:
 
 
 async def test_a_declared_block_is_no_request_of_its_own_and_ends_with_the_block() -> None:
-    outer = Request(None, route="/listen")
+    outer = Request()
+    outer.known_route = "/listen"
     token = CURRENT.set(outer)
     with poolscope.long_lived():
         declared = CURRENT.get()

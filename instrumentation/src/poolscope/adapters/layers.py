@@ -31,7 +31,9 @@ def keep(slot: Slot) -> None:
     """Declare that the pool above keeps this connection, whoever happened to make it do so."""
     out = slot.out
     if out is not None:
-        slot.out = (*out[:3], Request(None, long_lived=True), *out[4:])
+        kept = Request()
+        kept.long_lived = True
+        slot.out = (*out[:3], kept, *out[4:])
 
 
 def hold(slot: Slot, alive: Callable[[], object]) -> None:

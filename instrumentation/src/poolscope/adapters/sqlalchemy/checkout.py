@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
+from sqlalchemy.pool import base
+
 from poolscope.adapters.layers import hold, slot_below
+from poolscope.adapters.patching import uses_only
 from poolscope.adapters.sqlalchemy.asking import (
     ENGINE_CONNECT,
     FROM_THERE,
@@ -30,6 +33,7 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     take, awaiting = make_take(), make_awaiting()
+    check_out = inner_of(original)
     raw_connection, engine_connect, from_there = RAW_CONNECTION, ENGINE_CONNECT, FROM_THERE
 
     def connect(self: Any) -> Any:  # noqa: C901
@@ -41,7 +45,7 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
             return _passed_on(original(self), contain)
         asked = now()
         try:
-            fairy = original(self)
+            fairy = check_out(self)
         except BaseException as error:
             hooks.failed(stats, error)
             raise
@@ -84,6 +88,7 @@ def measured_return(
     The collector runs it too: a synchronous connection that was never closed comes back by it.
     """
     now, contain, adopt = monotonic, hooks.contain, hooks.adopt
+    is_known = uses_only(original, ("_do_return_conn",))
 
     def _return_conn(self: Any, record: Any) -> None:
         try:
@@ -101,9 +106,20 @@ def measured_return(
                         stats.note_collected(out)
             except Exception as error:  # noqa: BLE001
                 contain(error)
-        original(self, record)
+        if is_known:  # in place, without its frame
+            self._do_return_conn(record)
+        else:
+            original(self, record)
 
     return _return_conn
+
+
+def inner_of(connect: Connect) -> Connect:
+    """Return what a known `connect` calls, doing nothing else: a frame less for each checkout."""
+    fairy: Any = getattr(base, "_ConnectionFairy", None)
+    is_known = uses_only(connect, ("_ConnectionFairy", "_checkout"))
+    check_out: Connect = fairy._checkout if is_known and fairy is not None else connect
+    return check_out
 
 
 def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
