@@ -28,6 +28,7 @@ from poolscope import catalogue
 from poolscope.adapters.asyncpg import hooks
 from poolscope.clock import monotonic
 from poolscope.held import HeldList
+from poolscope.pool import NOTED_LIMIT
 from poolscope.registry import Registry
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
@@ -91,6 +92,19 @@ async def test_a_checkout_is_used_until_it_is_released(
         assert readings.value(catalogue.WAIT_TIME) == readings.value(catalogue.USE_TIME) == 1
         assert readings.value(catalogue.CREATE_TIME) == readings.value(catalogue.OPENED) == 1
         assert readings.value(catalogue.QUEUE_TIME) == 0
+
+
+async def test_what_nobody_reads_does_not_gather(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    async with a_pool(postgres) as pool:
+        for _ in range(NOTED_LIMIT + 1):
+            async with pool.acquire():
+                pass
+        [(_, watched)] = readings.instrumentation.registry.named_pools()
+        assert watched.stats.waits == []
+        assert len(watched.stats.uses) == 1
+        assert readings.value(catalogue.CHECKINS) == NOTED_LIMIT + 1
 
 
 async def test_a_pool_says_what_it_was_told(readings: Readings, postgres: EmbeddedPostgres) -> None:

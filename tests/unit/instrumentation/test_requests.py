@@ -141,6 +141,22 @@ async def test_what_somebody_put_around_an_application_before_us_is_called(
     assert called[0].finished_at_s is not None
 
 
+async def test_a_request_knows_the_task_that_serves_it() -> None:
+    served: list[asyncio.Task[Any] | None] = []
+    app = FastAPI()
+
+    @app.get("/x")
+    async def endpoint() -> None:
+        request = CURRENT.get()
+        assert request is not None
+        assert request.task is not None
+        served.append(request.task())
+
+    with instrumented():
+        await requested(app, "/x")
+    assert served == [asyncio.current_task()]
+
+
 async def test_a_mounted_application_belongs_to_the_outer_request() -> None:
     requests: list[Request | None] = []
     outer, inner = FastAPI(), FastAPI()

@@ -16,7 +16,7 @@ import poolscope
 from poolscope import catalogue
 from poolscope.adapters.sqlalchemy import install as adapter
 from poolscope.adapters.sqlalchemy.hooks import Hooks
-from poolscope.pool import PoolStats
+from poolscope.pool import NOTED_LIMIT, PoolStats
 from support.apps import Readings, instrumented
 from support.dbapi import Server, an_engine
 
@@ -265,6 +265,16 @@ def test_nested_checkouts_of_a_thread_local_pool_count_once(readings: Readings) 
     assert readings.out == 0
 
 
+def test_what_nobody_reads_does_not_gather(readings: Readings) -> None:
+    engine, times = an_engine(), NOTED_LIMIT + 1
+    for _ in range(times):
+        engine.connect().close()
+    [(_, watched)] = readings.instrumentation.registry.named_pools()
+    assert watched.stats.waits == []
+    assert len(watched.stats.uses) == 1
+    assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == times
+
+
 def test_an_engine_made_before_is_watched_with_what_it_holds() -> None:
     engine = an_engine()
     idle, held = engine.connect(), engine.connect()
@@ -440,7 +450,7 @@ def test_our_own_failure_reaches_nobody_and_costs_no_slot(
 def test_without_a_private_name_public_events_still_tell_who_holds_what(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(adapter, "missing_names", lambda: ["_ConnectionFairy._counter"])
+    monkeypatch.setattr(adapter, "missing_names", lambda: ["_ConnectionRecord.fairy_ref"])
     with instrumented() as readings:
         engine = an_engine()
         with engine.connect():
@@ -506,6 +516,28 @@ def test_a_caller_that_waits_while_it_holds_one_is_nested(readings: Readings) ->
     assert readings.value(catalogue.NESTED_CHECKOUTS) == 1
     for connection in held:
         connection.close()
+
+
+def test_what_somebody_put_around_a_pool_before_us_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[str] = []
+    connect, give_back = pool.Pool.connect, pool.Pool._return_conn
+
+    def around_connect(self: Any) -> Any:
+        called.append("connect")
+        return connect(self)
+
+    def around_return(self: Any, record: Any) -> None:
+        called.append("return")
+        give_back(self, record)
+
+    monkeypatch.setattr(pool.Pool, "connect", around_connect)
+    monkeypatch.setattr(pool.Pool, "_return_conn", around_return)
+    with instrumented() as readings:
+        an_engine().connect().close()
+        assert called == ["connect", "return"]
+        assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 1
 
 
 def test_uninstrument_leaves_no_trace() -> None:

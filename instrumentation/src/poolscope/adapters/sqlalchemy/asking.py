@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-Frames = tuple[FrameType | None, FrameType | None]
+Frames = tuple[FrameType, FrameType | None]
 """From which frames on to look for the application: in this stack, then in that which awaits it."""
 
 
@@ -33,7 +33,8 @@ def make_awaiting() -> Callable[[], Frames]:
         from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession  # noqa: PLC0415
         from sqlalchemy.util.concurrency import greenlet_spawn  # noqa: PLC0415
     except ImportError:
-        return lambda: (sys._getframe(1).f_back, None)
+        return lambda: (sys._getframe(1).f_back or sys._getframe(1), None)
+    current: Callable[[], Any] = getcurrent
     spawn, start, enter = map(
         code_of, (greenlet_spawn, AsyncConnection.start, AsyncConnection.__aenter__)
     )
@@ -43,21 +44,18 @@ def make_awaiting() -> Callable[[], Frames]:
     }
 
     def awaiting() -> Frames:
-        parent = getcurrent().parent
-        outer = parent.gr_frame if parent is not None else None
-        if outer is None or outer.f_code is not spawn:
-            return sys._getframe(1).f_back, outer
-        outer = outer.f_back
-        if outer is None:
-            return sys._getframe(1).f_back, None
-        code = outer.f_code
-        if code is start:
-            outer = outer.f_back
-            if outer is not None and outer.f_code is enter:
-                outer = outer.f_back
-            return outer, None
-        if code.co_filename in own_files and code.co_name != "run_sync":
-            return outer.f_back, None
-        return sys._getframe(1).f_back, outer
+        try:
+            frame = current().parent.gr_frame
+            if frame.f_code is spawn:
+                frame = frame.f_back
+                code = frame.f_code
+                if code is start:
+                    frame = frame.f_back
+                    return (frame.f_code is enter and frame.f_back) or frame, None
+                if code.co_filename in own_files and code.co_name != "run_sync":
+                    return frame.f_back or frame, None
+        except AttributeError:  # no parent, or nothing awaits it
+            frame = None
+        return sys._getframe(1).f_back or sys._getframe(1), frame
 
     return awaiting

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 from weakref import ref
 
@@ -16,13 +17,18 @@ from poolscope.adapters.sqlalchemy.asking import (
     make_awaiting,
 )
 from poolscope.adapters.sqlalchemy.hooks import Hooks
+from poolscope.callsite import find_site, known_sites
 from poolscope.clock import monotonic
+from poolscope.pool import NOTED_LIMIT, next_checkout_id
+from poolscope.requests import CURRENT
 from poolscope.taking import make_take
+from poolscope.tasks import running_loop, task_of
+from poolscope.tracing import current_context
 
 Connect = Callable[[Any], Any]
 
 
-def measured_connect(  # noqa: C901 - the hot path: splitting it would cost calls
+def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would cost calls
     original: Connect, hooks: Hooks, *, is_base: bool = True
 ) -> Connect:
     """Return `Pool.connect`, or a subclass's own, with the checkout measured around it.
@@ -31,12 +37,15 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
     wrong after `original` has returned must not lose the connection: that would be a slot of the
     pool for good.
     """
-    now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, awaiting = make_take(), make_awaiting()
-    check_out = inner_of(original)
+    now, get_frame, contain, check_out = monotonic, sys._getframe, hooks.contain, inner_of(original)
+    loop_of, find_task, thread_ident, next_id, site_of, request_of, context_of, weak = (
+        running_loop, task_of, get_ident, next_checkout_id, find_site, CURRENT.get,
+        current_context, ref,
+    )  # fmt: skip
+    awaiting, known_site, limit = make_awaiting(), known_sites.get, NOTED_LIMIT
     raw_connection, engine_connect, from_there = RAW_CONNECTION, ENGINE_CONNECT, FROM_THERE
 
-    def connect(self: Any) -> Any:  # noqa: C901
+    def connect(self: Any) -> Any:  # noqa: C901, PLR0912
         try:
             stats = self._poolscope
         except AttributeError:
@@ -55,24 +64,44 @@ def measured_connect(  # noqa: C901 - the hot path: splitting it would cost call
                 slot = record._poolscope
             except AttributeError:
                 slot = hooks.new_slot(stats, record)
-            # A counter above 1: SingletonThreadPool handed out what this thread has already.
-            if slot.out is None or (
-                fairy._counter == 1 and (is_base or not hooks.is_noted(slot, record))
-            ):
-                if stats.is_async:
-                    frame, outer = awaiting()
-                else:
-                    outer = None
-                    try:
-                        frame = caller = get_frame(1)
-                        if caller.f_code is raw_connection:
-                            asking = get_frame(from_there)
-                            frame = asking.f_back if asking.f_code is engine_connect else caller
-                    except ValueError:  # the stack of a greenlet may be short
-                        frame = get_frame().f_back
-                take(stats, slot, asked, got, frame, record.fairy_ref, outer)
-                if stats.pre_ping:
-                    hooks.pinged(stats, slot, got - asked)
+            if slot.out is not None:
+                # Noted by the parent's wrapper, or a SingletonThreadPool's thread has it already.
+                if not is_base and hooks.is_noted(slot, record):
+                    return fairy
+                # A StaticPool's one connection, taken while it is out: another checkout.
+                stats.end(slot, got)
+            loop = loop_of()
+            if stats.is_async:
+                frame, outer = awaiting()
+            else:
+                outer = None
+                try:
+                    frame = caller = get_frame(1)
+                    if caller.f_code is raw_connection:
+                        asking = get_frame(from_there)
+                        if asking.f_code is engine_connect:
+                            frame = asking.f_back or caller
+                except ValueError:  # the stack of a greenlet may be short
+                    frame = get_frame().f_back or get_frame()
+                if loop is not None:
+                    stats.blocking += 1
+            # What `take` does, written out: another function costs more than what it does.
+            task = find_task(loop) if loop is not None else None
+            slot.out = (
+                next_id(),
+                got,
+                known_site(id(frame.f_code) + frame.f_lasti) or site_of(frame, outer),
+                request_of(),
+                thread_ident() if task is None else weak(task),
+                context_of(),
+                record.fairy_ref,
+            )
+            waits = stats.waits
+            waits.append(got - asked)
+            if len(waits) > limit:
+                stats.count()
+            if stats.pre_ping:
+                hooks.pinged(stats, slot, got - asked)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return fairy

@@ -148,7 +148,7 @@ class Hooks:
         return self.new_slot(stats, record) if stats is not None else None
 
     def is_noted(self, slot: Slot, record: Any) -> bool:
-        """Say whether an inner wrapper has noted this very checkout."""
+        """Say whether this very checkout was noted before."""
         return slot.out is not None and slot.out[6] is record.fairy_ref
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:

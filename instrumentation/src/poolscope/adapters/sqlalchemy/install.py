@@ -81,7 +81,6 @@ def missing_names() -> list[str]:
 
     wanted = (
         (base, "_ConnectionFairy", "_connection_record"),
-        (base, "_ConnectionFairy", "_counter"),
         (base, "_ConnectionRecord", "fairy_ref"),
     )
     return [
