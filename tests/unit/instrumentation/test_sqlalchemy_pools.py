@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, engine_from_config, event, pool, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import base
 
 import poolscope
 from poolscope import catalogue
@@ -538,6 +539,27 @@ def test_what_somebody_put_around_a_pool_before_us_is_called(
         an_engine().connect().close()
         assert called == ["connect", "return"]
         assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 1
+
+
+def test_what_somebody_puts_into_a_pool_after_us_is_called(
+    readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    check_out, give_back = base._ConnectionFairy._checkout, pool.QueuePool._do_return_conn
+
+    def around_check_out(source: Any) -> Any:
+        called.append("check out")
+        return check_out(source)
+
+    def around_return(self: Any, record: Any) -> None:
+        called.append("return")
+        give_back(self, record)
+
+    monkeypatch.setattr(base._ConnectionFairy, "_checkout", around_check_out)
+    monkeypatch.setattr(pool.QueuePool, "_do_return_conn", around_return)
+    an_engine().connect().close()
+    assert called == ["check out", "return"]
+    assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 1
 
 
 def test_uninstrument_leaves_no_trace() -> None:

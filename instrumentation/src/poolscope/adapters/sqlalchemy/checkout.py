@@ -6,7 +6,7 @@ from threading import get_ident
 from typing import Any
 from weakref import ref
 
-from sqlalchemy.pool import base
+import sqlalchemy.pool.base
 
 from poolscope.adapters.layers import hold, slot_below
 from poolscope.adapters.patching import uses_only
@@ -27,6 +27,8 @@ from poolscope.tracing import current_context
 
 Connect = Callable[[Any], Any]
 
+_base: Any = sqlalchemy.pool.base
+
 
 def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would cost calls
     original: Connect, hooks: Hooks, *, is_base: bool = True
@@ -37,13 +39,14 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
     wrong after `original` has returned must not lose the connection: that would be a slot of the
     pool for good.
     """
-    now, get_frame, contain, check_out = monotonic, sys._getframe, hooks.contain, inner_of(original)
+    now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     loop_of, find_task, thread_ident, next_id, site_of, request_of, context_of, weak = (
         running_loop, task_of, get_ident, next_checkout_id, find_site, CURRENT.get,
         current_context, ref,
     )  # fmt: skip
     awaiting, known_site, limit = make_awaiting(), known_sites.get, NOTED_LIMIT
     raw_connection, engine_connect, from_there = RAW_CONNECTION, ENGINE_CONNECT, FROM_THERE
+    is_known = uses_only(original, ("_ConnectionFairy", "_checkout"))
 
     def connect(self: Any) -> Any:  # noqa: C901, PLR0912
         try:
@@ -54,7 +57,8 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
             return _passed_on(original(self), contain)
         asked = now()
         try:
-            fairy = check_out(self)
+            # What it does, if it is known, in its place: without its frame.
+            fairy = _base._ConnectionFairy._checkout(self) if is_known else original(self)
         except BaseException as error:
             hooks.failed(stats, error)
             raise
@@ -135,20 +139,12 @@ def measured_return(
                         stats.note_collected(out)
             except Exception as error:  # noqa: BLE001
                 contain(error)
-        if is_known:  # in place, without its frame
+        if is_known:
             self._do_return_conn(record)
         else:
             original(self, record)
 
     return _return_conn
-
-
-def inner_of(connect: Connect) -> Connect:
-    """Return what a known `connect` calls, doing nothing else: a frame less for each checkout."""
-    fairy: Any = getattr(base, "_ConnectionFairy", None)
-    is_known = uses_only(connect, ("_ConnectionFairy", "_checkout"))
-    check_out: Connect = fairy._checkout if is_known and fairy is not None else connect
-    return check_out
 
 
 def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
