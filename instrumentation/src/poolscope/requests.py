@@ -25,9 +25,9 @@ SCOPE_KEY = "poolscope.request"
 class Request:
     """One request in flight; it holds the ASGI scope only until it has ended.
 
-    It is made without arguments and given what it has: a call of an `__init__` in Python would be a
-    fifth of what a request costs. `known_route` is `route` as far as it was asked for: reading it
-    costs no call. `task` is the one that serves the request.
+    It is made without arguments and given what it has: an `__init__` would be one more call for
+    each request of the application. `known_route` is the route of one that has ended; `task`, the
+    task that serves it.
     """
 
     scope: Scope | None = None
@@ -38,14 +38,13 @@ class Request:
 
     @property
     def route(self) -> str | None:
-        """Return the route's template once the router has matched, else None.
+        """Return the route's template once a router has matched, else None.
 
-        It never raises, whatever a framework has put into the scope.
+        A router in a mounted application may yet add to it, so it is kept only when the request
+        has ended. It never raises, whatever a framework has put into the scope.
         """
         scope = self.scope
-        if self.known_route is None and scope is not None:
-            self.known_route = _readable_route_of(scope)
-        return self.known_route
+        return self.known_route if scope is None else _readable_route_of(scope)
 
     def finish(self) -> None:
         """Mark the end; the scope (and all that hangs on it) is let go."""

@@ -47,6 +47,17 @@ def test_an_ended_request_keeps_its_route_and_lets_the_scope_go() -> None:
     assert request.route == "/api/{version}/a"
 
 
+def test_the_route_that_counts_is_that_at_the_end() -> None:
+    request, scope = Request(), {"route": SimpleNamespace(path="/sub")}
+    request.scope = scope
+    assert request.route == "/sub"
+    scope["route"] = SimpleNamespace(path="/sub/orders/{id}")
+    assert request.route == "/sub/orders/{id}"
+    request.finish()
+    del scope["route"]
+    assert request.route == "/sub/orders/{id}"
+
+
 def test_a_request_that_ends_before_the_router_matched_has_no_route() -> None:
     request = Request()
     request.scope = {"path": "/orders/7"}
