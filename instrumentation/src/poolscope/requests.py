@@ -98,7 +98,10 @@ def route_of(scope: Scope) -> str | None:
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not path or not isinstance(path, str):
         return None
-    return _mount_of(scope) + path if scope.get("root_path") else path
+    if not scope.get("root_path"):
+        return path
+    # What has routes is a mount, matched where it leads to no router: its path is the root's.
+    return _mount_of(scope) + ("/{path}" if hasattr(route, "routes") else path)
 
 
 def _readable_route_of(scope: Scope) -> str | None:
@@ -115,7 +118,9 @@ def _mount_of(scope: Scope) -> str:
     The scope has that path with its parameters filled in, which would be one route per value.
     """
     root = scope["root_path"].removeprefix(scope.get("app_root_path", ""))
-    names = {str(value): f"{{{name}}}" for name, value in scope.get("path_params", {}).items()}
+    # Those of the mounts come first, and count where a parameter further in has the same value.
+    parameters = reversed([*scope.get("path_params", {}).items()])
+    names = {str(value): f"{{{name}}}" for name, value in parameters}
     return "/".join(names.get(part, part) for part in root.split("/"))
 
 

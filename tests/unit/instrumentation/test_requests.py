@@ -10,7 +10,7 @@ from fastapi import APIRouter, BackgroundTasks, FastAPI, WebSocket
 from fastapi.responses import StreamingResponse
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 import poolscope
 from poolscope.adapters.starlette import is_known
@@ -198,7 +198,27 @@ async def test_the_route_of_a_mounted_application_has_its_prefix_as_a_template()
     middle.mount("/v1", inner)
     with instrumented():
         await requested(outer, "/proxy/tenants/acme/v1/orders/7", root_path="/proxy")
-    assert routes == ["/tenants/{tenant}/v1/orders/{order}"]
+        await requested(outer, "/proxy/tenants/7/v1/orders/7", root_path="/proxy")
+    assert routes == ["/tenants/{tenant}/v1/orders/{order}"] * 2
+
+
+@pytest.mark.parametrize("root_path", ["", "/proxy"])
+async def test_what_is_mounted_without_a_router_has_the_template_of_its_mounts(
+    root_path: str,
+) -> None:
+    requests: list[Request | None] = []
+
+    async def files(scope: Any, receive: Any, send: Any) -> None:
+        requests.append(CURRENT.get())
+        await Response()(scope, receive, send)
+
+    inner = Mount("/files", files)
+    app = Starlette(routes=[Mount("/tenants/{tenant}", routes=[inner]), Mount("/", files)])
+    with instrumented():
+        await requested(app, f"{root_path}/tenants/acme/files/a/b", root_path=root_path)
+        await requested(app, f"{root_path}/a/b", root_path=root_path)
+    routes = [request.route for request in requests if request is not None]
+    assert routes == ["/tenants/{tenant}/files/{path}", "/{path}"]
 
 
 async def test_a_streaming_body_belongs_to_its_request() -> None:

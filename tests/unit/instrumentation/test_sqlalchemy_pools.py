@@ -519,25 +519,25 @@ def test_a_caller_that_waits_while_it_holds_one_is_nested(readings: Readings) ->
         connection.close()
 
 
+def noting(called: list[str], name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what somebody else may put in the place of a method."""
+
+    def around(*arguments: Any) -> Any:
+        called.append(name)
+        return original(*arguments)
+
+    return around
+
+
 def test_what_somebody_put_around_a_pool_before_us_is_called(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     called: list[str] = []
-    connect, give_back = pool.Pool.connect, pool.Pool._return_conn
-
-    def around_connect(self: Any) -> Any:
-        called.append("connect")
-        return connect(self)
-
-    def around_return(self: Any, record: Any) -> None:
-        called.append("return")
-        give_back(self, record)
-
-    monkeypatch.setattr(pool.Pool, "connect", around_connect)
-    monkeypatch.setattr(pool.Pool, "_return_conn", around_return)
+    for name in ("connect", "_return_conn"):
+        monkeypatch.setattr(pool.Pool, name, noting(called, name, getattr(pool.Pool, name)))
     with instrumented() as readings:
         an_engine().connect().close()
-        assert called == ["connect", "return"]
+        assert called == ["connect", "_return_conn"]
         assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 1
 
 
@@ -545,20 +545,10 @@ def test_what_somebody_puts_into_a_pool_after_us_is_called(
     readings: Readings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
-    check_out, give_back = base._ConnectionFairy._checkout, pool.QueuePool._do_return_conn
-
-    def around_check_out(source: Any) -> Any:
-        called.append("check out")
-        return check_out(source)
-
-    def around_return(self: Any, record: Any) -> None:
-        called.append("return")
-        give_back(self, record)
-
-    monkeypatch.setattr(base._ConnectionFairy, "_checkout", around_check_out)
-    monkeypatch.setattr(pool.QueuePool, "_do_return_conn", around_return)
+    for owner, name in ((base._ConnectionFairy, "_checkout"), (pool.QueuePool, "_do_return_conn")):
+        monkeypatch.setattr(owner, name, noting(called, name, getattr(owner, name)))
     an_engine().connect().close()
-    assert called == ["check out", "return"]
+    assert called == ["_checkout", "_do_return_conn"]
     assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 1
 
 
