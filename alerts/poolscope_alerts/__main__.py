@@ -6,14 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from poolscope_alerts.alert import Alert, Sources
-from poolscope_alerts.grafana import alert_file
-from poolscope_alerts.rulebook import absent_groups, all_alerts, groups, prometheus_rule, rule_file
+from poolscope_alerts.grafana_rules import alert_file
+from poolscope_alerts.model import Alert, Sources
+from poolscope_alerts.prometheus_rules import (
+    absent_groups,
+    all_alerts,
+    groups,
+    prometheus_rule,
+    rule_file,
+)
 from poolscope_alerts.runbooks import with_facts, with_list
 from poolscope_alerts.tuning import WrongTuningError, load_tuning
 from poolscope_alerts.yaml_text import yaml_text
-from poolscope_exporter.core.documented import WrongThresholdsError
-from poolscope_exporter.thresholds_file import load_thresholds
+from poolscope_exporter.core.checks.thresholds import WrongThresholdsError
+from poolscope_exporter.settings.thresholds_file import load_thresholds
 
 FOLDER = Path(__file__).resolve().parent.parent
 RULES = "poolscope.rules.yaml"

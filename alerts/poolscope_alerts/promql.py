@@ -6,8 +6,8 @@ exporters that hear the same application expose each of its series twice (hence 
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Kind, Metric
-from poolscope_exporter.core.catalogue import INSTANCE_LABELS, POOL_LABELS
-from poolscope_exporter.core.translation import label_name, metric_name
+from poolscope_exporter.core.own_metrics import INSTANCE_LABELS, POOL_LABELS
+from poolscope_exporter.core.prometheus_names import label_name, metric_name
 
 Labels = tuple[str, ...]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from poolscope_alerts.alert import Alert, Sources
+from poolscope_alerts.model import Alert, Sources
 from poolscope_alerts.promql import duration
-from poolscope_exporter.core.documented import ThresholdId
+from poolscope_exporter.core.checks.thresholds import ThresholdId
 
 BEGIN = "<!-- rule: written by make rules -->"
 END = "<!-- /rule -->"

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from poolscope_alerts.alert import NUMBER, PERCENT, Alert, Component, Sources, label
+from poolscope_alerts.model import NUMBER, PERCENT, Alert, Component, Sources, label
 from poolscope_alerts.promql import POOL, Labels, by, duration, selector
-from poolscope_exporter.core import catalogue as own
-from poolscope_exporter.core.catalogue import OwnMetric
-from poolscope_exporter.core.documented import Severity, ThresholdId
+from poolscope_exporter.core import own_metrics as own
+from poolscope_exporter.core.checks.thresholds import Severity, ThresholdId
+from poolscope_exporter.core.own_metrics import OwnMetric
 
 USER_CPU = "poolscope:server_cpu:ratio"
 """A user's own series, with the label `server`, that says better how busy its CPUs are (0 to 1)."""

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.alert import Sources
+from poolscope_alerts.model import Sources
 from poolscope_alerts.tuning import WrongTuningError
-from poolscope_dashboards.board import Board, file_text
-from poolscope_dashboards.exclusions import lint_text
-from poolscope_dashboards.exporter import exporter
+from poolscope_dashboards.exporter.board import exporter
+from poolscope_dashboards.kit.board import Board, file_text
+from poolscope_dashboards.lint_exclusions import lint_text
 from poolscope_dashboards.overview import overview
-from poolscope_dashboards.pool import pool
-from poolscope_dashboards.server import server
-from poolscope_exporter.core.documented import WrongThresholdsError
+from poolscope_dashboards.pool.board import pool
+from poolscope_dashboards.server.board import server
+from poolscope_exporter.core.checks.thresholds import WrongThresholdsError
 
 FOLDER = Path(__file__).resolve().parent.parent
 

@@ -1,12 +1,13 @@
 """Build the dashboard on the fleet: which pool is in trouble, in one word, and why."""
 
 from poolscope import catalogue as wire
-from poolscope_alerts.alert import Component, Sources
+from poolscope_alerts.model import Component, Sources
 from poolscope_alerts.promql import POOL, SERVICE_POOL, by, selector
-from poolscope_dashboards.board import Board, Section
-from poolscope_dashboards.charts import chart, stat, text, timeline
-from poolscope_dashboards.firing import firing
-from poolscope_dashboards.palette import (
+from poolscope_dashboards.kit.alert_annotations import firing
+from poolscope_dashboards.kit.board import Board, Section
+from poolscope_dashboards.kit.charts import chart, stat, text, timeline
+from poolscope_dashboards.kit.glossary import GLOSSARY
+from poolscope_dashboards.kit.palette import (
     AMBER,
     GREEN,
     GREY,
@@ -14,17 +15,16 @@ from poolscope_dashboards.palette import (
     diagnosis_words,
     is_up,
 )
-from poolscope_dashboards.panel import Panel, Query, Step, Unit, limits, lines, now, plain, room
-from poolscope_dashboards.pool_setup import check_titles
-from poolscope_dashboards.selection import NOT_WELL, OF_EXPORTER, Selection, per_server, summed
-from poolscope_dashboards.tables import Column, Sort, table
-from poolscope_dashboards.variable import EXPORTERS, POOL_NAME, SERVICE_NAME, SERVICES
-from poolscope_dashboards.words import GLOSSARY
-from poolscope_exporter.core import catalogue as own
-from poolscope_exporter.core.config_checks import Result
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.documented import ThresholdId
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_dashboards.kit.panel import Panel, Query, Step, Unit, limits, lines, now, plain, room
+from poolscope_dashboards.kit.selection import NOT_WELL, OF_EXPORTER, Selection, per_server, summed
+from poolscope_dashboards.kit.tables import Column, Sort, table
+from poolscope_dashboards.kit.variable import EXPORTERS, POOL_NAME, SERVICE_NAME, SERVICES
+from poolscope_dashboards.pool.configuration import check_titles
+from poolscope_exporter.core import own_metrics as own
+from poolscope_exporter.core.checks.model import Result
+from poolscope_exporter.core.checks.thresholds import ThresholdId
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
 
 _ALL = Selection(f'{SERVICE_NAME}=~"$service"')
 _LEGEND = f"{{{{{SERVICE_NAME}}}}} / {{{{{POOL_NAME}}}}}"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.alert import Alert
-from poolscope_alerts.rulebook import all_alerts, groups, rule_file
+from poolscope_alerts.model import Alert
+from poolscope_alerts.prometheus_rules import all_alerts, groups, rule_file
 from support.alert_cases import CASES
 from support.alert_cases.case import AlertCase, Phase, Stretch, series_of
 from support.promtool import (

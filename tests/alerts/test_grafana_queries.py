@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.grafana import alert_file, uid
-from poolscope_alerts.rulebook import absent_groups, all_alerts, groups
+from poolscope_alerts.grafana_rules import alert_file, uid
+from poolscope_alerts.prometheus_rules import absent_groups, all_alerts, groups
 from support.alert_cases import CASES
 from support.alert_cases.case import AlertCase, Phase, Stretch, series_of
 from support.promtool import Question, RuleTest, needs_promtool, run_rule_tests

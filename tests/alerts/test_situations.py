@@ -8,7 +8,7 @@ from pathlib import Path
 
 from poolscope import catalogue as wire
 from poolscope_alerts.promql import CALL_SITE, name
-from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import labelled
 from support.alert_cases.of_pools import LEAK, POOL, held
 from support.alert_cases.traffic import STEP_S, Process, series, server_series, text

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psycopg
 
-from poolscope_exporter.adapters.dsn import parse_console_dsn
-from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.pgbouncer.console import PgBouncerConsole
+from poolscope_exporter.polling.dsn import parse_console_dsn
 from support.pgbouncer import PgBouncer
 
 CLIENTS = (100, 1000, 2000)

@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.sdk.resources import Resource
 
 from poolscope import catalogue
-from poolscope.encoding import encode
-from poolscope.report import Attributes, Sample
+from poolscope.pushing.encoding import encode
+from poolscope.pushing.samples import Attributes, Sample
 from support.apps import instrumented
 from support.dbapi import an_engine
 from support.otlp_messages import pairs

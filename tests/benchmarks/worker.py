@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 from benchmarks.cases import CASES, Case
 from benchmarks.variants import ONE_THREAD, VARIANTS
-from poolscope.requests import CURRENT, Request
+from poolscope.recording.requests import CURRENT, Request
 
 READY = "ready"
 WARM_UP = 300

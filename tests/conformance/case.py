@@ -11,8 +11,8 @@ from conformance.proxy import Proxy
 from poolscope import catalogue
 from poolscope.catalogue import CloseReason
 from poolscope.clock import monotonic
-from poolscope.leaks import Leak
-from poolscope.report import Sample
+from poolscope.pushing.samples import Sample
+from poolscope.recording.leaks import Leak
 from support.apps import Readings
 
 SETTLED_WITHIN_S = 20.0

@@ -10,7 +10,7 @@ from typing import Any
 from conformance.case import Case
 from conformance.threads import finish
 from poolscope import catalogue
-from poolscope.report import Sample
+from poolscope.pushing.samples import Sample
 
 CHILD_ENDS_WITHIN_S = 30
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Kind, Metric
-from poolscope_exporter.core.catalogue import (
+from poolscope_exporter.core.own_metrics import (
     HTTP_ROUTE,
     INSTANCE_LABELS,
     OWN_METRICS,
@@ -16,7 +16,7 @@ from poolscope_exporter.core.catalogue import (
     ROUTE_LABELS,
     OwnMetric,
 )
-from poolscope_exporter.core.translation import label_name, metric_name
+from poolscope_exporter.core.prometheus_names import label_name, metric_name
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
 BEGIN = "<!-- metrics: written by make docs -->"

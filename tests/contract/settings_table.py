@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from poolscope_exporter.options import OPTIONS, Option
+from poolscope_exporter.settings.options import OPTIONS, Option
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "exporter.md"
 HEAD = ("| flag | variable | key in the file | meaning (default) |", "|---|---|---|---|")

@@ -14,11 +14,11 @@ from poolscope_alerts.__main__ import (
     main,
     rule_files,
 )
-from poolscope_alerts.alert import Alert, Record, Sources
+from poolscope_alerts.model import Alert, Record, Sources
+from poolscope_alerts.prometheus_rules import all_alerts, groups
 from poolscope_alerts.promql import POOL, SERVICE_POOL
-from poolscope_alerts.rulebook import all_alerts, groups
 from poolscope_alerts.runbooks import HEADINGS
-from poolscope_exporter.core.documented import DEFAULTS, Severity, ThresholdId, changed
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, Severity, ThresholdId, changed
 from support.promql_names import functions, problems
 
 SOURCES = load_sources()

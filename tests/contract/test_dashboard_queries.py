@@ -9,7 +9,7 @@ import pytest
 from promql_parser import AggregateExpr, Call, MatrixSelector, VectorSelector
 
 from poolscope_dashboards.__main__ import FOLDER
-from poolscope_dashboards.board import TITLES
+from poolscope_dashboards.kit.board import TITLES
 from support.dashboards import (
     DASHBOARDS,
     OF_EXPORTERS,

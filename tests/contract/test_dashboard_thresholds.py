@@ -7,13 +7,13 @@ from itertools import chain
 
 import pytest
 
-from poolscope_alerts.alert import Sources
+from poolscope_alerts.model import Sources
 from poolscope_dashboards.__main__ import boards
-from poolscope_dashboards.palette import DIAGNOSES, GREEN, GREY, VERDICTS, rank
-from poolscope_dashboards.panel import Panel
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.documented import DEFAULTS, ThresholdId, changed
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_dashboards.kit.palette import DIAGNOSES, GREEN, GREY, VERDICTS, rank
+from poolscope_dashboards.kit.panel import Panel
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId, changed
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
 from support.dashboards import DASHBOARDS, SOURCES, Json, measured, properties
 
 every_dashboard = pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 import promql_parser
 import pytest
 
-from poolscope_alerts.alert import Component, dashboard_path
-from poolscope_alerts.rulebook import all_alerts
+from poolscope_alerts.model import Component, dashboard_path
+from poolscope_alerts.prometheus_rules import all_alerts
 from poolscope_dashboards.__main__ import FOLDER, files, main
-from poolscope_dashboards.board import TITLES
+from poolscope_dashboards.kit.board import TITLES
 from support.dashboards import (
     DASHBOARDS,
     SOURCES,

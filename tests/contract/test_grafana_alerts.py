@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from poolscope_alerts.__main__ import ABSENT_FOR_GRAFANA, FOLDER, FOR_GRAFANA, load_sources
-from poolscope_alerts.alert import Alert, Record
-from poolscope_alerts.grafana import DATA_SOURCE, title, translated, uid, written_out
-from poolscope_alerts.grafana import FOLDER as GRAFANA_FOLDER
+from poolscope_alerts.grafana_rules import DATA_SOURCE, title, translated, uid, written_out
+from poolscope_alerts.grafana_rules import FOLDER as GRAFANA_FOLDER
+from poolscope_alerts.model import Alert, Record
+from poolscope_alerts.prometheus_rules import all_alerts, groups
 from poolscope_alerts.promql import duration
-from poolscope_alerts.rulebook import all_alerts, groups
 from support.documents import blocks, commands
 from support.promql_names import problems
 from support.yaml_files import read_yaml

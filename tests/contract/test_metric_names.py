@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope import catalogue
-from poolscope_exporter.core.catalogue import OWN_METRICS
+from poolscope_exporter.core.own_metrics import OWN_METRICS
 from support.apps import instrumented
 from support.dbapi import an_engine
 from support.exporter_process import ExporterProcess

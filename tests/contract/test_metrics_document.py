@@ -2,7 +2,7 @@
 
 from contract.metrics_table import BEGIN, DOCUMENT, END, table
 from poolscope import catalogue
-from poolscope_exporter.core.catalogue import OWN_METRICS
+from poolscope_exporter.core.own_metrics import OWN_METRICS
 
 
 def test_the_reference_is_what_the_catalogues_say() -> None:

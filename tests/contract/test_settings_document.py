@@ -3,9 +3,9 @@
 from itertools import takewhile
 
 from contract.settings_table import DOCUMENT, HEAD, table
-from poolscope_exporter.options import BY_FIELD
-from poolscope_exporter.settings import Settings
-from poolscope_exporter.settings_file import PARSERS
+from poolscope_exporter.settings.file import PARSERS
+from poolscope_exporter.settings.model import Settings
+from poolscope_exporter.settings.options import BY_FIELD
 
 
 def test_the_documented_settings_are_those_of_the_source() -> None:

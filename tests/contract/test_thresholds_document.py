@@ -4,7 +4,7 @@ import re
 from itertools import takewhile
 
 from contract.thresholds_table import DOCUMENT, HEAD, table
-from poolscope_exporter.core.config_checks import CheckId
+from poolscope_exporter.core.checks.model import CheckId
 
 
 def test_the_documented_thresholds_are_those_of_the_source() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from poolscope_exporter.core.documented import DEFAULTS, ThresholdId, WrongThresholdsError
-from poolscope_exporter.thresholds_file import load_thresholds, thresholds_text
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId, WrongThresholdsError
+from poolscope_exporter.settings.thresholds_file import load_thresholds, thresholds_text
 
 FILE = Path(__file__).parents[2] / "alerts" / "thresholds.toml"
 

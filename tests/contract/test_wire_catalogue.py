@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from poolscope import catalogue
 from poolscope.catalogue import METRICS, Kind, Metric
-from poolscope.histogram import Buckets
-from poolscope.leaks import MAX_SERIES
+from poolscope.recording.histogram import Buckets
+from poolscope.recording.leaks import MAX_SERIES
 from support.apps import instrumented
 from support.dbapi import an_engine
 

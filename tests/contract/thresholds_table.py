@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from poolscope_exporter.core.documented import DEFAULTS, Threshold, Unit
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, Unit
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration-checks.md"
 HEAD = (

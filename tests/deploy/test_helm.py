@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from poolscope_exporter.options import OPTIONS
+from poolscope_exporter.settings.options import OPTIONS
 from poolscope_exporter.version import __version__
 from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
 from support.pods import Pod, pods, started_with

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from poolscope_exporter.options import OPTIONS, VARIABLES_OF_THE_APP
+from poolscope_exporter.settings.options import OPTIONS, VARIABLES_OF_THE_APP
 from poolscope_exporter.version import __version__
 from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
 from support.pods import Pod, pods, started_with

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.alert import Alert
-from poolscope_alerts.rulebook import groups
+from poolscope_alerts.model import Alert
+from poolscope_alerts.prometheus_rules import groups
 from replay.prometheus import Prometheus
 
 Labels = Mapping[str, str]

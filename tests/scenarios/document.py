@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.linking import LinkLevel, Unlinked
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
+from poolscope_exporter.core.linking.link import LinkLevel, Unlinked
 from scenarios.results import Outcome, Run, read_runs
 from scenarios.scenario import WATCHES, Phase, Runs, Scenario, Truth, Watcher
 from scenarios.table import ON_THE_WAY, SCENARIOS, unlinked

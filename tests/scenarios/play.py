@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
 from scenarios.results import Outcome
 from scenarios.scenario import Phase, Runs, Scenario, Truth, Watcher
 from scenarios.sightings import Sighting, Sightings

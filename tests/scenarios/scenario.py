@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
 
 
 class Truth(StrEnum):

@@ -1,8 +1,8 @@
 """Every scenario, with what must be said of it; and what no process can show, with its reason."""
 
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.linking import Unlinked
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
+from poolscope_exporter.core.linking.link import Unlinked
 from scenarios.scenario import Expected, Phase, Runs, Scenario, Truth, Watcher
 
 ADDRESS, AGE, PGBOUNCER = "address", "age", "pgbouncer"

@@ -1,8 +1,8 @@
 """The committed tables are what the tests declare, and leave nothing out."""
 
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.linking import LinkLevel, Unlinked
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
+from poolscope_exporter.core.linking.link import LinkLevel, Unlinked
 from scenarios.document import DOCUMENT, declared
 from scenarios.table import ON_THE_WAY, SCENARIOS, unlinked
 

@@ -8,9 +8,9 @@ from typing import Any
 import poolscope
 from poolscope import catalogue
 from poolscope.catalogue import Metric
-from poolscope.histogram import Buckets
 from poolscope.instrumentation import Instrumentation
-from poolscope.report import Sample
+from poolscope.pushing.samples import Sample
+from poolscope.recording.histogram import Buckets
 
 NOWHERE = "http://127.0.0.1:1"
 """An endpoint where nothing listens: pushes fail, which the application must not notice."""

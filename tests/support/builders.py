@@ -5,15 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, Metric, Publisher
-from poolscope_exporter.core.bouncers import (
-    Bouncer,
-    BouncerClient,
-    BouncerSample,
-    BouncerServer,
-    ClientState,
-    socket_of,
-)
-from poolscope_exporter.core.checkouts import (
+from poolscope_exporter.core.fleet.fleet import HeardCheckout
+from poolscope_exporter.core.model.checkouts import (
     Buckets,
     Checkout,
     HeldCheckouts,
@@ -22,8 +15,15 @@ from poolscope_exporter.core.checkouts import (
     Pool,
     Push,
 )
-from poolscope_exporter.core.fleet import HeardCheckout
-from poolscope_exporter.core.sessions import (
+from poolscope_exporter.core.model.pgbouncers import (
+    Bouncer,
+    BouncerClient,
+    BouncerSample,
+    BouncerServer,
+    ClientState,
+    socket_of,
+)
+from poolscope_exporter.core.model.sessions import (
     Endpoint,
     Privilege,
     Sample,

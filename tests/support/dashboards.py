@@ -12,7 +12,7 @@ from promql_parser import Call, MatrixSelector, VectorSelector
 
 from poolscope_alerts.__main__ import load_sources
 from poolscope_dashboards.__main__ import files
-from poolscope_exporter.core.catalogue import OWN_METRICS
+from poolscope_exporter.core.own_metrics import OWN_METRICS
 
 Json = dict[str, Any]
 

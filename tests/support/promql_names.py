@@ -9,12 +9,12 @@ from promql_parser import AggregateExpr, BinaryExpr, Call, StringLiteral, Vector
 from poolscope import catalogue as wire
 from poolscope.catalogue import SCOPE, Kind
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.alert import Record
+from poolscope_alerts.model import Record
+from poolscope_alerts.prometheus_rules import groups
 from poolscope_alerts.promql import SERVICE_POOL
-from poolscope_alerts.rulebook import groups
 from poolscope_alerts.servers import USER_CPU
-from poolscope_exporter.core.catalogue import INSTANCE_LABELS, OWN_METRICS, POOL_LABELS
-from poolscope_exporter.core.translation import label_name, metric_name
+from poolscope_exporter.core.own_metrics import INSTANCE_LABELS, OWN_METRICS, POOL_LABELS
+from poolscope_exporter.core.prometheus_names import label_name, metric_name
 
 
 @cache

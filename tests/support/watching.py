@@ -8,15 +8,15 @@ from types import TracebackType
 from typing import Self
 
 from poolscope_exporter import clock
-from poolscope_exporter.adapters.dsn import parse_dsn
-from poolscope_exporter.adapters.findings import link_text
-from poolscope_exporter.core.checkouts import Checkout
-from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.sessions import Endpoint
-from poolscope_exporter.core.situation import ServerView, Situation
-from poolscope_exporter.pollers import poller_of
-from poolscope_exporter.polls import PollReport
-from poolscope_exporter.target import ServerTarget
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.judging.assessment import ServerView, Situation
+from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.polling.dsn import parse_dsn
+from poolscope_exporter.polling.record import PollReport
+from poolscope_exporter.postgres.factory import poller_of
+from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.web.rows import link_text
 from support.builders import a_checkout, a_pool, a_push, holding, pool_points
 from support.held_pushes import AnyConnection, own_end
 

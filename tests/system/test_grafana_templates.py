@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.alert import Alert
-from poolscope_alerts.grafana import alert_file, uid
-from poolscope_alerts.rulebook import absent_groups, all_alerts, groups, rule_file
+from poolscope_alerts.grafana_rules import alert_file, uid
+from poolscope_alerts.model import Alert
+from poolscope_alerts.prometheus_rules import absent_groups, all_alerts, groups, rule_file
 
 PROGRAM = Path(__file__).parent / "grafana_templates"
 SOURCES = load_sources()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.held import HeldList
+from poolscope.pushing.held_checkouts import HeldList
 from support.apps import Readings, instrumented
 from support.mariadb import MariaDB
 

@@ -16,10 +16,10 @@ import pytest
 
 from poolscope.catalogue import ROUTE_CHECKOUTS, ROUTE_HELD_TIME, SERVICE_INSTANCE_ID
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.alert import Alert
-from poolscope_alerts.rulebook import groups
-from poolscope_exporter.core.catalogue import OWN_METRICS
-from poolscope_exporter.core.translation import label_name, metric_name
+from poolscope_alerts.model import Alert
+from poolscope_alerts.prometheus_rules import groups
+from poolscope_exporter.core.own_metrics import OWN_METRICS
+from poolscope_exporter.core.prometheus_names import label_name, metric_name
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.processes import Process

@@ -8,13 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from poolscope_exporter.adapters import pgbouncer as adapter
-from poolscope_exporter.adapters.dsn import parse_console_dsn
-from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
-from poolscope_exporter.core.bouncers import BouncerServer, ClientState, socket_of
-from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.core.model.pgbouncers import BouncerServer, ClientState, socket_of
+from poolscope_exporter.core.model.sessions import Endpoint
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.pgbouncer import console as adapter
+from poolscope_exporter.pgbouncer.console import PgBouncerConsole
+from poolscope_exporter.polling.dsn import parse_console_dsn
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from support.black_hole import BlackHole
 from support.held_pushes import own_end
 from support.pgbouncer import PgBouncer, require_pgbouncer

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from poolscope import catalogue as wire
 from poolscope_alerts.__main__ import RULES
 from poolscope_alerts.__main__ import main as write_rules
-from poolscope_exporter.core.translation import metric_name
+from poolscope_exporter.core.prometheus_names import metric_name
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.collector import needs_collector
 from support.crowd import a_crowd

@@ -16,30 +16,30 @@ import uvicorn
 from fastapi import FastAPI
 
 from poolscope_exporter import clock
-from poolscope_exporter.adapters.connections import Closed, bounded_protocol
-from poolscope_exporter.adapters.http import Sources, create_web
-from poolscope_exporter.adapters.prometheus import Exposition, Scrape
-from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
-from poolscope_exporter.adapters.refusals import Unreadable
-from poolscope_exporter.adapters.senders import Senders
-from poolscope_exporter.adapters.upstream import Upstream
-from poolscope_exporter.bouncer_group import BouncerGroup
-from poolscope_exporter.core.admission import Refusal
-from poolscope_exporter.core.checkouts import Push
-from poolscope_exporter.core.fleet import Fleet, Heard
-from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.limits import Limits
-from poolscope_exporter.core.roles import Role, of_own_pod
-from poolscope_exporter.core.sessions import Endpoint
-from poolscope_exporter.core.situation import Situation
-from poolscope_exporter.core.withholding import Showing, shown_only
-from poolscope_exporter.descriptors import allow
-from poolscope_exporter.events import Events
-from poolscope_exporter.forwarder import Forwarder
-from poolscope_exporter.poller import Poller
-from poolscope_exporter.pollers import poller_of
-from poolscope_exporter.settings import Settings, names_of
-from poolscope_exporter.target import ServerTarget
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.fleet.fleet import Fleet, Heard
+from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.judging.assessment import Situation
+from poolscope_exporter.core.judging.roles import Role, of_own_pod
+from poolscope_exporter.core.judging.visibility import Showing, shown_only
+from poolscope_exporter.core.model.checkouts import Push
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.forwarding.forwarder import Forwarder
+from poolscope_exporter.forwarding.upstream import Upstream
+from poolscope_exporter.listeners.bounded_http import Closed, bounded_protocol
+from poolscope_exporter.listeners.open_files import allow
+from poolscope_exporter.metrics.exposition import Exposition, Scrape
+from poolscope_exporter.pgbouncer.group import BouncerGroup
+from poolscope_exporter.postgres.factory import poller_of
+from poolscope_exporter.postgres.poller import Poller
+from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
+from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.senders import Senders
+from poolscope_exporter.settings.model import Settings, names_of
+from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.events import Events
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolscope.requests import PoolscopeMiddleware, long_lived
+from poolscope.recording.requests import PoolscopeMiddleware, long_lived
 from poolscope.version import __version__
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 from opentelemetry.metrics import MeterProvider
 
-from poolscope.pusher import Pusher
-from poolscope.registry import Registry
+from poolscope.pushing.pusher import Pusher
+from poolscope.recording.registry import Registry
 from poolscope.settings import Settings, read_settings
 
 ADAPTERS = {

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from poolscope.callsite import Site
 from poolscope.clock import monotonic
 from poolscope.instrumentation import Instrumentation, active, start
-from poolscope.pool import Out, PoolStats, next_checkout_id
-from poolscope.requests import Request
+from poolscope.recording.callsite import Site
+from poolscope.recording.pool import Out, PoolStats, next_checkout_id
+from poolscope.recording.requests import Request
 
 MAY_COME_BACK_S = 1.0
 """How long a check waits for a connection that a thread which still runs may give back."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from poolscope_exporter.adapters.unavailable import Reason
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.polling.errors import Reason
 from support.fault_records import Faults
 from support.postgres import make_role
 from support.watching import Shown, Watch, a_target, assert_honest

@@ -11,10 +11,10 @@ import pytest
 
 from conformance.proxy import Proxy, a_proxy
 from poolscope_exporter import clock
-from poolscope_exporter import poller as loop
-from poolscope_exporter.core.changes import ServerRole
+from poolscope_exporter.core.model.servers import ServerRole
 from poolscope_exporter.demo.postgres_data import EmbeddedPostgresError
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.postgres import poller as loop
 from support.black_hole import BlackHole
 from support.exporter_process import ExporterProcess
 from support.fault_records import Fault, Faults

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from poolscope_exporter.health import main, url_of
+from poolscope_exporter.commands.health import main, url_of
 from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.adapters import opening
-from poolscope_exporter.adapters.dsn import parse_dsn
-from poolscope_exporter.adapters.opening import Opening
-from poolscope_exporter.adapters.passwords import PasswordCommand
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
 from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.polling import connection as opening
+from poolscope_exporter.polling.connection import Opening
+from poolscope_exporter.polling.dsn import parse_dsn
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.passwords import PasswordCommand
 from support.postgres import make_role, run_sql
 
 SECRET = "s3cr3t-token"

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 
-from poolscope_exporter.adapters import postgres as adapter
-from poolscope_exporter.adapters.dsn import parse_dsn
-from poolscope_exporter.adapters.postgres import Arrival, PostgresServer
-from poolscope_exporter.adapters.session_rows import HIDDEN
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
-from poolscope_exporter.core.sessions import Endpoint, Privilege, SessionState
+from poolscope_exporter.core.model.sessions import Endpoint, Privilege, SessionState
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.polling.dsn import parse_dsn
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.postgres import server as adapter
+from poolscope_exporter.postgres.rows import HIDDEN
+from poolscope_exporter.postgres.server import Arrival, PostgresServer
 from support.black_hole import BlackHole
 from support.postgres import make_role, run_sql
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from poolscope_exporter.adapters.dsn import parse_dsn
-from poolscope_exporter.adapters.postgres import PostgresServer
-from poolscope_exporter.adapters.session_rows import HIDDEN, Survey
-from poolscope_exporter.core.sessions import Privilege, ServerLimits, Session
+from poolscope_exporter.core.model.sessions import Privilege, ServerLimits, Session
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.polling.dsn import parse_dsn
+from poolscope_exporter.postgres.rows import HIDDEN, Survey
+from poolscope_exporter.postgres.server import PostgresServer
 from support.exporter_process import run_to_the_end
 from support.postgres import make_role
 

@@ -27,9 +27,9 @@ import poolscope
 from poolscope import catalogue
 from poolscope.adapters.asyncpg import hooks
 from poolscope.clock import monotonic
-from poolscope.held import HeldList
-from poolscope.pool import NOTED_LIMIT
-from poolscope.registry import Registry
+from poolscope.pushing.held_checkouts import HeldList
+from poolscope.recording.pool import NOTED_LIMIT
+from poolscope.recording.registry import Registry
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
 from support.black_hole import BlackHole

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.held import HeldList
+from poolscope.pushing.held_checkouts import HeldList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
 

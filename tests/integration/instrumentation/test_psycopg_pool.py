@@ -24,7 +24,7 @@ from psycopg_pool import pool_async
 import poolscope
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.held import HeldList
+from poolscope.pushing.held_checkouts import HeldList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.apps import Readings, instrumented
 from support.attributes import made_dict

@@ -15,7 +15,8 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from sqlalchemy import Engine
 
-from poolscope import catalogue, histogram
+from poolscope import catalogue
+from poolscope.recording import histogram
 from support.apps import instrumented
 from support.dbapi import an_engine
 from support.receiver import Mood, Receiver, a_receiver, points, resource

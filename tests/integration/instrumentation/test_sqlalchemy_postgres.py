@@ -24,7 +24,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.held import HeldList
+from poolscope.pushing.held_checkouts import HeldList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support import attributes
 from support.apps import Readings, instrumented

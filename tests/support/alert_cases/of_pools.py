@@ -3,7 +3,7 @@
 from poolscope import catalogue as wire
 from poolscope.catalogue import Metric
 from poolscope_alerts.promql import CALL_SITE, EVIDENCE, REASON, ROUTE, STATE, name
-from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import AlertCase, Level, counter, gauge, labelled
 
 SERVICE_POOL = {

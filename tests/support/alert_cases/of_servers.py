@@ -1,8 +1,8 @@
 """Histories of one database server with 100 sessions, and of a PgBouncer before it."""
 
 from poolscope_alerts.servers import USER_CPU
-from poolscope_exporter.core import catalogue as own
-from poolscope_exporter.core.catalogue import OwnMetric
+from poolscope_exporter.core import own_metrics as own
+from poolscope_exporter.core.own_metrics import OwnMetric
 from support.alert_cases.case import AlertCase, gauge, labelled
 from support.alert_cases.of_pools import OTHER_TRANSPORT, POOL
 

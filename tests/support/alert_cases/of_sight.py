@@ -1,6 +1,6 @@
 """Histories of an exporter that sees less and less."""
 
-from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import AlertCase, counter, gauge, labelled
 from support.alert_cases.of_pools import OTHER_TRANSPORT
 from support.alert_cases.of_servers import SERVER, of

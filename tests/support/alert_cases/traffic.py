@@ -7,7 +7,7 @@ from itertools import accumulate
 from poolscope import catalogue as wire
 from poolscope.catalogue import Evidence, FailureReason, InvalidationReason, Metric
 from poolscope_alerts.promql import EVIDENCE, REASON, STATE, name
-from poolscope_exporter.core import catalogue as own
+from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import labelled
 from support.alert_cases.of_pools import POOL
 from support.alert_cases.of_servers import SERVER

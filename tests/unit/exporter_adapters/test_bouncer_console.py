@@ -3,9 +3,9 @@
 import pytest
 from psycopg.rows import DictRow
 
-from poolscope_exporter.adapters.dsn import parse_console_dsn
-from poolscope_exporter.adapters.pgbouncer import PgBouncerConsole
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.pgbouncer.console import PgBouncerConsole
+from poolscope_exporter.polling.dsn import parse_console_dsn
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 
 ANSWERS: dict[str, list[DictRow]] = {
     "SHOW CONFIG": [

@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from poolscope_exporter import bouncer_group, clock
-from poolscope_exporter.adapters.bouncer_names import console_at, is_name, resolve
-from poolscope_exporter.adapters.dsn import Dsn, parse_console_dsn
-from poolscope_exporter.adapters.pgbouncer import BouncerFacts
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
-from poolscope_exporter.bouncer_group import BouncerGroup
-from poolscope_exporter.core.bouncers import BouncerSample
-from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter import clock
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.model.pgbouncers import BouncerSample
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.pgbouncer import group as bouncer_group
+from poolscope_exporter.pgbouncer.console import BouncerFacts
+from poolscope_exporter.pgbouncer.discovery import console_at, is_name, resolve
+from poolscope_exporter.pgbouncer.group import BouncerGroup
+from poolscope_exporter.polling.dsn import Dsn, parse_console_dsn
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from support.builders import a_bouncer_sample, a_checkout, a_push, holding
 
 NAME = "bouncer.example:6432"

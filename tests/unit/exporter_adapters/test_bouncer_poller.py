@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from poolscope_exporter import bouncer_poller as loop
 from poolscope_exporter import clock
-from poolscope_exporter.adapters.pgbouncer import BouncerFacts
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
-from poolscope_exporter.bouncer_poller import BouncerPoller
-from poolscope_exporter.core.bouncer_headroom import BouncerDatabase, BouncerLimits
-from poolscope_exporter.core.bouncer_view import BouncerView
-from poolscope_exporter.core.bouncers import BouncerSample
-from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerDatabase, BouncerLimits
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.model.pgbouncers import BouncerSample
+from poolscope_exporter.pgbouncer import poller as loop
+from poolscope_exporter.pgbouncer.console import BouncerFacts
+from poolscope_exporter.pgbouncer.poller import BouncerPoller
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.adapters.bouncer_rows import limits_of
-from poolscope_exporter.core.bouncer_headroom import BouncerDatabase, BouncerLimits
+from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerDatabase, BouncerLimits
+from poolscope_exporter.pgbouncer.bouncer_rows import limits_of
 
 V1_15 = [
     "name", "host", "port", "database", "force_user", "pool_size", "min_pool_size",

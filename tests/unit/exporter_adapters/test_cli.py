@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from poolscope_exporter import cli
-from poolscope_exporter.settings import Settings
+from poolscope_exporter.settings.model import Settings
 
 SECRET = "s3cr3t"
 

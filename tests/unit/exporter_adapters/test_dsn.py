@@ -2,7 +2,7 @@
 
 import pytest
 
-from poolscope_exporter.adapters.dsn import parse_console_dsn, parse_dsn
+from poolscope_exporter.polling.dsn import parse_console_dsn, parse_dsn
 
 SECRET = "s3cr3t"
 

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
-from poolscope_exporter.core.linking import Link, LinkLevel
-from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.situation import PoolState, Situation
-from poolscope_exporter.core.verdicts import Judgement, Verdict
-from poolscope_exporter.events import Event, Events
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.judging.assessment import PoolState, Situation
+from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.linking.link import Link, LinkLevel
+from poolscope_exporter.web.events import Event, Events
 from support.builders import a_checkout, a_pool, a_session
 
 

@@ -9,10 +9,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from poolscope_exporter.adapters.parcels import ForwardAs
-from poolscope_exporter.adapters.upstream import Answer, Delivery
-from poolscope_exporter.core.outbox import Outbox
-from poolscope_exporter.forwarder import Forwarder
+from poolscope_exporter.forwarding.batch import ForwardAs
+from poolscope_exporter.forwarding.forwarder import Forwarder
+from poolscope_exporter.forwarding.queue import Outbox
+from poolscope_exporter.forwarding.upstream import Answer, Delivery
 from support.otlp_messages import a_gauge, a_request
 
 BODY = a_request(a_gauge("m", 1)).SerializeToString()

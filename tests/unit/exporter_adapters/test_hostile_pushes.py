@@ -14,17 +14,17 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from poolscope_exporter.adapters.findings import checkout_row, pool_row
-from poolscope_exporter.adapters.otlp import (
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.metrics.exposition import Exposition, Scrape
+from poolscope_exporter.receiver.decode import (
     MalformedPushError,
     TooHeavyError,
     decode,
     parse_json,
     parse_protobuf,
 )
-from poolscope_exporter.adapters.page import render_page
-from poolscope_exporter.adapters.prometheus import Exposition, Scrape
-from poolscope_exporter.core.ledger import Ledger
+from poolscope_exporter.web.page import render_page
+from poolscope_exporter.web.rows import checkout_row, pool_row
 from support.mutations import corpus, hostile_json, hostile_protobuf
 from support.otlp_messages import a_request, a_sum
 

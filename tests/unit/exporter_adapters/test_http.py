@@ -6,17 +6,17 @@ import httpx
 import pytest
 
 from poolscope.catalogue import Evidence
-from poolscope_exporter.adapters.http import Sources, create_web
-from poolscope_exporter.adapters.prometheus import Exposition, Scrape
-from poolscope_exporter.adapters.tokens import Keyring, parse_tokens
-from poolscope_exporter.core.bouncer_view import BouncerView
-from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
-from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.sessions import SessionState
-from poolscope_exporter.core.situation import PoolState, ServerView, Situation
-from poolscope_exporter.core.verdicts import Blocker, Judgement, Verdict
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.judging.assessment import PoolState, ServerView, Situation
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.sessions import SessionState
+from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
+from poolscope_exporter.metrics.exposition import Exposition, Scrape
+from poolscope_exporter.web.endpoints import Sources, create_web
 from support.builders import a_checkout, a_pool, a_server, a_session
 
 TOKEN = "t0k3n"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from poolscope_exporter.core.limits import Limits
-from poolscope_exporter.limit_settings import LIMIT_SETTINGS
-from poolscope_exporter.settings import WrongSettingsError, load_settings
+from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.settings.limit_options import LIMIT_SETTINGS
+from poolscope_exporter.settings.model import WrongSettingsError, load_settings
 
 
 def test_without_settings_the_documented_defaults_hold() -> None:

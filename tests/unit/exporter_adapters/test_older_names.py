@@ -4,9 +4,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind
-from poolscope_exporter.adapters.otlp import decode
-from poolscope_exporter.core.admission import admit
-from poolscope_exporter.core.checkouts import Buckets, Point
+from poolscope_exporter.core.fleet.admission import admit
+from poolscope_exporter.core.model.checkouts import Buckets, Point
+from poolscope_exporter.receiver.decode import decode
 from support.otlp_messages import (
     a_histogram,
     a_request,

@@ -8,16 +8,16 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, OwnerKind, Publisher
-from poolscope_exporter.adapters import otlp
-from poolscope_exporter.adapters.attributes import MAX_VALUE_LENGTH
-from poolscope_exporter.adapters.otlp import (
+from poolscope_exporter.core.model.checkouts import Buckets, Checkout, Instance, Point, Pool, Push
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.receiver import decode as otlp
+from poolscope_exporter.receiver.attributes import MAX_VALUE_LENGTH
+from poolscope_exporter.receiver.decode import (
     MalformedPushError,
     decode,
     parse_json,
     parse_protobuf,
 )
-from poolscope_exporter.core.checkouts import Buckets, Checkout, Instance, Point, Pool, Push
-from poolscope_exporter.core.sessions import Endpoint
 from support.otlp_messages import (
     CUMULATIVE,
     DELTA,

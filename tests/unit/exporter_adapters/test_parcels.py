@@ -8,8 +8,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from poolscope import catalogue
-from poolscope_exporter.adapters.parcels import ForwardAs, pack
-from poolscope_exporter.core.outbox import Parcel
+from poolscope_exporter.forwarding.batch import ForwardAs, pack
+from poolscope_exporter.forwarding.queue import Parcel
 from support.otlp_messages import a_gauge, a_marker, a_request
 
 BY_PROVIDER = a_marker(1, **{catalogue.PUSH_PUBLISHER: "provider"})

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from poolscope_exporter.adapters import passwords
-from poolscope_exporter.adapters.passwords import PasswordCommand, PasswordFile, passwords_of
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
+from poolscope_exporter.polling import passwords
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.passwords import PasswordCommand, PasswordFile, passwords_of
 
 SECRET = "s3cr3t"
 

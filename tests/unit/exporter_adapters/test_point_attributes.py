@@ -3,7 +3,7 @@
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
 
-from poolscope_exporter.adapters.point_attributes import (
+from poolscope_exporter.receiver.attribute_cache import (
     _number,
     attributes_of_histogram,
     attributes_of_number,

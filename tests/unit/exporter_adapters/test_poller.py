@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 
 from poolscope_exporter import clock
-from poolscope_exporter import poller as loop
-from poolscope_exporter.adapters.postgres import Arrival
-from poolscope_exporter.adapters.session_rows import Survey
-from poolscope_exporter.adapters.unavailable import Reason, ServerUnavailableError
-from poolscope_exporter.core.changes import ServerRole
-from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.sessions import Census, Privilege, Sample, ServerLimits, Session
-from poolscope_exporter.core.situation import ServerView
-from poolscope_exporter.poller import Poller
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.judging.assessment import ServerView
+from poolscope_exporter.core.model.servers import ServerRole
+from poolscope_exporter.core.model.sessions import Census, Privilege, Sample, ServerLimits, Session
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.postgres import poller as loop
+from poolscope_exporter.postgres.poller import Poller
+from poolscope_exporter.postgres.rows import Survey
+from poolscope_exporter.postgres.server import Arrival
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

@@ -13,33 +13,33 @@ from prometheus_client.registry import Collector
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
-from poolscope_exporter.adapters.prometheus import Exposition, Scrape, ahead_in
-from poolscope_exporter.core.bouncer_headroom import (
+from poolscope_exporter.core.capacity.headroom import headroom
+from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
+from poolscope_exporter.core.capacity.pgbouncer_headroom import (
     BouncerDatabase,
     BouncerLimits,
     bouncer_headroom,
 )
-from poolscope_exporter.core.bouncer_view import BouncerView
-from poolscope_exporter.core.catalogue import HELD_IDLE_TIME
-from poolscope_exporter.core.changes import ServerRole
-from poolscope_exporter.core.checkouts import Attributes, Buckets, Instance, Point
-from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
-from poolscope_exporter.core.diagnosis import Diagnosis, PoolDiagnosis
-from poolscope_exporter.core.fleet import InstanceState
-from poolscope_exporter.core.headroom import headroom
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
-from poolscope_exporter.core.service_totals import (
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.fleet.fleet import InstanceState
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.route_totals import (
     MAX_ROUTES_PER_POOL,
     ServiceTotal,
     service_pool_of,
 )
-from poolscope_exporter.core.sessions import Privilege, ServerLimits
-from poolscope_exporter.core.situation import PoolState, ServerView, Situation
-from poolscope_exporter.core.verdicts import Judgement, Verdict
-from poolscope_exporter.polls import PollReport
-from poolscope_exporter.tiers import TierReport
+from poolscope_exporter.core.judging.assessment import PoolState, ServerView, Situation
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.checkouts import Attributes, Buckets, Instance, Point
+from poolscope_exporter.core.model.servers import ServerRole
+from poolscope_exporter.core.model.sessions import Privilege, ServerLimits
+from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
+from poolscope_exporter.metrics.exposition import Exposition, Scrape, ahead_in
+from poolscope_exporter.polling.record import PollReport
+from poolscope_exporter.polling.tiers import TierReport
 from support.builders import (
     a_bouncer_sample,
     a_checkout,

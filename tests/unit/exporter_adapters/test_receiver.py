@@ -13,15 +13,15 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from poolscope_exporter.adapters import bodies
-from poolscope_exporter.adapters.bodies import decompress
-from poolscope_exporter.adapters.receiver import ReceiverCounts, create_receiver
-from poolscope_exporter.adapters.refusals import Outcome, RefusedError
-from poolscope_exporter.adapters.senders import Senders
-from poolscope_exporter.adapters.tokens import Keyring, parse_tokens
-from poolscope_exporter.core.checkouts import Push
-from poolscope_exporter.core.fleet import Heard
-from poolscope_exporter.core.limits import Limits
+from poolscope_exporter.core.fleet.fleet import Heard
+from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.model.checkouts import Push
+from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
+from poolscope_exporter.receiver import bodies
+from poolscope_exporter.receiver.bodies import decompress
+from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
+from poolscope_exporter.receiver.refusals import Outcome, RefusedError
+from poolscope_exporter.receiver.senders import Senders
 from support.otlp_messages import a_gauge, a_request, a_summary
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from poolscope_exporter.adapters.upstream import UpstreamTarget
-from poolscope_exporter.core.addresses import is_loopback
-from poolscope_exporter.core.documented import DEFAULTS, ThresholdId
-from poolscope_exporter.core.sessions import Endpoint
-from poolscope_exporter.settings import (
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId
+from poolscope_exporter.core.model.endpoints import is_loopback
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.forwarding.upstream import UpstreamTarget
+from poolscope_exporter.settings.model import (
     Settings,
     WrongSettingsError,
     load_settings,

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from poolscope_exporter.adapters.dsn import MALFORMED
-from poolscope_exporter.core.sessions import Endpoint
-from poolscope_exporter.options import OPTIONS
-from poolscope_exporter.settings import Settings, WrongSettingsError, load_settings
-from poolscope_exporter.target import Expects
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.polling.dsn import MALFORMED
+from poolscope_exporter.postgres.target import Expects
+from poolscope_exporter.settings.model import Settings, WrongSettingsError, load_settings
+from poolscope_exporter.settings.options import OPTIONS
 
 SECRET = "s3cr3t"
 EXAMPLE = Path(__file__).parents[3] / "docs" / "poolscope.toml"

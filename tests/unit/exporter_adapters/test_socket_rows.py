@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.adapters.socket_rows import sample_of, shares_its_port, timeouts_of
-from poolscope_exporter.core.bouncers import (
+from poolscope_exporter.core.model.pgbouncers import (
     BouncerClient,
     BouncerSample,
     BouncerServer,
     ClientState,
     socket_of,
 )
-from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.pgbouncer.rows import sample_of, shares_its_port, timeouts_of
 
 V1_15 = [
     "type", "user", "database", "state", "addr", "port", "local_addr", "local_port",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from poolscope_exporter.adapters.tokens import LOOK_AGAIN_S, Keyring, parse_tokens, read_tokens
+from poolscope_exporter.listeners.tokens import LOOK_AGAIN_S, Keyring, parse_tokens, read_tokens
 
 SECRET, OTHER = "s3cr3t", "0th3r"
 

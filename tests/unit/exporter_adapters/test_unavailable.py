@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from poolscope_exporter.adapters.unavailable import (
+from poolscope_exporter.polling.errors import (
     Reason,
     first_line,
     reason_of,

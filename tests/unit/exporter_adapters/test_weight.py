@@ -6,7 +6,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 
-from poolscope_exporter.adapters.weight import messages_in
+from poolscope_exporter.receiver.request_size import messages_in
 from support.otlp_messages import (
     a_gauge,
     a_histogram,

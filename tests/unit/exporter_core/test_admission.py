@@ -4,14 +4,14 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.admission import (
+from poolscope_exporter.core.fleet.admission import (
     MAX_ATTRIBUTE_LENGTH,
     MAX_ATTRIBUTES,
     Refusal,
     admit,
     pool_of,
 )
-from poolscope_exporter.core.checkouts import Buckets, Point
+from poolscope_exporter.core.model.checkouts import Buckets, Point
 from support.builders import a_point, a_pool, an_instance, identity_of
 
 BUCKETS = Buckets((0.1, 1.0), (1, 2, 3), 4.5)

@@ -1,7 +1,7 @@
 """Bindings: an instance id stays with the token that first used it."""
 
-from poolscope_exporter.core.bindings import Bindings
-from poolscope_exporter.core.thresholds import COUNTER_RETENTION_S
+from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
+from poolscope_exporter.receiver.instance_owners import Bindings
 from support.builders import an_instance
 
 OWNERS = frozenset({"checkout", "billing"})

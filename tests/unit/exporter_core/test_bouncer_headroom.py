@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from poolscope_exporter.core.bouncer_headroom import (
+from poolscope_exporter.core.capacity.headroom import Headroom
+from poolscope_exporter.core.capacity.pgbouncer_headroom import (
     BouncerDatabase,
     BouncerLimits,
     bouncer_headroom,
 )
-from poolscope_exporter.core.headroom import Headroom
 from support.builders import a_bouncer_sample
 
 SHOP = ("orders", "shop")

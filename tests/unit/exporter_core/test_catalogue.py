@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from poolscope_exporter.core.catalogue import (
+from poolscope_exporter.core.own_metrics import (
     HELD_CHECKOUTS,
     OWN_METRICS,
     POOL_LABELS,

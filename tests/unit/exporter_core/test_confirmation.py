@@ -2,7 +2,7 @@
 
 import pytest
 
-from poolscope_exporter.core.confirmation import (
+from poolscope_exporter.core.linking.confirmation import (
     MAX_PENDING,
     Confirmations,
     Confirmed,
@@ -10,7 +10,7 @@ from poolscope_exporter.core.confirmation import (
     Pending,
     Unseen,
 )
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from support.builders import SERVER, a_checkout, a_session, an_instance
 
 KEY: Key = (an_instance(), 1)

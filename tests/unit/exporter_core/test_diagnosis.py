@@ -3,10 +3,15 @@
 import pytest
 
 from poolscope.catalogue import Evidence
-from poolscope_exporter.core.diagnosis import Destination, Diagnosis, PoolDiagnosis, diagnose
-from poolscope_exporter.core.linking import NoLink, Unlinked
-from poolscope_exporter.core.pool_numbers import Growth, PoolNumbers
-from poolscope_exporter.core.verdicts import Judgement, Verdict
+from poolscope_exporter.core.fleet.pool_numbers import Growth, PoolNumbers
+from poolscope_exporter.core.judging.diagnosis import (
+    Destination,
+    Diagnosis,
+    PoolDiagnosis,
+    diagnose,
+)
+from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.linking.link import NoLink, Unlinked
 from support.builders import a_checkout
 
 FULL = PoolNumbers(used=15, max=15, pending=0)

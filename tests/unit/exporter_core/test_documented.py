@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.core.documented import (
+from poolscope_exporter.core.checks.thresholds import (
     DEFAULTS,
     Severity,
     Threshold,

@@ -4,10 +4,10 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import PROCESS_PID, Publisher
-from poolscope_exporter.core.admission import Refusal
-from poolscope_exporter.core.checkouts import Buckets, Instance, Point
-from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.process import MAX_HELD
+from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.fleet.fleet import Fleet
+from poolscope_exporter.core.fleet.process import MAX_HELD
+from poolscope_exporter.core.model.checkouts import Buckets, Instance, Point
 from support.builders import (
     a_checkout,
     a_point,

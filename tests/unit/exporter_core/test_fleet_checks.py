@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.core.bouncer_headroom import BouncerLimits, bouncer_headroom
-from poolscope_exporter.core.bouncer_view import BouncerView
-from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
-from poolscope_exporter.core.confirmation import Confirmations
-from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.roles import of_own_pod
-from poolscope_exporter.core.sessions import Endpoint, ServerLimits
-from poolscope_exporter.core.situation import ServerView, Situation, assess
+from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits, bouncer_headroom
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.fleet.fleet import Fleet
+from poolscope_exporter.core.judging.assessment import ServerView, Situation, assess
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.roles import of_own_pod
+from poolscope_exporter.core.linking.confirmation import Confirmations
+from poolscope_exporter.core.model.sessions import Endpoint, ServerLimits
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

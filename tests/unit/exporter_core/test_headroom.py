@@ -2,9 +2,9 @@
 
 import pytest
 
-from poolscope_exporter.core.headroom import headroom, potential
-from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.sessions import ServerLimits
+from poolscope_exporter.core.capacity.headroom import headroom, potential
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.model.sessions import ServerLimits
 
 
 def limits(

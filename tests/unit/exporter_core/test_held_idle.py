@@ -3,11 +3,11 @@
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.core.checkouts import Checkout
-from poolscope_exporter.core.held_idle import MAX_SPANS, HeldIdle
-from poolscope_exporter.core.ledger import Ledger
-from poolscope_exporter.core.linking import Link, LinkLevel
-from poolscope_exporter.core.sessions import Session, SessionState
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.judging.held_idle import MAX_SPANS, HeldIdle
+from poolscope_exporter.core.linking.link import Link, LinkLevel
+from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.sessions import Session, SessionState
 from support.builders import (
     BACKEND_START_S,
     PID,

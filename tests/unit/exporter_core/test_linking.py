@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from poolscope_exporter.core.linking import (
+from poolscope_exporter.core.linking.link import (
     MAX_PID,
     Link,
     LinkLevel,
@@ -13,7 +13,7 @@ from poolscope_exporter.core.linking import (
     choose_server,
     link,
 )
-from poolscope_exporter.core.sessions import Endpoint, Sample, Session
+from poolscope_exporter.core.model.sessions import Endpoint, Sample, Session
 from support.builders import (
     BACKEND_START_S,
     LOCAL,

@@ -1,6 +1,6 @@
 """The outbox: bounded in number and size, and what it drops is counted."""
 
-from poolscope_exporter.core.outbox import Loss, Outbox, Parcel
+from poolscope_exporter.forwarding.queue import Loss, Outbox, Parcel
 
 
 def a_parcel(name: str, arrived_at_s: float = 0.0) -> Parcel:

@@ -1,8 +1,8 @@
 """What was linked once is known later: the session of a connection, the path of a pool."""
 
-from poolscope_exporter.core.linking import Link, LinkLevel
-from poolscope_exporter.core.paths import Paths
-from poolscope_exporter.core.sessions import Endpoint
+from poolscope_exporter.core.linking.link import Link, LinkLevel
+from poolscope_exporter.core.linking.link_history import Paths
+from poolscope_exporter.core.model.sessions import Endpoint
 from support.builders import BACKEND_START_S, SERVER, a_checkout, a_pool, a_session, an_instance
 
 LINK = Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)

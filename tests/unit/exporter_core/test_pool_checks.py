@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.core.config_checks import CheckId, ConfigCheck, Result
-from poolscope_exporter.core.documented import DEFAULTS, changed
-from poolscope_exporter.core.pool_checks import PoolChecks
-from poolscope_exporter.core.pool_numbers import PoolNumbers
-from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
-from poolscope_exporter.core.shared_limits import NOWHERE, Demand, SharedLimit, demands
+from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, SharedLimit, demands
+from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.checks.rules import PoolChecks
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, changed
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 
 OK, WARN, UNKNOWN = Result.OK, Result.WARN, Result.UNKNOWN
 

@@ -4,14 +4,14 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, Evidence, Metric
-from poolscope_exporter.core.checkouts import Buckets
-from poolscope_exporter.core.pool_numbers import (
+from poolscope_exporter.core.fleet.pool_numbers import (
     Growth,
     PoolNumbers,
     growth_of,
     marks_of,
     numbers_of,
 )
+from poolscope_exporter.core.model.checkouts import Buckets
 from support.builders import a_point, pool_points
 
 

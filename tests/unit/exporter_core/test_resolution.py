@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from poolscope_exporter.core.bouncers import BouncerClient, BouncerServer
-from poolscope_exporter.core.checkouts import Checkout
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.resolution import (
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.linking.through_pgbouncer import (
     choose_place,
     choose_session_server,
     client_route,
     link_through,
 )
-from poolscope_exporter.core.sessions import Endpoint, Session, SessionState
+from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.pgbouncers import BouncerClient, BouncerServer
+from poolscope_exporter.core.model.sessions import Endpoint, Session, SessionState
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

@@ -4,10 +4,10 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import HTTP_ROUTE, PROCESS_PID, Metric, Publisher
-from poolscope_exporter.core import newcomers
-from poolscope_exporter.core.checkouts import Instance, Point
-from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.service_totals import ServiceTotals, service_pool_of
+from poolscope_exporter.core.fleet import newcomers
+from poolscope_exporter.core.fleet.fleet import Fleet
+from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
+from poolscope_exporter.core.model.checkouts import Instance, Point
 from support.builders import a_point, a_pool, a_push, an_instance
 
 

@@ -3,15 +3,15 @@
 import pytest
 
 from poolscope.catalogue import Evidence
-from poolscope_exporter.core.checkouts import Checkout, Pool
-from poolscope_exporter.core.confirmation import Confirmations, key_of
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.headroom import Headroom, headroom
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.sessions import Endpoint, ServerLimits, Session, SessionState
-from poolscope_exporter.core.situation import ServerView, Situation, assess, suspects
-from poolscope_exporter.core.verdicts import Judgement, Verdict
+from poolscope_exporter.core.capacity.headroom import Headroom, headroom
+from poolscope_exporter.core.fleet.fleet import Fleet
+from poolscope_exporter.core.judging.assessment import ServerView, Situation, assess, suspects
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.checkouts import Checkout, Pool
+from poolscope_exporter.core.model.sessions import Endpoint, ServerLimits, Session, SessionState
 from support.builders import (
     SERVER,
     a_checkout,

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.core.bouncer_headroom import BouncerLimits, bouncer_headroom
-from poolscope_exporter.core.bouncer_view import BouncerView
-from poolscope_exporter.core.config_checks import CheckId, Result
-from poolscope_exporter.core.confirmation import Confirmations, key_of
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.fleet import Fleet
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.proxies import IdleSource, IdleTimeout
-from poolscope_exporter.core.situation import ServerView, Situation, assess
+from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
+from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits, bouncer_headroom
+from poolscope_exporter.core.checks.model import CheckId, Result
+from poolscope_exporter.core.fleet.fleet import Fleet
+from poolscope_exporter.core.judging.assessment import ServerView, Situation, assess
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

@@ -6,7 +6,7 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.translation import label_name, metric_name
+from poolscope_exporter.core.prometheus_names import label_name, metric_name
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,16 @@ from dataclasses import replace
 import pytest
 
 from poolscope.catalogue import Evidence, OwnerKind
-from poolscope_exporter.core.confirmation import Confirmed, Pending, State, Unseen
-from poolscope_exporter.core.linking import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.sessions import Session, SessionState
-from poolscope_exporter.core.verdicts import UNKNOWN_STATE, Blocker, Judgement, Verdict, judge
+from poolscope_exporter.core.judging.verdicts import (
+    UNKNOWN_STATE,
+    Blocker,
+    Judgement,
+    Verdict,
+    judge,
+)
+from poolscope_exporter.core.linking.confirmation import Confirmed, Pending, State, Unseen
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.sessions import Session, SessionState
 from support.builders import SERVER, a_checkout, a_heard_checkout, a_session
 
 LEAK = Evidence.REQUEST_FINISHED

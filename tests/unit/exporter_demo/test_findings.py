@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.demo.findings import Findings, finding_as_json, finding_as_sentence
 from support.reported import a_reported_checkout
 

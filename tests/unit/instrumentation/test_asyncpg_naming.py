@@ -7,7 +7,7 @@ import pytest
 from asyncpg.pool import PoolConnectionHolder  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.pools import identify_pool
-from poolscope.adapters.postgres_target import Target, target_of
+from poolscope.adapters.common.target import Target, target_of
 from support.apps import instrumented
 
 VARIABLES = ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")

@@ -10,8 +10,8 @@ import starlette.routing
 from sqlalchemy import Engine, QueuePool, create_engine, text
 from sqlalchemy.orm import Session
 
-import poolscope.callsite
-from poolscope.callsite import UNKNOWN_SITE, find_site, is_library, shorten
+import poolscope.recording.callsite
+from poolscope.recording.callsite import UNKNOWN_SITE, find_site, is_library, shorten
 from support.apps import instrumented
 
 PACKAGES = sysconfig.get_path("purelib")
@@ -25,7 +25,7 @@ STANDARD = sysconfig.get_path("stdlib")
         (f"{PACKAGES}/our_company_shop/orders.py", False),
         (sqlalchemy.pool.base.__file__, True),
         (starlette.routing.__file__, True),
-        (poolscope.callsite.__file__, True),
+        (poolscope.recording.callsite.__file__, True),
         ("/srv/app/sqlalchemy/orders.py", False),
         ("/srv/databases/orders.py", False),
         (f"{STANDARD}/contextlib.py", True),

@@ -5,8 +5,8 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope.clock import monotonic
-from poolscope.exhaustion import REPORT_AGAIN_S, TimeoutReports
-from poolscope.pool import PoolIdentity
+from poolscope.pushing.timeout_report import REPORT_AGAIN_S, TimeoutReports
+from poolscope.recording.pool import PoolIdentity
 from support.apps import instrumented
 from support.dbapi import an_engine
 

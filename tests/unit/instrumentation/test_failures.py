@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from poolscope.catalogue import ConnectErrorKind as Kind
-from poolscope.failures import classify_connect_error
+from poolscope.recording.connect_errors import classify_connect_error
 
 
 def chained(outer: Exception, cause: Exception) -> Exception:

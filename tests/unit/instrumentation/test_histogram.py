@@ -2,8 +2,8 @@ from collections import deque
 
 import pytest
 
-from poolscope import histogram
-from poolscope.histogram import Histogram
+from poolscope.recording import histogram
+from poolscope.recording.histogram import Histogram
 
 
 def test_a_value_equal_to_a_bound_is_in_its_bucket() -> None:

@@ -12,11 +12,11 @@ from weakref import ref
 
 import pytest
 
-from poolscope.callsite import Site, find_site
 from poolscope.catalogue import Evidence, OwnerKind
-from poolscope.leaks import MAX_SERIES, Leak, LeakLedger, owner_kind
-from poolscope.pool import Collected, Out
-from poolscope.requests import Request
+from poolscope.recording.callsite import Site, find_site
+from poolscope.recording.leaks import MAX_SERIES, Leak, LeakLedger, owner_kind
+from poolscope.recording.pool import Collected, Out
+from poolscope.recording.requests import Request
 
 ids = count(1)
 SITE = find_site(sys._getframe())

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from sqlalchemy.pool import Pool
 
-from poolscope.adapters.patching import uses_only
+from poolscope.adapters.common.patching import uses_only
 
 
 class Known:

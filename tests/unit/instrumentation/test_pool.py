@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from poolscope import catalogue
-from poolscope.pool import NOTED_LIMIT, PoolIdentity, PoolStats, Slot
-from poolscope.requests import CURRENT, Request
-from poolscope.taking import make_take
+from poolscope.recording.checkout import make_take
+from poolscope.recording.pool import NOTED_LIMIT, PoolIdentity, PoolStats, Slot
+from poolscope.recording.requests import CURRENT, Request
 
 NO_READER: Any = None
 HELD_S = 0.25

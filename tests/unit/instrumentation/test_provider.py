@@ -7,7 +7,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from poolscope.provider import configured_provider
+from poolscope.pushing.meter_provider import configured_provider
 
 
 def publishes(provider: AnyProvider, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from psycopg_pool import pool as sync_pool
 
 from poolscope.adapters.psycopg_pool.pools import identify_pool
-from poolscope.pool import PoolIdentity
+from poolscope.recording.pool import PoolIdentity
 from support.apps import instrumented
 
 

@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 
 import poolscope
 from poolscope.adapters.starlette import is_known
-from poolscope.requests import CURRENT, PoolscopeMiddleware, Request, route_of
+from poolscope.recording.requests import CURRENT, PoolscopeMiddleware, Request, route_of
 from support.apps import instrumented
 
 

@@ -6,9 +6,9 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 
 from poolscope import catalogue
-from poolscope.provider import ProviderPublisher
-from poolscope.registry import Registry
-from poolscope.rivals import Rival, find_rivals, rivals_among
+from poolscope.pushing.duplicate_metrics import Rival, find_rivals, rivals_among
+from poolscope.pushing.meter_provider import ProviderPublisher
+from poolscope.recording.registry import Registry
 
 
 @pytest.mark.parametrize(

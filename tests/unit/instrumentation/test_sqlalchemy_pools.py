@@ -17,7 +17,7 @@ import poolscope
 from poolscope import catalogue
 from poolscope.adapters.sqlalchemy import install as adapter
 from poolscope.adapters.sqlalchemy.hooks import Hooks
-from poolscope.pool import NOTED_LIMIT, PoolStats
+from poolscope.recording.pool import NOTED_LIMIT, PoolStats
 from support.apps import Readings, instrumented
 from support.dbapi import Server, an_engine
 

@@ -6,8 +6,8 @@ import threading
 from typing import Any
 from weakref import ref
 
-from poolscope.pool import PoolIdentity, PoolStats, Slot
-from poolscope.taking import Asked, make_ask, make_take
+from poolscope.recording.checkout import Asked, make_ask, make_take
+from poolscope.recording.pool import PoolIdentity, PoolStats, Slot
 
 
 async def test_a_checkout_is_credited_to_the_task_that_asked() -> None:

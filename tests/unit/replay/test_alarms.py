@@ -3,7 +3,7 @@
 import pytest
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.rulebook import all_alerts
+from poolscope_alerts.prometheus_rules import all_alerts
 from replay.alarms import _fired
 
 STEP_S = 5.0

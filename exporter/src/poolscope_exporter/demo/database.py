@@ -11,11 +11,11 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
-from poolscope_exporter.adapters.dsn import Dsn, parse_dsn
 from poolscope_exporter.demo.errors import DemoError
 from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_data import SUPERUSER
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_exporter.polling.dsn import Dsn, parse_dsn
 
 SCHEMA = "poolscope_demo"
 SHOP_ROLE = "shop"

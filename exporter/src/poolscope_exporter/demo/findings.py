@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.demo.exporter_api import ReportedCheckout
 
 NO_FINDING = frozenset({Verdict.WORKING, Verdict.UNCONFIRMED, Verdict.UNKNOWN})

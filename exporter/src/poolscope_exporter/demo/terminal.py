@@ -5,8 +5,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from poolscope_exporter.core.diagnosis import Diagnosis
-from poolscope_exporter.core.verdicts import Verdict
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.demo.exporter_api import (
     ReportedCheckout,
     ReportedPool,

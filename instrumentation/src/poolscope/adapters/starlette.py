@@ -7,9 +7,9 @@ from weakref import ref
 
 from starlette.applications import Starlette
 
-from poolscope.adapters.patching import uses_only
-from poolscope.registry import Registry
-from poolscope.requests import (
+from poolscope.adapters.common.patching import uses_only
+from poolscope.recording.registry import Registry
+from poolscope.recording.requests import (
     CURRENT,
     REQUESTS,
     SCOPE_KEY,
@@ -21,7 +21,7 @@ from poolscope.requests import (
     run_lifespan,
     run_request,
 )
-from poolscope.tasks import running_loop, task_of
+from poolscope.recording.tasks import running_loop, task_of
 
 Call = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
 """An application's `__call__`, with the application itself."""

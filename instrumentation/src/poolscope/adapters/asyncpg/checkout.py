@@ -9,12 +9,12 @@ from weakref import ref
 from asyncpg.pool import PoolAcquireContext  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.hooks import Hooks
-from poolscope.callsite import UNKNOWN_SITE, Site, find_site, known_sites
 from poolscope.clock import monotonic
-from poolscope.pool import NOTED_LIMIT, next_checkout_id
-from poolscope.requests import CURRENT
-from poolscope.tasks import running_loop, task_of
-from poolscope.tracing import current_context
+from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site, known_sites
+from poolscope.recording.pool import NOTED_LIMIT, next_checkout_id
+from poolscope.recording.requests import CURRENT
+from poolscope.recording.tasks import running_loop, task_of
+from poolscope.recording.tracing import current_context
 
 Method = Callable[..., Any]
 

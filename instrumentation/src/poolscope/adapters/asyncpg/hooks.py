@@ -12,15 +12,15 @@ from poolscope.adapters.asyncpg.pools import (
     close_reason,
     identify_pool,
 )
-from poolscope.adapters.kept import Keeper, KeptSlot, count_nested
-from poolscope.adapters.patching import take_off
+from poolscope.adapters.common.patching import take_off
+from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot, count_nested
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
-from poolscope.drivers import describe
-from poolscope.failures import classify_connect_error
-from poolscope.pool import PoolStats, next_checkout_id
-from poolscope.registry import Registry
-from poolscope.taking import make_take
+from poolscope.recording.checkout import make_take
+from poolscope.recording.connect_errors import classify_connect_error
+from poolscope.recording.drivers import describe
+from poolscope.recording.pool import PoolStats, next_checkout_id
+from poolscope.recording.registry import Registry
 
 CONNECTING = "_poolscope_connecting"
 

@@ -20,9 +20,9 @@ from asyncpg.pool import (  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.checkout import asking, measured_acquire
 from poolscope.adapters.asyncpg.hooks import Hooks
-from poolscope.adapters.patching import Undo, in_order, replace
+from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
-from poolscope.registry import Registry
+from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
 

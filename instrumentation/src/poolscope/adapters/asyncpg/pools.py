@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from poolscope.adapters.postgres_target import identify, read_url, target_of
+from poolscope.adapters.common.target import identify, read_url, target_of
 from poolscope.catalogue import CloseReason
-from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
+from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
 
 LIBRARY = "asyncpg"
 

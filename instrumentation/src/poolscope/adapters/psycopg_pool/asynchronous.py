@@ -7,7 +7,7 @@ from typing import Any
 
 from poolscope.adapters.psycopg_pool.hooks import Hooks
 from poolscope.clock import monotonic
-from poolscope.taking import Asked, make_ask, make_take
+from poolscope.recording.checkout import Asked, make_ask, make_take
 
 Method = Callable[..., Any]
 

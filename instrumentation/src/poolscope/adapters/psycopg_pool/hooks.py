@@ -8,15 +8,15 @@ from weakref import ref
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from poolscope.adapters.kept import Keeper, KeptSlot, count_nested, kept_on
-from poolscope.adapters.patching import take_off
+from poolscope.adapters.common.patching import take_off
+from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot, count_nested, kept_on
 from poolscope.adapters.psycopg_pool.pools import PoolReader, close_reason, identify_pool
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
-from poolscope.drivers import describe
-from poolscope.failures import classify_connect_error
-from poolscope.pool import PoolStats, next_checkout_id
-from poolscope.registry import Registry
+from poolscope.recording.connect_errors import classify_connect_error
+from poolscope.recording.drivers import describe
+from poolscope.recording.pool import PoolStats, next_checkout_id
+from poolscope.recording.registry import Registry
 
 Check = Callable[[Any], Any]
 

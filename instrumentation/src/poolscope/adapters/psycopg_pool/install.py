@@ -12,12 +12,12 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, pool, pool_async
 
-from poolscope.adapters.patching import Undo, in_order, replace
+from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.adapters.psycopg_pool import asynchronous
 from poolscope.adapters.psycopg_pool.hooks import Hooks
 from poolscope.clock import monotonic
-from poolscope.registry import Registry
-from poolscope.taking import make_take
+from poolscope.recording.checkout import make_take
+from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
 

@@ -8,10 +8,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncNullConnectionPool, NullConnectionPool
 
-from poolscope.adapters.kept import KeptSlot
-from poolscope.adapters.postgres_target import identify, target_of
+from poolscope.adapters.common.slot_keeper import KeptSlot
+from poolscope.adapters.common.target import identify, target_of
 from poolscope.catalogue import CloseReason
-from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
+from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
 
 LIBRARY = "psycopg_pool"
 NULL_POOLS = (NullConnectionPool, AsyncNullConnectionPool)

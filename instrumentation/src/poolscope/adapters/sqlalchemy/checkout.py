@@ -8,22 +8,22 @@ from weakref import ref
 
 import sqlalchemy.pool.base
 
-from poolscope.adapters.layers import hold, slot_below
-from poolscope.adapters.patching import uses_only
-from poolscope.adapters.sqlalchemy.asking import (
+from poolscope.adapters.common.nested_pools import hold, slot_below
+from poolscope.adapters.common.patching import uses_only
+from poolscope.adapters.sqlalchemy.caller_frames import (
     ENGINE_CONNECT,
     FROM_THERE,
     RAW_CONNECTION,
     make_awaiting,
 )
 from poolscope.adapters.sqlalchemy.hooks import Hooks
-from poolscope.callsite import find_site, known_sites
 from poolscope.clock import monotonic
-from poolscope.pool import NOTED_LIMIT, next_checkout_id
-from poolscope.requests import CURRENT
-from poolscope.taking import make_take
-from poolscope.tasks import running_loop, task_of
-from poolscope.tracing import current_context
+from poolscope.recording.callsite import find_site, known_sites
+from poolscope.recording.checkout import make_take
+from poolscope.recording.pool import NOTED_LIMIT, next_checkout_id
+from poolscope.recording.requests import CURRENT
+from poolscope.recording.tasks import running_loop, task_of
+from poolscope.recording.tracing import current_context
 
 Connect = Callable[[Any], Any]
 

@@ -10,16 +10,16 @@ import sqlalchemy
 from sqlalchemy import exc
 from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
-from poolscope.adapters.layers import keep, slot_below
-from poolscope.adapters.patching import take_off
+from poolscope.adapters.common.nested_pools import keep, slot_below
+from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.sqlalchemy import pools
 from poolscope.catalogue import CloseReason, FailureReason
 from poolscope.clock import monotonic
-from poolscope.drivers import describe
-from poolscope.failures import classify_connect_error
-from poolscope.pool import PoolStats, Slot, next_checkout_id
-from poolscope.registry import Registry
-from poolscope.taking import holds_another
+from poolscope.recording.checkout import holds_another
+from poolscope.recording.connect_errors import classify_connect_error
+from poolscope.recording.drivers import describe
+from poolscope.recording.pool import PoolStats, Slot, next_checkout_id
+from poolscope.recording.registry import Registry
 
 
 class Hooks:

@@ -20,7 +20,7 @@ from sqlalchemy.pool import Pool
 
 from poolscope.adapters.sqlalchemy.checkout import measured_connect, measured_return, noted_checkout
 from poolscope.adapters.sqlalchemy.hooks import Hooks
-from poolscope.registry import Registry
+from poolscope.recording.registry import Registry
 
 POOL_EVENTS = ("connect", "detach", "invalidate", "close")
 

@@ -11,7 +11,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from poolscope.catalogue import CloseReason, InvalidationReason
 from poolscope.clock import wall_ns
-from poolscope.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
+from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, Slot
 
 LIBRARY = "sqlalchemy"
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}

@@ -1,0 +1,108 @@
+"""Alert on those who wait: slow checkouts, and long waits in the queue."""
+
+from poolscope import catalogue as wire
+from poolscope.catalogue import Metric
+from poolscope_alerts.model import PERCENT, PROCESS_WORDS, Alert, Component, Sources
+from poolscope_alerts.promql import (
+    POOL,
+    REASON,
+    bucket,
+    by,
+    duration,
+    name,
+    rate,
+    rate_of_failures,
+    selector,
+)
+from poolscope_exporter.core.checks.thresholds import ThresholdId
+
+_IN_VAIN = f'{REASON}=~"timeout|cancelled"'
+_QUEUE_WINDOW_S = 300.0
+
+
+def alerts(sources: Sources) -> tuple[Alert, ...]:
+    """Return the alerts on waiting."""
+    return _slow(sources), _queued(sources)
+
+
+def _slow(sources: Sources) -> Alert:
+    row, tuning = sources[ThresholdId.T1], sources.tuning
+    looks_back_s = max(row.for_s, 60.0)
+    window_s = looks_back_s / sources.pace
+    over = duration(window_s)
+    asked = f"({_waits(over)} + {_failed(over)})"
+    slow = f"({_longer(wire.WAIT_TIME, row.limit, over)} + {_failed(over)})"
+    return Alert(
+        name="PoolCheckoutSlow",
+        severity=row.severity,
+        component=Component.POOL,
+        about=POOL,
+        expression=(
+            f"{slow} / {asked} > {tuning.slow_share:g}"
+            f" and {asked} * {window_s:g} >= {tuning.slow_least:g}"
+            f" and {_has_settled(sources, window_s)}"
+        ),
+        limit=(
+            f"more than {tuning.slow_share:.0%} of at least {tuning.slow_least:g} callers waited "
+            f"longer than {row.limit:g} s for a connection, or in vain"
+        ),
+        summary="Getting a connection from the pool is slow.",
+        description=(
+            f"{PROCESS_WORDS}: {PERCENT} of the callers waited longer than {row.limit:g} s for a "
+            f"connection, or in vain. {row.advice}"
+        ),
+        thresholds=(ThresholdId.T1, ThresholdId.T10),
+        for_s=row.for_s,
+        keep_firing_s=sources.keep_firing_s(looks_back_s),
+    )
+
+
+def _queued(sources: Sources) -> Alert:
+    row, tuning = sources[ThresholdId.T5], sources.tuning
+    window_s = _QUEUE_WINDOW_S / sources.pace
+    over = duration(window_s)
+    queued = _longer(wire.QUEUE_TIME, row.limit, over)
+    return Alert(
+        name="PoolQueueLong",
+        severity=row.severity,
+        component=Component.POOL,
+        about=POOL,
+        expression=(
+            f"{queued} / ({_waits(over)} + {_failed(over)}) > {tuning.queued_share:g}"
+            f" and {queued} * {window_s:g} >= {tuning.queued_least:g}"
+            f" and {_has_settled(sources, window_s)}"
+        ),
+        limit=(
+            f"more than {tuning.queued_share:.0%} of the callers, and at least "
+            f"{tuning.queued_least:g} in {duration(_QUEUE_WINDOW_S)}, queued longer than "
+            f"{row.limit:g} s"
+        ),
+        summary="Requests queue for a connection.",
+        description=(
+            f"{PROCESS_WORDS}: {PERCENT} of the callers queued longer than {row.limit:g} s. "
+            f"Opening a connection is not in this number. {row.advice}"
+        ),
+        thresholds=(ThresholdId.T5, ThresholdId.T10),
+        for_s=row.for_s,
+        keep_firing_s=sources.keep_firing_s(_QUEUE_WINDOW_S),
+    )
+
+
+def _waits(over: str) -> str:
+    return rate(f"{name(wire.WAIT_TIME)}_count", over)
+
+
+def _failed(over: str) -> str:
+    """Return those who got no connection; 0 for senders that do not count them."""
+    return f"({rate_of_failures(over, _IN_VAIN)} or 0 * {_waits(over)})"
+
+
+def _longer(metric: Metric, limit_s: float, over: str) -> str:
+    series, matcher = bucket(metric, limit_s)
+    return f"({rate(f'{name(metric)}_count', over)} - {rate(series, over, matcher)})"
+
+
+def _has_settled(sources: Sources, window_s: float) -> str:
+    """Return what is there for processes whose first minutes are no longer in the window."""
+    ago = duration(sources.tuning.settling_s / sources.pace + window_s)
+    return by(POOL, selector(f"{name(wire.WAIT_TIME)}_count", offset=ago)) + " >= 0"

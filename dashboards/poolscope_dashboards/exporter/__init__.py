@@ -1,0 +1,1 @@
+"""The dashboard of the exporter: its polls and its receiver."""

@@ -1,0 +1,1 @@
+"""The dashboard of one PostgreSQL server and its PgBouncers."""

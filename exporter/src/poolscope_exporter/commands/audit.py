@@ -1,0 +1,159 @@
+"""Ask a running exporter how all pools are configured, so that a deployment can depend on it."""
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from poolscope_exporter.core.checks.model import CheckId, Result
+from poolscope_exporter.web.alike import alike
+
+DEFAULT_URL = "http://127.0.0.1:9736"
+TIMEOUT_S = 10.0
+PATH = "/api/v1/pools"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which exporter to ask, with what token, and which checks not to look at."""
+
+    url: str = DEFAULT_URL
+    token: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    ignored: frozenset[CheckId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check, as the exporter tells it."""
+
+    check_id: str
+    result: Result
+    setting: str
+    value: float | str | None
+    safe_range: str
+    cure: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedPool:
+    """One pool, in all the processes where it is configured alike."""
+
+    service_namespace: str
+    service: str
+    pool: str
+    db_namespace: str
+    server_address: str
+    server_port: int | None
+    service_instance_id: str
+    config_checks: tuple[Finding, ...]
+    processes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    pools: tuple[AuditedPool, ...]
+    withheld: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What is found: warn where any check warns, else unknown where anything is not known.
+
+    `reason` says why there is nothing to tell, or what is missing.
+    """
+
+    result: Result
+    pools: tuple[AuditedPool, ...] = ()
+    reason: str | None = None
+
+
+_TOLD = TypeAdapter(_Told)
+
+
+def audit(question: Question) -> Audit:
+    """Ask the exporter, and judge what it tells."""
+    try:
+        told = _ask(question)
+    except (httpx.HTTPError, ssl.SSLError, OSError) as exc:
+        return Audit(Result.UNKNOWN, reason=f"{question.url} does not answer: {exc}")
+    except ValidationError:
+        why = f"{question.url}{PATH} does not answer as a poolscope-exporter: check --url"
+        return Audit(Result.UNKNOWN, reason=why)
+    if isinstance(told, str):
+        return Audit(Result.UNKNOWN, reason=told)
+    return _judged(told, question.ignored)
+
+
+def _ask(question: Question) -> _Told | str:
+    """Return what the exporter tells, or why it does not."""
+    headers = {"Authorization": f"Bearer {question.token}"} if question.token else {}
+    trusted = ssl.create_default_context(cafile=question.ca_file)
+    with httpx.Client(trust_env=False, verify=trusted, timeout=TIMEOUT_S) as client:
+        response = client.get(question.url.rstrip("/") + PATH, headers=headers)
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        cure = "give its token by --token-file or POOLSCOPE_TOKEN, or ask it on its own machine"
+        return f"{question.url} refuses to answer ({response.status_code}): {cure}"
+    if not response.is_success:
+        return f"{question.url}{PATH} answers {response.status_code}: check --url"
+    return _TOLD.validate_json(response.content)
+
+
+def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
+    if not told.pools:
+        return Audit(Result.UNKNOWN, reason="no application has pushed a pool to this exporter")
+    rows = alike(_without(asdict(pool), ignored) for pool in told.pools)
+    pools = TypeAdapter(tuple[AuditedPool, ...]).validate_python(rows)
+    results = {check.result for pool in pools for check in pool.config_checks}
+    hidden = told.withheld.get("pools", 0)
+    reason = f"{hidden} pools of other databases are not shown" if hidden else None
+    if Result.WARN in results:
+        return Audit(Result.WARN, pools, reason)
+    is_unknown = bool(hidden) or Result.UNKNOWN in results
+    return Audit(Result.UNKNOWN if is_unknown else Result.OK, pools, reason)
+
+
+def _without(pool: dict[str, Any], ignored: frozenset[CheckId]) -> dict[str, Any]:
+    kept = [check for check in pool["config_checks"] if check["check_id"] not in ignored]
+    return pool | {"config_checks": kept}
+
+
+def as_json(found: Audit) -> str:
+    """Return the audit as one JSON object."""
+    return json.dumps(asdict(found))
+
+
+def lines(found: Audit) -> Iterator[str]:
+    """Yield the audit as text for people; what applications said cannot steer a terminal."""
+    for pool in found.pools:
+        yield from map(_printable, _pool(pool))
+    counts = {
+        result: sum(c.result is result for pool in found.pools for c in pool.config_checks)
+        for result in Result
+    }
+    told = ", ".join(f"{count} {result}" for result, count in counts.items())
+    yield _printable(f"{found.result}: {found.reason or told}")
+
+
+def _pool(pool: AuditedPool) -> Iterator[str]:
+    who = f"{pool.service_namespace}/{pool.service}" if pool.service_namespace else pool.service
+    where = f"{pool.processes} processes" if pool.processes > 1 else pool.service_instance_id
+    yield f"{who}, pool {pool.pool} ({where})"
+    for check in pool.config_checks:
+        value = "none" if check.value is None else check.value
+        shown = f"{value:g}" if isinstance(value, float) else value
+        yield (
+            f"  {check.result:7}  {check.check_id:3}  {check.setting}: {shown}"
+            f" (safe: {check.safe_range})"
+        )
+        if check.cure:
+            yield f"                {check.cure}"
+
+
+def _printable(line: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in line)

@@ -1,0 +1,198 @@
+"""Check a server and the bouncers before it: what the exporter sees there, and what to grant."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from psycopg import sql
+
+from poolscope_exporter.core.capacity.headroom import headroom
+from poolscope_exporter.core.capacity.pgbouncer_headroom import bouncer_headroom
+from poolscope_exporter.core.model.pgbouncers import BouncerSample
+from poolscope_exporter.core.model.servers import is_expected, role_of
+from poolscope_exporter.core.model.sessions import Privilege, ServerLimits
+from poolscope_exporter.pgbouncer.console import BouncerFacts, PgBouncerConsole
+from poolscope_exporter.pgbouncer.discovery import consoles_of
+from poolscope_exporter.polling.dsn import Dsn
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.postgres.factory import server_of
+from poolscope_exporter.postgres.rows import Survey
+from poolscope_exporter.postgres.server import Arrival
+from poolscope_exporter.postgres.target import ServerTarget
+
+_SIGHT = {
+    Privilege.FULL: "every session, with its state",
+    Privilege.MEMBER: "the sessions of its own role and of those it is a member of; others hidden",
+    Privilege.OWN: "the sessions of its own role; all others are hidden",
+}
+
+_CURES = {
+    Reason.REFUSED: "is the server running, and are host and port right?",
+    Reason.TIMEOUT: "does a firewall or a network policy stand in between?",
+    Reason.NAME_RESOLUTION: "is the host's name right?",
+    Reason.AUTHENTICATION: "are user and password right, and does pg_hba.conf admit them?",
+    Reason.CREDENTIALS: "see what the password file or the password command says",
+    Reason.TLS: "do sslmode, sslrootcert and the server's certificate agree?",
+    Reason.TOO_MANY_CONNECTIONS: (
+        "every slot is taken, the reserved ones as well; make reserved_connections larger"
+    ),
+    Reason.RESERVED_SLOTS: (
+        "the server is full for ordinary roles; grant pg_use_reserved_connections, with"
+        " reserved_connections > 0, so that the exporter gets in all the same (PostgreSQL 16 and"
+        " later)"
+    ),
+    Reason.ROLE_LIMIT: "the exporter's role is at its limit; ALTER ROLE … CONNECTION LIMIT",
+    Reason.DATABASE_LIMIT: "the database is at its limit; name another one in the DSN",
+}
+
+_SEE = "see the message above"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found, in lines to print, and what is missing: nothing is good."""
+
+    lines: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+async def check(target: ServerTarget | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
+    """Connect, look around and report; a server that does not answer is reported as well."""
+    reports = [await check_target(target)] if target else []
+    for each in pgbouncers:
+        reports += await _check_bouncers(each)
+    lines = chain.from_iterable(report.lines for report in reports)
+    return Report(tuple(lines), tuple(chain.from_iterable(each.missing for each in reports)))
+
+
+async def check_target(target: ServerTarget) -> Report:
+    """Connect to one server, with the password of the moment, look around and report."""
+    server = server_of(target)
+    try:
+        await server.connect()
+        arrival = await server.identify()
+        limits = await server.limits()
+        limits = limits and replace(limits, managed=target.reserved_slots)
+        survey = await server.survey()
+    except ServerUnavailableError as exc:
+        return Report((f"server      {target.dsn}: {exc}",), (_cure(exc),))
+    finally:
+        await server.close()
+    lines = (*_about_server(arrival), *_about_room(arrival, limits, survey))
+    missing = (*_missing_role(arrival, target.expects), *_missing(arrival, limits))
+    return Report(lines, missing)
+
+
+async def _check_bouncers(dsn: Dsn) -> list[Report]:
+    """Check each bouncer behind a name."""
+    try:
+        consoles = await consoles_of(dsn)
+    except ServerUnavailableError as exc:
+        return [Report((f"pgbouncer   {dsn}: {exc}",), (_bouncer_cure(exc),))]
+    return [await _check_bouncer(console) for console in consoles]
+
+
+async def _check_bouncer(console: PgBouncerConsole) -> Report:
+    try:
+        await console.connect()
+        facts = await console.facts()
+        sample = await console.look()
+    except ServerUnavailableError as exc:
+        return Report((f"pgbouncer   {console.name}: {exc}",), (_bouncer_cure(exc),))
+    finally:
+        await console.close()
+    clients = ", ".join(f"{count} {state}" for state, count in sample.counts.items())
+    lines = (
+        f"pgbouncer   {console.name}: {facts.version}",
+        f"clients     {clients}",
+        f"time-outs   {_timeouts(facts)}",
+        *_bouncer_room(facts, sample),
+    )
+    shared = "the consoles of the processes that share its port (so_reuseport): name each one"
+    return Report(lines, (shared,) if facts.shares_its_port else ())
+
+
+def _timeouts(facts: BouncerFacts) -> str:
+    if facts.timeouts_s is None:
+        return "unknown: the PgBouncer refuses to tell its settings"
+    found = (f"{name} {seconds:g} s" for name, seconds in facts.timeouts_s.items() if seconds)
+    return ", ".join(found) or "none"
+
+
+def _bouncer_room(facts: BouncerFacts, sample: BouncerSample) -> Iterator[str]:
+    if facts.limits is None:
+        yield "headroom    unknown: the PgBouncer refuses to tell its limits"
+        return
+    for bound in sorted(bouncer_headroom(facts.limits, sample).limits, key=lambda each: each.free):
+        what = "clients" if bound.scope == "clients" else f"server connections of {bound.name}"
+        yield f"headroom    {bound.free} more {what}: {bound.used} of {bound.limit} are used"
+    for name in sorted(facts.limits.paused):
+        yield f"paused      {name}: it hands out no server connection until RESUME"
+
+
+def _bouncer_cure(exc: ServerUnavailableError) -> str:
+    if exc.reason is Reason.PERMISSION:
+        return "a role that may ask: name it in stats_users of the PgBouncer"
+    return f"an answer of the PgBouncer ({exc.reason}): {_CURES.get(exc.reason, _SEE)}"
+
+
+def _cure(exc: ServerUnavailableError) -> str:
+    if "unsupported startup parameter" in str(exc):
+        return "an answer of PostgreSQL itself: connect to it directly, not through PgBouncer"
+    return f"an answer ({exc.reason}): {_CURES.get(exc.reason, _SEE)}"
+
+
+def _about_server(arrival: Arrival) -> Iterator[str]:
+    identity = arrival.identity
+    place = "replica" if identity.in_recovery else "primary"
+    yield f"server      {identity.server}: PostgreSQL {arrival.version}, {place}"
+    yield f"role        {identity.role}, privilege {identity.privilege}"
+    yield f"sees        {_SIGHT[identity.privilege]}"
+    path = "through a pooler" if arrival.is_behind_pooler else "direct, no pooler found"
+    yield f"connection  {path}"
+
+
+def _about_room(arrival: Arrival, limits: ServerLimits | None, survey: Survey) -> Iterator[str]:
+    if limits is None:
+        yield "limits      unknown: the server refuses to tell"
+    else:
+        yield (
+            f"limits      {limits.usable} sessions for ordinary roles: max_connections"
+            f" {limits.max_connections}, less {limits.superuser_reserved} for superusers"
+            f" and {limits.reserved} reserved"
+        )
+        yield from _named_limits("role", limits.role_limits)
+        yield from _named_limits("database", limits.database_limits)
+        room = headroom(
+            limits,
+            survey.total,
+            survey.by_role,
+            survey.by_database,
+            own_role=arrival.identity.role,
+        )
+        name = f" {room.name}" if room.name else ""
+        yield f"headroom    {room.free} more sessions, by the limit of the {room.tightest}{name}"
+    states = ", ".join(f"{count} {state}" for state, count in survey.by_state.items() if count)
+    yield f"sessions    {survey.total}{f' ({states})' if states else ''}"
+
+
+def _named_limits(kind: str, limits: Mapping[str, int]) -> Iterator[str]:
+    for name, limit in sorted(limits.items()):
+        yield f"            {limit} sessions for {kind} {name}"
+
+
+def _missing_role(arrival: Arrival, expects: str) -> Iterator[str]:
+    if not is_expected(arrival.identity, expects):
+        yield f"a {expects}: a {role_of(arrival.identity)} answers; name another address"
+
+
+def _missing(arrival: Arrival, limits: ServerLimits | None) -> Iterator[str]:
+    role = sql.Identifier(arrival.identity.role).as_string(None)
+    if arrival.is_behind_pooler:
+        yield "a direct connection: through a pooler, sessions cannot be told apart reliably"
+    if arrival.identity.privilege is not Privilege.FULL:
+        yield f"GRANT pg_read_all_stats TO {role};  -- to see the sessions of all roles"
+    if limits and limits.reserved and not arrival.uses_reserve:
+        yield (
+            f"GRANT pg_use_reserved_connections TO {role};  -- to get in while the server is full"
+        )

@@ -1,0 +1,1 @@
+"""Limits of servers and PgBouncers, and what the fleet may use of them."""

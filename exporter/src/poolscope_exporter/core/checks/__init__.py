@@ -1,0 +1,1 @@
+"""Configuration checks: the documented safe ranges, and each pool against them."""

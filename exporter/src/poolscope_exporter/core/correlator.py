@@ -1,0 +1,268 @@
+"""Keep the books between applications and servers: what to ask, what was said, what follows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from poolscope_exporter.core.checks.rules import PoolChecks
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, Thresholds
+from poolscope_exporter.core.fleet.fleet import Fleet, Heard, HeardCheckout
+from poolscope_exporter.core.fleet.retention import TOTALS_RETENTION_S
+from poolscope_exporter.core.judging.assessment import (
+    ServerView,
+    Situation,
+    assess,
+    suspects,
+)
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.held_idle import HeldIdle
+from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, key_of, sure_until
+from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, link
+from poolscope_exporter.core.linking.orphans import Orphans
+from poolscope_exporter.core.linking.through_pgbouncer import (
+    Place,
+    choose_place,
+    choose_session_server,
+    client_route,
+    link_through,
+)
+from poolscope_exporter.core.model.checkouts import Checkout, Push
+from poolscope_exporter.core.model.pgbouncers import Bouncer, Bouncers, BouncerSample, socket_of
+from poolscope_exporter.core.model.servers import Change, change_of
+from poolscope_exporter.core.model.sessions import (
+    Census,
+    ConfiguredServer,
+    Endpoint,
+    Located,
+    Sample,
+    ServerIdentity,
+)
+
+
+class Ledger:
+    """The choreography of pushes, samples and judgements; times are one monotonic clock.
+
+    `servers` are the names of the configured servers; none means that nothing is ever sampled.
+    `bouncers` are the configured PgBouncers, with the addresses by which they are configured, and
+    `addresses` are those of the servers: one that was never reached is told apart all the same.
+    `proxy_idle_timeout_s` is the configured idle time-out of a proxy that cannot be asked, before
+    every server; `proxy_idle_by_server_s` has those before one of them. Configurations are checked
+    by the `thresholds`.
+    Not for several threads at once.
+    """
+
+    def __init__(
+        self,
+        servers: Sequence[str],
+        fleet: Fleet | None = None,
+        bouncers: Mapping[str, frozenset[Endpoint]] | None = None,
+        *,
+        addresses: Mapping[str, frozenset[Endpoint]] | None = None,
+        proxy_idle_timeout_s: float | None = None,
+        proxy_idle_by_server_s: Mapping[str, float | None] | None = None,
+        thresholds: Thresholds = DEFAULTS,
+    ) -> None:
+        self.fleet = fleet or Fleet()
+        self.confirmations = Confirmations()
+        self.held_idle = HeldIdle()
+        self.orphans = Orphans()
+        self._configured = tuple(servers)
+        self._addresses = addresses or {}
+        self._identities: dict[str, ServerIdentity] = {}
+        self._down: set[str] = set()
+        self._bouncers = Bouncers(bouncers or {})
+        self._proxy_idle_timeout_s = proxy_idle_timeout_s
+        self._proxy_idle_by_server_s = proxy_idle_by_server_s or {}
+        self._checks = PoolChecks(thresholds)
+
+    def hear(self, push: Push, now_s: float) -> Heard:
+        """Take a push in: it may confirm what servers said of the checkouts that it lists."""
+        heard = self.fleet.hear(push, now_s)
+        if heard.restarted:
+            self.confirmations.forget_instance(push.instance)
+            self.held_idle.forget_instance(push.instance)
+            self.orphans.restarted(push.instance, now_s)
+        if heard.accepted:
+            for held in self.fleet.held_by(push.instance, now_s):
+                if held.heard_at_s == now_s:
+                    self._confirm(held, now_s)
+        return heard
+
+    def server_up(self, identity: ServerIdentity) -> Change | None:
+        """Note who a server is, before it is asked for suspects; return what became of it.
+
+        What another server said before at the same address is thrown away.
+        """
+        change = change_of(self._identities.get(identity.server), identity)
+        if change:
+            self.confirmations.forget_server(identity.server)
+        if change is Change.REPLACED:
+            self.confirmations.paths.break_off(identity.server)
+        self._identities[identity.server] = identity
+        self._down.discard(identity.server)
+        return change
+
+    def server_down(self, server: str) -> None:
+        """Note that a server does not answer; who it was is remembered."""
+        self._down.add(server)
+
+    def observe(self, sample: Sample, identity: ServerIdentity, now_s: float) -> None:
+        """Take a server's answer in: link each checkout of it that was asked about."""
+        self.server_up(identity)
+        held = self.fleet.held(now_s)
+        for heard in held:
+            place = self._place(heard.checkout)
+            if isinstance(place, Bouncer):
+                self._note_through(place, heard, sample)
+            elif not isinstance(place, NoLink) and place.server == sample.server:
+                self._note(heard, sample)
+        self._forget(held, now_s)
+
+    def observe_bouncer(self, sample: BouncerSample, now_s: float) -> None:
+        """Take a bouncer's answer in: note each checkout that it gives no server connection.
+
+        Those that have one are linked by the next answer of the server, and not without it.
+        """
+        held = self.fleet.held(now_s)
+        sockets = {socket_of(heard.checkout.local) for heard in held if heard.checkout.local}
+        self._bouncers.observe(sample, sockets)
+        for heard in held:
+            place = self._place(heard.checkout)
+            if isinstance(place, Bouncer) and place.name == sample.bouncer:
+                self._note_unserved(place, heard, sample)
+        self._forget(held, now_s)
+
+    def bouncer_added(self, bouncer: str, addresses: frozenset[Endpoint]) -> None:
+        """Note a bouncer that was found, and the addresses by which it is known."""
+        self._bouncers.add(bouncer, addresses)
+
+    def bouncer_removed(self, bouncer: str) -> None:
+        """Note that a bouncer is none of ours any more."""
+        self._bouncers.remove(bouncer)
+
+    def bouncer_down(self, bouncer: str) -> None:
+        """Note that a bouncer does not answer."""
+        self._bouncers.lost(bouncer)
+
+    def count(self, census: Census, now_s: float) -> None:
+        """Take in which sessions a server has from `orphans.addresses`."""
+        pids, states = self.fleet.backend_pids(now_s), self.fleet.instances(now_s)
+        self.orphans.counted(census, pids, states, now_s)
+
+    def suspects(self, now_s: float, limit: int = 200) -> dict[str, list[int]]:
+        """Return the backend pids to look up next, by server, at most `limit` each."""
+        return suspects(self.fleet, self._servers(), now_s, limit, self._bouncers.known())
+
+    def has_checkouts_through(self, bouncer: str, now_s: float) -> bool:
+        """Tell whether anybody holds a connection that goes through the bouncer."""
+        places = (self._place(heard.checkout) for heard in self.fleet.held(now_s))
+        return any(isinstance(place, Bouncer) and place.name == bouncer for place in places)
+
+    def situation(
+        self, now_s: float, servers: Sequence[ServerView], bouncers: Sequence[BouncerView] = ()
+    ) -> Situation:
+        """Judge everything, as of now; the views say how each configured server and bouncer is."""
+        self.fleet.tick(now_s)
+        self.held_idle.totals.forget(now_s - TOTALS_RETENTION_S)
+        told = {view.server: view for view in servers}
+        silent = {
+            name: ServerView(name, up=False, reason="not polled yet") for name in self._configured
+        }
+        views = [self._completed(view) for view in (silent | told).values()]
+        between = self._bouncer_views(bouncers)
+        return assess(
+            self.fleet,
+            self.confirmations,
+            views,
+            now_s,
+            between,
+            proxy_idle_timeout_s=self._proxy_idle_timeout_s,
+            checks=self._checks,
+        )
+
+    def _confirm(self, held: HeardCheckout, now_s: float) -> None:
+        self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+        until_s = sure_until(now_s, held.interval_s)
+        self.held_idle.confirmed(held.checkout, until_s, now_s)
+
+    def _servers(self) -> list[Located]:
+        found: dict[str, Located] = {
+            name: ConfiguredServer(name, addresses) for name, addresses in self._addresses.items()
+        }
+        found.update(self._identities)
+        return list(found.values())
+
+    def _place(self, checkout: Checkout) -> Place:
+        return choose_place(checkout, self._servers(), self._bouncers.known())
+
+    def _bouncer_views(self, views: Sequence[BouncerView]) -> list[BouncerView]:
+        told = {view.bouncer: view for view in views}
+        found = []
+        for known in self._bouncers.known():
+            view = told.get(known.name) or BouncerView(known.name, False, "not polled yet")
+            is_up = view.up and known.sample is not None
+            found.append(replace(view, up=is_up, known=known))
+        return found
+
+    def _completed(self, view: ServerView) -> ServerView:
+        identity = view.identity or self._identities.get(view.server)
+        up = view.up and view.server not in self._down
+        orphans = self.orphans.told(view.server) if up else None
+        addresses = view.addresses or self._addresses.get(view.server, frozenset())
+        return replace(
+            view,
+            identity=identity,
+            up=up,
+            orphans=orphans,
+            addresses=addresses,
+            proxy_idle_timeout_s=self._proxy_idle_by_server_s.get(view.server),
+        )
+
+    def _note(self, heard: HeardCheckout, sample: Sample) -> None:
+        if not _had_begun(heard, sample):
+            return
+        self._keep(heard, self._outcome(heard, sample), sample)
+
+    def _outcome(self, heard: HeardCheckout, sample: Sample) -> Outcome:
+        checkout, paths = heard.checkout, self.confirmations.paths
+        if paths.is_broken(checkout):
+            return NoLink(Unlinked.SERVER_CHANGED, sample.server)
+        pinned = paths.pinned(checkout)
+        return link(checkout, heard.heard_at_s, sample, server=sample.server, pinned=pinned)
+
+    def _note_through(self, bouncer: Bouncer, heard: HeardCheckout, sample: Sample) -> None:
+        route, via = client_route(heard.checkout, bouncer), bouncer.sample
+        if isinstance(route, NoLink) or via is None or not _had_begun(heard, via):
+            return
+        server = choose_session_server(route, bouncer.name, self._servers())
+        if isinstance(server, NoLink) or server.server != sample.server:
+            return
+        # The server was asked last, so only what is still held after that is confirmed.
+        self._keep(heard, link_through(route, via, sample), sample)
+
+    def _note_unserved(self, bouncer: Bouncer, heard: HeardCheckout, via: BouncerSample) -> None:
+        route = client_route(heard.checkout, bouncer)
+        if isinstance(route, NoLink) and _had_begun(heard, via):
+            self._keep(heard, route, via)
+
+    def _keep(self, heard: HeardCheckout, outcome: Outcome, sample: Sample | BouncerSample) -> None:
+        if isinstance(outcome, NoLink) and outcome.reason is Unlinked.NOT_SAMPLED:
+            return
+        checkout = heard.checkout
+        if isinstance(outcome, Link) and isinstance(sample, Sample):
+            self.confirmations.paths.linked(checkout, outcome)
+            self.orphans.linked(checkout.pool, outcome)
+            self.held_idle.sampled(heard, outcome, sample.took_s)
+        self.confirmations.sampled(key_of(checkout), outcome, sample.taken_at_s)
+
+    def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
+        checkouts = [heard.checkout for heard in held]
+        keys = {key_of(checkout) for checkout in checkouts}
+        self.confirmations.forget(keys)
+        self.held_idle.forget(keys)
+        instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]
+        self.confirmations.paths.forget(checkouts, instances)
+
+
+def _had_begun(heard: HeardCheckout, sample: Sample | BouncerSample) -> bool:
+    # Before it, the connection served whoever held the connection then.
+    return sample.taken_at_s >= heard.heard_at_s - heard.checkout.age_s

@@ -1,0 +1,1 @@
+"""The state of every process that pushes: its pools, series and held checkouts."""

@@ -1,0 +1,80 @@
+"""Follow the route counters of one process: how far each push moves them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from poolscope import catalogue
+from poolscope_exporter.core.fleet.admission import Refusal, pool_of
+from poolscope_exporter.core.fleet.budget import Budget, size_of
+from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
+from poolscope_exporter.core.model.checkouts import Instance, Point
+
+ROUTE_METRICS = frozenset(
+    metric.name for metric in (catalogue.ROUTE_CHECKOUTS, catalogue.ROUTE_HELD_TIME)
+)
+
+_Key = tuple[str, Mapping[str, str]]
+
+
+@dataclass(slots=True)
+class RouteCount:
+    """One route counter of a process: whose it is, where it stands, and how far it just moved."""
+
+    pool: ServicePool
+    route: str
+    metric: str
+    value: float
+    growth: float
+
+
+class RouteCounts:
+    """The route counters of one process at its last push, bounded per pool."""
+
+    def __init__(
+        self, instance: Instance, max_pools: int, max_series_per_pool: int, budget: Budget
+    ) -> None:
+        self._budget = budget
+        self._instance = instance
+        self._max_pools = max_pools
+        self._max_series = max_series_per_pool
+        self._counts: dict[_Key, RouteCount] = {}
+        self._sizes: dict[ServicePool, int] = {}
+
+    def moved(self, point: Point, *, is_from_zero: bool) -> RouteCount | Refusal:
+        """Return the point's counter with its growth since the last push, or why it is not kept.
+
+        `is_from_zero`: a counter that was not told before grew from 0. Otherwise its value may
+        hold what was counted long ago (by an exporter that ran before, say), and counts as 0.
+        """
+        value = point.value
+        assert isinstance(value, float | int)
+        count = self._counts.get((point.metric, point.attributes))
+        if count is None:
+            begins_at = 0.0 if is_from_zero or point.is_delta else value
+            return self._add(point, value, value - begins_at)
+        if point.is_delta:
+            count.growth = value
+            return count
+        # A counter that fell was reset, and grew to what it is now.
+        count.growth = value - count.value if value >= count.value else value
+        count.value = value
+        return count
+
+    def release(self) -> None:
+        """Give back all the room that the counters took; they are not moved again."""
+        for metric, attributes in self._counts:
+            self._budget.give(size_of(metric, attributes))
+
+    def _add(self, point: Point, value: float, growth: float) -> RouteCount | Refusal:
+        pool = service_pool_of(pool_of(self._instance, point.attributes))
+        if pool not in self._sizes and len(self._sizes) >= self._max_pools:
+            return Refusal.TOO_MANY_POOLS
+        if self._sizes.get(pool, 0) >= self._max_series or not self._budget.take(
+            size_of(point.metric, point.attributes)
+        ):
+            return Refusal.TOO_MANY_SERIES
+        route = point.attributes.get(catalogue.HTTP_ROUTE, "")
+        count = RouteCount(pool, route, point.metric, value, growth)
+        self._counts[point.metric, point.attributes] = count
+        self._sizes[pool] = self._sizes.get(pool, 0) + 1
+        return count

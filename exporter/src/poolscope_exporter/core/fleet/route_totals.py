@@ -1,0 +1,104 @@
+"""Add up by service and route what its processes count: the sums outlive each of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from poolscope.catalogue import OTHER
+from poolscope_exporter.core.model.checkouts import Pool
+
+MAX_POOLS = 1_000
+MAX_ROUTES_PER_POOL = 200
+MAX_ROUTES = 20_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ServicePool:
+    """One pool of a service, the same in all of its processes."""
+
+    namespace: str
+    service: str
+    pool: str
+    db_namespace: str
+    server_address: str
+    server_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTotal:
+    """How far one counter of a service got, by route."""
+
+    pool: ServicePool
+    route: str
+    metric: str
+    value: float
+
+
+@dataclass(slots=True)
+class _Sums:
+    routes: dict[str, dict[str, float]] = field(default_factory=dict)
+    told_at_s: float = 0.0
+
+
+def service_pool_of(pool: Pool) -> ServicePool:
+    """Return the pool without the process that it is in."""
+    of = pool.instance
+    return ServicePool(
+        of.namespace, of.name, pool.name, pool.db_namespace, pool.server_address, pool.server_port
+    )
+
+
+class ServiceTotals:
+    """Counters by service, pool and route. They never fall, and no process owns them.
+
+    Routes beyond the caps are counted together, as `other`; times are one monotonic clock.
+    """
+
+    def __init__(
+        self,
+        max_pools: int = MAX_POOLS,
+        max_routes_per_pool: int = MAX_ROUTES_PER_POOL,
+        max_routes: int = MAX_ROUTES,
+    ) -> None:
+        self._max_pools = max_pools
+        self._max_routes_per_pool = max_routes_per_pool
+        self._max_routes = max_routes
+        self._sums: dict[ServicePool, _Sums] = {}
+        self._routes = 0
+
+    def add(self, pool: ServicePool, route: str, metric: str, growth: float, now_s: float) -> bool:
+        """Add to a counter, 0 included; return False where there is no room for its pool."""
+        sums = self._sums_of(pool)
+        if sums is None:
+            return False
+        sums.told_at_s = now_s
+        counters = self._counters(sums, route)
+        counters[metric] = counters.get(metric, 0.0) + growth
+        return True
+
+    def totals(self) -> Iterator[ServiceTotal]:
+        """Yield every counter."""
+        for pool, sums in self._sums.items():
+            for route, counters in sums.routes.items():
+                for metric, value in counters.items():
+                    yield ServiceTotal(pool, route, metric, value)
+
+    def forget(self, told_before_s: float) -> None:
+        """Forget the pools that nobody told of since then."""
+        for pool, sums in list(self._sums.items()):
+            if sums.told_at_s < told_before_s:
+                self._routes -= len(sums.routes)
+                del self._sums[pool]
+
+    def _sums_of(self, pool: ServicePool) -> _Sums | None:
+        if pool not in self._sums and len(self._sums) < self._max_pools:
+            self._sums[pool] = _Sums()
+        return self._sums.get(pool)
+
+    def _counters(self, sums: _Sums, route: str) -> dict[str, float]:
+        if counters := sums.routes.get(route):
+            return counters
+        is_full = len(sums.routes) >= self._max_routes_per_pool or self._routes >= self._max_routes
+        name = OTHER if is_full else route
+        if name not in sums.routes:
+            self._routes += 1
+        return sums.routes.setdefault(name, {})

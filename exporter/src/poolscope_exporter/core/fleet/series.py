@@ -1,0 +1,138 @@
+"""Keep the series of one process: cumulative, bounded per pool, and forgotten when they stop."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from poolscope_exporter.core.fleet import order
+from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge, pool_of
+from poolscope_exporter.core.fleet.budget import Budget, size_of
+from poolscope_exporter.core.model.checkouts import Buckets, Instance, Point, Pool
+
+_Key = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _Entry:
+    point: Point
+    pool: Pool | None
+    seen_s: float
+    is_gauge: bool
+
+
+class SeriesBook:
+    """The series of one process, as last pushed; deltas are added up."""
+
+    def __init__(
+        self, instance: Instance, max_pools: int, max_series_per_pool: int, budget: Budget
+    ) -> None:
+        self._instance = instance
+        self._budget = budget
+        self._max_pools = max_pools
+        self._max_series = max_series_per_pool
+        self._entries: dict[_Key, _Entry] = {}
+        self._by_pool: dict[Pool | None, dict[_Key, _Entry]] = {}
+        self._least_seen_s = {True: float("inf"), False: float("inf")}
+
+    def put(self, point: Point, now_s: float) -> Refusal | None:
+        """Keep an admitted point; return why not where a bound is reached."""
+        key: _Key = (point.metric, point.kind.value, point.unit, point.attributes)
+        entry = self._entries.get(key)
+        if entry is None:
+            return self._add(key, point, now_s)
+        if refusal := order.refusal_of(entry.point, point):
+            return refusal
+        continued = _continued(entry.point, point)
+        if continued is None:
+            return Refusal.BAD_VALUE
+        entry.point = continued
+        entry.seen_s = now_s
+        return None
+
+    def points(self, gauges_since_s: float, counters_since_s: float) -> Iterator[Point]:
+        """Yield the series that were last seen then or later; histograms count as counters."""
+        for entry in self._entries.values():
+            if entry.seen_s >= (gauges_since_s if entry.is_gauge else counters_since_s):
+                yield entry.point
+
+    def pools(self, since_s: float) -> dict[Pool, list[Point]]:
+        """Return the pools that were heard of then or later, with what was said of them."""
+        found = {
+            pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
+            for pool, entries in self._by_pool.items()
+            if pool
+        }
+        return {pool: points for pool, points in found.items() if points}
+
+    def drop(self, gauges_before_s: float, counters_before_s: float) -> None:
+        """Forget the series that were last seen before then."""
+        before_s = {True: gauges_before_s, False: counters_before_s}
+        if all(before_s[kind] <= self._least_seen_s[kind] for kind in before_s):
+            return
+        for key, entry in list(self._entries.items()):
+            if entry.seen_s < before_s[entry.is_gauge]:
+                del self._entries[key]
+                self._shrink(key, entry.pool)
+                self._budget.give(_size(entry.point))
+        for kind in before_s:
+            seen = (entry.seen_s for entry in self._entries.values() if entry.is_gauge is kind)
+            # What is seen again is seen later: until the next look this stays the least.
+            self._least_seen_s[kind] = min(seen, default=float("inf"))
+
+    def release(self) -> None:
+        """Give back all the room that the series took; the book is not used again."""
+        self._budget.give(sum(_size(entry.point) for entry in self._entries.values()))
+
+    def _add(self, key: _Key, point: Point, now_s: float) -> Refusal | None:
+        pool = pool_of(self._instance, point.attributes) if describes_pool(point) else None
+        if pool and pool not in self._by_pool and self._pools >= self._max_pools:
+            return Refusal.TOO_MANY_POOLS
+        entries = self._by_pool.setdefault(pool, {})
+        if len(entries) >= self._max_series or not self._budget.take(_size(point)):
+            if not entries:
+                del self._by_pool[pool]
+            return Refusal.TOO_MANY_SERIES
+        entry = _Entry(_begun(point), pool, now_s, is_gauge(point))
+        self._entries[key] = entries[key] = entry
+        self._least_seen_s[entry.is_gauge] = min(now_s, self._least_seen_s[entry.is_gauge])
+        return None
+
+    @property
+    def _pools(self) -> int:
+        return len(self._by_pool) - (None in self._by_pool)
+
+    def _shrink(self, key: _Key, pool: Pool | None) -> None:
+        del self._by_pool[pool][key]
+        if not self._by_pool[pool]:
+            del self._by_pool[pool]
+
+
+def _size(point: Point) -> int:
+    return size_of(point.metric, point.attributes)
+
+
+def _begun(point: Point) -> Point:
+    return point._replace(is_delta=False) if point.is_delta else point
+
+
+def _continued(old: Point, new: Point) -> Point | None:
+    """Return the series with what the point adds to it; None where no number can hold the sum."""
+    if not new.is_delta:
+        return new
+    value = _sum(old.value, new.value)
+    if not isfinite(value.sum if isinstance(value, Buckets) else value):
+        return None
+    return old._replace(value=value, time_ns=new.time_ns)
+
+
+def _sum(old: float | Buckets, new: float | Buckets) -> float | Buckets:
+    if isinstance(old, Buckets) or isinstance(new, Buckets):
+        return _merged(old, new)
+    return old + new
+
+
+def _merged(old: float | Buckets, new: float | Buckets) -> float | Buckets:
+    if not isinstance(old, Buckets) or not isinstance(new, Buckets) or old.bounds != new.bounds:
+        return new
+    counts = tuple(a + b for a, b in zip(old.counts, new.counts, strict=True))
+    return Buckets(old.bounds, counts, old.sum + new.sum)

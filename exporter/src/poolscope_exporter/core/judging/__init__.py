@@ -1,0 +1,1 @@
+"""Verdicts on held checkouts and diagnoses of pools."""

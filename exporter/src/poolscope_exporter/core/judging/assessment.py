@@ -1,0 +1,358 @@
+"""Put together what applications and servers say into one picture of the moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, SharedLimit, demands
+from poolscope_exporter.core.capacity.headroom import potential
+from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout, tightest
+from poolscope_exporter.core.checks.model import ConfigCheck
+from poolscope_exporter.core.checks.rules import PoolChecks
+from poolscope_exporter.core.fleet.fleet import Fleet, HeardCheckout, InstanceState, PoolNumbers
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.diagnosis import Destination, PoolDiagnosis, diagnose
+from poolscope_exporter.core.judging.verdicts import Judgement, judge
+from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.linking.confirmation import (
+    Confirmations,
+    Confirmed,
+    State,
+    Unseen,
+    key_of,
+)
+from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, pid_defect
+from poolscope_exporter.core.linking.link_history import Paths
+from poolscope_exporter.core.linking.through_pgbouncer import (
+    Place,
+    choose_place,
+    choose_session_server,
+    client_route,
+)
+from poolscope_exporter.core.model.checkouts import Checkout, Pool
+from poolscope_exporter.core.model.pgbouncers import Bouncer, BouncerServer
+from poolscope_exporter.core.model.sessions import ConfiguredServer, Located
+
+__all__ = ["PoolState", "ServerView", "Situation", "Withheld", "assess", "suspects"]
+
+_View = ServerView | BouncerView | NoLink
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """One pool: its numbers, what is the matter with it, and what its configuration lacks.
+
+    `proxy_idle` is the tightest known idle time-out on its way. `server` has its sessions,
+    `bouncer` is the first stop before it; None is not known, or no bouncer.
+    """
+
+    pool: Pool
+    numbers: PoolNumbers
+    diagnosis: PoolDiagnosis
+    checks: tuple[ConfigCheck, ...] = ()
+    proxy_idle: IdleTimeout | None = None
+    server: str | None = None
+    bouncer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """How much is known and not shown, because a server's sessions may be shown only in part."""
+
+    checkouts: int = 0
+    pools: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that is known at `taken_at_s` (the exporter's monotonic clock)."""
+
+    judgements: tuple[Judgement, ...]
+    pools: tuple[PoolState, ...]
+    servers: tuple[ServerView, ...]
+    instances: tuple[InstanceState, ...]
+    taken_at_s: float
+    bouncers: tuple[BouncerView, ...] = ()
+    configured_idle: IdleTimeout | None = None
+    withheld: Withheld = Withheld()
+
+
+class _Views:
+    """The configured servers and bouncers, by the checkouts whose connections go to them."""
+
+    def __init__(self, servers: Sequence[ServerView], bouncers: Sequence[BouncerView]) -> None:
+        self._views = {view.server: view for view in servers}
+        self._was_reached = any(view.identity for view in servers)
+        self._servers = [_located(view) for view in servers]
+        self._bouncers = {view.bouncer: view for view in bouncers}
+        self._known = [view.known for view in bouncers if view.known]
+
+    def of(self, checkout: Checkout) -> ServerView | BouncerView | NoLink:
+        """Return the server or the bouncer of a checkout, or why it has none."""
+        place = choose_place(checkout, self._servers, self._known)
+        if isinstance(place, Bouncer):
+            return self._bouncers[place.name]
+        return self._view_of(place)
+
+    def behind(self, connection: BouncerServer, bouncer: str) -> ServerView | NoLink:
+        """Return the server that a bouncer's connection goes to, or why none can be asked."""
+        return self._view_of(choose_session_server(connection, bouncer, self._servers))
+
+    def by_name(self, link: Link) -> ServerView | BouncerView | None:
+        """Return what a link led to first; None where it is not configured now."""
+        if link.bouncer:
+            return self._bouncers.get(link.bouncer)
+        return self._views.get(link.server)
+
+    def is_up(self, server: str | None) -> bool:
+        """Tell whether a server answers; what names none depends on none."""
+        return server is None or (server in self._views and self._views[server].up)
+
+    def _view_of(self, place: Located | NoLink) -> ServerView | NoLink:
+        if not isinstance(place, NoLink):
+            return self._views[place.server]
+        return self._never_reached() if self._views and not self._was_reached else place
+
+    def _never_reached(self) -> ServerView | NoLink:
+        # Nothing yet says whose a checkout is; with a single server there is only one candidate.
+        views = list(self._views.values())
+        return views[0] if len(views) == 1 else NoLink(Unlinked.SERVER_DOWN, None)
+
+
+def _located(view: ServerView) -> Located:
+    return view.identity or ConfiguredServer(view.server, view.addresses)
+
+
+def assess(
+    fleet: Fleet,
+    confirmations: Confirmations,
+    servers: Sequence[ServerView],
+    now_s: float,
+    bouncers: Sequence[BouncerView] = (),
+    *,
+    proxy_idle_timeout_s: float | None = None,
+    checks: PoolChecks | None = None,
+) -> Situation:
+    """Judge every held checkout, oldest first; diagnose every pool, and check how it is set up."""
+    configured = proxy_idle_timeout_s and IdleTimeout(IdleSource.CONFIGURED, proxy_idle_timeout_s)
+    views = _Views(servers, bouncers)
+    judgements = _judge_all(fleet, confirmations, views, now_s)
+    by_pool: dict[Pool, list[Judgement]] = {}
+    for judgement in judgements:
+        by_pool.setdefault(judgement.checkout.pool, []).append(judgement)
+    told = [
+        (pool, numbers, _view_of(pool, by_pool.get(pool, []), views, confirmations.paths))
+        for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
+    ]
+    wanted = demands((_shared_limit(view), numbers) for _, numbers, view in told)
+    checks = checks or PoolChecks()
+    pools = [
+        _pool_state(
+            pool=pool,
+            numbers=numbers,
+            diagnosis=_diagnose(pool, numbers, by_pool.get(pool, []), view),
+            view=view,
+            timeouts=_timeouts(view, configured or None),
+            demand=wanted.get(_shared_limit(view), NOWHERE),
+            checks=checks,
+            last=confirmations.paths.last_link(pool),
+        )
+        for pool, numbers, view in told
+    ]
+    instances = tuple(fleet.instances(now_s))
+    return Situation(
+        judgements=tuple(judgements),
+        pools=tuple(pools),
+        servers=tuple(servers),
+        instances=instances,
+        taken_at_s=now_s,
+        bouncers=tuple(
+            replace(each, potential_clients=_potential(each, pools)) for each in bouncers
+        ),
+        configured_idle=configured or None,
+    )
+
+
+def suspects(
+    fleet: Fleet,
+    servers: Sequence[Located],
+    now_s: float,
+    limit: int = 200,
+    bouncers: Sequence[Bouncer] = (),
+) -> dict[str, list[int]]:
+    """Return the backend pids to look up, by server: valid, each once, of the oldest checkouts.
+
+    `limit` is per server. A server that nobody holds a connection of is not in the answer.
+    Behind a bouncer, the pid is the one that the bouncer knows.
+    """
+    found: dict[str, dict[int, None]] = {}
+    for heard in _oldest_first(fleet, now_s):
+        place = choose_place(heard.checkout, servers, bouncers)
+        suspect = _suspect(heard.checkout, place, servers)
+        if suspect is None:
+            continue
+        server, pid = suspect
+        pids = found.setdefault(server, {})
+        if len(pids) < limit:
+            pids[pid] = None
+    return {server: list(pids) for server, pids in found.items()}
+
+
+def _suspect(
+    checkout: Checkout, place: Place, servers: Sequence[Located]
+) -> tuple[str, int] | None:
+    if isinstance(place, NoLink):
+        return None
+    if isinstance(place, Bouncer):
+        route = client_route(checkout, place)
+        if isinstance(route, NoLink):
+            return None
+        server = choose_session_server(route, place.name, servers)
+        return None if isinstance(server, NoLink) else (server.server, route.pid)
+    pid = checkout.backend_pid
+    return None if pid is None or pid_defect(pid) else (place.server, pid)
+
+
+def _oldest_first(fleet: Fleet, now_s: float) -> list[HeardCheckout]:
+    return sorted(fleet.held(now_s), key=lambda heard: -heard.age_s(now_s))
+
+
+def _judge_all(
+    fleet: Fleet, confirmations: Confirmations, views: _Views, now_s: float
+) -> list[Judgement]:
+    held = _oldest_first(fleet, now_s)
+    states = [_state(heard.checkout, confirmations, views) for heard in held]
+    holders = _holders(held, states)
+    return [
+        judge(heard, state, now_s, confirmations.paths.is_proven(heard.checkout.pool), holders)
+        for heard, state in zip(held, states, strict=True)
+    ]
+
+
+def _state(checkout: Checkout, confirmations: Confirmations, views: _Views) -> State | NoLink:
+    """Return what is known of the checkout's session, or why nobody can be asked."""
+    view = views.of(checkout)
+    if isinstance(view, NoLink):
+        return view
+    if isinstance(view, BouncerView):
+        return _state_behind(view, checkout, confirmations, views)
+    if defect := pid_defect(checkout.backend_pid):
+        return NoLink(defect, view.server)
+    # What a server said before it went down may be true no longer.
+    if not view.up:
+        return NoLink(Unlinked.SERVER_DOWN, view.server)
+    state = confirmations.state(key_of(checkout))
+    return NoLink(Unlinked.NOT_SAMPLED, view.server) if isinstance(state, Unseen) else state
+
+
+def _state_behind(
+    view: BouncerView, checkout: Checkout, confirmations: Confirmations, views: _Views
+) -> State | NoLink:
+    """Return what is known of a checkout behind a bouncer, or why it, or its server, is silent."""
+    if not view.up or view.known is None:
+        return NoLink(Unlinked.POOLER_DOWN, None, view.bouncer)
+    route = client_route(checkout, view.known)
+    if isinstance(route, BouncerServer):
+        server = views.behind(route, view.bouncer)
+        if isinstance(server, NoLink):
+            return server
+        if not server.up:
+            return NoLink(Unlinked.SERVER_DOWN, server.server, view.bouncer)
+    state = confirmations.state(key_of(checkout))
+    if isinstance(state, Unseen):
+        return NoLink(Unlinked.NOT_SAMPLED, None, view.bouncer)
+    if not views.is_up(state.outcome.server):
+        return NoLink(Unlinked.SERVER_DOWN, state.outcome.server, view.bouncer)
+    return state
+
+
+def _holders(
+    held: Sequence[HeardCheckout], states: Sequence[State | NoLink]
+) -> dict[tuple[str, int], Checkout]:
+    links = [
+        (heard.checkout, state.outcome)
+        for heard, state in zip(held, states, strict=True)
+        if isinstance(state, Confirmed) and isinstance(state.outcome, Link)
+    ]
+    return {(link.server, link.session.pid): checkout for checkout, link in links}
+
+
+def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views, paths: Paths) -> _View:
+    """Return what a pool's connections lead to first, or why that is not known."""
+    checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
+    if checkouts:
+        return views.of(checkouts[0])
+    # Where nothing is held, the configured address alone names the server, or else the last link.
+    view, last = views.of(Checkout(pool, id=0, age_s=0.0)), paths.last_link(pool)
+    return views.by_name(last) or view if isinstance(view, NoLink) and last else view
+
+
+def _server_of(view: _View, last: Link | None) -> str | None:
+    """Return the server that has the sessions; behind a bouncer, the one that the last link saw."""
+    if isinstance(view, ServerView):
+        return view.server
+    if isinstance(view, BouncerView) and last and last.bouncer == view.bouncer:
+        return last.server
+    return None
+
+
+def _shared_limit(view: _View) -> SharedLimit:
+    return SharedLimit() if isinstance(view, NoLink) else view.shared_limit
+
+
+def _timeouts(view: _View, configured: IdleTimeout | None) -> tuple[IdleTimeout, ...]:
+    timeouts = [configured] if configured else []
+    if isinstance(view, BouncerView):
+        timeouts.append(view.idle_timeout)
+    elif isinstance(view, ServerView) and view.proxy_idle_timeout_s:
+        timeouts.append(IdleTimeout(IdleSource.CONFIGURED, view.proxy_idle_timeout_s))
+    return tuple(timeouts)
+
+
+def _pool_state(
+    *,
+    pool: Pool,
+    numbers: PoolNumbers,
+    diagnosis: PoolDiagnosis,
+    view: _View,
+    timeouts: tuple[IdleTimeout, ...],
+    demand: Demand,
+    checks: PoolChecks,
+    last: Link | None,
+) -> PoolState:
+    return PoolState(
+        pool=pool,
+        numbers=numbers,
+        diagnosis=diagnosis,
+        checks=checks.of(numbers, timeouts, demand),
+        proxy_idle=tightest(timeouts),
+        server=_server_of(view, last),
+        bouncer=view.bouncer if isinstance(view, BouncerView) else None,
+    )
+
+
+def _diagnose(
+    pool: Pool,
+    numbers: PoolNumbers,
+    judgements: Sequence[Judgement],
+    view: _View,
+) -> PoolDiagnosis:
+    if isinstance(view, BouncerView):
+        destination = Destination(view.bouncer, is_paused=bool(view.paused))
+        # Its pools of server connections may well be busy: who finds them so waits, and says so.
+        return diagnose(numbers, judgements, view.free_clients, destination)
+    if isinstance(view, ServerView) and view.is_full:
+        return diagnose(numbers, judgements, 0)
+    room = view.headroom if isinstance(view, ServerView) and view.up else None
+    if room is None:
+        return diagnose(numbers, judgements, None)
+    sessions = [j.link.session for j in judgements if isinstance(j.link, Link)]
+    roles = {session.user for session in sessions if session.user}
+    databases = {session.database for session in sessions if session.database}
+    # The semantic conventions write "database|schema".
+    databases.add(pool.db_namespace.partition("|")[0])
+    return diagnose(numbers, judgements, room.free_for(roles, databases))
+
+
+def _potential(view: BouncerView, pools: Sequence[PoolState]) -> int | None:
+    leading = [state.numbers for state in pools if state.bouncer == view.bouncer]
+    return potential(leading) if leading else None

@@ -1,0 +1,1 @@
+"""Links between an application's checkouts and PostgreSQL's sessions."""

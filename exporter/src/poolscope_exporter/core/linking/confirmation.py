@@ -1,0 +1,110 @@
+"""Confirm what a server said of a checkout: by a later push that shows it still held."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from poolscope_exporter.core.fleet.retention import CONFIRM_MARGIN_S
+from poolscope_exporter.core.linking.link import Link, NoLink
+from poolscope_exporter.core.linking.link_history import Paths
+from poolscope_exporter.core.model.checkouts import Checkout, Instance
+
+Outcome = Link | NoLink
+Key = tuple[Instance, int]
+"""A checkout: its process and its id, which is never reused there."""
+
+MAX_PENDING = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The server's answer was about this checkout."""
+
+    outcome: Outcome
+    taken_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The server answered; whether about this checkout or the next on its connection is open."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The server was not asked yet."""
+
+
+State = Confirmed | Pending | Unseen
+
+
+@dataclass(slots=True)
+class _Record:
+    pending: list[Confirmed] = field(default_factory=list)
+    confirmed: Confirmed | None = None
+
+
+def key_of(checkout: Checkout) -> Key:
+    """Return the key by which a checkout is known across pushes."""
+    return checkout.pool.instance, checkout.id
+
+
+def sure_until(now_s: float, interval_s: float) -> float:
+    """Return until when, for sure, a checkout was held that a push heard now still lists."""
+    return now_s - min(CONFIRM_MARGIN_S, interval_s / 2)
+
+
+class Confirmations:
+    """What servers said of each held checkout, and which of it a later push confirmed."""
+
+    def __init__(self) -> None:
+        self.paths = Paths()
+        self._records: dict[Key, _Record] = {}
+
+    def sampled(self, key: Key, outcome: Outcome, taken_at_s: float) -> None:
+        """Note what a server said, at `taken_at_s`, of the checkout's session."""
+        pending = self._records.setdefault(key, _Record()).pending
+        pending.append(Confirmed(outcome, taken_at_s))
+        # Any push from now on confirms the second where it confirms the first. The newest that is
+        # old enough stays, so polls faster than pushes never starve the confirmation.
+        while len(pending) > 1 and pending[1].taken_at_s <= taken_at_s - CONFIRM_MARGIN_S:
+            del pending[0]
+        if len(pending) > MAX_PENDING:
+            del pending[-2]
+
+    def heard(self, key: Key, now_s: float, interval_s: float) -> None:
+        """Note that a push heard at `now_s` shows the checkout still held."""
+        record = self._records.get(key)
+        if record is None:
+            return
+        until_s = sure_until(now_s, interval_s)
+        sure = [answer for answer in record.pending if answer.taken_at_s <= until_s]
+        if sure:
+            record.confirmed = sure[-1]
+            del record.pending[: len(sure)]
+
+    def state(self, key: Key) -> State:
+        """Return the last confirmed answer, else the one that waits for its confirmation."""
+        record = self._records.get(key)
+        if record is None:
+            return Unseen()
+        return record.confirmed or Pending(record.pending[-1].outcome)
+
+    def forget(self, keys_alive: Collection[Key]) -> None:
+        """Forget the checkouts that are no longer held."""
+        for key in self._records.keys() - set(keys_alive):
+            del self._records[key]
+
+    def forget_server(self, server: str) -> None:
+        """Throw away what a server said: another one answers in its place."""
+        for key, record in list(self._records.items()):
+            record.pending = [each for each in record.pending if each.outcome.server != server]
+            if record.confirmed and record.confirmed.outcome.server == server:
+                record.confirmed = None
+            if not record.pending and not record.confirmed:
+                del self._records[key]
+
+    def forget_instance(self, instance: Instance) -> None:
+        """Forget a process that started again: its checkout ids start again as well."""
+        self.forget([key for key in self._records if key[0] != instance])
+        self.paths.forget_instance(instance)

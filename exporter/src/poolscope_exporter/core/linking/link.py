@@ -1,0 +1,172 @@
+"""Link a checkout to the server session behind it: by pid and a second witness, never pid alone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from poolscope_exporter.core.fleet.retention import AGE_TOLERANCE
+from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.endpoints import canonical
+from poolscope_exporter.core.model.sessions import Endpoint, Located, Sample, Session
+
+MAX_PID = 4_194_304
+"""Highest pid of a 64-bit Linux; PgBouncer's invented pids are larger in 998 of 1000 cases."""
+
+
+class LinkLevel(StrEnum):
+    """Which second witness confirmed the pid."""
+
+    ADDRESS = "address"
+    AGE = "age"
+    PGBOUNCER = "pgbouncer"
+
+
+class Unlinked(StrEnum):
+    """Why a checkout has no session; the last six are said of a PgBouncer that was asked.
+
+    `SERVER_CHANGED`: the session was on a server that has restarted or failed over since.
+    `CLIENT_GONE`: the connection was its client before; with `NO_CLIENT` it never was, which an
+    address translation in between explains as well. `MOVED_ON`: it had a server connection a
+    moment ago, whose transaction is too young to be surely the same.
+    """
+
+    NO_SERVER = "no_server"
+    UNKNOWN_SERVER = "unknown_server"
+    AMBIGUOUS = "ambiguous"
+    NO_BACKEND_PID = "no_backend_pid"
+    POOLER = "pooler"
+    NOT_SAMPLED = "not_sampled"
+    SERVER_DOWN = "server_down"
+    NO_ROW = "no_row"
+    PID_REUSED = "pid_reused"
+    SERVER_CHANGED = "server_changed"
+    NO_PRIVILEGE = "no_privilege"
+    NO_WITNESS = "no_witness"
+    POOLER_DOWN = "pooler_down"
+    NO_CLIENT = "no_client"
+    CLIENT_GONE = "client_gone"
+    IDLE_IN_POOLER = "idle_in_pooler"
+    WAITING_IN_POOLER = "waiting_in_pooler"
+    MOVED_ON = "moved_on"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A session that is the checkout's; `taken_at_s` is its sample's, by the exporter's clock.
+
+    `bouncer` is the PgBouncer in between, None on a direct path.
+    """
+
+    level: LinkLevel
+    server: str
+    session: Session
+    taken_at_s: float
+    bouncer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoLink:
+    """No session; `server` is None where none could be chosen.
+
+    `lasted_s` is for how long, at least, the checkout was idle or waiting in the pooler;
+    `was_active`: it is idle there, and asked for something since the look before.
+    """
+
+    reason: Unlinked
+    server: str | None
+    bouncer: str | None = None
+    lasted_s: float | None = None
+    was_active: bool = False
+
+
+def choose_server(checkout: Checkout, servers: Sequence[Located]) -> Located | NoLink:
+    """Return the server that the checkout's connection goes to, or why none can be named.
+
+    The peer of the socket decides; where no server has that address (a proxy's, say), the address
+    that the application was configured with.
+    """
+    if not servers:
+        return NoLink(Unlinked.NO_SERVER, None)
+    for target in (checkout.peer, configured_end(checkout)):
+        matches = [s for s in servers if target and has_address(s.addresses, target)]
+        if len(matches) > 1:
+            return NoLink(Unlinked.AMBIGUOUS, None)
+        if matches:
+            return matches[0]
+    return NoLink(Unlinked.UNKNOWN_SERVER, None)
+
+
+def configured_end(checkout: Checkout) -> Endpoint:
+    """Return the address that the application was configured with."""
+    return Endpoint(checkout.pool.server_address, checkout.pool.server_port)
+
+
+def has_address(addresses: Iterable[Endpoint], target: Endpoint) -> bool:
+    """Tell whether the target is one of the addresses, however it is spelled."""
+    return any(_same(target, known) for known in addresses)
+
+
+def pid_defect(pid: int | None) -> Unlinked | None:
+    """Return why a pid cannot be a PostgreSQL backend's; None when it can."""
+    if pid is None:
+        return Unlinked.NO_BACKEND_PID
+    return None if 0 < pid <= MAX_PID else Unlinked.POOLER
+
+
+def link(
+    checkout: Checkout,
+    heard_at_s: float,
+    sample: Sample | None,
+    *,
+    server: str,
+    pinned: float | None = None,
+) -> Link | NoLink:
+    """Link a checkout, as heard at `heard_at_s`, to its session in the sample.
+
+    `pinned` is the `backend_start_s` of the session that this connection was linked to before.
+    """
+    defect = pid_defect(checkout.backend_pid)
+    pid = checkout.backend_pid
+    if defect or pid is None:
+        return NoLink(defect or Unlinked.NO_BACKEND_PID, server)
+    if sample is None or pid not in sample.asked:
+        return NoLink(Unlinked.NOT_SAMPLED, server)
+    session = sample.sessions.get(pid)
+    if session is None:
+        return NoLink(Unlinked.NO_ROW, server)
+    age_s = _age_at(checkout, heard_at_s, sample.taken_at_s)
+    verdict = _witness(session, checkout.local, age_s, pinned)
+    if isinstance(verdict, Unlinked):
+        return NoLink(verdict, server)
+    return Link(verdict, server, session, sample.taken_at_s)
+
+
+def _witness(
+    session: Session, local: Endpoint | None, connection_age_s: float | None, pinned: float | None
+) -> LinkLevel | Unlinked:
+    if session.hidden:
+        return Unlinked.NO_PRIVILEGE
+    if pinned is not None and session.backend_start_s not in (None, pinned):
+        return Unlinked.PID_REUSED
+    if local and session.client and _same(local, session.client):
+        return LinkLevel.ADDRESS
+    # An address that contradicts proves nothing (NAT, a service mesh): the age still decides.
+    if connection_age_s is None or session.backend_age_s is None:
+        return Unlinked.NO_WITNESS
+    older_by_s = session.backend_age_s - connection_age_s
+    if older_by_s < -AGE_TOLERANCE.younger_s:
+        return Unlinked.PID_REUSED
+    return LinkLevel.AGE if older_by_s <= AGE_TOLERANCE.older_s else Unlinked.NO_WITNESS
+
+
+def _age_at(checkout: Checkout, heard_at_s: float, at_s: float) -> float | None:
+    if checkout.connection_age_s is None:
+        return None
+    return checkout.connection_age_s + (at_s - heard_at_s)
+
+
+def _same(one: Endpoint, other: Endpoint) -> bool:
+    # Port 0: the application did not say; the address alone then names the server.
+    if 0 not in (one.port, other.port) and one.port != other.port:
+        return False
+    return canonical(one.address) == canonical(other.address)

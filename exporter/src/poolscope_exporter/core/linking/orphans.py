@@ -1,0 +1,195 @@
+"""Find orphans: sessions that were a process's own, and outlived it on the server."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from poolscope_exporter.core.fleet.fleet import InstanceState
+from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S, ORPHAN_AFTER_S
+from poolscope_exporter.core.linking.link import Link, LinkLevel
+from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope_exporter.core.model.sessions import Census, Session
+
+MAX_CLAIMS = 20_000
+MAX_WITNESSES = 8
+
+Service = tuple[str, str]
+"""Namespace and name."""
+
+_SessionKey = tuple[str, int, float]
+"""Server, pid and start: what a pid alone is not, one session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What a server says of the sessions that a pool was linked to."""
+
+    server: str
+    client_address: str
+    user: str | None
+    database: str | None
+
+
+@dataclass(slots=True)
+class _Claim:
+    """Whose a session is; `left_at_s` is when its process was gone, None while it lives.
+
+    `is_replaced`: another process goes by the name of the one that is gone.
+    """
+
+    instance: Instance
+    witness: Witness
+    left_at_s: float | None = None
+    is_replaced: bool = False
+
+
+class Orphans:
+    """The sessions that processes had, each known by its pid and start, never by its pid alone.
+
+    A session is claimed for a process that was linked to it; or that lists its pid, while it comes
+    from an address, a role and a database with which the same pool was linked before. So sessions
+    of programs that are not instrumented are nobody's, and never accused. A session that begins a
+    statement after its process was last heard has a client that lives, and is no orphan.
+    """
+
+    def __init__(self) -> None:
+        self._witnesses: dict[Pool, dict[Witness, None]] = {}
+        self._claims: dict[_SessionKey, _Claim] = {}
+        self._found: dict[str, frozenset[_SessionKey]] = {}
+
+    def linked(self, pool: Pool, link: Link) -> None:
+        """Note a session that a checkout of the pool was linked to, directly."""
+        client, start_s = link.session.client, link.session.backend_start_s
+        # Behind a pooler the client is the pooler, which serves everybody.
+        if client is None or start_s is None or link.level is LinkLevel.PGBOUNCER:
+            return
+        session = link.session
+        witness = Witness(link.server, client.address, session.user, session.database)
+        known = self._witnesses.setdefault(pool, {})
+        if len(known) < MAX_WITNESSES:
+            known[witness] = None
+        self._claim((link.server, session.pid, start_s), pool.instance, witness)
+
+    def restarted(self, instance: Instance, now_s: float) -> None:
+        """Note that a process is gone, whose name another one has now."""
+        for claim in self._claims.values():
+            if claim.instance == instance and claim.left_at_s is None:
+                claim.left_at_s, claim.is_replaced = now_s, True
+        for pool in [pool for pool in self._witnesses if pool.instance == instance]:
+            del self._witnesses[pool]
+
+    def addresses(self, server: str) -> frozenset[str]:
+        """Return the client addresses, as the server writes them, whose sessions matter."""
+        claimed = (claim.witness for claim in self._claims.values())
+        known = (witness for found in self._witnesses.values() for witness in found)
+        return frozenset(w.client_address for w in (*claimed, *known) if w.server == server)
+
+    def counted(
+        self,
+        census: Census,
+        pids: Mapping[Pool, frozenset[int]],
+        states: Iterable[InstanceState],
+        now_s: float,
+    ) -> None:
+        """Take in all sessions of `addresses`; `pids` are those that live processes list."""
+        self._note_gone(states, now_s)
+        present = dict(_by_key(census))
+        owners = self._owners(census.server, pids)
+        listed = frozenset().union(*pids.values())
+        for key, session in present.items():
+            if session.pid in listed:
+                self._owned(key, session, owners)
+        self._drop(census.server, present.keys())
+        self._found[census.server] = frozenset(
+            key
+            for key, session in present.items()
+            if session.pid not in listed and self._is_orphan(key, session, census.taken_at_s)
+        )
+
+    def unknown(self, server: str) -> None:
+        """Note that the server does not say which sessions there are."""
+        self._found.pop(server, None)
+
+    def told(self, server: str) -> dict[Service, int] | None:
+        """Return how many orphans each service has that was ever linked, or None if unknown."""
+        if server not in self._found:
+            return None
+        claims = [claim for key, claim in self._claims.items() if key[0] == server]
+        linked = [
+            pool.instance
+            for pool, witnesses in self._witnesses.items()
+            if any(witness.server == server for witness in witnesses)
+        ]
+        counts = {_service(i): 0 for i in (*linked, *(claim.instance for claim in claims))}
+        for key in self._found[server]:
+            if claim := self._claims.get(key):
+                counts[_service(claim.instance)] += 1
+        return counts
+
+    def _claim(self, key: _SessionKey, instance: Instance, witness: Witness) -> None:
+        if key in self._claims or len(self._claims) < MAX_CLAIMS:
+            self._claims[key] = _Claim(instance, witness)
+
+    def _owners(
+        self, server: str, pids: Mapping[Pool, frozenset[int]]
+    ) -> dict[tuple[int, Witness], Instance]:
+        return {
+            (pid, witness): pool.instance
+            for pool, of_pool in pids.items()
+            for witness in self._witnesses.get(pool, ())
+            if witness.server == server
+            for pid in of_pool
+        }
+
+    def _owned(
+        self, key: _SessionKey, session: Session, owners: Mapping[tuple[int, Witness], Instance]
+    ) -> None:
+        assert session.client is not None
+        witness = Witness(key[0], session.client.address, session.user, session.database)
+        owner = owners.get((session.pid, witness))
+        if owner:
+            self._claim(key, owner, witness)
+
+    def _note_gone(self, states: Iterable[InstanceState], now_s: float) -> None:
+        """Note since when each process is gone, and forget the witnesses of those long gone."""
+        known = {state.instance: state for state in states}
+        for claim in self._claims.values():
+            if not claim.is_replaced:
+                claim.left_at_s = _gone_at_s(known.get(claim.instance), now_s, claim.left_at_s)
+        self._witnesses = {p: ws for p, ws in self._witnesses.items() if p.instance in known}
+
+    def _drop(self, server: str, present: Iterable[_SessionKey]) -> None:
+        alive = set(present)
+        self._claims = {
+            key: claim for key, claim in self._claims.items() if key[0] != server or key in alive
+        }
+
+    def _is_orphan(self, key: _SessionKey, session: Session, at_s: float) -> bool:
+        claim = self._claims.get(key)
+        if claim is None or claim.left_at_s is None:
+            return False
+        age_s = float("inf") if session.query_age_s is None else session.query_age_s
+        # Whoever began a statement since then is alive, whether it pushes or not.
+        is_abandoned = at_s - age_s <= claim.left_at_s
+        return is_abandoned and at_s >= claim.left_at_s + ORPHAN_AFTER_S
+
+
+def _by_key(census: Census) -> Iterator[tuple[_SessionKey, Session]]:
+    for session in census.sessions:
+        if session.backend_start_s is not None and session.client is not None:
+            yield (census.server, session.pid, session.backend_start_s), session
+
+
+def _gone_at_s(state: InstanceState | None, now_s: float, noted_s: float | None) -> float | None:
+    """Return when a process was gone for sure, None while it lives; `noted_s` is what was known.
+
+    It may have lived until its next push was due.
+    """
+    if state is None:
+        return now_s - COUNTER_RETENTION_S if noted_s is None else noted_s
+    if state.is_live:
+        return None
+    return now_s - state.last_push_age_s + (0.0 if state.ended else state.interval_s)
+
+
+def _service(instance: Instance) -> Service:
+    return instance.namespace, instance.name

@@ -1,0 +1,1 @@
+"""Values that all of the core shares: checkouts, sessions, servers, endpoints, pushes."""

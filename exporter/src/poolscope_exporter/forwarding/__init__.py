@@ -1,0 +1,1 @@
+"""Forwarding of received metrics to another OTLP endpoint."""

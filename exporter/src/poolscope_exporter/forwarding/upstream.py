@@ -1,0 +1,141 @@
+"""Post metrics to an OTLP endpoint over HTTP, and say what became of them."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+
+from poolscope_exporter.listeners.tokens import read_tokens
+from poolscope_exporter.version import __version__
+
+PATH = "/v1/metrics"
+TIMEOUT_S = 3.0
+MAX_ANSWER = 64 * 1024
+MAX_RETRY_AFTER_S = 30.0
+
+_PROTOBUF = "application/x-protobuf"
+_RETRYABLE = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""The statuses after which OTLP lets a sender try again; after all others it must not."""
+
+
+class Delivery(StrEnum):
+    """What became of one request."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    REJECTED = "rejected"
+    BUSY = "busy"
+    UNREACHABLE = "unreachable"
+
+
+RETRYABLE = frozenset({Delivery.BUSY, Delivery.UNREACHABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the endpoint said; `detail` is for the log, `retry_after_s` is what it asked for."""
+
+    delivery: Delivery
+    detail: str = ""
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTarget:
+    """Where to forward to; the token is read from its file for each request."""
+
+    url: str
+    token_file: Path | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+
+
+class Upstream:
+    """One endpoint; `post` never raises, and takes no longer than its time-out."""
+
+    def __init__(self, target: UpstreamTarget, timeout_s: float = TIMEOUT_S) -> None:
+        self._url = target.url if target.url.endswith(PATH) else target.url.rstrip("/") + PATH
+        self._token_file = target.token_file
+        self._client = httpx.AsyncClient(
+            # The environment's proxies and certificates are not for a neighbour.
+            trust_env=False,
+            timeout=timeout_s,
+            verify=ssl.create_default_context(cafile=target.ca_file),
+            headers={
+                "Content-Type": _PROTOBUF,
+                "Content-Encoding": "gzip",
+                "Accept": _PROTOBUF,
+                "User-Agent": f"poolscope-exporter/{__version__}",
+            },
+        )
+
+    async def post(self, body: bytes) -> Answer:
+        """Send one gzipped request."""
+        try:
+            headers = self._authorization()
+            async with self._client.stream(
+                "POST", self._url, content=body, headers=headers
+            ) as response:
+                return _answer(response, await _head(response))
+        except httpx.HTTPError as exc:
+            return Answer(Delivery.UNREACHABLE, str(exc) or type(exc).__name__)
+        except ValueError as exc:
+            return Answer(Delivery.UNREACHABLE, f"the token file {exc}")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    def _authorization(self) -> Mapping[str, str]:
+        if self._token_file is None:
+            return {}
+        return {"Authorization": f"Bearer {read_tokens(self._token_file)[0].text}"}
+
+
+async def _head(response: httpx.Response) -> bytes:
+    """Return the answer's body as far as it is of interest."""
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            break
+    return bytes(body)
+
+
+def _answer(response: httpx.Response, body: bytes) -> Answer:
+    status = response.status_code
+    if status in _RETRYABLE:
+        return Answer(Delivery.BUSY, f"it answered {status}", _retry_after_s(response))
+    if not response.is_success:
+        return Answer(Delivery.REJECTED, f"it answered {status}")
+    if response.headers.get("content-type", "").startswith(_PROTOBUF) and _is_partial(body):
+        return Answer(Delivery.PARTIAL, "it refused some of the points")
+    return Answer(Delivery.OK)
+
+
+def _is_partial(body: bytes) -> bool:
+    answer = ExportMetricsServiceResponse()
+    try:
+        answer.ParseFromString(body)
+    except DecodeError:
+        return False
+    return answer.partial_success.rejected_data_points > 0
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    told = response.headers.get("retry-after", "")
+    return min(float(told), MAX_RETRY_AFTER_S) if told.isdecimal() else 0.0

@@ -1,0 +1,1 @@
+"""HTTP listeners with bounds: connections, open files, tokens, access rules."""

@@ -1,0 +1,104 @@
+"""Name the applications' series and write their labels, each set of attributes once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+
+from poolscope.catalogue import METRICS, Kind
+from poolscope_exporter.core.model.checkouts import Attributes, Instance, Point
+from poolscope_exporter.core.own_metrics import INSTANCE_LABELS
+from poolscope_exporter.core.prometheus_names import label_name, metric_name
+from poolscope_exporter.metrics.families import RESERVED, Families, FamilyType
+from poolscope_exporter.metrics.text_format import LabelText, joined, label_text
+
+CACHED = 8_192
+CACHED_ATTRIBUTES = 12
+
+TYPES = {
+    Kind.COUNTER: FamilyType.COUNTER,
+    Kind.UP_DOWN_COUNTER: FamilyType.GAUGE,
+    Kind.GAUGE: FamilyType.GAUGE,
+    Kind.HISTOGRAM: FamilyType.HISTOGRAM,
+}
+_DESCRIPTIONS = {metric.name: metric.description for metric in METRICS}
+_FIRST_OF_INSTANCE = min(INSTANCE_LABELS)
+
+name_of = lru_cache(1024)(metric_name)
+_label = lru_cache(1024)(label_name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Series:
+    """What the points of one series have in common in all processes: an identity, and texts.
+
+    `late` holds the labels where some stand behind the first of the process's own.
+    """
+
+    name: str
+    type: FamilyType
+    help: str
+    labels: LabelText
+    late: dict[str, str] | None
+
+
+_Written = dict[_Series, LabelText]
+
+
+class SeriesLabels:
+    """The labels of each process's series; those of one exposition are kept for the next."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Instance, _Written] = {}
+
+    def add(self, families: Families, series: Iterable[tuple[Instance, Point]]) -> None:
+        """Add the series of the processes; points of one process come after each other."""
+        written: dict[Instance, _Written] = {}
+        for instance, points in groupby(series, key=itemgetter(0)):
+            known, now = self._kept.get(instance, {}), written.setdefault(instance, {})
+            own = instance_labels(instance)
+            own_text = joined(*label_text(own))
+            for _, point in points:
+                found = _series_of(point)
+                labels = known.get(found) or _labels(found, own, own_text)
+                now[found] = labels
+                families.add(found.name, found.type, found.help, labels, point.value)
+        self._kept = written
+
+
+def _labels(series: _Series, own: dict[str, str], own_text: str) -> LabelText:
+    if series.late is not None:
+        return label_text({**series.late, **own})
+    before, after = series.labels
+    return before, joined(after, own_text)
+
+
+def instance_labels(instance: Instance) -> dict[str, str]:
+    """Return the labels that name a process."""
+    values = (instance.namespace, instance.name, instance.id)
+    return dict(zip(INSTANCE_LABELS, values, strict=True))
+
+
+def _series_of(point: Point) -> _Series:
+    given = point.attributes
+    attributes = given if isinstance(given, Attributes) else Attributes(given)
+    of = _series if len(attributes) <= CACHED_ATTRIBUTES else _series.__wrapped__
+    return of(point.metric, point.kind, point.unit, attributes)
+
+
+@lru_cache(CACHED)
+def _series(metric: str, kind: Kind, unit: str, attributes: Attributes) -> _Series:
+    labels: dict[str, str] = {}
+    for attribute, value in attributes.items():
+        label = _label(attribute)
+        if label not in INSTANCE_LABELS and label not in RESERVED:
+            labels.setdefault(label, value)
+    is_late = any(label > _FIRST_OF_INSTANCE for label in labels)
+    return _Series(
+        name_of(metric, kind, unit),
+        TYPES[kind],
+        _DESCRIPTIONS.get(metric, "As received; the catalogue does not know it."),
+        label_text(labels),
+        labels if is_late else None,
+    )

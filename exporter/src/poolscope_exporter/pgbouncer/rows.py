@@ -1,0 +1,114 @@
+"""Turn the rows of PgBouncer's SHOW SOCKETS and SHOW CONFIG into clients, servers and time-outs.
+
+Columns are read by name: their order and number change from version to version (1.18 added
+`application_name`, 1.23 inserted `replication` fourth, 1.24 put an `id` at the end).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from poolscope_exporter.core.model.endpoints import is_loopback
+from poolscope_exporter.core.model.pgbouncers import (
+    BouncerClient,
+    BouncerSample,
+    BouncerServer,
+    ClientState,
+    socket_of,
+)
+from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.polling.dsn import CONSOLE
+
+Row = Mapping[str, Any]
+
+UNIX = "unix"
+"""What PgBouncer shows for the address of either end of a Unix socket."""
+
+TIMEOUTS = (
+    "client_idle_timeout",
+    "server_idle_timeout",
+    "idle_transaction_timeout",
+    "transaction_timeout",
+    "query_wait_timeout",
+    "server_lifetime",
+)
+"""The settings that end a connection which the application, or the bouncer, still counts on."""
+
+
+def sample_of(
+    bouncer: str, rows: Iterable[Row], taken_at_s: float, answered_at_s: float
+) -> BouncerSample:
+    """Return the sample that the rows of SHOW SOCKETS describe; KeyError where a column lacks.
+
+    Clients of the console, ours among them, are left out: no application is one.
+    """
+    told = list(rows)
+    relevant = [row for row in told if row["database"] != CONSOLE]
+    clients = [row for row in relevant if row["type"] == "C"]
+    servers = [row for row in relevant if row["type"] == "S"]
+    reachable = [row for row in clients if row["addr"] != UNIX]
+    counts: Counter[ClientState] = Counter(dict.fromkeys(ClientState, 0))
+    counts.update(_state(row) for row in clients)
+    return BouncerSample(
+        bouncer=bouncer,
+        taken_at_s=taken_at_s,
+        answered_at_s=answered_at_s,
+        clients={socket_of(_remote(row)): _client(row) for row in reachable},
+        servers={row["ptr"]: _server(row) for row in servers},
+        counts=counts,
+        addresses=frozenset(_local(row) for row in reachable if not is_loopback(row["local_addr"])),
+        total_clients=sum(row["type"] == "C" for row in told),
+        serving=_serving(servers),
+    )
+
+
+def _serving(servers: Iterable[Row]) -> dict[tuple[str, str], int]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in servers:
+        counts[row["database"], row["user"]] += bool(row["link"])
+    return dict(counts)
+
+
+def timeouts_of(rows: Iterable[Row]) -> dict[str, float]:
+    """Return the time-outs, in seconds, of SHOW CONFIG; 0 is none."""
+    settings = {row["key"]: row["value"] for row in rows}
+    return {name: float(settings[name]) for name in TIMEOUTS if settings.get(name)}
+
+
+def shares_its_port(rows: Iterable[Row]) -> bool:
+    """Tell from SHOW CONFIG whether other bouncer processes answer on the same port."""
+    return any(row["key"] == "so_reuseport" and row["value"] == "1" for row in rows)
+
+
+def _client(row: Row) -> BouncerClient:
+    return BouncerClient(
+        state=_state(row),
+        server=row["link"] or None,
+        last_request=str(row["request_time"]),
+        waits_s=int(row["wait"]) + int(row["wait_us"]) / 1_000_000,
+    )
+
+
+def _state(row: Row) -> ClientState:
+    """Return the state; older versions call a client active that has no server connection."""
+    if "waiting" in row["state"]:
+        return ClientState.WAITING
+    return ClientState.ACTIVE if row["link"] else ClientState.IDLE
+
+
+def _server(row: Row) -> BouncerServer:
+    is_unix = row["addr"] == UNIX
+    return BouncerServer(
+        remote=_remote(row),
+        local_port=None if is_unix else int(row["local_port"]),
+        pid=int(row["remote_pid"]),
+        user=str(row["user"]),
+    )
+
+
+def _remote(row: Row) -> Endpoint:
+    return Endpoint(row["addr"], int(row["port"]))
+
+
+def _local(row: Row) -> Endpoint:
+    return Endpoint(row["local_addr"], int(row["local_port"]))

@@ -1,0 +1,1 @@
+"""What the polls of PostgreSQL and PgBouncer share: loop, connection, errors, record."""

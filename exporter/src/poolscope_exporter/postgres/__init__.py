@@ -1,0 +1,1 @@
+"""PostgreSQL: its sessions, limits and privileges, read on a clock."""

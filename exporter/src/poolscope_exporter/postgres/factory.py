@@ -1,0 +1,36 @@
+"""Make the poller of a configured server."""
+
+from collections.abc import Sequence
+
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.polling.passwords import passwords_of
+from poolscope_exporter.postgres.poller import Poller
+from poolscope_exporter.postgres.questions import Refreshable
+from poolscope_exporter.postgres.server import PostgresServer
+from poolscope_exporter.postgres.target import ServerTarget
+
+
+def poller_of(
+    target: ServerTarget,
+    ledger: Ledger,
+    bouncers: Sequence[Refreshable] = (),
+    *,
+    counts_orphans: bool = True,
+) -> Poller:
+    """Return the poller that watches the target, with a connection of its own."""
+    return Poller(
+        server_of(target),
+        ledger,
+        target.poll_interval_s,
+        bouncers,
+        cpus=target.cpus,
+        expects=target.expects,
+        reserved_slots=target.reserved_slots,
+        counts_orphans=counts_orphans,
+    )
+
+
+def server_of(target: ServerTarget) -> PostgresServer:
+    """Return the server that the target names, not connected yet."""
+    passwords = passwords_of(target.password_file, target.password_command)
+    return PostgresServer(target.name, target.dsn, target.aliases, passwords)

@@ -1,0 +1,266 @@
+"""Poll one server for ever: on its own clock, and at once for fresh suspects."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+
+from poolscope_exporter import clock
+from poolscope_exporter.core.capacity.headroom import Headroom, headroom
+from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.judging.assessment import ServerView
+from poolscope_exporter.core.model.servers import ANY_ROLE, Change, ServerRole, is_expected, role_of
+from poolscope_exporter.core.model.sessions import Privilege, Sample, ServerLimits
+from poolscope_exporter.polling.errors import FULL, Reason, ServerUnavailableError
+from poolscope_exporter.polling.record import PollRecord, PollReport, wait_for_any
+from poolscope_exporter.polling.tiers import Answer, Tier, TierRecord
+from poolscope_exporter.postgres.questions import Refreshable, Server
+from poolscope_exporter.postgres.rows import Survey
+from poolscope_exporter.postgres.server import Arrival
+
+FRESH_SUSPECTS_S = 0.25
+"""Shortest time between two polls, however many fresh suspects there are."""
+
+SURVEY_S = 5.0
+"""Time between two counts of all sessions, which cost several times a look at the suspects."""
+
+CENSUS_S = 15.0
+"""Time between two looks for orphans, which read a row for each session of the applications."""
+
+FACTS_S = 60.0
+"""Time between two readings of what hardly changes: identity, privileges, limits, names."""
+
+FACTS_RETRY_S = 5.0
+FACTS_STALE_S = 300.0
+"""How long limits are believed that cannot be read again, because somebody locks a catalogue."""
+
+_log = logging.getLogger("poolscope_exporter")
+
+
+class Poller:
+    """The loop around one server, and what it last learned.
+
+    `bouncers` are asked first at each poll, so that both answers are of one moment.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        ledger: Ledger,
+        interval_s: float,
+        bouncers: Sequence[Refreshable] = (),
+        *,
+        cpus: float | None = None,
+        reserved_slots: int = 0,
+        counts_orphans: bool = True,
+        expects: str = ANY_ROLE,
+    ) -> None:
+        self._server = server
+        self._ledger = ledger
+        self._interval_s = interval_s
+        self._bouncers = bouncers
+        self._cpus = cpus
+        self._reserved_slots = reserved_slots
+        self._counts_orphans = counts_orphans
+        self._expects = expects
+        self._record = PollRecord(server.name)
+        self._tiers = TierRecord()
+        self._wake = asyncio.Event()
+        self._arrival: Arrival | None = None
+        self._limits: ServerLimits | None = None
+        self._survey: Survey | None = None
+        self._sample: Sample | None = None
+        self._facts_due_s = self._survey_due_s = self._census_due_s = float("-inf")
+        self._trouble: str | None = "not polled yet"
+        self._told: Reason | None = None
+        self._place: ServerRole | None = None
+        self._facts_at_s: float | None = None
+        self._changes = dict.fromkeys(Change, 0)
+
+    def wake(self) -> None:
+        """Ask for a poll at once: there are suspects that no sample knows."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until `stop` is set; nothing else ends this."""
+        while not stop.is_set():
+            await self.poll()
+            await self._rest(stop)
+        await self._server.close()
+
+    async def poll(self) -> None:
+        """Poll once; a failure is counted, told once, and shown by `view`."""
+        self._wake.clear()
+        started_at_s = clock.monotonic()
+        try:
+            await self._ask(started_at_s)
+        except ServerUnavailableError as exc:
+            self._failed(exc.reason, str(exc))
+        except Exception:  # noqa: BLE001 - a loop that ends would leave the exporter blind for ever
+            _log.exception("poll of %s failed by an error of ours", self._server.name)
+            self._failed(Reason.OTHER, "internal error, see the log")
+        else:
+            self._succeeded(started_at_s)
+
+    def view(self, now_s: float) -> ServerView:
+        """Return what is known of the server now; counts of a server that is down are not."""
+        is_up = self._trouble is None
+        return ServerView(
+            server=self._server.name,
+            up=is_up,
+            reason=self._trouble,
+            identity=self._arrival.identity if self._arrival else None,
+            limits=self._limits if is_up else None,
+            connections=self._survey.by_state or None if self._survey and is_up else None,
+            headroom=self._headroom() if is_up else None,
+            last_success_age_s=self._record.age_s(now_s),
+            sample=self._sample,
+            active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
+            cpus=self._cpus,
+            place=self._place,
+            is_full=self._told in FULL,
+        )
+
+    def report(self, now_s: float, wall_s: float) -> PollReport:
+        """Return how the polls go."""
+        return replace(
+            self._record.report(now_s, wall_s),
+            tiers=self._tiers.report(),
+            connections=int(self._server.is_connected),
+            changes={change.value: count for change, count in self._changes.items()},
+        )
+
+    async def _ask(self, now_s: float) -> None:
+        if not self._server.is_connected:
+            await self._arrive(now_s)
+        elif await self._was_promoted() or self._facts_at_s is None or now_s >= self._facts_due_s:
+            await self._ask_facts(now_s)
+        assert self._arrival is not None
+        await asyncio.gather(*(bouncer.refresh() for bouncer in self._bouncers))
+        pids = self._ledger.suspects(clock.monotonic()).get(self._server.name, [])
+        self._sample = await self._tiers.ask(Tier.SUSPECTS, self._server.look(pids))
+        self._ledger.observe(self._sample, self._arrival.identity, clock.monotonic())
+        if now_s >= self._survey_due_s:
+            self._survey_due_s = now_s + SURVEY_S
+            self._survey = await self._optional(Tier.SURVEY, self._server.survey())
+        if self._counts_orphans and now_s >= self._census_due_s:
+            await self._count()
+            self._census_due_s = now_s + CENSUS_S
+
+    async def _count(self) -> None:
+        """Count the orphans, where any process was ever linked: of others nothing is known."""
+        addresses = self._ledger.orphans.addresses(self._server.name)
+        census = None
+        if addresses:
+            census = await self._tiers.ask(Tier.CENSUS, self._server.census(addresses))
+        if census is None:
+            self._ledger.orphans.unknown(self._server.name)
+        else:
+            self._ledger.count(census, clock.monotonic())
+
+    async def _arrive(self, now_s: float) -> None:
+        """Connect, and learn who answers before anything else is believed."""
+        self._survey_due_s = now_s
+        self._limits = self._survey = self._sample = self._facts_at_s = None
+        await self._tiers.ask(Tier.CONNECT, self._server.connect())
+        await self._ask_facts(now_s)
+
+    async def _was_promoted(self) -> bool:
+        """Tell whether the server changed its role under us; also the sign of life of each poll."""
+        is_replica = await self._tiers.ask(Tier.PULSE, self._server.in_recovery())
+        return self._arrival is None or is_replica != self._arrival.identity.in_recovery
+
+    async def _ask_facts(self, now_s: float) -> None:
+        """Read what hardly changes; where a lock is in the way, what was read before still holds.
+
+        On a new connection there is nothing that does, and no answer is a failure.
+        """
+        self._facts_due_s = now_s + FACTS_RETRY_S
+        try:
+            await self._accept(await self._tiers.ask(Tier.FACTS, self._server.identify()))
+            limits = await self._tiers.ask(Tier.FACTS, self._server.limits())
+            self._limits = limits and replace(limits, managed=self._reserved_slots)
+        except ServerUnavailableError:
+            if self._facts_at_s is None or not self._server.is_connected:
+                raise
+            if now_s >= self._facts_at_s + FACTS_STALE_S:
+                self._limits = None
+        else:
+            self._facts_at_s, self._facts_due_s = now_s, now_s + FACTS_S
+
+    async def _accept(self, arrival: Arrival) -> None:
+        """Take in who answers; raises where it is not what the target expects."""
+        self._place = role_of(arrival.identity)
+        if not is_expected(arrival.identity, self._expects):
+            # Another one may be the right one at the next look-up of the name.
+            await self._server.close()
+            raise ServerUnavailableError(
+                Reason.WRONG_ROLE, f"a {self._place} answers where a {self._expects} is expected"
+            )
+        self._arrival = arrival
+        if change := self._ledger.server_up(arrival.identity):
+            self._changes[change] += 1
+            self._sample = None
+            _log.warning("server %s was %s: what it said before is void", self._server.name, change)
+
+    async def _optional(self, tier: Tier, question: Awaitable[Answer]) -> Answer | None:
+        """Return the answer, or None where this one is refused and the server stays with us."""
+        try:
+            return await self._tiers.ask(tier, question)
+        except ServerUnavailableError:
+            if not self._server.is_connected:
+                raise
+            return None
+
+    def _headroom(self) -> Headroom | None:
+        if self._limits is None or self._survey is None:
+            return None
+        return headroom(
+            self._limits,
+            self._survey.total,
+            self._survey.by_role,
+            self._survey.by_database,
+            own_role=self._arrival.identity.role if self._arrival else None,
+        )
+
+    def _succeeded(self, started_at_s: float) -> None:
+        self._record.succeeded(started_at_s, clock.monotonic())
+        if self._trouble is not None:
+            self._trouble = self._told = None
+            self._tell_arrival()
+
+    def _failed(self, reason: Reason, message: str) -> None:
+        self._record.failed(reason)
+        self._ledger.server_down(self._server.name)
+        if reason is not Reason.WRONG_ROLE:
+            self._place = None
+        self._trouble = f"{reason}: {message}"
+        if self._told is not reason:
+            _log.warning("server %s does not answer: %s", self._server.name, self._trouble)
+            self._told = reason
+
+    def _tell_arrival(self) -> None:
+        assert self._arrival is not None
+        identity = self._arrival.identity
+        _log.info(
+            "server %s answers: PostgreSQL %s, role %s, privilege %s",
+            identity.server,
+            self._arrival.version,
+            identity.role,
+            identity.privilege,
+        )
+        if identity.privilege is not Privilege.FULL:
+            _log.warning(
+                "role %s sees the sessions of other roles only in part:"
+                " GRANT pg_read_all_stats TO %s",
+                identity.role,
+                identity.role,
+            )
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Wait for the next poll's time, for fresh suspects, or for the end."""
+        if self._trouble is not None:
+            await wait_for_any(self._record.backoff_s(self._interval_s), stop)
+            return
+        await wait_for_any(FRESH_SUSPECTS_S, stop)
+        await wait_for_any(self._interval_s - FRESH_SUSPECTS_S, stop, self._wake)

@@ -1,0 +1,238 @@
+"""Ask a PostgreSQL server about its sessions, over one connection that is kept."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from poolscope_exporter import clock
+from poolscope_exporter.core.model.sessions import (
+    Census,
+    Endpoint,
+    Privilege,
+    Sample,
+    ServerIdentity,
+    ServerLimits,
+    Session,
+)
+from poolscope_exporter.polling.connection import Opening
+from poolscope_exporter.polling.deadline import Connection, deadline
+from poolscope_exporter.polling.dsn import Dsn
+from poolscope_exporter.polling.errors import (
+    Reason,
+    ServerUnavailableError,
+    first_line,
+    reason_of,
+)
+from poolscope_exporter.polling.passwords import Passwords
+from poolscope_exporter.postgres.rows import (
+    Names,
+    Row,
+    Survey,
+    session_of,
+    survey_of,
+)
+
+QUERY_DEADLINE_S = 3.0
+MAX_LOCK_WAITERS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the connection says of the server and of itself."""
+
+    identity: ServerIdentity
+    version: str
+    uses_reserve: bool
+    is_behind_pooler: bool
+
+
+class PostgresServer:
+    """One server and our one connection to it; every failure is a ServerUnavailableError.
+
+    The connection outlives a refused or timed-out statement where it can: while the server is
+    full it is the only one that we will get.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dsn: Dsn,
+        aliases: Sequence[Endpoint] = (),
+        passwords: Passwords | None = None,
+    ) -> None:
+        self.name = name
+        self._dsn = dsn
+        self._opening = Opening(dsn, passwords)
+        self._aliases = frozenset(aliases)
+        self._connection: Connection | None = None
+        self._names = Names()
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the connection is open, as far as is known without asking."""
+        return self._connection is not None and not self._connection.closed
+
+    async def connect(self) -> None:
+        """Open the connection anew."""
+        await self.close()
+        self._connection = await self._opening.open()
+
+    async def identify(self) -> Arrival:
+        """Return who the server is, and who we are to it."""
+        rows = await self._fetch("identity")
+        system = await self._optional("system_identifier")
+        return self._arrival(rows[0], system[0]["system_identifier"] if system else None)
+
+    async def in_recovery(self) -> bool:
+        """Return whether the server is a replica now; also the cheapest sign of life."""
+        return bool((await self._fetch("pulse"))[0]["in_recovery"])
+
+    async def limits(self) -> ServerLimits | None:
+        """Return the limits, and learn the names of roles and databases; None where refused.
+
+        Raises where an answer is only late (somebody locks a catalogue): what was learned before
+        stays, because a limit left out would make room that is not there.
+        """
+        roles = await self._permitted("roles")
+        databases = await self._permitted("databases")
+        self._names = Names(
+            roles={row["oid"]: row["name"] for row in roles},
+            databases={row["oid"]: row["name"] for row in databases},
+        )
+        server = await self._permitted("limits")
+        if not server:
+            return None
+        return ServerLimits(
+            **server[0], role_limits=_limits(roles), database_limits=_limits(databases)
+        )
+
+    async def look(self, pids: Sequence[int]) -> Sample:
+        """Return the sessions behind the pids, which must be within 1 and 4194304."""
+        taken_at_s = clock.monotonic()
+        rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
+        took_s = clock.monotonic() - taken_at_s
+        sessions = {row["pid"]: session_of(row, self._names) for row in rows}
+        blocked_by = await self._blockers(sessions.values())
+        for pid, blockers in blocked_by.items():
+            sessions[pid] = replace(sessions[pid], blocked_by=blockers)
+        return Sample(self.name, taken_at_s, frozenset(pids), sessions, took_s)
+
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        """Return the client sessions from these addresses; None where the server refuses.
+
+        An address is one that the server gave: it is spelled as the server spells it.
+        """
+        taken_at_s = clock.monotonic()
+        try:
+            rows = await self._fetch("census", {"addresses": sorted(addresses)})
+        except ServerUnavailableError:
+            if not self.is_connected:
+                raise
+            return None
+        sessions = tuple(session_of(row, self._names) for row in rows)
+        return Census(self.name, taken_at_s, sessions)
+
+    async def survey(self) -> Survey:
+        """Return how many sessions there are; the total alone where the rest is refused."""
+        rows = await self._optional("connections")
+        if rows:
+            return survey_of(rows, self._names)
+        return Survey(total=await self.total())
+
+    async def total(self) -> int:
+        """Return how many sessions there are, in the cheapest form: also a sign of life."""
+        sessions: int = (await self._fetch("canary"))[0]["sessions"]
+        return sessions
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _fetch(self, statement: str, parameters: Row | None = None) -> list[DictRow]:
+        connection = self._connection
+        if connection is None:
+            raise ServerUnavailableError(Reason.TERMINATED, "not connected")
+        with deadline(connection, QUERY_DEADLINE_S) as limit:
+            try:
+                cursor = await connection.execute(_sql(statement), parameters, prepare=True)
+                return await cursor.fetchall()
+            except psycopg.Error as exc:
+                if limit.has_passed:
+                    raise ServerUnavailableError(
+                        Reason.TIMEOUT, f"no answer within {QUERY_DEADLINE_S:g} s"
+                    ) from exc
+                raise self._unavailable(exc) from exc
+
+    async def _optional(self, statement: str) -> list[DictRow]:
+        """Return the rows, or none where the server refuses this one fact and stays with us."""
+        try:
+            return await self._fetch(statement)
+        except ServerUnavailableError:
+            if not self.is_connected:
+                raise
+            return []
+
+    async def _permitted(self, statement: str) -> list[DictRow]:
+        """Return the rows, or none where our role may not have them."""
+        try:
+            return await self._fetch(statement)
+        except ServerUnavailableError as exc:
+            if exc.reason is not Reason.PERMISSION or not self.is_connected:
+                raise
+            return []
+
+    async def _blockers(self, sessions: Iterable[Session]) -> dict[int, tuple[int, ...]]:
+        waiting = [each.pid for each in sessions if each.wait_event_type == "Lock"]
+        if not waiting:
+            return {}
+        rows = await self._fetch("blockers", {"pids": waiting[:MAX_LOCK_WAITERS]})
+        # 0 stands for a prepared transaction, which no session holds.
+        return {row["pid"]: tuple(pid for pid in row["blocked_by"] if pid > 0) for row in rows}
+
+    def _arrival(self, row: Row, system_identifier: str | None) -> Arrival:
+        assert self._connection is not None
+        info = self._connection.info
+        identity = ServerIdentity(
+            server=self.name,
+            version_num=row["version_num"],
+            system_identifier=system_identifier,
+            started_at_s=row["started_at_s"],
+            in_recovery=row["in_recovery"],
+            privilege=_privilege(row),
+            role=row["role"],
+            addresses=self._aliases
+            | {Endpoint(info.host, info.port)}
+            | _endpoints(info.hostaddr, info.port)
+            | _endpoints(row["server_address"], row["server_port"]),
+        )
+        is_behind_pooler = info.backend_pid != row["server_pid"]
+        return Arrival(identity, row["version"], row["uses_reserve"], is_behind_pooler)
+
+    def _unavailable(self, exc: psycopg.Error) -> ServerUnavailableError:
+        return ServerUnavailableError(reason_of(exc), self._dsn.redact(first_line(exc)))
+
+
+@cache
+def _sql(statement: str) -> bytes:
+    return resources.files(__package__).joinpath("sql", f"{statement}.sql").read_bytes()
+
+
+def _privilege(row: Row) -> Privilege:
+    if row["sees_all"]:
+        return Privilege.FULL
+    return Privilege.MEMBER if row["sees_members"] else Privilege.OWN
+
+
+def _endpoints(address: str | None, port: int | None) -> frozenset[Endpoint]:
+    return frozenset([Endpoint(address, port)]) if address and port else frozenset()
+
+
+def _limits(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {row["name"]: row["connection_limit"] for row in rows if row["connection_limit"] >= 0}

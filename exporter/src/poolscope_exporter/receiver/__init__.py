@@ -1,0 +1,1 @@
+"""The OTLP/HTTP receiver: from a request's body to a push."""

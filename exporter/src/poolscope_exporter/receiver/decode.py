@@ -1,0 +1,139 @@
+"""Decode OTLP metric requests into pushes."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
+
+from poolscope.catalogue import PUSH_SCOPE
+from poolscope_exporter.core.model.checkouts import Point, Push
+from poolscope_exporter.receiver import request_size as weight
+from poolscope_exporter.receiver.attributes import as_text, read_attributes
+from poolscope_exporter.receiver.instances import instance_of
+from poolscope_exporter.receiver.points import count_of, points_of
+from poolscope_exporter.receiver.poolscope_push import read_push_scope
+from poolscope_exporter.receiver.refusals import Unreadable
+
+MAX_POINTS = 100_000
+MAX_RESOURCES = 1_000
+"""Of one request: a Collector that passes on what a large fleet says sends some hundreds."""
+
+LIGHT = 64 * 1024
+"""Bytes of a body that can hold nothing heavy."""
+
+
+class TooHeavyError(Exception):
+    """A request would need far more room in memory than on the wire."""
+
+
+class MalformedPushError(Exception):
+    """A request is not an OTLP metrics request; the message says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The pushes of one request, and how many of its points were refused, by reason."""
+
+    pushes: tuple[Push, ...]
+    refused: Mapping[str, int]
+
+
+def parse_protobuf(body: bytes) -> ExportMetricsServiceRequest:
+    """Return the request; raises MalformedPushError and TooHeavyError."""
+    request = ExportMetricsServiceRequest()
+    try:
+        if len(body) > LIGHT and weight.messages_in(body) > weight.MAX_MESSAGES:
+            raise TooHeavyError
+        request.ParseFromString(body)
+    except (DecodeError, ValueError) as exc:
+        raise MalformedPushError(
+            "the body is not an OTLP ExportMetricsServiceRequest in protobuf"
+        ) from exc
+    return request
+
+
+def parse_json(body: bytes) -> ExportMetricsServiceRequest:
+    """Return the request; fields that we do not know are ignored.
+
+    Raises MalformedPushError and TooHeavyError.
+    """
+    request = ExportMetricsServiceRequest()
+    error = MalformedPushError("the body is not an OTLP ExportMetricsServiceRequest in JSON")
+    if not body.lstrip().startswith(b"{"):
+        raise error
+    if weight.is_too_heavy_json(body):
+        raise TooHeavyError
+    try:
+        # RecursionError: json.loads gives up on deep nesting before protobuf's own limit.
+        json_format.Parse(body, request, ignore_unknown_fields=True)
+    except (json_format.ParseError, ValueError, RecursionError) as exc:
+        raise error from exc
+    return request
+
+
+def decode(request: ExportMetricsServiceRequest) -> Decoded:
+    """Return one push per resource of the request; never raises."""
+    refused: Counter[str] = Counter()
+    resources = request.resource_metrics
+    for metrics in resources[MAX_RESOURCES:]:
+        refused[Unreadable.TOO_MANY_RESOURCES] += max(1, _count(metrics))
+    room = MAX_POINTS
+    pushes = []
+    for metrics in resources[:MAX_RESOURCES]:
+        push = _push(metrics, room, refused)
+        room -= len(push.points)
+        pushes.append(push)
+    return Decoded(tuple(pushes), refused)
+
+
+def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
+    resource = {
+        name: as_text(value) for name, value in read_attributes(metrics.resource.attributes).items()
+    }
+    instance = instance_of(resource)
+    own = [
+        metric
+        for scope in metrics.scope_metrics
+        if scope.scope.name == PUSH_SCOPE
+        for metric in scope.metrics
+    ]
+    said = read_push_scope(instance, own, refused)
+    points = tuple(_points(metrics, room, refused, has_time=said is None))
+    push = Push(instance, resource, points)
+    if said is None:
+        return push
+    return replace(
+        push,
+        sequence=said.sequence,
+        interval_s=said.interval_s,
+        is_end=said.is_end,
+        publisher=said.publisher,
+        held=said.held,
+        backend_pids=said.backend_pids,
+    )
+
+
+def _points(
+    metrics: ResourceMetrics, room: int, refused: Counter[str], *, has_time: bool
+) -> Iterator[Point]:
+    count = 0
+    for scope in metrics.scope_metrics:
+        if scope.scope.name == PUSH_SCOPE:
+            continue
+        for metric in scope.metrics:
+            for point in points_of(metric, refused, has_time=has_time):
+                count += 1
+                if count <= room:
+                    yield point
+                else:
+                    refused[Unreadable.TOO_MANY_POINTS] += 1
+
+
+def _count(metrics: ResourceMetrics) -> int:
+    return sum(count_of(metric) for scope in metrics.scope_metrics for metric in scope.metrics)

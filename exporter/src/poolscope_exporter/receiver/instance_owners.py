@@ -1,0 +1,48 @@
+"""Bind each instance to the sender that first used its id: nobody else may speak for it."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
+from poolscope_exporter.core.model.checkouts import Instance
+
+MAX_BOUND = 20_000
+"""Instances that are remembered, several times as many as are followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Binding:
+    owner: str
+    heard_at_s: float
+
+
+class Bindings:
+    """Who speaks for which instance; times are one monotonic clock.
+
+    A binding ends when its owner has lost every token (it was taken out of the file), and when
+    nothing was heard of the instance for as long as its counters are kept.
+    """
+
+    def __init__(self, max_bound: int = MAX_BOUND) -> None:
+        self._max_bound = max_bound
+        self._bound: OrderedDict[Instance, _Binding] = OrderedDict()
+
+    def admits(self, instance: Instance, owner: str, owners: Collection[str], now_s: float) -> bool:
+        """Tell whether the owner may speak for the instance, and bind it to who speaks first."""
+        known = self._bound.get(instance)
+        if known and known.owner != owner and self._holds(known, owners, now_s):
+            return False
+        self._bound[instance] = _Binding(owner, now_s)
+        self._bound.move_to_end(instance)
+        if len(self._bound) > self._max_bound:
+            self._make_room(owner)
+        return True
+
+    def _holds(self, binding: _Binding, owners: Collection[str], now_s: float) -> bool:
+        return binding.owner in owners and now_s - binding.heard_at_s <= COUNTER_RETENTION_S
+
+    def _make_room(self, owner: str) -> None:
+        # Whoever brings ever new ids loses its own first, and sets nobody else's free.
+        own = (instance for instance, binding in self._bound.items() if binding.owner == owner)
+        del self._bound[next(own)]

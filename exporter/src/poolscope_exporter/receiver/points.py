@@ -1,0 +1,200 @@
+"""Decode the data points of one metric: whatever any sender makes of it, or why not."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TypeVar
+
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    AggregationTemporality,
+    DataPointFlags,
+    ExponentialHistogramDataPoint,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+)
+
+from poolscope.catalogue import Kind
+from poolscope_exporter.core.model.checkouts import Attributes, Buckets, Point
+from poolscope_exporter.receiver import exponential_histograms as exponential
+from poolscope_exporter.receiver import legacy_names as older_names
+from poolscope_exporter.receiver.attribute_cache import (
+    attributes_of_histogram,
+    attributes_of_number,
+)
+from poolscope_exporter.receiver.attributes import as_text, read_attributes
+from poolscope_exporter.receiver.poolscope_push import number_of
+from poolscope_exporter.receiver.refusals import Unreadable
+
+MAX_BUCKETS = 200
+MAX_NAME_LENGTH = 255
+MAX_UNIT_LENGTH = 63
+"""The longest that OpenTelemetry's API lets an instrument have."""
+
+CACHED = 1_024
+"""All processes of a fleet send the same few metrics."""
+
+_NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+_DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+_CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
+
+_AnyPoint = TypeVar("_AnyPoint", NumberDataPoint, HistogramDataPoint, ExponentialHistogramDataPoint)
+_Value = float | Buckets
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What the points of one metric have in common; `per_second` divides their values."""
+
+    name: str
+    unit: str
+    kind: Kind
+    is_delta: bool
+    is_older: bool
+    per_second: float
+    has_time: bool
+
+
+def points_of(metric: Metric, refused: Counter[str], *, has_time: bool) -> Iterator[Point]:
+    """Yield the points that can be read, and count the others, by reason.
+
+    Older names and units come out as today's. `has_time`: the points say when they were taken.
+    """
+    reason = _refusal(metric)
+    if reason:
+        refused[reason] += count_of(metric)
+        return
+    match metric.WhichOneof("data"):
+        case "gauge":
+            yield from _numbers(metric, Kind.GAUGE, refused, has_time)
+        case "sum":
+            kind = Kind.COUNTER if metric.sum.is_monotonic else Kind.UP_DOWN_COUNTER
+            yield from _numbers(metric, kind, refused, has_time)
+        case "histogram":
+            yield from _histograms(metric, refused, has_time)
+        case "exponential_histogram":
+            yield from _exponentials(metric, refused, has_time)
+
+
+def count_of(metric: Metric) -> int:
+    """Return how many data points a metric has."""
+    kind = metric.WhichOneof("data")
+    return len(getattr(metric, kind).data_points) if kind else 0
+
+
+def _refusal(metric: Metric) -> Unreadable | None:
+    """Return why nothing of the metric can be read, None where something may be."""
+    kind = metric.WhichOneof("data")
+    if kind == "summary":
+        return Unreadable.SUMMARY
+    if len(metric.name) > MAX_NAME_LENGTH or len(metric.unit) > MAX_UNIT_LENGTH:
+        return Unreadable.NAME_TOO_LONG
+    if kind in (None, "gauge"):
+        return None
+    temporality = getattr(metric, kind).aggregation_temporality
+    if temporality not in (_DELTA, _CUMULATIVE):
+        return Unreadable.UNKNOWN_TEMPORALITY
+    if kind == "sum" and temporality == _DELTA and not metric.sum.is_monotonic:
+        # Where such a sum began is not known: what we would show could be less than nothing.
+        return Unreadable.DELTA_OF_GAUGE
+    return None
+
+
+def _numbers(metric: Metric, kind: Kind, refused: Counter[str], has_time: bool) -> Iterator[Point]:
+    data = metric.gauge if kind is Kind.GAUGE else metric.sum
+    is_delta = kind is not Kind.GAUGE and metric.sum.aggregation_temporality == _DELTA
+    series = _series(metric, kind, is_delta, has_time)
+
+    def value_of(point: NumberDataPoint) -> float | None:
+        value = number_of(point)
+        if value is None or (kind is Kind.COUNTER and value < 0):
+            return None
+        return value if series.per_second == 1 else value / series.per_second
+
+    yield from _each(series, data.data_points, value_of, attributes_of_number, refused)
+
+
+def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterator[Point]:
+    is_delta = metric.histogram.aggregation_temporality == _DELTA
+    series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
+
+    def value_of(point: HistogramDataPoint) -> Buckets | None:
+        return _buckets(point, series.per_second)
+
+    points = metric.histogram.data_points
+    yield from _each(series, points, value_of, attributes_of_histogram, refused)
+
+
+def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iterator[Point]:
+    is_delta = metric.exponential_histogram.aggregation_temporality == _DELTA
+    series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
+    bounds = exponential.bounds_of(series.name)
+
+    def value_of(point: ExponentialHistogramDataPoint) -> Buckets | None:
+        return exponential.buckets_of(point, bounds, series.per_second)
+
+    points = metric.exponential_histogram.data_points
+    yield from _each(series, points, value_of, _attributes, refused)
+
+
+def _series(metric: Metric, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
+    return _named(metric.name, metric.unit, kind, is_delta, has_time)
+
+
+@lru_cache(CACHED)
+def _named(given: str, given_unit: str, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
+    name = older_names.metric_name(given)
+    per_second = older_names.units_per_second(name, given_unit)
+    unit = given_unit if per_second == 1 else "s"
+    return _Series(name, unit, kind, is_delta, older_names.is_older(given), per_second, has_time)
+
+
+def _each(
+    series: _Series,
+    points: Iterable[_AnyPoint],
+    value_of: Callable[[_AnyPoint], _Value | None],
+    attributes_of: Callable[[_AnyPoint], Attributes],
+    refused: Counter[str],
+) -> Iterator[Point]:
+    for point in points:
+        if point.flags & _NO_VALUE:
+            continue
+        value = value_of(point)
+        if value is None:
+            refused[Unreadable.MALFORMED_POINT] += 1
+            continue
+        attributes = attributes_of(point)
+        if series.is_older:
+            attributes = Attributes(older_names.attribute_names(attributes))
+        time_ns = point.time_unix_nano if series.has_time else 0
+        start_ns = point.start_time_unix_nano
+        yield Point(
+            series.name, series.kind, series.unit, attributes, value, series.is_delta, start_ns,
+            time_ns,
+        )  # fmt: skip
+
+
+def _attributes(point: ExponentialHistogramDataPoint) -> Attributes:
+    found = read_attributes(point.attributes).items()
+    return Attributes({name: as_text(value) for name, value in found})
+
+
+def _buckets(point: HistogramDataPoint, per_second: float) -> Buckets | None:
+    """Return the value of a histogram point, or None where it contradicts itself.
+
+    A sender may leave out the sum; it is then unknown, which is not 0.
+    """
+    bounds = tuple(point.explicit_bounds)
+    counts = tuple(point.bucket_counts) or (point.count,)
+    if len(counts) > MAX_BUCKETS or len(counts) != len(bounds) + 1:
+        return None
+    if sum(counts) != point.count or not all(map(math.isfinite, bounds)):
+        return None
+    total = point.sum if point.HasField("sum") else math.nan
+    if per_second != 1:
+        bounds, total = tuple(bound / per_second for bound in bounds), total / per_second
+    is_sorted = all(low < high for low, high in pairwise(bounds))
+    return Buckets(bounds, counts, total) if is_sorted else None

@@ -1,0 +1,171 @@
+"""Decode what a push of poolscope says beside its series: who pushes, and who holds what."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
+
+from poolscope.catalogue import (
+    BACKEND_PID,
+    BACKEND_PIDS,
+    CHECKOUT_AGE,
+    CHECKOUT_ID,
+    CHECKOUTS_HELD,
+    CHECKOUTS_LISTED,
+    CODE_FILE_PATH,
+    CODE_FUNCTION_NAME,
+    CODE_LINE_NUMBER,
+    CONNECTION_AGE,
+    EVIDENCE,
+    HTTP_ROUTE,
+    LOCAL_ADDRESS,
+    LOCAL_PORT,
+    OWNER_KIND,
+    PEER_ADDRESS,
+    PEER_PORT,
+    POOL_SESSIONS,
+    PUSH,
+    PUSH_END,
+    PUSH_INTERVAL,
+    PUSH_PUBLISHER,
+    TRACE_ID,
+    Evidence,
+    OwnerKind,
+    Publisher,
+)
+from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.receiver.attributes import (
+    Attributes,
+    endpoint,
+    integer,
+    pool_of,
+    read_attributes,
+    seconds,
+    text,
+)
+from poolscope_exporter.receiver.refusals import Unreadable
+
+_Closed = TypeVar("_Closed", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class PushScope:
+    """What one push says of itself and of the checkouts that its process holds."""
+
+    sequence: int
+    interval_s: float | None
+    is_end: bool
+    publisher: Publisher
+    held: tuple[HeldCheckouts, ...]
+    backend_pids: Mapping[Pool, frozenset[int]]
+
+
+def read_push_scope(
+    instance: Instance, metrics: Iterable[Metric], refused: Counter[str]
+) -> PushScope | None:
+    """Return what the push scope says, or None where its push marker is missing."""
+    points: dict[str, list[tuple[Attributes, float]]] = defaultdict(list)
+    for metric in metrics:
+        points[metric.name].extend(_numbers(metric))
+    if not points[PUSH.name]:
+        return None
+    marker, sequence = points[PUSH.name][0]
+    return PushScope(
+        sequence=int(sequence),
+        interval_s=seconds(marker, PUSH_INTERVAL) or None,
+        is_end=marker.get(PUSH_END) is True,
+        publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
+        held=_held(instance, points, refused),
+        backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
+    )
+
+
+def number_of(point: NumberDataPoint) -> float | None:
+    """Return the value of a point; None where it has none, or is not finite."""
+    match point.WhichOneof("value"):
+        case "as_int":
+            return float(point.as_int)
+        case "as_double" if math.isfinite(point.as_double):
+            return point.as_double
+    return None
+
+
+def _numbers(metric: Metric) -> Iterator[tuple[Attributes, float]]:
+    for point in metric.gauge.data_points:
+        if (value := number_of(point)) is not None:
+            yield read_attributes(point.attributes), value
+
+
+def _held(
+    instance: Instance,
+    points: Mapping[str, Sequence[tuple[Attributes, float]]],
+    refused: Counter[str],
+) -> tuple[HeldCheckouts, ...]:
+    """Return the pools whose list of held checkouts arrived whole.
+
+    A list that lost a point on its way must not replace the one we have: the checkout that is
+    missing from it would look returned.
+    """
+    listed: dict[Pool, list[Checkout]] = defaultdict(list)
+    for attributes, age_s in points.get(CHECKOUT_AGE.name, ()):
+        checkout = _checkout(pool_of(instance, attributes), attributes, age_s)
+        if checkout is None:
+            refused[Unreadable.MALFORMED_CHECKOUT] += 1
+        else:
+            listed[checkout.pool].append(checkout)
+    said = _by_pool(instance, points.get(CHECKOUTS_LISTED.name, ()))
+    held = _by_pool(instance, points.get(CHECKOUTS_HELD.name, ()))
+    return tuple(
+        HeldCheckouts(pool, count, tuple(listed[pool]))
+        for pool, count in held.items()
+        if said.get(pool) == len(listed[pool])
+    )
+
+
+def _by_pool(instance: Instance, points: Iterable[tuple[Attributes, float]]) -> dict[Pool, int]:
+    return {pool_of(instance, attributes): int(value) for attributes, value in points}
+
+
+def _checkout(pool: Pool, attributes: Attributes, age_s: float) -> Checkout | None:
+    checkout_id = integer(attributes, CHECKOUT_ID)
+    if checkout_id is None or age_s < 0:
+        return None
+    return Checkout(
+        pool=pool,
+        id=checkout_id,
+        age_s=age_s,
+        backend_pid=integer(attributes, BACKEND_PID),
+        local=endpoint(attributes, LOCAL_ADDRESS, LOCAL_PORT),
+        peer=endpoint(attributes, PEER_ADDRESS, PEER_PORT),
+        connection_age_s=seconds(attributes, CONNECTION_AGE),
+        route=text(attributes, HTTP_ROUTE),
+        code_file=text(attributes, CODE_FILE_PATH),
+        code_line=integer(attributes, CODE_LINE_NUMBER),
+        code_function=text(attributes, CODE_FUNCTION_NAME),
+        owner_kind=_closed(OwnerKind, text(attributes, OWNER_KIND)),
+        evidence=_closed(Evidence, text(attributes, EVIDENCE)),
+        trace_id=text(attributes, TRACE_ID),
+    )
+
+
+def _backend_pids(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Pool, frozenset[int]]:
+    found = {}
+    for attributes, _ in points:
+        pids = attributes.get(BACKEND_PIDS)
+        if isinstance(pids, tuple):
+            found[pool_of(instance, attributes)] = frozenset(pids)
+    return found
+
+
+def _closed(values: type[_Closed], name: str | None) -> _Closed | None:
+    """Return a member of a closed set; a newer sender may know more members than we do."""
+    try:
+        return values(name) if name else None
+    except ValueError:
+        return None

@@ -1,0 +1,62 @@
+"""Tell senders apart by their tokens, and let each speak only for instances that are its own."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from fastapi import Request
+
+from poolscope_exporter import clock
+from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.fleet.fleet import Heard
+from poolscope_exporter.core.model.checkouts import Push
+from poolscope_exporter.listeners.access import token_of
+from poolscope_exporter.listeners.tokens import Keyring
+from poolscope_exporter.receiver.instance_owners import Bindings
+
+Hear = Callable[[Push], Heard]
+
+
+class Senders:
+    """Who may push, and for which instances; `refused` counts what they may not."""
+
+    def __init__(
+        self, keyring: Keyring, refused: Counter[str], now: Callable[[], float] = clock.monotonic
+    ) -> None:
+        self._keyring = keyring
+        self._refused = refused
+        self._now = now
+        self._bindings = Bindings()
+
+    def owner_of(self, request: Request) -> str | None:
+        """Return whose token the request bears, None where it bears none that we know."""
+        return self._keyring.owner_of(token_of(request))
+
+    def admits(self, push: Push, owner: str) -> bool:
+        """Tell whether the owner may speak for the push's instance; what it may not is counted."""
+        owners = self._keyring.owners()
+        is_admitted = self._bindings.admits(push.instance, owner, owners, self._now())
+        if not is_admitted:
+            self._refused[Refusal.FOREIGN_TOKEN] += 1
+        return is_admitted
+
+
+class Speaker:
+    """One request's sender: what it says is heard where it may say it.
+
+    `was_refused`: some of it was another sender's to say.
+    """
+
+    def __init__(self, hear: Hear, senders: Senders | None, owner: str | None) -> None:
+        self._hear = hear
+        self._senders = senders
+        self._owner = owner
+        self.was_refused = False
+
+    def hear(self, push: Push) -> Heard:
+        """Take the push in, unless its instance is bound to another token."""
+        if self._senders is None or self._owner is None or self._senders.admits(push, self._owner):
+            return self._hear(push)
+        self.was_refused = True
+        reason = f"refused: {Refusal.FOREIGN_TOKEN}: this instance id pushed with another token"
+        # Also of a push without points its sender must hear.
+        return Heard(max(1, len(push.points)), reason, accepted=False)

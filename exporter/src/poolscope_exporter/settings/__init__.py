@@ -1,0 +1,1 @@
+"""Settings of the exporter: flags, variables, the settings file."""

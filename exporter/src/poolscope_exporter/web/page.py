@@ -1,0 +1,49 @@
+"""Render the live page: plain HTML that reloads itself, without any script."""
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from poolscope_exporter.core.judging.assessment import Situation
+from poolscope_exporter.core.judging.roles import Role
+from poolscope_exporter.version import __version__
+from poolscope_exporter.web.alike import alike
+from poolscope_exporter.web.rows import bouncer_row, checkout_row, pool_row, server_row
+
+REFRESH_S = 2
+
+
+def render_page(situation: Situation, taken_at: str, role: Role = Role.STANDALONE) -> str:
+    """Return the page; everything that an application said is escaped."""
+    pools = [pool_row(state) for state in situation.pools]
+    return _template().render(
+        servers=[server_row(view) for view in situation.servers],
+        bouncers=[bouncer_row(view) for view in situation.bouncers],
+        pools=pools,
+        configurations=alike(pools),
+        checkouts=[checkout_row(judgement) for judgement in situation.judgements],
+        taken_at=taken_at,
+        role=role,
+        withheld=situation.withheld,
+        refresh_s=REFRESH_S,
+        version=__version__,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["number"] = _number
+    environment.filters["age"] = _age
+    return environment.get_template("page.html")
+
+
+def _number(value: object) -> str:
+    """Return a number, or a dash where it is unknown: 0 would be an answer."""
+    return "–" if value is None else str(value)  # noqa: RUF001 - an en dash, for people
+
+
+def _age(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.1f} s"  # noqa: RUF001 - as above

@@ -1,0 +1,180 @@
+"""Shape judgements as the rows that the API, the page and the events share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from poolscope_exporter.core.capacity.headroom import Headroom
+from poolscope_exporter.core.checks.model import ConfigCheck
+from poolscope_exporter.core.judging.assessment import PoolState, ServerView
+from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
+from poolscope_exporter.core.linking.link import Link, NoLink
+from poolscope_exporter.core.model.checkouts import Checkout, Pool
+
+Row = Mapping[str, Any]
+
+
+def checkout_row(judgement: Judgement) -> Row:
+    """Return one held checkout; None is unknown, ages are seconds."""
+    session = judgement.link.session if isinstance(judgement.link, Link) else None
+    return {
+        "verdict": judgement.verdict,
+        "evidence": judgement.evidence,
+        **_pool_of(judgement.checkout),
+        **_place_of(judgement.checkout),
+        "backend_pid": _backend_pid(judgement),
+        "pgbouncer": judgement.link.bouncer,
+        "age_s": round(judgement.age_s, 3),
+        "server_state": session.state if session else None,
+        "server_query_age_s": session.query_age_s if session else None,
+        "wait_event": _wait_event(judgement.link),
+        "link": link_text(judgement.link),
+        "reason": judgement.reason,
+        "lasted_s": judgement.link.lasted_s if isinstance(judgement.link, NoLink) else None,
+        "confirmed": judgement.confirmed,
+        "blocked_by": [_blocker(blocker) for blocker in judgement.blocked_by],
+    }
+
+
+def pool_row(state: PoolState) -> Row:
+    """Return one pool; None is unknown, or has no meaning for the pool's class."""
+    numbers = state.numbers
+    return {
+        **pool_identity(state.pool),
+        "diagnosis": state.diagnosis.diagnosis,
+        "reasons": list(state.diagnosis.reasons),
+        "used": numbers.used,
+        "idle": numbers.idle,
+        "max": numbers.max,
+        "pending": numbers.pending,
+        "timeouts_total": numbers.timeouts_total,
+        "held": numbers.held_total,
+        "listed": numbers.listed_total,
+        "leaks_total": numbers.leaks_total,
+        "leaks_recovered_total": numbers.leaks_recovered_total,
+        "size": numbers.size,
+        "max_overflow": numbers.max_overflow,
+        "timeout_s": numbers.timeout_s,
+        "recycle_s": numbers.recycle_s,
+        "server": state.server,
+        "pgbouncer": state.bouncer,
+        "proxy_idle_timeout_s": state.proxy_idle.seconds if state.proxy_idle else None,
+        "proxy_idle_timeout_source": state.proxy_idle.source if state.proxy_idle else None,
+        "config_checks": [_check(check) for check in state.checks],
+        "pool_class": numbers.pool_class,
+        "library": numbers.library,
+    }
+
+
+def server_row(view: ServerView) -> Row:
+    """Return one server; None is unknown."""
+    identity = view.identity
+    return {
+        "server": view.server,
+        "up": view.up,
+        "reason": view.reason,
+        "last_success_age_s": view.last_success_age_s,
+        "version_num": identity.version_num if identity else None,
+        "in_recovery": identity.in_recovery if identity else None,
+        "place": view.place,
+        "role": identity.role if identity else None,
+        "privilege": identity.privilege if identity else None,
+        "connections": view.connections,
+        "limit": view.limits.usable if view.limits else None,
+        "headroom": _headroom(view.headroom) if view.headroom else None,
+    }
+
+
+def bouncer_row(view: BouncerView) -> Row:
+    """Return one PgBouncer; None is unknown, time-outs are seconds and 0 for none."""
+    return {
+        "pgbouncer": view.bouncer,
+        "up": view.up,
+        "reason": view.reason,
+        "last_success_age_s": view.last_success_age_s,
+        "version": view.version,
+        "clients": view.clients,
+        "timeouts_s": view.timeouts_s,
+        "is_one_of_several": view.is_one_of_several,
+        "paused": sorted(view.paused),
+        "potential_clients": view.potential_clients,
+        "headroom": _headroom(view.headroom) if view.headroom else None,
+    }
+
+
+def pool_identity(pool: Pool) -> Row:
+    """Return what names a pool and its process."""
+    return {
+        "service": pool.instance.name,
+        "service_namespace": pool.instance.namespace,
+        "service_instance_id": pool.instance.id,
+        "pool": pool.name,
+        "db_namespace": pool.db_namespace,
+        "server_address": pool.server_address,
+        "server_port": pool.server_port or None,
+    }
+
+
+def link_text(link: Link | NoLink) -> str:
+    """Return the link's level, or `unlinked:` and why."""
+    return link.level if isinstance(link, Link) else f"unlinked:{link.reason}"
+
+
+def _check(check: ConfigCheck) -> Row:
+    return {
+        "check_id": check.check_id,
+        "result": check.result,
+        "setting": check.setting,
+        "value": check.value,
+        "safe_range": check.safe_range,
+        "cure": check.cure,
+    }
+
+
+def _pool_of(checkout: Checkout) -> Row:
+    return {**pool_identity(checkout.pool), "checkout_id": checkout.id}
+
+
+def _place_of(checkout: Checkout) -> Row:
+    return {
+        "route": checkout.route,
+        "code_file": checkout.code_file,
+        "code_line": checkout.code_line,
+        "code_function": checkout.code_function,
+        "backend_pid": checkout.backend_pid,
+        "trace_id": checkout.trace_id,
+    }
+
+
+def _backend_pid(judgement: Judgement) -> int | None:
+    """Return the session's pid; the one that a PgBouncer told the application is invented."""
+    link = judgement.link
+    if isinstance(link, Link):
+        return link.session.pid
+    return judgement.checkout.backend_pid if link.bouncer is None else None
+
+
+def _blocker(blocker: Blocker) -> Row:
+    if blocker.checkout is None:
+        return {"backend_pid": blocker.pid}
+    return {
+        **_pool_of(blocker.checkout),
+        **_place_of(blocker.checkout),
+        "backend_pid": blocker.pid,
+    }
+
+
+def _wait_event(link: Link | NoLink) -> str | None:
+    if not isinstance(link, Link) or link.session.wait_event_type is None:
+        return None
+    return f"{link.session.wait_event_type}/{link.session.wait_event}"
+
+
+def _headroom(room: Headroom) -> Row:
+    return {
+        "free": room.free,
+        "tightest": room.tightest,
+        "name": room.name,
+        "limit": room.limit,
+        "used": room.used,
+    }

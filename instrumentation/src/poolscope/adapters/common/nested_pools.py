@@ -1,0 +1,46 @@
+"""Count a connection once where one pool takes it out of another.
+
+The rule: a pool that only passes connections on (SQLAlchemy's `NullPool` over a psycopg_pool) is
+not counted: the pool below opens, keeps and lends them. A pool that keeps what it takes (a
+`QueuePool` over a psycopg_pool) is one of its own, with callers of its own; it holds its
+connections of the pool below for long on purpose, so they are no evidence of a leak there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+from poolscope.adapters.common.slot_keeper import kept_on
+from poolscope.recording.pool import PoolStats, Slot
+from poolscope.recording.requests import Request
+
+
+def slot_below(connection: Any) -> Slot | None:
+    """Return the slot of a driver's connection that another pool has lent; None if none has."""
+    slot = kept_on(connection)
+    if slot is not None:
+        return slot  # psycopg's
+    holder = getattr(connection, "_holder", None)  # that of an asyncpg proxy
+    if holder is None:
+        return None
+    stats = getattr(holder._pool._queue, "_poolscope", None)
+    return stats.slots.get(ref(holder)) if isinstance(stats, PoolStats) else None
+
+
+def keep(slot: Slot) -> None:
+    """Declare that the pool above keeps this connection, whoever happened to make it do so."""
+    out = slot.out
+    if out is not None:
+        kept = Request()
+        kept.long_lived = True
+        slot.out = (*out[:3], kept, *out[4:])
+
+
+def hold(slot: Slot, alive: Callable[[], object]) -> None:
+    """Make what the caller of the pool above holds stand for the connection below.
+
+    That pool returns what its caller leaked, so that the leak would look like an ordinary return.
+    """
+    out = slot.out
+    if out is not None:
+        slot.out = (*out[:6], alive)

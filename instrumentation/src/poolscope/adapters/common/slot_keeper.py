@@ -1,0 +1,120 @@
+"""Keep what we know of a pool on an object of the pool library that lives as long as the pool."""
+
+from collections.abc import Callable
+from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
+
+from poolscope.adapters.common.patching import take_off
+from poolscope.recording.checkout import holds_another
+from poolscope.recording.drivers import ConnectionFacts
+from poolscope.recording.pool import PoolStats, Slot
+from poolscope.recording.registry import Registry
+
+
+class KeptSlot(Slot):
+    """A slot that knows when the library's object behind it is gone, and how long opening took.
+
+    `alive` returns None once that object was collected; `is_open` says whether there is a
+    connection whose end has not been counted.
+    """
+
+    __slots__ = ("alive", "create_s", "is_open")
+
+    def __init__(
+        self, stats: PoolStats, kept: Any, gone: Callable[["KeptSlot"], None] | None = None
+    ) -> None:
+        super().__init__(stats)
+        self.create_s = 0.0
+        self.is_open = False
+        slots = stats.slots
+
+        def forget(reference: ReferenceType[Any]) -> None:
+            slot = slots.pop(reference, None)
+            if isinstance(slot, KeptSlot) and gone is not None:
+                gone(slot)
+
+        self.alive: Callable[[], Any] = ref(kept, forget)
+        slots[self.alive] = self
+
+    def opened(self, facts: ConnectionFacts) -> None:
+        """Begin a new connection to the server."""
+        super().opened(facts)
+        self.is_open = True
+
+    def found(self, facts: ConnectionFacts) -> None:
+        """Begin with a connection that was there before us: how old it is, we do not know."""
+        self.facts, self.is_open = facts, True
+
+    def closed(self) -> None:
+        """Forget the connection."""
+        self.forget_session()
+        self.fresh = self.is_open = False
+
+
+def kept_on(connection: Any) -> KeptSlot | None:
+    """Return the slot that is kept on a library's connection, or None."""
+    slot = getattr(connection, "_poolscope", None)
+    return slot if isinstance(slot, KeptSlot) else None  # a mock has every attribute
+
+
+class Keeper:
+    """The statistics of all pools of one library.
+
+    `make` returns those of a pool that is new to us; `adopt` attaches to what it has already. The
+    object that they are kept on, the anchor, has a `__dict__` and can be referenced weakly.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        make: Callable[[Any], PoolStats],
+        adopt: Callable[[Any, PoolStats], None],
+    ) -> None:
+        self._registry = registry
+        self._make = make
+        self._adopt = adopt
+        self._known: WeakKeyDictionary[Any, PoolStats | None] = WeakKeyDictionary()
+
+    def attach(self, anchor: Any, pool: Any) -> PoolStats | None:
+        """Attach to a pool at its first use in this process; None where it cannot be watched."""
+        try:
+            stats = self._stats_of(anchor, pool)
+            anchor._poolscope = stats
+            self._registry.on_activity()
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            self._registry.contain(error)
+            return None
+        return stats
+
+    def _stats_of(self, anchor: Any, pool: Any) -> PoolStats | None:
+        if anchor in self._known:
+            return self._known[anchor]
+        made = self._make(pool)
+        # setdefault is atomic: of two threads that come here at once, one attaches.
+        stats = self._known.setdefault(anchor, made)
+        if stats is not made:
+            return stats
+        if not self._registry.watch(anchor, made):
+            self._known[anchor] = None
+            return None
+        self._adopt(pool, made)
+        return made
+
+    @property
+    def anchors(self) -> list[Any]:
+        """Return what we are attached to."""
+        return list(self._known)
+
+    def forget(self) -> None:
+        """Attach anew at the next use: in a forked child, that starts its own pusher."""
+        for anchor in self.anchors:
+            take_off(anchor, "_poolscope")
+
+
+def count_nested(stats: PoolStats, contain: Callable[[Exception], None]) -> None:
+    """Count a caller that is about to block while it holds a connection of the same pool."""
+    try:
+        if holds_another(stats):
+            stats.nested += 1
+    except Exception as error:  # noqa: BLE001
+        contain(error)

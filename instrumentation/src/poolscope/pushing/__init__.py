@@ -1,0 +1,1 @@
+"""The pusher's thread: it reads what hooks recorded, encodes it and sends it."""

@@ -1,0 +1,94 @@
+"""List who holds connections right now, for the exporter alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from poolscope import catalogue
+from poolscope.catalogue import Evidence
+from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
+from poolscope.recording.leaks import LeakLedger, owner_kind
+from poolscope.recording.pool import Out, PoolIdentity, PoolStats, Slot
+from poolscope.recording.tracing import trace_id_of
+
+MAX_LISTED = 500
+"""Most checkouts that one push lists, over all pools of the process, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One held checkout, with the pool and connection it belongs to."""
+
+    identity: PoolIdentity
+    slot: Slot
+    out: Out
+    evidence: Evidence | None
+    age_s: float
+
+
+@dataclass(slots=True)
+class HeldList:
+    """What is held in the whole process; `add` each pool, then take `samples`."""
+
+    now_s: float
+    held_after_s: float
+    _held: list[Held] = field(default_factory=list)
+    _pools: list[tuple[PoolIdentity, PoolStats]] = field(default_factory=list)
+
+    def add(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakLedger) -> None:
+        """Add what one pool has out that is old enough, or that there is evidence against."""
+        self._pools.append((identity, stats))
+        for slot in stats.slots.copy().values():
+            out = slot.out  # read once: the application goes on meanwhile
+            if out is None:
+                continue
+            evidence, age_s = leaks.evidence_of(out[0]), self.now_s - out[1]
+            if evidence is not None or age_s >= self.held_after_s:
+                self._held.append(Held(identity, slot, out, evidence, age_s))
+
+    @property
+    def oldest(self) -> list[Held]:
+        """Return what a push may list, oldest first."""
+        return sorted(self._held, key=lambda held: -held.age_s)[:MAX_LISTED]
+
+    def samples(self) -> Iterator[Sample]:
+        """Return the list, and for each pool how many are held and listed, 0 included."""
+        listed = self.oldest
+        for held in listed:
+            yield Sample(catalogue.CHECKOUT_AGE, _attributes(held, self.now_s), held.age_s)
+        for identity, stats in self._pools:
+            own = identity_attributes(identity)
+            held_here = sum(held.identity == identity for held in self._held)
+            listed_here = sum(held.identity == identity for held in listed)
+            yield Sample(catalogue.CHECKOUTS_HELD, own, held_here)
+            yield Sample(catalogue.CHECKOUTS_LISTED, own, listed_here)
+            pids = _backend_pids(stats)
+            yield Sample(catalogue.POOL_SESSIONS, {**own, catalogue.BACKEND_PIDS: pids}, len(pids))
+
+
+def _backend_pids(stats: PoolStats) -> list[int]:
+    slots = stats.slots.copy()
+    live = [slot for reference, slot in slots.items() if reference() is not None]
+    return sorted(slot.facts.backend_pid for slot in live if slot.facts.backend_pid is not None)
+
+
+def _attributes(held: Held, now_s: float) -> dict[str, AttributeValue]:
+    out, facts = held.out, held.slot.facts
+    place, request = out[2].place, out[3]
+    opened_at_s = held.slot.opened_at_s
+    optional: dict[str, AttributeValue | None] = {
+        catalogue.BACKEND_PID: facts.backend_pid,
+        catalogue.LOCAL_ADDRESS: facts.local[0] if facts.local else None,
+        catalogue.LOCAL_PORT: facts.local[1] if facts.local else None,
+        catalogue.PEER_ADDRESS: facts.peer[0] if facts.peer else None,
+        catalogue.PEER_PORT: facts.peer[1] if facts.peer else None,
+        catalogue.CONNECTION_AGE: now_s - opened_at_s if opened_at_s is not None else None,
+        catalogue.HTTP_ROUTE: request.route if request is not None else None,
+        catalogue.CODE_FILE_PATH: place[0] if place else None,
+        catalogue.CODE_LINE_NUMBER: place[1] if place else None,
+        catalogue.CODE_FUNCTION_NAME: place[2] if place else None,
+        catalogue.EVIDENCE: held.evidence.value if held.evidence else None,
+        catalogue.TRACE_ID: trace_id_of(out[5]),
+    }
+    own = identity_attributes(held.identity)
+    own |= {catalogue.CHECKOUT_ID: out[0], catalogue.OWNER_KIND: owner_kind(out).value}
+    return own | {name: value for name, value in optional.items() if value is not None}

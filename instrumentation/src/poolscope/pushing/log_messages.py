@@ -1,0 +1,84 @@
+"""Log what an operator should read, each thing once or rarely; from the pusher's thread alone."""
+
+import logging
+from collections.abc import Iterable
+
+from opentelemetry.metrics import MeterProvider
+
+from poolscope.catalogue import FailureReason
+from poolscope.pushing.duplicate_metrics import Rival, find_rivals
+from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.timeout_report import TimeoutReports, describe_exhaustion
+from poolscope.recording.leaks import Leak
+from poolscope.recording.registry import Registry
+
+LEAKS_LOGGED_AT_ONCE = 5
+
+logger = logging.getLogger("poolscope")
+
+
+class Notices:
+    """What was said already, and what is news."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._timeouts = TimeoutReports()
+        self._reachable: dict[str, bool] = {}
+        self._rivals: set[Rival] = set()
+        self._told_hook_error = False
+
+    def tell_leaks(self, leaks: list[tuple[str, Leak]]) -> None:
+        """Log new leaks, with the names of their pools."""
+        for pool, leak in leaks[:LEAKS_LOGGED_AT_ONCE]:
+            logger.warning(
+                "apparent connection leak: pool=%s evidence=%s route=%s taken at %s, held %s",
+                pool,
+                leak.evidence.value,
+                leak.route or "-",
+                leak.site.label,
+                "unknown" if leak.held_s is None else f"{leak.held_s:.1f} s",
+            )
+        if len(leaks) > LEAKS_LOGGED_AT_ONCE:
+            logger.warning("and %d more apparent leaks", len(leaks) - LEAKS_LOGGED_AT_ONCE)
+
+    def tell_timeouts(self, now_s: float) -> None:
+        """Log who holds what, at the first pool time-out in a while."""
+        for identity, pool in self._registry.named_pools():
+            timeouts = pool.stats.failures[FailureReason.TIMEOUT]
+            if self._timeouts.is_due(identity, timeouts, now_s):
+                holders = HeldList(now_s, held_after_s=0.0)
+                holders.add(identity, pool.stats, pool.leaks)
+                logger.warning("%s", describe_exhaustion(identity, pool.stats, holders.oldest))
+
+    def tell_troubles(self) -> None:
+        """Log what hooks left: renamed pools, pools without room, the first error of ours."""
+        registry = self._registry
+        while registry.renamed:
+            logger.warning("two pools had the same name; one is now %s", registry.renamed.pop())
+        if registry.hook_errors and not self._told_hook_error:
+            self._told_hook_error = True
+            logger.warning("poolscope lost some signal: %s", registry.last_hook_error)
+        if registry.pools_refused:
+            logger.warning("more pools than POOLSCOPE_MAX_POOLS: %d", registry.pools_refused)
+            registry.pools_refused = 0
+
+    def tell_rivals(self, provider: MeterProvider, off: Iterable[str]) -> None:
+        """Log who else publishes a metric of ours in the same provider, once each."""
+        for rival in find_rivals(provider):
+            if rival not in self._rivals and rival.metric not in off:
+                self._rivals.add(rival)
+                logger.warning(
+                    "%s publishes %s beside poolscope: sums will be wrong. Switch ours off with "
+                    "POOLSCOPE_METRICS_OFF, or theirs with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+                    rival.scope,
+                    rival.metric,
+                )
+
+    def tell_reachability(self, endpoint: str, problem: Exception | None) -> None:
+        """Log, quietly, that an exporter went away or came back."""
+        was_there = self._reachable.get(endpoint, True)
+        self._reachable[endpoint] = problem is None
+        if was_there and problem is not None:
+            logger.info("poolscope exporter is away, totals are kept: %s", problem)
+        elif not was_there and problem is None:
+            logger.info("poolscope exporter is back: %s", endpoint)

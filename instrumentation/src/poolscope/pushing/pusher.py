@@ -1,0 +1,227 @@
+"""Send what is known to the exporter, every few seconds, from a thread of our own.
+
+Only this thread logs, talks to the network and decides about leaks; the application never waits
+for it, except for one second at most when it ends.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from itertools import chain
+
+from opentelemetry import context
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.sdk.resources import Resource
+
+from poolscope import catalogue
+from poolscope.catalogue import Publisher
+from poolscope.clock import monotonic, wall_ns
+from poolscope.pushing.encoding import encode
+from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.log_messages import Notices
+from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
+from poolscope.pushing.process_identity import ProcessIdentity
+from poolscope.pushing.samples import Sample, pool_samples
+from poolscope.pushing.transport import PushError, Transport
+from poolscope.recording.leaks import Leak
+from poolscope.recording.pool import drained
+from poolscope.recording.registry import Registry
+from poolscope.settings import MetricsDestination, Settings
+
+logger = logging.getLogger("poolscope")
+
+TICK_S = 1.0
+"""How often we look for leaks; a new one is pushed at once, all else at its interval."""
+
+FIRST_PUSH_S = 1.0
+END_TIMEOUT_S = 1.0
+PUSHES_BEFORE_GIVING_UP = 3
+"""A MeterProvider that comes later still gets everything but the histograms' past."""
+
+
+class Pusher:
+    """The pushes of one process. `start` is cheap to call again; a fork needs `after_fork`."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, provider: MeterProvider | None = None
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._given_provider = provider
+        self._publisher: ProviderPublisher | None = None
+        self._identity = ProcessIdentity(settings.service_name)
+        self._transports = [Transport(url, settings.ca_file) for url in settings.endpoints]
+        self._begin()
+        if settings.metrics is not MetricsDestination.EXPORTER:
+            # A provider may be configured after us, but before there is traffic.
+            registry.buffer_samples()
+            self._find_provider()
+
+    def _begin(self) -> None:
+        self._start_ns = wall_ns()
+        self._sequence = 0
+        self._failures = 0
+        self._notices = Notices(self._registry)
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._ending = False
+        self._stopped = False
+        self._activity_at_end: int | None = None
+
+    def start(self) -> None:
+        """Start the thread unless it runs; called from hooks, so it never waits for a lock."""
+        if self._thread is not None or self._stopped or not self._starting.acquire(blocking=False):
+            return
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="poolscope-pusher", daemon=True)
+            thread.start()
+            self._thread = thread
+        self._starting.release()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: another instance, counting from zero."""
+        self._identity.after_fork()
+        self._begin()
+
+    def end(self) -> None:
+        """Push a last time, marked as the last, and wait a second at most for it to leave.
+
+        A process that goes on working after it (a second lifespan) pushes again.
+        """
+        if self._thread is None or not self._thread.is_alive():
+            return
+        self._ended.clear()
+        self._ending = True
+        self._wake.set()
+        self._ended.wait(END_TIMEOUT_S)
+
+    def stop(self) -> None:
+        """Push a last time and end the thread."""
+        self.end()
+        self._stopped = True
+        self._wake.set()
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def samples(self) -> Iterator[Sample]:
+        """Return the aggregates of the process: of each pool, and of ourselves; not what is off."""
+        off = self._settings.metrics_off
+        return (sample for sample in self._all_samples() if sample.metric.name not in off)
+
+    def _all_samples(self) -> Iterator[Sample]:
+        pools = self._registry.named_pools()
+        yield from chain.from_iterable(
+            pool_samples(identity, pool.stats, pool.leaks) for identity, pool in pools
+        )
+        dropped = sum(timed.dropped for _, pool in pools for _, timed in pool.stats.timed)
+        yield Sample(catalogue.HOOK_ERRORS, {}, self._registry.hook_errors)
+        yield Sample(catalogue.PUSH_FAILURES, {}, self._failures)
+        yield Sample(catalogue.SAMPLES_DROPPED, {}, dropped)
+
+    def _run(self) -> None:
+        # No spans and no metrics of ours in the application's telemetry.
+        for name in ("_SUPPRESS_INSTRUMENTATION_KEY", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY"):
+            key = getattr(context, name, None)
+            if key is not None:
+                context.attach(context.set_value(key, True))
+        interval_s = self._settings.push_interval_s
+        due_at_s = monotonic() + min(FIRST_PUSH_S, interval_s)
+        while not self._stopped:
+            self._wake.wait(min(TICK_S, max(0.0, due_at_s - monotonic())))
+            self._wake.clear()
+            if self._turn(due=monotonic() >= due_at_s):
+                # Jitter keeps the pods of one rollout from pushing in step.
+                due_at_s = monotonic() + interval_s * random.uniform(0.9, 1.1)  # noqa: S311
+
+    def _turn(self, *, due: bool) -> bool:
+        """Look for leaks, and push if it is time, if the process ends or if there is a new leak."""
+        ending, self._ending = self._ending, False
+        pushing = due or ending
+        try:
+            leaks = self._scan_leaks()
+            self._notices.tell_leaks(leaks)
+            self._notices.tell_timeouts(monotonic())
+            pushing = pushing or bool(leaks)
+            if ending or (pushing and self._is_active()):
+                self._push(end=ending)
+                self._activity_at_end = self._activity() if ending else None
+        except Exception:
+            logger.exception("poolscope could not push; it will try again")
+        if ending:
+            self._ended.set()
+        return pushing
+
+    def _is_active(self) -> bool:
+        """Say whether there is anything new since the end marker, if there was one."""
+        return self._activity_at_end is None or self._activity() != self._activity_at_end
+
+    def _activity(self) -> int:
+        return sum(sum(pool.stats.wait.counts) for pool in list(self._registry.pools))
+
+    def _push(self, *, end: bool) -> None:
+        self._notices.tell_troubles()
+        if self._settings.metrics is not MetricsDestination.EXPORTER:
+            self._find_provider()
+        if self._publisher is not None:
+            self._notices.tell_rivals(self._publisher.provider, self._settings.metrics_off)
+        self._sequence += 1
+        samples = chain(self.samples(), self._held(), [self._mark(end)])
+        body = encode(samples, self._resource(), self._start_ns, wall_ns())
+        for transport in self._transports:
+            self._send(transport, body)
+
+    def _send(self, transport: Transport, body: bytes) -> None:
+        try:
+            transport.post(body, self._settings.read_token())
+        except (PushError, OSError) as error:
+            self._failures += 1
+            self._notices.tell_reachability(transport.endpoint, error)
+        else:
+            self._notices.tell_reachability(transport.endpoint, None)
+
+    def _held(self) -> Iterator[Sample]:
+        held = HeldList(monotonic(), self._settings.held_after_s)
+        for identity, pool in self._registry.named_pools():
+            held.add(identity, pool.stats, pool.leaks)
+        return held.samples()
+
+    def _mark(self, end: bool) -> Sample:
+        by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher
+        publisher = Publisher.PROVIDER if by_provider else Publisher.EXPORTER
+        attributes = {
+            catalogue.PUSH_INTERVAL: self._settings.push_interval_s,
+            catalogue.PUSH_END: end,
+            catalogue.PUSH_PUBLISHER: publisher.value,
+        }
+        return Sample(catalogue.PUSH, attributes, self._sequence)
+
+    def _resource(self) -> Resource:
+        """Return the provider's resource where it publishes: our verdicts then join its series."""
+        own = self._identity.resource
+        theirs = resource_of(self._publisher.provider) if self._publisher is not None else None
+        return own if theirs is None else own.merge(theirs)
+
+    def _find_provider(self) -> None:
+        if self._publisher is not None:
+            return
+        provider = self._given_provider or configured_provider()
+        if provider is None:
+            if self._sequence == PUSHES_BEFORE_GIVING_UP and self._registry.buffering:
+                self._registry.stop_buffering()
+        else:
+            self._publisher = ProviderPublisher(
+                provider, self._registry, self.samples, off=self._settings.metrics_off
+            )
+
+    def _scan_leaks(self) -> list[tuple[str, Leak]]:
+        found = []
+        for identity, pool in self._registry.named_pools():
+            pool.stats.count()  # here rather than in the application's threads
+            outs = [slot.out for slot in pool.stats.slots.copy().values() if slot.out is not None]
+            collected = drained(pool.stats.collected.popleft)
+            leaks = pool.leaks.scan(outs, collected, monotonic())
+            found += [(identity.name, leak) for leak in leaks]
+        return found
