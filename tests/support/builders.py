@@ -5,16 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, Metric, Publisher
-from poolscope_exporter.core.fleet.fleet import HeardCheckout
-from poolscope_exporter.core.model.checkouts import (
-    Buckets,
-    Checkout,
-    HeldCheckouts,
-    Instance,
-    Point,
-    Pool,
-    Push,
-)
+from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import (
     Bouncer,
     BouncerClient,
@@ -23,14 +16,9 @@ from poolscope_exporter.core.model.pgbouncers import (
     ClientState,
     socket_of,
 )
-from poolscope_exporter.core.model.sessions import (
-    Endpoint,
-    Privilege,
-    Sample,
-    ServerIdentity,
-    Session,
-    SessionState,
-)
+from poolscope_exporter.core.model.pushes import Buckets, Point, Push
+from poolscope_exporter.core.model.servers import Privilege, ServerIdentity
+from poolscope_exporter.core.model.sessions import Sample, Session, SessionState
 
 PID = 4711
 BACKEND_START_S = 1_700_000_000.25

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from poolscope import catalogue
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 from support.otlp_messages import Attributes, a_gauge, a_marker, a_request, gauges, number
 
 AnyConnection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]

@@ -9,9 +9,10 @@ from typing import Self
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.assessment import ServerView, Situation
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.model.checkouts import Checkout
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.postgres.factory import poller_of

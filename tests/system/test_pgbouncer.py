@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerServer, ClientState, socket_of
-from poolscope_exporter.core.model.sessions import Endpoint
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.pgbouncer import console as adapter
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole

@@ -20,16 +20,16 @@ from poolscope_exporter.core.correlator import Ledger
 from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet, Heard
 from poolscope_exporter.core.fleet.limits import Limits
-from poolscope_exporter.core.judging.assessment import Situation
-from poolscope_exporter.core.judging.roles import Role, of_own_pod
-from poolscope_exporter.core.judging.visibility import Showing, shown_only
-from poolscope_exporter.core.model.checkouts import Push
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.visibility import Role, Showing, of_own_pod, shown_only
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
 from poolscope_exporter.forwarding.upstream import Upstream
 from poolscope_exporter.listeners.bounded_http import Closed, bounded_protocol
 from poolscope_exporter.listeners.open_files import allow
-from poolscope_exporter.metrics.exposition import Exposition, Scrape
+from poolscope_exporter.metrics.exposition import Exposition
+from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.pgbouncer.group import BouncerGroup
 from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
@@ -37,7 +37,8 @@ from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
 from poolscope_exporter.receiver.refusals import Unreadable
 from poolscope_exporter.receiver.senders import Senders
-from poolscope_exporter.settings.model import Settings, names_of
+from poolscope_exporter.settings.model import Settings
+from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
 

@@ -9,20 +9,25 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from poolscope_exporter.app import CannotListenError, listen, serve
-from poolscope_exporter.commands.audit import as_json, audit, lines
-from poolscope_exporter.commands.audit_arguments import FLAGS, add_arguments, question_of
+from poolscope_exporter.commands.audit import (
+    FLAGS,
+    add_arguments,
+    as_json,
+    audit,
+    lines,
+    question_of,
+)
 from poolscope_exporter.commands.check import check
 from poolscope_exporter.core.checks.model import Result
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
 from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.settings.model import (
-    OPTIONS,
     Settings,
     WrongSettingsError,
     load_settings,
-    nearest,
     unknown_variables,
 )
+from poolscope_exporter.settings.options import OPTIONS, nearest
 from poolscope_exporter.version import __version__
 
 OK, FAILED, BAD_USAGE = 0, 1, 2

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import psycopg
 import pytest
 
-from poolscope_exporter.core.model.sessions import Endpoint, Privilege, SessionState
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import Privilege
+from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError

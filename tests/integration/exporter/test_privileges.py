@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from poolscope_exporter.core.model.sessions import Privilege, ServerLimits, Session
+from poolscope_exporter.core.model.servers import Privilege, ServerLimits
+from poolscope_exporter.core.model.sessions import Session
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.postgres.rows import HIDDEN, Survey

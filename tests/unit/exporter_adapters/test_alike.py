@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from poolscope_exporter.web.alike import alike
+from poolscope_exporter.web.rows import alike
 
 
 def a_row(instance: str, *results: str, pool: str = "orders") -> dict[str, Any]:

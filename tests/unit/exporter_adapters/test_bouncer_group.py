@@ -8,8 +8,8 @@ import pytest
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
-from poolscope_exporter.core.model.sessions import Endpoint
 from poolscope_exporter.pgbouncer import group as bouncer_group
 from poolscope_exporter.pgbouncer.console import BouncerFacts
 from poolscope_exporter.pgbouncer.discovery import console_at, is_name, resolve

@@ -9,7 +9,7 @@ import pytest
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerDatabase, BouncerLimits
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.views import BouncerView
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
 from poolscope_exporter.pgbouncer import poller as loop
 from poolscope_exporter.pgbouncer.console import BouncerFacts

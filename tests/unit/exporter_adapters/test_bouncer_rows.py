@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerDatabase, BouncerLimits
-from poolscope_exporter.pgbouncer.bouncer_rows import limits_of
+from poolscope_exporter.pgbouncer.rows import limits_of
 
 V1_15 = [
     "name", "host", "port", "database", "force_user", "pool_size", "min_pool_size",

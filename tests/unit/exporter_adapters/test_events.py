@@ -5,8 +5,8 @@ import json
 import pytest
 
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.judging.assessment import PoolState, Situation
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.situation import PoolState, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.web.events import Event, Events

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint
 
 from poolscope import catalogue
-from poolscope_exporter.core.model.checkouts import Buckets
+from poolscope_exporter.core.model.pushes import Buckets
 from poolscope_exporter.receiver.exponential_histograms import bounds_of, buckets_of
 from support.otlp_messages import an_exponential_histogram
 

@@ -15,7 +15,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.metrics.exposition import Exposition, Scrape
+from poolscope_exporter.metrics.exposition import Exposition
+from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.receiver.decode import (
     MalformedPushError,
     TooHeavyError,

@@ -8,14 +8,15 @@ import pytest
 from poolscope.catalogue import Evidence
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.judging.assessment import PoolState, ServerView, Situation
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.situation import PoolState, Situation
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
-from poolscope_exporter.metrics.exposition import Exposition, Scrape
+from poolscope_exporter.metrics.exposition import Exposition
+from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.endpoints import Sources, create_web
 from support.builders import a_checkout, a_pool, a_server, a_session
 

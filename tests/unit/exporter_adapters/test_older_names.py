@@ -5,7 +5,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from poolscope import catalogue
 from poolscope.catalogue import Kind
 from poolscope_exporter.core.fleet.admission import admit
-from poolscope_exporter.core.model.checkouts import Buckets, Point
+from poolscope_exporter.core.model.pushes import Buckets, Point
 from poolscope_exporter.receiver.decode import decode
 from support.otlp_messages import (
     a_histogram,

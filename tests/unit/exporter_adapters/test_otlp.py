@@ -8,8 +8,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, OwnerKind, Publisher
-from poolscope_exporter.core.model.checkouts import Buckets, Checkout, Instance, Point, Pool, Push
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.pushes import Buckets, Point, Push
 from poolscope_exporter.receiver import decode as otlp
 from poolscope_exporter.receiver.attributes import MAX_VALUE_LENGTH
 from poolscope_exporter.receiver.decode import (

@@ -9,9 +9,9 @@ import pytest
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.assessment import ServerView
-from poolscope_exporter.core.model.servers import ServerRole
-from poolscope_exporter.core.model.sessions import Census, Privilege, Sample, ServerLimits, Session
+from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
+from poolscope_exporter.core.model.sessions import Census, Sample, Session
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.postgres import poller as loop
 from poolscope_exporter.postgres.poller import Poller

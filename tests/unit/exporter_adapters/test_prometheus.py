@@ -28,16 +28,17 @@ from poolscope_exporter.core.fleet.route_totals import (
     ServiceTotal,
     service_pool_of,
 )
-from poolscope_exporter.core.judging.assessment import PoolState, ServerView, Situation
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.situation import PoolState, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.model.checkouts import Attributes, Buckets, Instance, Point
-from poolscope_exporter.core.model.servers import ServerRole
-from poolscope_exporter.core.model.sessions import Privilege, ServerLimits
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Attributes, Buckets, Point
+from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
 from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
-from poolscope_exporter.metrics.exposition import Exposition, Scrape, ahead_in
+from poolscope_exporter.metrics.exposition import Exposition, ahead_in
+from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.polling.tiers import TierReport
 from support.builders import (

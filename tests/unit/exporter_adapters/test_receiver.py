@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from poolscope_exporter.core.fleet.fleet import Heard
 from poolscope_exporter.core.fleet.limits import Limits
-from poolscope_exporter.core.model.checkouts import Push
+from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
 from poolscope_exporter.receiver import bodies
 from poolscope_exporter.receiver.bodies import decompress

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.core.model.sessions import Endpoint, SessionState
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.postgres.rows import Names, session_of, survey_of
 
 NAMES = Names(roles={10: "shop"}, databases={5: "orders"})

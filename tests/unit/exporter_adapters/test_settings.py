@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId
-from poolscope_exporter.core.model.endpoints import is_loopback
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint, is_loopback
 from poolscope_exporter.forwarding.upstream import UpstreamTarget
 from poolscope_exporter.settings.model import (
     Settings,

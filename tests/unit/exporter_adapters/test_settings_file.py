@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.polling.dsn import MALFORMED
 from poolscope_exporter.postgres.target import Expects
 from poolscope_exporter.settings.model import Settings, WrongSettingsError, load_settings

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import (
     BouncerClient,
     BouncerSample,
@@ -11,7 +12,6 @@ from poolscope_exporter.core.model.pgbouncers import (
     ClientState,
     socket_of,
 )
-from poolscope_exporter.core.model.sessions import Endpoint
 from poolscope_exporter.pgbouncer.rows import sample_of, shares_its_port, timeouts_of
 
 V1_15 = [

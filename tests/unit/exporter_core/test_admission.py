@@ -11,7 +11,7 @@ from poolscope_exporter.core.fleet.admission import (
     admit,
     pool_of,
 )
-from poolscope_exporter.core.model.checkouts import Buckets, Point
+from poolscope_exporter.core.model.pushes import Buckets, Point
 from support.builders import a_point, a_pool, an_instance, identity_of
 
 BUCKETS = Buckets((0.1, 1.0), (1, 2, 3), 4.5)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import Bouncer, Bouncers, BouncerSample, socket_of
-from poolscope_exporter.core.model.sessions import Endpoint
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from poolscope_exporter.core.model.servers import Change, change_of, is_expected
-from poolscope_exporter.core.model.sessions import Endpoint, ServerIdentity
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import Change, ServerIdentity, change_of, is_expected
 from support.builders import a_server
 
 PRIMARY = a_server()

@@ -3,13 +3,8 @@
 import pytest
 
 from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout, tightest
-from poolscope_exporter.core.checks.model import (
-    CheckId,
-    ConfigCheck,
-    PoolSettings,
-    Result,
-    check_recycle,
-)
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, PoolSettings, Result
+from poolscope_exporter.core.checks.rules import check_recycle
 
 RDS = IdleTimeout(IdleSource.CONFIGURED, 1800.0)
 BOUNCER = IdleTimeout(IdleSource.PGBOUNCER, 400.0, "bouncer")

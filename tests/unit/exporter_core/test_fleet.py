@@ -6,8 +6,9 @@ from poolscope import catalogue
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.fleet.process import MAX_HELD
-from poolscope_exporter.core.model.checkouts import Buckets, Instance, Point
+from poolscope_exporter.core.fleet.held_list import MAX_HELD
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Buckets, Point
 from support.builders import (
     a_checkout,
     a_point,

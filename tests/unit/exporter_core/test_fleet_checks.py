@@ -8,11 +8,13 @@ from poolscope import catalogue
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits, bouncer_headroom
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.judging.assessment import ServerView, Situation, assess
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
-from poolscope_exporter.core.judging.roles import of_own_pod
+from poolscope_exporter.core.judging.assessment import assess
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
+from poolscope_exporter.core.judging.visibility import of_own_pod
 from poolscope_exporter.core.linking.confirmation import Confirmations
-from poolscope_exporter.core.model.sessions import Endpoint, ServerLimits
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import ServerLimits
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

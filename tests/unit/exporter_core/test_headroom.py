@@ -4,7 +4,7 @@ import pytest
 
 from poolscope_exporter.core.capacity.headroom import headroom, potential
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.model.sessions import ServerLimits
+from poolscope_exporter.core.model.servers import ServerLimits
 
 
 def limits(

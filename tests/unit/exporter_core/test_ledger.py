@@ -7,14 +7,14 @@ import pytest
 from poolscope import catalogue
 from poolscope.catalogue import Evidence
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.assessment import ServerView
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerClient, BouncerServer
 from poolscope_exporter.core.model.servers import Change
-from poolscope_exporter.core.model.sessions import Endpoint, Sample, SessionState
+from poolscope_exporter.core.model.sessions import Sample, SessionState
 from support.builders import (
     BACKEND_START_S,
     BOUNCER,

@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from poolscope_exporter.core.linking.link import (
-    MAX_PID,
-    Link,
-    LinkLevel,
-    NoLink,
-    Unlinked,
-    choose_server,
-    link,
-)
-from poolscope_exporter.core.model.sessions import Endpoint, Sample, Session
+from poolscope_exporter.core.linking.destination import choose_server
+from poolscope_exporter.core.linking.link import MAX_PID, Link, LinkLevel, NoLink, Unlinked, link
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.sessions import Sample, Session
 from support.builders import (
     BACKEND_START_S,
     LOCAL,

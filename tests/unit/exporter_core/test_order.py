@@ -5,8 +5,8 @@ import pytest
 from poolscope import catalogue
 from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.fleet.order import LATEST_NS
-from poolscope_exporter.core.model.checkouts import Buckets, Point
+from poolscope_exporter.core.fleet.series import LATEST_NS
+from poolscope_exporter.core.model.pushes import Buckets, Point
 from support.builders import a_point, a_push
 
 MINUTE_NS = 60 * 10**9

@@ -6,11 +6,12 @@ import pytest
 
 from poolscope import catalogue
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.assessment import ServerView
+from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.linking import orphans as subject
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
-from poolscope_exporter.core.model.sessions import Census, Endpoint, Session, SessionState
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.sessions import Census, Session, SessionState
 from support.builders import (
     BACKEND_START_S,
     LOCAL,

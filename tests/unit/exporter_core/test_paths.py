@@ -2,7 +2,7 @@
 
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.linking.link_history import Paths
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 from support.builders import BACKEND_START_S, SERVER, a_checkout, a_pool, a_session, an_instance
 
 LINK = Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)

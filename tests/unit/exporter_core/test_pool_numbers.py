@@ -11,7 +11,7 @@ from poolscope_exporter.core.fleet.pool_numbers import (
     marks_of,
     numbers_of,
 )
-from poolscope_exporter.core.model.checkouts import Buckets
+from poolscope_exporter.core.model.pushes import Buckets
 from support.builders import a_point, pool_points
 
 

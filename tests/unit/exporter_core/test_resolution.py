@@ -4,16 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from poolscope_exporter.core.linking.destination import choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.linking.through_pgbouncer import (
-    choose_place,
-    choose_session_server,
-    client_route,
-    link_through,
-)
+from poolscope_exporter.core.linking.through_pgbouncer import client_route, link_through
 from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerClient, BouncerServer
-from poolscope_exporter.core.model.sessions import Endpoint, Session, SessionState
+from poolscope_exporter.core.model.sessions import Session, SessionState
 from support.builders import (
     BOUNCER,
     BOUNCER_END,

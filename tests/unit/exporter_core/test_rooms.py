@@ -4,7 +4,7 @@ import pytest
 
 from poolscope import catalogue
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.model.checkouts import Point, Push
+from poolscope_exporter.core.model.pushes import Point, Push
 from support.builders import a_checkout, a_point, a_pool, a_push, an_instance, holding
 
 GONE_S = 10_000.0
@@ -101,7 +101,7 @@ def test_a_process_replaces_its_own_list_where_there_is_no_more_room() -> None:
 def test_backend_pids_of_all_processes_together_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("poolscope_exporter.core.fleet.budget.MAX_SESSIONS", 5)
+    monkeypatch.setattr("poolscope_exporter.core.fleet.limits.MAX_SESSIONS", 5)
     fleet = Fleet()
     fleet.hear(of("a", pids=3), 100.0)
     fleet.hear(of("b", pids=3), 100.0)

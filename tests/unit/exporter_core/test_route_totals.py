@@ -4,10 +4,11 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import HTTP_ROUTE, PROCESS_PID, Metric, Publisher
-from poolscope_exporter.core.fleet import newcomers
+from poolscope_exporter.core.fleet import fleet
 from poolscope_exporter.core.fleet.fleet import Fleet
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
-from poolscope_exporter.core.model.checkouts import Instance, Point
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Point
 from support.builders import a_point, a_pool, a_push, an_instance
 
 
@@ -222,8 +223,8 @@ def test_refused_routes_are_counted() -> None:
 
 
 def test_names_of_forgotten_processes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newcomers, "MAX_LEFT", 2)
-    known = newcomers.Newcomers()
+    monkeypatch.setattr(fleet, "MAX_LEFT", 2)
+    known = fleet.Newcomers()
     for name in ("a", "b", "c"):
         known.left(an_instance(name), "1")
     first, *rest = (a_push(instance=an_instance(name)) for name in ("a", "b", "c"))

@@ -5,13 +5,18 @@ import pytest
 from poolscope.catalogue import Evidence
 from poolscope_exporter.core.capacity.headroom import Headroom, headroom
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.judging.assessment import ServerView, Situation, assess, suspects
+from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
+from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.linking.suspects import suspects
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
-from poolscope_exporter.core.model.sessions import Endpoint, ServerLimits, Session, SessionState
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import ServerLimits
+from poolscope_exporter.core.model.sessions import Session, SessionState
 from support.builders import (
     SERVER,
     a_checkout,

@@ -9,9 +9,10 @@ from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeo
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits, bouncer_headroom
 from poolscope_exporter.core.checks.model import CheckId, Result
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.judging.assessment import ServerView, Situation, assess
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from support.builders import (

@@ -4,12 +4,13 @@ import pytest
 
 from poolscope_exporter.core.capacity.headroom import headroom
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.judging.assessment import PoolState, ServerView, Situation
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.situation import PoolState, Situation
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
+from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.judging.visibility import Showing, shown_only
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.model.sessions import ServerLimits
+from poolscope_exporter.core.model.servers import ServerLimits
 from support.builders import PEER, a_checkout, a_pool, a_session
 
 HERE = frozenset({PEER})

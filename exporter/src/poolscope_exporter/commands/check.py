@@ -9,8 +9,7 @@ from psycopg import sql
 from poolscope_exporter.core.capacity.headroom import headroom
 from poolscope_exporter.core.capacity.pgbouncer_headroom import bouncer_headroom
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
-from poolscope_exporter.core.model.servers import is_expected, role_of
-from poolscope_exporter.core.model.sessions import Privilege, ServerLimits
+from poolscope_exporter.core.model.servers import Privilege, ServerLimits, is_expected, role_of
 from poolscope_exporter.pgbouncer.console import BouncerFacts, PgBouncerConsole
 from poolscope_exporter.pgbouncer.discovery import consoles_of
 from poolscope_exporter.polling.dsn import Dsn

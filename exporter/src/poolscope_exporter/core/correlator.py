@@ -5,37 +5,31 @@ from dataclasses import replace
 
 from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Thresholds
-from poolscope_exporter.core.fleet.fleet import Fleet, Heard, HeardCheckout
+from poolscope_exporter.core.fleet.fleet import Fleet, Heard
+from poolscope_exporter.core.fleet.held_list import HeardCheckout
 from poolscope_exporter.core.fleet.retention import TOTALS_RETENTION_S
-from poolscope_exporter.core.judging.assessment import (
-    ServerView,
-    Situation,
-    assess,
-    suspects,
-)
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.held_idle import HeldIdle
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, key_of, sure_until
+from poolscope_exporter.core.linking.destination import Place, choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, link
 from poolscope_exporter.core.linking.orphans import Orphans
-from poolscope_exporter.core.linking.through_pgbouncer import (
-    Place,
-    choose_place,
-    choose_session_server,
-    client_route,
-    link_through,
-)
-from poolscope_exporter.core.model.checkouts import Checkout, Push
+from poolscope_exporter.core.linking.suspects import suspects
+from poolscope_exporter.core.linking.through_pgbouncer import client_route, link_through
+from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import Bouncer, Bouncers, BouncerSample, socket_of
-from poolscope_exporter.core.model.servers import Change, change_of
-from poolscope_exporter.core.model.sessions import (
-    Census,
+from poolscope_exporter.core.model.pushes import Push
+from poolscope_exporter.core.model.servers import (
+    Change,
     ConfiguredServer,
-    Endpoint,
     Located,
-    Sample,
     ServerIdentity,
+    change_of,
 )
+from poolscope_exporter.core.model.sessions import Census, Sample
 
 
 class Ledger:

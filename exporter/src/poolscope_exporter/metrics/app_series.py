@@ -7,7 +7,8 @@ from itertools import groupby
 from operator import itemgetter
 
 from poolscope.catalogue import METRICS, Kind
-from poolscope_exporter.core.model.checkouts import Attributes, Instance, Point
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Attributes, Point
 from poolscope_exporter.core.own_metrics import INSTANCE_LABELS
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
 from poolscope_exporter.metrics.families import RESERVED, Families, FamilyType

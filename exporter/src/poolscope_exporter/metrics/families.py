@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from poolscope_exporter.core.model.checkouts import Buckets
+from poolscope_exporter.core.model.pushes import Buckets
 from poolscope_exporter.metrics.text_format import LabelText, SeriesText
 
 RESERVED = frozenset(("le", "quantile"))

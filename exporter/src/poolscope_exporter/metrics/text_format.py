@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client.utils import floatToGoString
 
-from poolscope_exporter.core.model.checkouts import Buckets
+from poolscope_exporter.core.model.pushes import Buckets
 
 LabelText = tuple[str, str]
 """Labels in the order of the text, escaped: those before `le` and those after it."""

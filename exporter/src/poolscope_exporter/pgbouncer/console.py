@@ -13,10 +13,9 @@ from psycopg.rows import DictRow, dict_row
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
-from poolscope_exporter.core.model.sessions import Endpoint
-from poolscope_exporter.pgbouncer.bouncer_rows import limits_of
-from poolscope_exporter.pgbouncer.rows import sample_of, shares_its_port, timeouts_of
+from poolscope_exporter.pgbouncer.rows import limits_of, sample_of, shares_its_port, timeouts_of
 from poolscope_exporter.polling.deadline import Connection, deadline
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.polling.errors import (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.judging.views import BouncerView
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
 from poolscope_exporter.pgbouncer.discovery import Resolve, console_at, is_name, resolve
 from poolscope_exporter.pgbouncer.poller import BouncerPoller, Console

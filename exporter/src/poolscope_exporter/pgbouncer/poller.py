@@ -7,7 +7,7 @@ from typing import Protocol
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import bouncer_headroom
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.views import BouncerView
 from poolscope_exporter.core.model.pgbouncers import BouncerSample, ClientState
 from poolscope_exporter.pgbouncer.console import BouncerFacts
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError

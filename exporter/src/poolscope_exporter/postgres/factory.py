@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from poolscope_exporter.core.correlator import Ledger
 from poolscope_exporter.polling.passwords import passwords_of
-from poolscope_exporter.postgres.poller import Poller
-from poolscope_exporter.postgres.questions import Refreshable
+from poolscope_exporter.postgres.poller import Poller, Refreshable
 from poolscope_exporter.postgres.server import PostgresServer
 from poolscope_exporter.postgres.target import ServerTarget
 

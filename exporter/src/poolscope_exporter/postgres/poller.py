@@ -2,19 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.headroom import Headroom, headroom
 from poolscope_exporter.core.correlator import Ledger
-from poolscope_exporter.core.judging.assessment import ServerView
-from poolscope_exporter.core.model.servers import ANY_ROLE, Change, ServerRole, is_expected, role_of
-from poolscope_exporter.core.model.sessions import Privilege, Sample, ServerLimits
+from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.model.servers import (
+    ANY_ROLE,
+    Change,
+    Privilege,
+    ServerLimits,
+    ServerRole,
+    is_expected,
+    role_of,
+)
+from poolscope_exporter.core.model.sessions import Census, Sample
 from poolscope_exporter.polling.errors import FULL, Reason, ServerUnavailableError
 from poolscope_exporter.polling.record import PollRecord, PollReport, wait_for_any
 from poolscope_exporter.polling.tiers import Answer, Tier, TierRecord
-from poolscope_exporter.postgres.questions import Refreshable, Server
 from poolscope_exporter.postgres.rows import Survey
 from poolscope_exporter.postgres.server import Arrival
 
@@ -35,6 +43,47 @@ FACTS_STALE_S = 300.0
 """How long limits are believed that cannot be read again, because somebody locks a catalogue."""
 
 _log = logging.getLogger("poolscope_exporter")
+
+
+class Server(Protocol):
+    """What a poller asks of a server; every failure is a ServerUnavailableError."""
+
+    name: str
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether the connection is open."""
+
+    async def connect(self) -> None:
+        """Open the connection anew."""
+
+    async def identify(self) -> Arrival:
+        """Return who the server is."""
+
+    async def in_recovery(self) -> bool:
+        """Return whether the server is a replica now."""
+
+    async def limits(self) -> ServerLimits | None:
+        """Return the server's limits, None where unknown."""
+
+    async def look(self, pids: Sequence[int]) -> Sample:
+        """Return the sessions behind the pids."""
+
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        """Return the sessions from these addresses, None where unknown."""
+
+    async def survey(self) -> Survey:
+        """Return how many sessions there are, in detail."""
+
+    async def close(self) -> None:
+        """Close the connection."""
+
+
+class Refreshable(Protocol):
+    """What must be asked before a server is: it says which sessions to ask the server for."""
+
+    async def refresh(self) -> None:
+        """Ask it now, for a moment at most; never raises."""
 
 
 class Poller:

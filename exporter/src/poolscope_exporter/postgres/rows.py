@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from poolscope_exporter.core.model.sessions import Endpoint, Session, SessionState
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.sessions import Session, SessionState
 
 HIDDEN = "hidden"
 """State of the sessions whose state our role may not see: they exist all the same."""

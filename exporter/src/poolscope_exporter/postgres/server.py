@@ -10,15 +10,9 @@ import psycopg
 from psycopg.rows import DictRow
 
 from poolscope_exporter import clock
-from poolscope_exporter.core.model.sessions import (
-    Census,
-    Endpoint,
-    Privilege,
-    Sample,
-    ServerIdentity,
-    ServerLimits,
-    Session,
-)
+from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import Privilege, ServerIdentity, ServerLimits
+from poolscope_exporter.core.model.sessions import Census, Sample, Session
 from poolscope_exporter.polling.connection import Opening
 from poolscope_exporter.polling.deadline import Connection, deadline
 from poolscope_exporter.polling.dsn import Dsn

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import cycle
 from pathlib import Path
 
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.polling.dsn import Dsn
 
 DEFAULT_POLL_INTERVAL_S = 5.0

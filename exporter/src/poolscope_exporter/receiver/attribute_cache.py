@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, NumberDataPoint
 
-from poolscope_exporter.core.model.checkouts import Attributes
+from poolscope_exporter.core.model.pushes import Attributes
 from poolscope_exporter.receiver.attributes import as_text, read_attributes
 
 CACHED = 8_192

@@ -1,12 +1,19 @@
 """Read OTLP attributes: bounded, typed, and tolerant of what a sender leaves out."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
-from poolscope.catalogue import DB_NAMESPACE, POOL_NAME, SERVER_ADDRESS, SERVER_PORT
+from poolscope.catalogue import (
+    DB_NAMESPACE,
+    POOL_NAME,
+    SERVER_ADDRESS,
+    SERVER_PORT,
+)
 from poolscope_exporter.core.model.checkouts import Instance, Pool
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 
 MAX_ATTRIBUTES = 64
 MAX_VALUE_LENGTH = 256
@@ -97,3 +104,13 @@ def _integers(value: AnyValue) -> tuple[int, ...] | None:
     if any(item.WhichOneof("value") != "int_value" for item in items):
         return None
     return tuple(item.int_value for item in items)
+
+
+def number_of(point: NumberDataPoint) -> float | None:
+    """Return the value of a point; None where it has none, or is not finite."""
+    match point.WhichOneof("value"):
+        case "as_int":
+            return float(point.as_int)
+        case "as_double" if math.isfinite(point.as_double):
+            return point.as_double
+    return None

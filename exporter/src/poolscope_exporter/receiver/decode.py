@@ -11,14 +11,25 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 
-from poolscope.catalogue import PUSH_SCOPE
-from poolscope_exporter.core.model.checkouts import Point, Push
+from poolscope.catalogue import (
+    HOST_NAME,
+    K8S_POD_NAME,
+    PROCESS_PID,
+    PUSH_SCOPE,
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    SERVICE_NAMESPACE,
+)
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Point, Push
 from poolscope_exporter.receiver import request_size as weight
 from poolscope_exporter.receiver.attributes import as_text, read_attributes
-from poolscope_exporter.receiver.instances import instance_of
 from poolscope_exporter.receiver.points import count_of, points_of
 from poolscope_exporter.receiver.poolscope_push import read_push_scope
 from poolscope_exporter.receiver.refusals import Unreadable
+
+_WHERE = ("k8s.namespace.name", K8S_POD_NAME, "k8s.container.name", "container.id", HOST_NAME)
+"""What tells one place to run from another, from the narrowest that a reader knows."""
 
 MAX_POINTS = 100_000
 MAX_RESOURCES = 1_000
@@ -137,3 +148,22 @@ def _points(
 
 def _count(metrics: ResourceMetrics) -> int:
     return sum(count_of(metric) for scope in metrics.scope_metrics for metric in scope.metrics)
+
+
+def instance_of(resource: Mapping[str, str]) -> Instance:
+    """Return the instance.
+
+    Without `service.instance.id` it is named by where it runs and by its pid, as far as the
+    resource tells: the same for as long as the process lives. Two processes that no attribute
+    tells apart get the same name; `core/order.py` refuses what one says into the other's series.
+    """
+    return Instance(
+        namespace=resource.get(SERVICE_NAMESPACE, ""),
+        name=resource.get(SERVICE_NAME) or "unknown_service",
+        id=resource.get(SERVICE_INSTANCE_ID) or _place(resource),
+    )
+
+
+def _place(resource: Mapping[str, str]) -> str:
+    found = [resource.get(name, "") for name in (*_WHERE, PROCESS_PID)]
+    return "/".join(dict.fromkeys(filter(None, found)))

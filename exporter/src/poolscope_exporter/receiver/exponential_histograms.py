@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint
 
 from poolscope import catalogue
-from poolscope_exporter.core.model.checkouts import Buckets
+from poolscope_exporter.core.model.pushes import Buckets
 
 MIN_SCALE, MAX_SCALE = -10, 20
 MAX_BUCKETS = 1_024

@@ -18,15 +18,14 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.model.checkouts import Attributes, Buckets, Point
+from poolscope_exporter.core.model.pushes import Attributes, Buckets, Point
 from poolscope_exporter.receiver import exponential_histograms as exponential
 from poolscope_exporter.receiver import legacy_names as older_names
 from poolscope_exporter.receiver.attribute_cache import (
     attributes_of_histogram,
     attributes_of_number,
 )
-from poolscope_exporter.receiver.attributes import as_text, read_attributes
-from poolscope_exporter.receiver.poolscope_push import number_of
+from poolscope_exporter.receiver.attributes import as_text, number_of, read_attributes
 from poolscope_exporter.receiver.refusals import Unreadable
 
 MAX_BUCKETS = 200

@@ -1,13 +1,12 @@
 """Decode what a push of poolscope says beside its series: who pushes, and who holds what."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from poolscope.catalogue import (
     BACKEND_PID,
@@ -42,6 +41,7 @@ from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
     integer,
+    number_of,
     pool_of,
     read_attributes,
     seconds,
@@ -82,16 +82,6 @@ def read_push_scope(
         held=_held(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
     )
-
-
-def number_of(point: NumberDataPoint) -> float | None:
-    """Return the value of a point; None where it has none, or is not finite."""
-    match point.WhichOneof("value"):
-        case "as_int":
-            return float(point.as_int)
-        case "as_double" if math.isfinite(point.as_double):
-            return point.as_double
-    return None
 
 
 def _numbers(metric: Metric) -> Iterator[tuple[Attributes, float]]:

@@ -8,7 +8,7 @@ from fastapi import Request
 from poolscope_exporter import clock
 from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Heard
-from poolscope_exporter.core.model.checkouts import Push
+from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.access import token_of
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.receiver.instance_owners import Bindings

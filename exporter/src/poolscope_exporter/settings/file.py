@@ -9,8 +9,7 @@ from typing import Any
 
 from poolscope_exporter.postgres.target import Expects, ServerTarget
 from poolscope_exporter.settings import values
-from poolscope_exporter.settings.options import BY_FIELD, OPTIONS
-from poolscope_exporter.settings.spelling import nearest
+from poolscope_exporter.settings.options import BY_FIELD, OPTIONS, nearest
 
 TABLES = "server"
 SECRETS = frozenset(option.in_table for option in OPTIONS if option.is_secret)

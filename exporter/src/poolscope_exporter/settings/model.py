@@ -13,9 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Thresholds
 from poolscope_exporter.core.fleet.limits import Limits
-from poolscope_exporter.core.judging.roles import Role
-from poolscope_exporter.core.model.endpoints import is_loopback
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.judging.visibility import Role
+from poolscope_exporter.core.model.endpoints import Endpoint, is_loopback
 from poolscope_exporter.forwarding.batch import ForwardAs
 from poolscope_exporter.forwarding.upstream import UpstreamTarget
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens, read_tokens
@@ -31,18 +30,8 @@ from poolscope_exporter.settings.options import (
     PREFIX,
     VARIABLES_OF_THE_APP,
     names_of,
+    nearest,
 )
-from poolscope_exporter.settings.spelling import nearest
-
-__all__ = [
-    "OPTIONS",
-    "Settings",
-    "WrongSettingsError",
-    "load_settings",
-    "names_of",
-    "nearest",
-    "unknown_variables",
-]
 
 Flags = Mapping[str, str | Sequence[str]]
 

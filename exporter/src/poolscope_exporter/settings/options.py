@@ -1,5 +1,7 @@
 """Name every setting once: its flag, its variable, and what it means."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from poolscope_exporter.settings.limit_options import LIMIT_SETTINGS
@@ -236,3 +238,9 @@ BY_FIELD = {option.field: option for option in OPTIONS}
 def names_of(field: str) -> str:
     """Return the flag and the variable that set a field."""
     return BY_FIELD[field].names
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` where a known name is close, else nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""

@@ -9,7 +9,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from poolscope_exporter.core.checks.thresholds import Thresholds, WrongThresholdsError
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.listeners.tokens import parse_tokens, read_tokens
 from poolscope_exporter.polling.dsn import Dsn, parse_console_dsn, parse_dsn
 from poolscope_exporter.settings.thresholds_file import load_thresholds

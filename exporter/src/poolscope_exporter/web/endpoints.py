@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from poolscope_exporter.core.judging.assessment import Situation
-from poolscope_exporter.core.judging.roles import Role
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition

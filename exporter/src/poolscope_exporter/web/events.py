@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from poolscope_exporter.core.judging.assessment import PoolState, Situation
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
+from poolscope_exporter.core.judging.situation import PoolState, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.web.rows import checkout_row, pool_identity

@@ -4,11 +4,10 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from poolscope_exporter.core.judging.assessment import Situation
-from poolscope_exporter.core.judging.roles import Role
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.version import __version__
-from poolscope_exporter.web.alike import alike
-from poolscope_exporter.web.rows import bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.web.rows import alike, bouncer_row, checkout_row, pool_row, server_row
 
 REFRESH_S = 2
 

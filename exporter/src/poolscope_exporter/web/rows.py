@@ -1,15 +1,18 @@
 """Shape judgements as the rows that the API, the page and the events share."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from poolscope_exporter.core.capacity.headroom import Headroom
 from poolscope_exporter.core.checks.model import ConfigCheck
-from poolscope_exporter.core.judging.assessment import PoolState, ServerView
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.judging.situation import PoolState
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, NoLink
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
+
+_NAMES = ("service_namespace", "service", "pool", "db_namespace", "server_address", "server_port")
 
 Row = Mapping[str, Any]
 
@@ -178,3 +181,22 @@ def _headroom(room: Headroom) -> Row:
         "limit": room.limit,
         "used": room.used,
     }
+
+
+def alike(pools: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return a row for all processes of which the pool's name and all its checks are equal.
+
+    A row has the names, how many `processes` there are, one of their `service_instance_id`, and
+    `config_checks`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for pool in pools:
+        told = {name: pool[name] for name in _NAMES}
+        checks = pool["config_checks"]
+        row = found.setdefault(
+            json.dumps([told, checks]),
+            {**told, "service_instance_id": pool["service_instance_id"], "processes": 0}
+            | {"config_checks": checks},
+        )
+        row["processes"] += 1
+    return list(found.values())

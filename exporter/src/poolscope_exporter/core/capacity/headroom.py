@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.model.sessions import ServerLimits
+from poolscope_exporter.core.model.servers import ServerLimits
 
 Scope = Literal["server", "role", "database", "clients", "pool"]
 """What a limit bounds; the last two are a PgBouncer's."""

@@ -1,23 +1,26 @@
 """Check how a pool is configured, by the rows C1 to C10 of the documented thresholds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
 
 from poolscope_exporter.core.capacity.demand import NOWHERE, Demand
-from poolscope_exporter.core.capacity.idle_timeouts import IdleTimeout
+from poolscope_exporter.core.capacity.idle_timeouts import IdleTimeout, tightest
 from poolscope_exporter.core.checks.model import (
     KEEPS_NO_CONNECTION,
     CheckId,
     ConfigCheck,
     PoolSettings,
     Result,
-    check_recycle,
     settings_of,
 )
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, ThresholdId, Thresholds
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+
+_RECYCLE_SETTINGS = {"psycopg_pool": "max_lifetime"}
+
+_ASK = "the idle time-out of a proxy in between is not known: see why the PgBouncer does not answer"
 
 KINDS = 1024
 """Differently configured pools whose checks are kept: processes of a service are alike."""
@@ -272,3 +275,62 @@ def _lower(advice: str) -> str:
     """Return a sentence as it continues another; it begins with a name that stays as it is."""
     first, _, rest = advice.partition(" ")
     return advice if "_" in first else f"{first.lower()} {rest}"
+
+
+def check_recycle(
+    pool: PoolSettings,
+    timeouts: Sequence[IdleTimeout],
+    threshold: Threshold = DEFAULTS[ThresholdId.C4],
+) -> ConfigCheck | None:
+    """Check C4, that a pool replaces connections before a proxy closes them unseen.
+
+    `timeouts` are those of all proxies that the pool's connections pass. None where there is none,
+    or where the pool keeps no connection that could become old.
+    """
+    if not timeouts or not pool.keeps_connections:
+        return None
+    setting = _RECYCLE_SETTINGS.get(pool.library or "", "pool_recycle")
+    limiting = tightest(timeouts)
+    if limiting is None or limiting.seconds is None:
+        return _unlimited(pool, timeouts, setting)
+    most_s = threshold.limit * limiting.seconds
+    found = _compare(pool, most_s, setting, str(limiting))
+    if found.result is Result.OK and _is_unknown(timeouts):
+        # A proxy that does not tell may close them sooner.
+        return _unknown(setting, pool.recycle_s, found.safe_range, _ASK)
+    return found
+
+
+def _compare(pool: PoolSettings, most_s: float, setting: str, why: str) -> ConfigCheck:
+    safe_range = f"at most {most_s:g} s"
+    value = pool.recycle_s
+    if value is None and not _tells_recycle(pool):
+        cure = f"the age at which the pool replaces connections is not told; {why}"
+        return _unknown(setting, None, safe_range, cure)
+    if value is not None and value <= most_s:
+        return ConfigCheck(CheckId.C4, Result.OK, setting, value, safe_range)
+    cure = f"set {setting} to at most {most_s:g} s: {why}"
+    return ConfigCheck(CheckId.C4, Result.WARN, setting, value, safe_range, cure)
+
+
+def _unlimited(pool: PoolSettings, timeouts: Sequence[IdleTimeout], setting: str) -> ConfigCheck:
+    if _is_unknown(timeouts):
+        return _unknown(setting, pool.recycle_s, "not known", _ASK)
+    safe_range = "any: the proxy closes no unused connection"
+    return ConfigCheck(CheckId.C4, Result.OK, setting, pool.recycle_s, safe_range)
+
+
+def _unknown(setting: str, value: float | None, safe_range: str, cure: str) -> ConfigCheck:
+    return ConfigCheck(CheckId.C4, Result.UNKNOWN, setting, value, safe_range, cure)
+
+
+def _is_unknown(timeouts: Sequence[IdleTimeout]) -> bool:
+    return any(each.seconds is None for each in timeouts)
+
+
+def _tells_recycle(pool: PoolSettings) -> bool:
+    """Tell whether a recycle time that is absent is one that is off, and not one untold.
+
+    asyncpg's pool has another means, the idle time of its own, which is not on the wire.
+    """
+    return pool.library is not None and pool.library != "asyncpg"

@@ -8,7 +8,8 @@ from sys import intern
 
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
-from poolscope_exporter.core.model.checkouts import Attributes, Buckets, Instance, Point, Pool
+from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope_exporter.core.model.pushes import Attributes, Buckets, Point
 from poolscope_exporter.core.prometheus_names import label_name
 
 CONVENTION = "db.client.connection."

@@ -1,6 +1,13 @@
 """State how much the receiver takes from all senders together, and from each of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+MAX_SESSIONS = 200_000
+"""Backend pids that are remembered of all processes: more than any set of servers has."""
+
+TEXT_OF_A_SERIES = 300
+"""Characters that the name and the attributes of an ordinary series do not exceed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +29,49 @@ class Limits:
     max_series: int = 200_000
     max_routes_per_pool: int = 200
     max_held_checkouts: int = 20_000
+
+
+class Budget:
+    """Room that many share; each takes it before it keeps a thing, and gives it back after."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    @property
+    def free(self) -> int:
+        """Return for how many things there is room."""
+        return max(0, self.limit - self.used)
+
+    def take(self, count: int = 1) -> bool:
+        """Take room for so many things; return False where there is none."""
+        if self.used + count > self.limit:
+            return False
+        self.used += count
+        return True
+
+    def give(self, count: int = 1) -> None:
+        """Give back the room of so many things."""
+        self.used -= count
+
+
+def size_of(metric: str, attributes: Mapping[str, str]) -> int:
+    """Return how much of the room for series one takes: those with long texts count as several."""
+    return 1 + (len(metric) + sum(map(len, attributes.values()))) // TEXT_OF_A_SERIES
+
+
+class Rooms:
+    """What all application processes share: room for series, held checkouts and backend pids."""
+
+    def __init__(self, max_series: int, max_held: int) -> None:
+        self.series = Budget(max_series)
+        self.held = Budget(max_held)
+        self.sessions = Budget(MAX_SESSIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How much of the room for held checkouts and for backend pids one process has taken."""
+
+    held: int = 0
+    sessions: int = 0

@@ -6,7 +6,7 @@ from math import isfinite
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, ConnectionState, Metric
-from poolscope_exporter.core.model.checkouts import Buckets, Point
+from poolscope_exporter.core.model.pushes import Buckets, Point
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from itertools import islice
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal, admit, is_gauge
-from poolscope_exporter.core.fleet.budget import Rooms, Taken
+from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeardCheckout, HeldList
+from poolscope_exporter.core.fleet.limits import Rooms, Taken
 from poolscope_exporter.core.fleet.pool_numbers import (
     WATCHED,
     Growth,
@@ -27,41 +28,10 @@ from poolscope_exporter.core.fleet.retention import (
 from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounts
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import SeriesBook
-from poolscope_exporter.core.model.checkouts import (
-    Checkout,
-    HeldCheckouts,
-    Instance,
-    Point,
-    Pool,
-    Push,
-)
-
-MAX_HELD = 500
-"""Held checkouts that are kept of one process: as many as `poolscope` lists."""
+from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.pushes import Point, Push
 
 _WATCHED = frozenset(metric.name for metric in WATCHED)
-
-
-@dataclass(frozen=True, slots=True)
-class HeardCheckout:
-    """A held checkout as last heard; times are the exporter's monotonic clock."""
-
-    checkout: Checkout
-    heard_at_s: float
-    first_heard_at_s: float
-    interval_s: float
-    publisher: Publisher
-
-    def age_s(self, now_s: float) -> float:
-        """Return how long the connection is out, in seconds, as of `now_s`."""
-        return max(0.0, self.checkout.age_s + (now_s - self.heard_at_s))
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldList:
-    held: int
-    listed: tuple[HeardCheckout, ...]
-    heard_at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +75,7 @@ class Process:
         self._routes = RouteCounts(instance, max_pools, max_series_per_pool, rooms.series)
         self._rooms = rooms
         self._taken = Taken()
-        self._held: dict[Pool, _HeldList] = {}
+        self._held: dict[Pool, HeldList] = {}
         self._marks: dict[Pool, deque[Marks]] = {}
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
@@ -203,7 +173,7 @@ class Process:
         is_complete = self._sequence is not None
         return self.last_push_s if is_complete else now_s - self._patience_s
 
-    def _held_lists(self, now_s: float) -> dict[Pool, _HeldList]:
+    def _held_lists(self, now_s: float) -> dict[Pool, HeldList]:
         since_s = now_s - self._patience_s if self.is_live(now_s) else float("inf")
         return {pool: held for pool, held in self._held.items() if held.heard_at_s >= since_s}
 
@@ -211,7 +181,7 @@ class Process:
         return growth_of(tuple(self._marks.get(pool, ())))
 
     def _numbers_of(
-        self, since_s: float, held: Mapping[Pool, _HeldList]
+        self, since_s: float, held: Mapping[Pool, HeldList]
     ) -> Mapping[Pool, PoolNumbers]:
         points = self._series.pools(since_s)
         return {
@@ -290,12 +260,12 @@ class Process:
         listed: tuple[Checkout, ...],
         known: Mapping[int, float],
         now_s: float,
-    ) -> _HeldList:
+    ) -> HeldList:
         heard = tuple(
             HeardCheckout(c, now_s, known.get(c.id, now_s), self.interval_s, self.publisher)
             for c in listed
         )
-        return _HeldList(held.held, heard, now_s)
+        return HeldList(held.held, heard, now_s)
 
     def _mark(self, now_s: float) -> None:
         pools = self._series.pools(now_s)
@@ -305,7 +275,7 @@ class Process:
         self._marks = history
 
 
-def _counts(held: _HeldList | None) -> tuple[int, int] | None:
+def _counts(held: HeldList | None) -> tuple[int, int] | None:
     return (held.held, len(held.listed)) if held else None
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from poolscope import catalogue
 from poolscope_exporter.core.fleet.admission import Refusal, pool_of
-from poolscope_exporter.core.fleet.budget import Budget, size_of
+from poolscope_exporter.core.fleet.limits import Budget, size_of
 from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
-from poolscope_exporter.core.model.checkouts import Instance, Point
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Point
 
 ROUTE_METRICS = frozenset(
     metric.name for metric in (catalogue.ROUTE_CHECKOUTS, catalogue.ROUTE_HELD_TIME)

@@ -4,10 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
-from poolscope_exporter.core.fleet import order
+from poolscope.catalogue import Kind
 from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge, pool_of
-from poolscope_exporter.core.fleet.budget import Budget, size_of
-from poolscope_exporter.core.model.checkouts import Buckets, Instance, Point, Pool
+from poolscope_exporter.core.fleet.limits import Budget, size_of
+from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope_exporter.core.model.pushes import Buckets, Point
+
+LATEST_NS = 300 * 10**9
+"""A push is retried for no longer than this; what is further back comes from a clock set back."""
 
 _Key = tuple[object, ...]
 
@@ -40,7 +44,7 @@ class SeriesBook:
         entry = self._entries.get(key)
         if entry is None:
             return self._add(key, point, now_s)
-        if refusal := order.refusal_of(entry.point, point):
+        if refusal := refusal_of(entry.point, point):
             return refusal
         continued = _continued(entry.point, point)
         if continued is None:
@@ -136,3 +140,26 @@ def _merged(old: float | Buckets, new: float | Buckets) -> float | Buckets:
         return new
     counts = tuple(a + b for a, b in zip(old.counts, new.counts, strict=True))
     return Buckets(old.bounds, counts, old.sum + new.sum)
+
+
+def refusal_of(last: Point, point: Point) -> Refusal | None:
+    """Return why a point does not continue the series that `last` ended, or None where it does."""
+    if not point.time_ns or not last.time_ns:
+        return None
+    if point.time_ns == last.time_ns:
+        return Refusal.DUPLICATE
+    if point.time_ns < last.time_ns:
+        is_late = last.time_ns - point.time_ns <= LATEST_NS
+        return Refusal.OUT_OF_ORDER if is_late else None
+    return Refusal.SHARED_INSTANCE if _is_of_another(last, point) else None
+
+
+def _is_of_another(last: Point, point: Point) -> bool:
+    """Tell whether two processes push the series under one name.
+
+    A process never says something newer of a series that began earlier than it said before, and
+    its intervals never overlap.
+    """
+    if not point.start_ns or point.kind is Kind.GAUGE:
+        return False
+    return point.start_ns < (last.time_ns if point.is_delta else last.start_ns)

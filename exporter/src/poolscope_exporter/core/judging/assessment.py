@@ -1,18 +1,19 @@
 """Put together what applications and servers say into one picture of the moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, SharedLimit, demands
 from poolscope_exporter.core.capacity.headroom import potential
 from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout, tightest
-from poolscope_exporter.core.checks.model import ConfigCheck
 from poolscope_exporter.core.checks.rules import PoolChecks
-from poolscope_exporter.core.fleet.fleet import Fleet, HeardCheckout, InstanceState, PoolNumbers
-from poolscope_exporter.core.judging.bouncer_view import BouncerView
+from poolscope_exporter.core.fleet.fleet import Fleet, oldest_first
+from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.judging.diagnosis import Destination, PoolDiagnosis, diagnose
+from poolscope_exporter.core.judging.situation import PoolState, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, judge
-from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.confirmation import (
     Confirmations,
     Confirmed,
@@ -20,60 +21,15 @@ from poolscope_exporter.core.linking.confirmation import (
     Unseen,
     key_of,
 )
+from poolscope_exporter.core.linking.destination import choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, pid_defect
 from poolscope_exporter.core.linking.link_history import Paths
-from poolscope_exporter.core.linking.through_pgbouncer import (
-    Place,
-    choose_place,
-    choose_session_server,
-    client_route,
-)
+from poolscope_exporter.core.linking.through_pgbouncer import client_route
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
 from poolscope_exporter.core.model.pgbouncers import Bouncer, BouncerServer
-from poolscope_exporter.core.model.sessions import ConfiguredServer, Located
-
-__all__ = ["PoolState", "ServerView", "Situation", "Withheld", "assess", "suspects"]
+from poolscope_exporter.core.model.servers import ConfiguredServer, Located
 
 _View = ServerView | BouncerView | NoLink
-
-
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """One pool: its numbers, what is the matter with it, and what its configuration lacks.
-
-    `proxy_idle` is the tightest known idle time-out on its way. `server` has its sessions,
-    `bouncer` is the first stop before it; None is not known, or no bouncer.
-    """
-
-    pool: Pool
-    numbers: PoolNumbers
-    diagnosis: PoolDiagnosis
-    checks: tuple[ConfigCheck, ...] = ()
-    proxy_idle: IdleTimeout | None = None
-    server: str | None = None
-    bouncer: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Withheld:
-    """How much is known and not shown, because a server's sessions may be shown only in part."""
-
-    checkouts: int = 0
-    pools: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that is known at `taken_at_s` (the exporter's monotonic clock)."""
-
-    judgements: tuple[Judgement, ...]
-    pools: tuple[PoolState, ...]
-    servers: tuple[ServerView, ...]
-    instances: tuple[InstanceState, ...]
-    taken_at_s: float
-    bouncers: tuple[BouncerView, ...] = ()
-    configured_idle: IdleTimeout | None = None
-    withheld: Withheld = Withheld()
 
 
 class _Views:
@@ -172,54 +128,10 @@ def assess(
     )
 
 
-def suspects(
-    fleet: Fleet,
-    servers: Sequence[Located],
-    now_s: float,
-    limit: int = 200,
-    bouncers: Sequence[Bouncer] = (),
-) -> dict[str, list[int]]:
-    """Return the backend pids to look up, by server: valid, each once, of the oldest checkouts.
-
-    `limit` is per server. A server that nobody holds a connection of is not in the answer.
-    Behind a bouncer, the pid is the one that the bouncer knows.
-    """
-    found: dict[str, dict[int, None]] = {}
-    for heard in _oldest_first(fleet, now_s):
-        place = choose_place(heard.checkout, servers, bouncers)
-        suspect = _suspect(heard.checkout, place, servers)
-        if suspect is None:
-            continue
-        server, pid = suspect
-        pids = found.setdefault(server, {})
-        if len(pids) < limit:
-            pids[pid] = None
-    return {server: list(pids) for server, pids in found.items()}
-
-
-def _suspect(
-    checkout: Checkout, place: Place, servers: Sequence[Located]
-) -> tuple[str, int] | None:
-    if isinstance(place, NoLink):
-        return None
-    if isinstance(place, Bouncer):
-        route = client_route(checkout, place)
-        if isinstance(route, NoLink):
-            return None
-        server = choose_session_server(route, place.name, servers)
-        return None if isinstance(server, NoLink) else (server.server, route.pid)
-    pid = checkout.backend_pid
-    return None if pid is None or pid_defect(pid) else (place.server, pid)
-
-
-def _oldest_first(fleet: Fleet, now_s: float) -> list[HeardCheckout]:
-    return sorted(fleet.held(now_s), key=lambda heard: -heard.age_s(now_s))
-
-
 def _judge_all(
     fleet: Fleet, confirmations: Confirmations, views: _Views, now_s: float
 ) -> list[Judgement]:
-    held = _oldest_first(fleet, now_s)
+    held = oldest_first(fleet, now_s)
     states = [_state(heard.checkout, confirmations, views) for heard in held]
     holders = _holders(held, states)
     return [

@@ -4,12 +4,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from poolscope.catalogue import Evidence
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.fleet.retention import QUEUED_S
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked
+
+QUEUED_S: Final = 1.0
+"""A client that queues this long for a server connection finds the pooler full, not busy."""
 
 
 class Diagnosis(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from poolscope_exporter.core.fleet.fleet import HeardCheckout
+from poolscope_exporter.core.fleet.held_list import HeardCheckout
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
 from poolscope_exporter.core.linking.confirmation import Key, key_of
 from poolscope_exporter.core.linking.link import Link

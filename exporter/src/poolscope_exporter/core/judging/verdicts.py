@@ -3,19 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from poolscope.catalogue import Evidence, OwnerKind
-from poolscope_exporter.core.fleet.fleet import HeardCheckout
-from poolscope_exporter.core.fleet.retention import (
-    HELD_IDLE_S,
-    IDLE_IN_TRANSACTION_S,
-    SLOW_QUERY_S,
-    STALLED_S,
-)
+from poolscope_exporter.core.fleet.held_list import HeardCheckout
 from poolscope_exporter.core.linking.confirmation import Confirmed, Pending, State
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Checkout
 from poolscope_exporter.core.model.sessions import Session, SessionState
+
+SLOW_QUERY_S: Final = 1.0
+"""An active session counts as slow from here; the age from which checkouts are listed at all."""
+
+IDLE_IN_TRANSACTION_S: Final = 1.0
+"""A transaction left open for this long is waiting for something other than the database."""
+
+HELD_IDLE_S: Final = 1.0
+"""A connection held this long without a statement is withheld from those who queue (T5: 2 s)."""
+
+STALLED_S: Final = 1.0
+"""A statement that waits this long for its own client is not making progress."""
 
 
 class Verdict(StrEnum):

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from poolscope_exporter.core.judging.assessment import PoolState, ServerView, Situation, Withheld
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.judging.situation import PoolState, Situation, Withheld
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
-from poolscope_exporter.core.linking.link import Link, configured_end, has_address
+from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.linking.destination import configured_end
+from poolscope_exporter.core.linking.link import Link
 from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint, has_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +113,43 @@ def _without_foreign_name(view: ServerView, showings: Iterable[Showing]) -> Serv
     may = [s.has_role(room.name) if room.tightest == "role" else s.has_database(room.name)
            for s in ours]  # fmt: skip
     return view if all(may) else replace(view, headroom=replace(room, name=""))
+
+
+class Role(StrEnum):
+    """Whether the exporter hears a server's whole fleet, or its own pod alone."""
+
+    STANDALONE = "standalone"
+    SIDECAR = "sidecar"
+
+
+def of_own_pod(situation: Situation) -> Situation:
+    """Return the situation without what describes a whole server: another exporter tells that.
+
+    A server of which several exporters told would have every session as many times.
+    """
+    views = (
+        replace(
+            view,
+            limits=None,
+            connections=None,
+            headroom=None,
+            orphans=None,
+            active_on_cpu=None,
+            cpus=None,
+        )
+        for view in situation.servers
+    )
+    pools = tuple(map(_without_sum, situation.pools))
+    return replace(situation, servers=tuple(views), pools=pools)
+
+
+def _without_sum(state: PoolState) -> PoolState:
+    return replace(state, checks=tuple(map(_unsure, state.checks)))
+
+
+def _unsure(check: ConfigCheck) -> ConfigCheck:
+    """Return the sum over all processes as unknown where a pod's share of it is not too much."""
+    if check.check_id is not CheckId.C7 or check.result is Result.WARN:
+        return check
+    cure = "a sidecar hears its own pod alone: ask the exporter of the server"
+    return replace(check, result=Result.UNKNOWN, cure=cure)

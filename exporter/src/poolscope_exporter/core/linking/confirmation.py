@@ -2,11 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Final
 
-from poolscope_exporter.core.fleet.retention import CONFIRM_MARGIN_S
 from poolscope_exporter.core.linking.link import Link, NoLink
 from poolscope_exporter.core.linking.link_history import Paths
 from poolscope_exporter.core.model.checkouts import Checkout, Instance
+
+CONFIRM_MARGIN_S: Final = 1.0
+"""A push was on its way for less than this; what it shows was true this long before it came."""
 
 Outcome = Link | NoLink
 Key = tuple[Instance, int]

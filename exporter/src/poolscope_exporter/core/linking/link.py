@@ -1,13 +1,26 @@
 """Link a checkout to the server session behind it: by pid and a second witness, never pid alone."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-from poolscope_exporter.core.fleet.retention import AGE_TOLERANCE
 from poolscope_exporter.core.model.checkouts import Checkout
-from poolscope_exporter.core.model.endpoints import canonical
-from poolscope_exporter.core.model.sessions import Endpoint, Located, Sample, Session
+from poolscope_exporter.core.model.endpoints import Endpoint, is_same_end
+from poolscope_exporter.core.model.sessions import Sample, Session
+
+
+@dataclass(frozen=True, slots=True)
+class AgeTolerance:
+    """How far a backend's age may lie from its connection's age, in seconds, to be the same."""
+
+    older_s: float
+    younger_s: float
+
+
+AGE_TOLERANCE: Final = AgeTolerance(older_s=3.0, younger_s=1.0)
+"""The backend starts before the driver reports the connection open (TLS, authentication, and the
+way of the push make it look older); only clock rates and rounding can make it look younger."""
+
 
 MAX_PID = 4_194_304
 """Highest pid of a 64-bit Linux; PgBouncer's invented pids are larger in 998 of 1000 cases."""
@@ -79,33 +92,6 @@ class NoLink:
     was_active: bool = False
 
 
-def choose_server(checkout: Checkout, servers: Sequence[Located]) -> Located | NoLink:
-    """Return the server that the checkout's connection goes to, or why none can be named.
-
-    The peer of the socket decides; where no server has that address (a proxy's, say), the address
-    that the application was configured with.
-    """
-    if not servers:
-        return NoLink(Unlinked.NO_SERVER, None)
-    for target in (checkout.peer, configured_end(checkout)):
-        matches = [s for s in servers if target and has_address(s.addresses, target)]
-        if len(matches) > 1:
-            return NoLink(Unlinked.AMBIGUOUS, None)
-        if matches:
-            return matches[0]
-    return NoLink(Unlinked.UNKNOWN_SERVER, None)
-
-
-def configured_end(checkout: Checkout) -> Endpoint:
-    """Return the address that the application was configured with."""
-    return Endpoint(checkout.pool.server_address, checkout.pool.server_port)
-
-
-def has_address(addresses: Iterable[Endpoint], target: Endpoint) -> bool:
-    """Tell whether the target is one of the addresses, however it is spelled."""
-    return any(_same(target, known) for known in addresses)
-
-
 def pid_defect(pid: int | None) -> Unlinked | None:
     """Return why a pid cannot be a PostgreSQL backend's; None when it can."""
     if pid is None:
@@ -148,7 +134,7 @@ def _witness(
         return Unlinked.NO_PRIVILEGE
     if pinned is not None and session.backend_start_s not in (None, pinned):
         return Unlinked.PID_REUSED
-    if local and session.client and _same(local, session.client):
+    if local and session.client and is_same_end(local, session.client):
         return LinkLevel.ADDRESS
     # An address that contradicts proves nothing (NAT, a service mesh): the age still decides.
     if connection_age_s is None or session.backend_age_s is None:
@@ -163,10 +149,3 @@ def _age_at(checkout: Checkout, heard_at_s: float, at_s: float) -> float | None:
     if checkout.connection_age_s is None:
         return None
     return checkout.connection_age_s + (at_s - heard_at_s)
-
-
-def _same(one: Endpoint, other: Endpoint) -> bool:
-    # Port 0: the application did not say; the address alone then names the server.
-    if 0 not in (one.port, other.port) and one.port != other.port:
-        return False
-    return canonical(one.address) == canonical(other.address)

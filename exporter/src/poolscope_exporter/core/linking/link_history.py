@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint
 
 Connection = tuple[Instance, int | None, Endpoint | None]
 

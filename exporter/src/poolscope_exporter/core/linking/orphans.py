@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from poolscope_exporter.core.fleet.fleet import InstanceState
-from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S, ORPHAN_AFTER_S
+from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.sessions import Census, Session
+
+ORPHAN_AFTER_S: Final = 10.0
+"""A session may outlive its process this long: the server takes a moment to see it go."""
 
 MAX_CLAIMS = 20_000
 MAX_WITNESSES = 8

@@ -1,6 +1,8 @@
 """Compare network addresses, however they are spelled."""
 
 import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 
 
@@ -27,3 +29,24 @@ def is_loopback(address: str) -> bool:
         return False
     mapped = getattr(parsed, "ipv4_mapped", None)
     return bool((mapped or parsed).is_loopback)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One end of a TCP connection."""
+
+    address: str
+    port: int
+
+
+def has_address(addresses: Iterable[Endpoint], target: Endpoint) -> bool:
+    """Tell whether the target is one of the addresses, however it is spelled."""
+    return any(is_same_end(target, known) for known in addresses)
+
+
+def is_same_end(one: Endpoint, other: Endpoint) -> bool:
+    """Return whether both name one end, however the address is spelled."""
+    # Port 0: the application did not say; the address alone then names the server.
+    if 0 not in (one.port, other.port) and one.port != other.port:
+        return False
+    return canonical(one.address) == canonical(other.address)

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from poolscope_exporter.core.model.endpoints import canonical
-from poolscope_exporter.core.model.sessions import Endpoint
+from poolscope_exporter.core.model.endpoints import Endpoint, canonical
 
 LAST_REQUEST_GRAIN_S = 1.0
 """PgBouncer tells the time of a client's last request in whole seconds."""

@@ -1,9 +1,10 @@
 """Describe server sessions: what PostgreSQL says of the backend behind a connection."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+
+from poolscope_exporter.core.model.endpoints import Endpoint
 
 
 class SessionState(StrEnum):
@@ -15,14 +16,6 @@ class SessionState(StrEnum):
     IDLE_IN_TRANSACTION_ABORTED = "idle in transaction (aborted)"
     STARTING = "starting"
     OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One end of a TCP connection."""
-
-    address: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,69 +70,3 @@ class Census:
     server: str
     taken_at_s: float
     sessions: tuple[Session, ...]
-
-
-class Privilege(StrEnum):
-    """How much of other roles' sessions our role may see."""
-
-    FULL = "full"
-    MEMBER = "member"
-    OWN = "own"
-
-
-class Located(Protocol):
-    """A server as far as it can be found: its name, and the addresses that lead to it."""
-
-    @property
-    def server(self) -> str:
-        """Return the configured name."""
-
-    @property
-    def addresses(self) -> frozenset[Endpoint]:
-        """Return every address by which an application may name it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConfiguredServer:
-    """A server that was never reached: only what the configuration says of it is known."""
-
-    server: str
-    addresses: frozenset[Endpoint]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerIdentity:
-    """Facts of a server that change only with a restart, a fail-over or a grant.
-
-    `addresses` holds every (address, port) by which an application may name the server: as
-    configured, as connected to, as the server itself says, and the configured aliases.
-    """
-
-    server: str
-    version_num: int
-    system_identifier: str | None
-    started_at_s: float
-    in_recovery: bool
-    privilege: Privilege
-    role: str
-    addresses: frozenset[Endpoint]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """The limits that new sessions run into; None where there is none or it cannot be known.
-
-    `managed` sessions are those that a managed service keeps for itself, as configured.
-    """
-
-    max_connections: int
-    superuser_reserved: int
-    reserved: int
-    role_limits: Mapping[str, int] = field(default_factory=dict)
-    database_limits: Mapping[str, int] = field(default_factory=dict)
-    managed: int = 0
-
-    @property
-    def usable(self) -> int:
-        """Return how many sessions ordinary roles may have together."""
-        return self.max_connections - self.superuser_reserved - self.reserved - self.managed

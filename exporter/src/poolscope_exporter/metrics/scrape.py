@@ -1,0 +1,30 @@
+"""The values that one scrape shows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from poolscope_exporter.core.fleet.route_totals import ServiceTotal
+from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.visibility import Role
+from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.pushes import Point
+from poolscope_exporter.forwarding.queue import ForwardReport
+from poolscope_exporter.polling.record import PollReport
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """Everything that one exposition tells, taken at one moment."""
+
+    situation: Situation
+    series: Iterable[tuple[Instance, Point]]
+    routes: Iterable[ServiceTotal]
+    held_idle: Iterable[ServiceTotal]
+    polls: Iterable[PollReport]
+    requests: Mapping[str, int]
+    refused: Mapping[str, int]
+    bouncer_polls: Iterable[PollReport] = ()
+    resolutions: Iterable[tuple[str, str, int]] = ()
+    role: Role = Role.STANDALONE
+    forwarding: ForwardReport | None = None
+    closed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
