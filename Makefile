@@ -85,7 +85,7 @@ conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQL
 faults: setup ## Break servers and networks, measure how long the exporter is blind, write docs/faults.md
 	FAULTS_RESULTS=$(abspath $(FAULTS)) $(BIN)/pytest tests/integration/exporter/test_faults.py \
 	  tests/integration/exporter/test_exhaustion.py
-	PYTHONPATH=tests $(BIN)/python -m support.fault_records $(FAULTS)
+	PYTHONPATH=tests $(BIN)/python -m support.documents.fault_records $(FAULTS)
 
 scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBouncer, write docs/scenarios.md
 	rm -rf $(SCENARIOS) && mkdir $(SCENARIOS)
@@ -97,8 +97,8 @@ test-long: setup ## Run for minutes what make test runs for seconds: GC pressure
 	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \
 	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
 	HOSTILE_BODIES=1000000 HOSTILE_LABELS=1000000 RANDOM_RUNS=long $(BIN)/pytest -s \
-	  tests/unit/exporter_adapters/test_hostile_pushes.py \
-	  tests/integration/exporter/test_hostile_senders.py tests/integration/exporter/test_schema.py
+	  tests/unit/exporter/receiver/test_hostile_pushes.py \
+	  tests/integration/exporter/receiver/test_hostile_senders.py tests/integration/exporter/test_schema.py
 
 $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<

@@ -3,11 +3,11 @@
 import pytest
 
 pytest_plugins = [
-    "support.mariadb",
+    "support.applications.mariadb",
     "support.pgbouncer",
-    "support.postgres",
-    "support.replayed",
-    "support.fault_records",
+    "support.postgres.server",
+    "support.prometheus.replayed",
+    "support.documents.fault_records",
     "scenarios.results",
 ]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.promtool import needs_promtool
+from support.prometheus.promtool import needs_promtool
 
 ALERTS = Path(__file__).parents[2] / "alerts"
 

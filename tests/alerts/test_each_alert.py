@@ -12,7 +12,7 @@ from poolscope_alerts.model import Alert
 from poolscope_alerts.prometheus_rules import all_alerts, groups, rule_file
 from support.alert_cases import CASES
 from support.alert_cases.case import AlertCase, Phase, Stretch, series_of
-from support.promtool import (
+from support.prometheus.promtool import (
     Alarm,
     Firing,
     Question,

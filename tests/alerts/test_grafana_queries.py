@@ -9,7 +9,7 @@ from poolscope_alerts.grafana_rules import alert_file, uid
 from poolscope_alerts.prometheus_rules import absent_groups, all_alerts, groups
 from support.alert_cases import CASES
 from support.alert_cases.case import AlertCase, Phase, Stretch, series_of
-from support.promtool import Question, RuleTest, needs_promtool, run_rule_tests
+from support.prometheus.promtool import Question, RuleTest, needs_promtool, run_rule_tests
 
 SOURCES = load_sources()
 ALERTS = {(alert.name, *alert.labels.values()): alert for alert in all_alerts(SOURCES)}

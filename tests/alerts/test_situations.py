@@ -12,7 +12,7 @@ from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import labelled
 from support.alert_cases.of_pools import LEAK, POOL, held
 from support.alert_cases.traffic import STEP_S, Process, series, server_series, text
-from support.promtool import Question, RuleTest, needs_promtool, run_rule_tests
+from support.prometheus.promtool import Question, RuleTest, needs_promtool, run_rule_tests
 
 FIRING = 'ALERTS{alertstate="firing"}'
 MINUTE = 60 // STEP_S

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.simulated_fleet import DEPLOY_S, PUSH_INTERVAL_S, SimulatedFleet
-from support.exporter_process import ExporterProcess
+from support.exporter.exporter_process import ExporterProcess
 
 DEPLOYS = 3
 SCRAPE_INTERVAL_S = 15.0

@@ -44,7 +44,7 @@ async def measure_with(clients: int, server: EmbeddedPostgres) -> None:
             apps.enter_context(psycopg.connect(bouncer.dsn, autocommit=True)).execute("SELECT 1")
         console = PgBouncerConsole(parse_console_dsn(bouncer.console))
         await console.connect()
-        for name, what in (("SHOW SOCKETS", console.look), ("the settings", console.facts)):
+        for name, what in (("SHOW SOCKETS", console.read_sockets), ("the settings", console.facts)):
             cost = await measure(what, bouncer.pid)
             sys.stdout.write(f"| {clients} | {name} | {cost} |\n")
         await console.close()

@@ -15,8 +15,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from support.processes import wait_until
-from support.prometheus import Prometheus, a_prometheus, scraping
+from support.processes.child_processes import wait_until
+from support.prometheus.server import Prometheus, a_prometheus, scraping
 
 SERIES_PER_PROCESS = 170
 BOUNDS = 17

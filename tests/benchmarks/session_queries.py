@@ -9,7 +9,7 @@ from statistics import median
 
 import psycopg
 
-import poolscope_exporter.adapters
+import poolscope_exporter.postgres
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 
 SESSIONS = (200, 1000, 2000)
@@ -85,7 +85,7 @@ def _polls(
 
 
 def _sql(name: str) -> bytes:
-    return resources.files(poolscope_exporter.adapters).joinpath("sql", f"{name}.sql").read_bytes()
+    return resources.files(poolscope_exporter.postgres).joinpath("sql", f"{name}.sql").read_bytes()
 
 
 def _ran_ns(schedstat: Path) -> int:

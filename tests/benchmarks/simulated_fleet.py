@@ -15,9 +15,9 @@ from opentelemetry.sdk.resources import Resource
 from poolscope import catalogue
 from poolscope.pushing.encoding import encode
 from poolscope.pushing.samples import Attributes, Sample
-from support.apps import instrumented
-from support.dbapi import an_engine
-from support.otlp_messages import pairs
+from support.applications.apps import instrumented
+from support.applications.dbapi import an_engine
+from support.exporter.otlp_messages import pairs
 
 PUSH_INTERVAL_S = 5.0
 ROUTES = 10

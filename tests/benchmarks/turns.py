@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from benchmarks.worker import READY
-from support.postgres import run_sql
+from support.postgres.server import run_sql
 
 Block = Callable[[], float]
 """Runs one block, and returns the microseconds that one checkout and return took in it."""

@@ -13,7 +13,7 @@ from poolscope.catalogue import CloseReason
 from poolscope.clock import monotonic
 from poolscope.pushing.samples import Sample
 from poolscope.recording.leaks import Leak
-from support.apps import Readings
+from support.applications.apps import Readings
 
 SETTLED_WITHIN_S = 20.0
 PATIENTLY_S = 20.0

@@ -4,7 +4,7 @@ import pytest
 
 from conformance.case import Case
 from poolscope import catalogue
-from support.apps import instrumented
+from support.applications.apps import instrumented
 
 
 async def returned(case: Case) -> None:

@@ -13,7 +13,7 @@ from conformance.situation import Situation
 from conformance.table import COLUMNS, SITUATIONS, absent, cell_name, expected
 from conformance.threads import finish
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.apps import instrumented
+from support.applications.apps import instrumented
 
 FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 COLLECTS = (

@@ -19,7 +19,7 @@ from poolscope_alerts.prometheus_rules import all_alerts, groups
 from poolscope_alerts.promql import POOL, SERVICE_POOL
 from poolscope_alerts.runbooks import HEADINGS
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Severity, ThresholdId, changed
-from support.promql_names import functions, problems
+from support.prometheus.promql_names import functions, problems
 
 SOURCES = load_sources()
 ALERTS = tuple(all_alerts(SOURCES))

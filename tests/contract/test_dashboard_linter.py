@@ -17,7 +17,7 @@ from support.dashboard_linter.exclusions import (
     read_exclusions,
 )
 from support.dashboard_linter.promql import parsed, selectors
-from support.promql_names import known_series
+from support.prometheus.promql_names import known_series
 
 DASHBOARDS = FOLDER.parent / "dashboards"
 SHIPPED: dict[str, Dashboard] = {

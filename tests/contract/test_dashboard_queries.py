@@ -10,7 +10,7 @@ from promql_parser import AggregateExpr, Call, MatrixSelector, VectorSelector
 
 from poolscope_dashboards.__main__ import FOLDER
 from poolscope_dashboards.kit.board import TITLES
-from support.dashboards import (
+from support.documents.dashboards import (
     DASHBOARDS,
     OF_EXPORTERS,
     Json,
@@ -22,7 +22,7 @@ from support.dashboards import (
     shown,
     targets,
 )
-from support.promql_names import functions, known_series, problems
+from support.prometheus.promql_names import functions, known_series, problems
 
 KNOWN_TO_2_42: Final = {
     "avg_over_time", "clamp_min", "histogram_quantile", "increase", "label_join",

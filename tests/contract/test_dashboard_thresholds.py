@@ -14,7 +14,7 @@ from poolscope_dashboards.kit.panel import Panel
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId, changed
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
-from support.dashboards import DASHBOARDS, SOURCES, Json, measured, properties
+from support.documents.dashboards import DASHBOARDS, SOURCES, Json, measured, properties
 
 every_dashboard = pytest.mark.parametrize(
     "dashboard", DASHBOARDS.values(), ids=lambda dashboard: str(dashboard["uid"])

@@ -13,7 +13,7 @@ from poolscope_alerts.model import Component, dashboard_path
 from poolscope_alerts.prometheus_rules import all_alerts
 from poolscope_dashboards.__main__ import FOLDER, files, main
 from poolscope_dashboards.kit.board import TITLES
-from support.dashboards import (
+from support.documents.dashboards import (
     DASHBOARDS,
     SOURCES,
     Json,
@@ -25,7 +25,7 @@ from support.dashboards import (
     selectors,
     shown,
 )
-from support.promql_names import known_series, problems
+from support.prometheus.promql_names import known_series, problems
 
 # Each of them is in Grafana 10.4.
 KINDS: Final = {"stat", "timeseries", "table", "state-timeline", "text"}

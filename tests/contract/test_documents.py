@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from support.documents import ROOT, Block, Mark, blocks, commands, documents
-from support.guides import GUIDES
+from support.documents.guides import GUIDES
+from support.documents.markdown import ROOT, Block, Mark, blocks, commands, documents
 
 CURE = "docs/contributing.md says how a block is marked"
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")

@@ -15,9 +15,9 @@ from poolscope_alerts.grafana_rules import FOLDER as GRAFANA_FOLDER
 from poolscope_alerts.model import Alert, Record
 from poolscope_alerts.prometheus_rules import all_alerts, groups
 from poolscope_alerts.promql import duration
-from support.documents import blocks, commands
-from support.promql_names import problems
-from support.yaml_files import read_yaml
+from support.documents.markdown import blocks, commands
+from support.documents.yaml_files import read_yaml
+from support.prometheus.promql_names import problems
 
 ROOT = FOLDER.parent
 PROVISIONING = ROOT / "dashboards" / "provisioning"

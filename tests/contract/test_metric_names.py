@@ -18,11 +18,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope import catalogue
 from poolscope_exporter.core.own_metrics import OWN_METRICS
-from support.apps import instrumented
-from support.dbapi import an_engine
-from support.exporter_process import ExporterProcess
-from support.promlint import problems
-from support.receiver import a_receiver
+from support.applications.apps import instrumented
+from support.applications.dbapi import an_engine
+from support.exporter.exporter_process import ExporterProcess
+from support.exporter.receiver import a_receiver
+from support.prometheus.promlint import problems
 
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 IDENTITY = {"service_namespace", "service_name", "service_instance_id"}

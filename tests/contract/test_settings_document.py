@@ -4,7 +4,7 @@ from itertools import takewhile
 
 from contract.settings_table import DOCUMENT, HEAD, table
 from poolscope_exporter.settings.file import PARSERS
-from poolscope_exporter.settings.model import Settings
+from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import BY_FIELD
 
 
@@ -16,7 +16,7 @@ def test_the_documented_settings_are_those_of_the_source() -> None:
 
 
 def test_every_field_of_the_settings_is_an_option() -> None:
-    fields = set(Settings.model_fields) - {"tables"} | {"config"}
+    fields = set(ExporterSettings.model_fields) - {"tables"} | {"config"}
     assert fields == set(BY_FIELD)
 
 

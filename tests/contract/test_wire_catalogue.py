@@ -10,8 +10,8 @@ from poolscope import catalogue
 from poolscope.catalogue import METRICS, Kind, Metric
 from poolscope.recording.histogram import Buckets
 from poolscope.recording.leaks import MAX_SERIES
-from support.apps import instrumented
-from support.dbapi import an_engine
+from support.applications.apps import instrumented
+from support.applications.dbapi import an_engine
 
 STANDARD = {
     "db.client.connection.count", "db.client.connection.idle.max",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.rendering import ROOT, run
+from support.documents.rendering import ROOT, run
 
 FOLDER = ROOT / "deploy" / "compose"
 COMPOSE = FOLDER / "compose.yaml"

@@ -15,9 +15,8 @@ import yaml
 
 from poolscope_exporter.settings.options import OPTIONS
 from poolscope_exporter.version import __version__
-from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
-from support.pods import Pod, pods, started_with
-from support.rendering import (
+from support.applications.pods import Pod, pods, started_with
+from support.documents.rendering import (
     ROOT,
     Resource,
     kubernetes_objections,
@@ -28,6 +27,7 @@ from support.rendering import (
     rule_objections,
     run,
 )
+from support.exporter.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
 
 HELM = ROOT / "deploy" / "helm"
 CHART = HELM / "poolscope"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.rendering import ROOT, run
+from support.documents.rendering import ROOT, run
 
 DOCKERFILES = ("deploy/image/Dockerfile", "deploy/compose/pgbouncer/Dockerfile")
 IMAGE = (ROOT / DOCKERFILES[0]).read_text(encoding="utf-8")

@@ -15,9 +15,8 @@ import pytest
 
 from poolscope_exporter.settings.options import OPTIONS, VARIABLES_OF_THE_APP
 from poolscope_exporter.version import __version__
-from support.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
-from support.pods import Pod, pods, started_with
-from support.rendering import (
+from support.applications.pods import Pod, pods, started_with
+from support.documents.rendering import (
     ROOT,
     Resource,
     built,
@@ -27,6 +26,7 @@ from support.rendering import (
     output,
     rule_objections,
 )
+from support.exporter.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 EXAMPLES = sorted(path.parent.name for path in FOLDER.glob("examples/*/kustomization.yaml"))

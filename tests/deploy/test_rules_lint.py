@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.rendering import ROOT, built, operator_objections, output, rule_objections
+from support.documents.rendering import ROOT, built, operator_objections, output, rule_objections
 
 ALERTS = ROOT / "alerts"
 RULES = sorted(ALERTS.glob("*.rules.yaml"))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.rendering import ROOT, output
+from support.documents.rendering import ROOT, output
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAY_WRITE = {

@@ -17,8 +17,8 @@ import pytest
 from poolscope_exporter import demo as demo_package
 from poolscope_exporter.demo.findings import FIELDS
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.postgres import run_sql
-from support.processes import processes_that_mention, wait_until
+from support.postgres.server import run_sql
+from support.processes.child_processes import processes_that_mention, wait_until
 
 COMMAND = str(Path(sys.executable).with_name("poolscope-exporter"))
 SAMPLE_APP = Path(demo_package.__file__).with_name("sample_app.py")

@@ -17,8 +17,8 @@ from packaging.metadata import Metadata
 
 from contract.versions import version
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import clean_environment
-from support.postgres import run_sql
+from support.exporter.exporter_process import clean_environment
+from support.postgres.server import run_sql
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"poolscope": "instrumentation", "poolscope_exporter": "exporter"}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.documents import Command
-from support.guides import GUIDES, Guide, Play, answer_pattern
-from support.postgres import run_sql
+from support.documents.guides import GUIDES, Guide, Play, answer_pattern
+from support.documents.markdown import Command
+from support.postgres.server import run_sql
 
 
 @pytest.fixture(scope="module")

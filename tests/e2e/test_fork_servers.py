@@ -15,9 +15,9 @@ import pytest
 from poolscope import catalogue
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import clean_environment
-from support.processes import is_alive, wait_until
-from support.receiver import Receiver, a_receiver, points, resource
+from support.exporter.exporter_process import clean_environment
+from support.exporter.receiver import Receiver, a_receiver, points, resource
+from support.processes.child_processes import is_alive, wait_until
 
 AT_IMPORT = 3
 """Connections that the service takes where it is imported: in the master, with --preload."""

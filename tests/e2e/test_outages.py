@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import ExporterProcess, clean_environment
-from support.postgres import run_sql
-from support.processes import wait_until
+from support.exporter.exporter_process import ExporterProcess, clean_environment
+from support.postgres.server import run_sql
+from support.processes.child_processes import wait_until
 
 PUSH_INTERVAL_S = "0.3"
 HUNG_FOR_S = 3.0

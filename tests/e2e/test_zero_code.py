@@ -17,9 +17,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from poolscope import catalogue
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import clean_environment
-from support.processes import wait_until
-from support.receiver import Receiver, a_receiver, points, resource
+from support.exporter.exporter_process import clean_environment
+from support.exporter.receiver import Receiver, a_receiver, points, resource
+from support.processes.child_processes import wait_until
 
 INSTRUMENT = str(Path(sys.executable).with_name("opentelemetry-instrument"))
 

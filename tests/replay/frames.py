@@ -11,7 +11,7 @@ from typing import Any
 from replay.dashboards import Dashboard, Json, Panel, Range, read_dashboards
 from replay.prometheus import Prometheus
 from replay.recording import SAMPLES, Story, read_story
-from support.replayed import a_replay
+from support.prometheus.replayed import a_replay
 
 Point = tuple[float, str]
 

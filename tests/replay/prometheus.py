@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from poolscope_exporter.demo.ports import HOST, free_ports
-from support.processes import wait_until
+from support.processes.child_processes import wait_until
 
 READY_S = 60.0
 KEEP_FOR_EVER = "--storage.tsdb.retention.time=100y"

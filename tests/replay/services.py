@@ -12,11 +12,11 @@ from pathlib import Path
 from poolscope_alerts.__main__ import FOLDER, RULES
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.demo.processes import Process
+from poolscope_exporter.demo.processes import ChildProcess
 from replay.prometheus import Prometheus, a_prometheus
-from support.exporter_process import ExporterProcess
+from support.exporter.exporter_process import ExporterProcess
 from support.pgbouncer import PgBouncer
-from support.postgres import make_role, run_sql
+from support.postgres.server import make_role, run_sql
 
 TESTS = Path(__file__).parents[1]
 SCRAPE_INTERVAL_S = 5.0
@@ -37,7 +37,7 @@ class Service:
 
     instance: str
     url: str
-    process: Process
+    process: ChildProcess
 
     def kill(self) -> None:
         """End it without a chance to say so to anybody."""
@@ -91,7 +91,7 @@ class Services:
             "k8s.pod.name": instance,
             "host.name": f"node-{instance[-1]}",
         }
-        process = Process(
+        process = ChildProcess(
             instance,
             [*arguments, "--timeout-graceful-shutdown=1"],
             self.folder,

@@ -7,7 +7,7 @@ from pathlib import Path
 from replay.alarms import Alarm, alarms
 from replay.prometheus import Prometheus
 from replay.recording import SAMPLES, Story, read_story
-from support.replayed import a_replay
+from support.prometheus.replayed import a_replay
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "incident.md"
 BEGIN, END = "<!-- told: written by make told -->\n", "<!-- /told -->\n"

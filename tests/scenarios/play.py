@@ -11,8 +11,8 @@ from scenarios.scenario import Phase, Runs, Scenario, Truth, Watcher
 from scenarios.sightings import Sighting, Sightings
 from scenarios.stage import App, Stage
 from scenarios.table import SCENARIOS
-from support.exporter_process import ExporterProcess
-from support.processes import wait_until
+from support.exporter.exporter_process import ExporterProcess
+from support.processes.child_processes import wait_until
 
 WITHIN_S = 120.0
 """A task's leak takes 30 s to be one; the rest is for a busy machine."""

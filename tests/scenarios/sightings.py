@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from scenarios.scenario import Expected, Scenario, Watcher
-from support.exporter_process import ExporterProcess
+from support.exporter.exporter_process import ExporterProcess
 
 LOOK_INTERVAL_S = 0.15
 Row = Mapping[str, Any]

@@ -14,9 +14,9 @@ from conformance.proxy import a_proxy
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from scenarios.scenario import Watcher
-from support.exporter_process import ExporterProcess, clean_environment
-from support.postgres import make_role, run_sql
-from support.processes import wait_until
+from support.exporter.exporter_process import ExporterProcess, clean_environment
+from support.postgres.server import make_role, run_sql
+from support.processes.child_processes import wait_until
 
 TESTS = Path(__file__).parents[1]
 POLL_INTERVAL_S = 0.3

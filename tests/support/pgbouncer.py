@@ -15,7 +15,7 @@ import pytest
 from poolscope_exporter.demo.accounts import Account
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.processes import wait_until
+from support.processes.child_processes import wait_until
 
 # Debian installs it beside other daemons, where an ordinary user's PATH does not lead.
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -118,7 +118,7 @@ class PgBouncer:
         folder = Path(self._folder.name)
         (folder / "users.txt").write_text("".join(f'"{role}" ""\n' for role in ROLES))
         (folder / "pgbouncer.ini").write_text(self._ini(folder))
-        Account.for_postgres().give(folder)
+        Account.for_postgres().give_ownership(folder)
         self.start()
         return self
 

@@ -6,8 +6,8 @@ import pytest
 
 from poolscope_alerts.__main__ import FOLDER
 from support.alert_cases.of_pools import POOL, SERVICE_POOL
-from support.alertmanager import amtool, an_alertmanager, require_alertmanager
-from support.processes import wait_until
+from support.processes.child_processes import wait_until
+from support.prometheus.alertmanager import amtool, an_alertmanager, require_alertmanager
 
 EXAMPLE = FOLDER / "alertmanager.yaml"
 OTHER_PROCESS = {**POOL, "service_instance_id": "a2"}

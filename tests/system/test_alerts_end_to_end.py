@@ -17,14 +17,14 @@ import pytest
 from poolscope_alerts.__main__ import FOLDER, RULES
 from poolscope_alerts.__main__ import main as write_rules
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.alertmanager import Alertmanager, an_alertmanager, require_alertmanager
-from support.crowd import a_crowd
-from support.exporter_process import ExporterProcess
-from support.paced_alertmanager import paced
-from support.processes import wait_until
-from support.prometheus import Prometheus, a_prometheus, require_prometheus, scraping
-from support.shop import Shop
-from support.webhook import Message, Webhook, a_webhook
+from support.applications.shop import Shop
+from support.exporter.crowd import a_crowd
+from support.exporter.exporter_process import ExporterProcess
+from support.processes.child_processes import wait_until
+from support.prometheus.alertmanager import Alertmanager, an_alertmanager, require_alertmanager
+from support.prometheus.paced_alertmanager import paced
+from support.prometheus.server import Prometheus, a_prometheus, require_prometheus, scraping
+from support.prometheus.webhook import Message, Webhook, a_webhook
 
 PACE = 30
 MOST_S = 90

@@ -12,11 +12,11 @@ import pytest
 
 from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import ExporterProcess, run_to_the_end
-from support.held_pushes import a_held_push
+from support.exporter.exporter_process import ExporterProcess, run_to_the_end
+from support.exporter.held_pushes import a_held_push
 from support.pgbouncer import PgBouncer, require_pgbouncer
-from support.postgres import make_role
-from support.processes import wait_until
+from support.postgres.server import make_role
+from support.processes.child_processes import wait_until
 
 FAST = "--poll-interval=0.2"
 WITHIN_S = 30.0

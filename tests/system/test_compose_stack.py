@@ -26,10 +26,10 @@ from poolscope_exporter.demo.accounts import Account
 from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.postgres_wheel import find_programs
-from support.exporter_process import ExporterProcess, clean_environment
+from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.pgbouncer import PROGRAM, require_pgbouncer
-from support.processes import wait_until
-from support.role_script import SCRIPT
+from support.postgres.role_script import SCRIPT
+from support.processes.child_processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "compose"
@@ -111,7 +111,7 @@ def a_bouncer(stack: Stack) -> Iterator[None]:
         ini = _bouncer_settings(stack).replace(str(users), str(folder / "users"))
         (folder / "ini").write_text(ini, encoding="utf-8")
         shutil.copy(users, folder / "users")
-        account.give(folder)
+        account.give_ownership(folder)
         process = subprocess.Popen(
             [str(PROGRAM), "-q", str(folder / "ini")],
             stderr=subprocess.DEVNULL,

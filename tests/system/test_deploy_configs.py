@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from support.collector import CONFIGURATIONS, PROGRAM, needs_collector
-from support.promtool import needs_promtool
+from support.prometheus.collector import CONFIGURATIONS, PROGRAM, needs_collector
+from support.prometheus.promtool import needs_promtool
 
 PROMETHEUS = CONFIGURATIONS.parent / "prometheus"
 OTLP_BLOCK = "otlp:\n"

@@ -7,9 +7,9 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from poolscope import catalogue as wire
-from support.collector import Collector, a_collector, needs_collector
-from support.otlp_messages import POOL, SHOP, a_gauge, a_request
-from support.processes import wait_until
+from support.exporter.otlp_messages import POOL, SHOP, a_gauge, a_request
+from support.processes.child_processes import wait_until
+from support.prometheus.collector import Collector, a_collector, needs_collector
 
 PROCESSES = {f"shop-{number}" for number in range(20)}
 

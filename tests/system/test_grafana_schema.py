@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from poolscope_alerts.__main__ import FOLDER, FOR_GRAFANA
-from support.grafana_types import Part, parts_of, query_part, source
-from support.yaml_files import read_yaml
+from support.documents.grafana_types import Part, parts_of, query_part, source
+from support.documents.yaml_files import read_yaml
 
 PROJECT = Path(__file__).parent / "grafana_schema"
 DASHBOARDS = sorted((FOLDER.parent / "dashboards").glob("*.json"))

@@ -11,10 +11,10 @@ import pytest
 import poolscope_exporter.version
 from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.images import Builder, Container, Image, require_builder
-from support.postgres import run_sql
-from support.processes import wait_until
-from support.role_script import run_role_script
+from support.documents.images import Builder, Container, Image, require_builder
+from support.postgres.role_script import run_role_script
+from support.postgres.server import run_sql
+from support.processes.child_processes import wait_until
 
 VERSION = poolscope_exporter.version.__version__
 SHELLS = ("sh", "dash", "bash", "rbash")

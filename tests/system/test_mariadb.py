@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from poolscope import catalogue
 from poolscope.clock import monotonic
 from poolscope.pushing.held_checkouts import HeldList
-from support.apps import Readings, instrumented
-from support.mariadb import MariaDB
+from support.applications.apps import Readings, instrumented
+from support.applications.mariadb import MariaDB
 
 WHO_AM_I = (
     "select connection_id(), host from information_schema.processlist where id = connection_id()"
@@ -31,8 +31,10 @@ def readings() -> Iterator[Readings]:
 def held(readings: Readings) -> list[dict[str, Any]]:
     listing = HeldList(monotonic(), 0.0)
     for identity, watched in readings.instrumentation.registry.named_pools():
-        listing.add(identity, watched.stats, watched.leaks)
-    return [dict(s.attributes) for s in listing.samples() if s.metric is catalogue.CHECKOUT_AGE]
+        listing.list_held(identity, watched.stats, watched.leaks)
+    return [
+        dict(s.attributes) for s in listing.held_samples() if s.metric is catalogue.CHECKOUT_AGE
+    ]
 
 
 def assert_names_its_session(checkout: dict[str, Any], row: Any, port: int) -> None:

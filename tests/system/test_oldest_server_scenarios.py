@@ -4,8 +4,8 @@ from pathlib import Path
 
 from scenarios.direct import play_direct
 from scenarios.results import Runs
-from support.postgres import run_sql
-from support.system_postgres import OLDEST, oldest_postgres
+from support.postgres.server import run_sql
+from support.postgres.system_postgres import OLDEST, oldest_postgres
 
 
 def test_what_is_said_is_what_is_so_on_the_oldest_server(

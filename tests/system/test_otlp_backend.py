@@ -22,14 +22,14 @@ from poolscope_exporter.core.own_metrics import OWN_METRICS
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.demo.processes import Process
+from poolscope_exporter.demo.processes import ChildProcess
 from replay.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
 from replay.prometheus import Prometheus, a_prometheus
 from replay.traffic import Traffic
-from support.exporter_process import ExporterProcess
-from support.otlp_backend import OTLP_PROMETHEUS, needs_otlp_prometheus
-from support.postgres import make_role, run_sql
-from support.promql_names import known_series
+from support.exporter.exporter_process import ExporterProcess
+from support.postgres.server import make_role, run_sql
+from support.prometheus.otlp_backend import OTLP_PROMETHEUS, needs_otlp_prometheus
+from support.prometheus.promql_names import known_series
 
 pytestmark = needs_otlp_prometheus
 
@@ -126,7 +126,9 @@ async def _tell(server: EmbeddedPostgres, exporter: ExporterProcess, folder: Pat
         "POOLSCOPE_ENDPOINT": exporter.otlp,
         "POOLSCOPE_PUSH_INTERVAL_S": "1",
     }
-    shop = Process("shop", [*arguments, f"--host={HOST}", f"--port={port}"], folder, environment)
+    shop = ChildProcess(
+        "shop", [*arguments, f"--host={HOST}", f"--port={port}"], folder, environment
+    )
     with shop:
         url = f"http://{HOST}:{port}"
         await shop.wait_until_ready(f"{url}/orders/1")

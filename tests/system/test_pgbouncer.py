@@ -15,10 +15,10 @@ from poolscope_exporter.pgbouncer import console as adapter
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
 from poolscope_exporter.polling.dsn import parse_console_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
-from support.black_hole import BlackHole
-from support.held_pushes import own_end
+from support.exporter.held_pushes import own_end
 from support.pgbouncer import PgBouncer, require_pgbouncer
-from support.postgres import run_sql
+from support.postgres.server import run_sql
+from support.processes.black_hole import BlackHole
 
 
 @contextlib.asynccontextmanager
@@ -43,7 +43,7 @@ async def test_a_client_in_a_transaction_has_the_session_that_serves_it(
     async with connected(pgbouncer.console) as console:
         with psycopg.connect(pgbouncer.dsn) as app:
             pid = real_pid(app)
-            sample = await console.look()
+            sample = await console.read_sockets()
             [(port,)] = run_sql(
                 postgres.dsn, "SELECT client_port FROM pg_stat_get_activity(%s::int)", pid
             )
@@ -66,7 +66,7 @@ async def test_a_client_between_transactions_has_no_server(pgbouncer: PgBouncer)
         with psycopg.connect(pgbouncer.dsn) as app:
             app.execute("SELECT 1")
             app.rollback()
-            sample = await console.look()
+            sample = await console.read_sockets()
             client = sample.clients[socket_of(own_end(app))]
 
     assert (client.state, client.server) == (ClientState.IDLE, None)
@@ -80,9 +80,9 @@ async def test_a_request_changes_the_time_of_the_last_one(pgbouncer: PgBouncer) 
             found = set()
             for _ in range(2):
                 app.execute("SELECT 1")
-                found.add((await console.look()).clients[end].last_request)
+                found.add((await console.read_sockets()).clients[end].last_request)
                 await asyncio.sleep(1.1)
-            assert (await console.look()).clients[end].last_request in found
+            assert (await console.read_sockets()).clients[end].last_request in found
 
     assert len(found) == 2
 
@@ -95,7 +95,7 @@ async def test_a_client_that_finds_no_server_waits(pgbouncer: PgBouncer) -> None
             late = await psycopg.AsyncConnection.connect(pgbouncer.dsn)
             waiting = asyncio.create_task(late.execute("SELECT 1"))
             await asyncio.sleep(0.3)
-            sample = await console.look()
+            sample = await console.read_sockets()
         await waiting
         await late.close()
 
@@ -114,7 +114,7 @@ async def test_the_pid_of_a_session_over_a_unix_socket_is_its_own(open_folder: P
     ):
         pid = real_pid(app)
         async with connected(bouncer.console) as console:
-            [server] = (await console.look()).servers.values()
+            [server] = (await console.read_sockets()).servers.values()
         postmaster = postgres.pid
         port = postgres.port
 
@@ -127,7 +127,7 @@ async def test_version_time_outs_and_addresses_are_told(postgres: EmbeddedPostgr
     with PgBouncer(postgres, client_idle_timeout=300) as bouncer:
         async with connected(bouncer.console) as console:
             facts = await console.facts()
-            sample = await console.look()
+            sample = await console.read_sockets()
 
     assert facts.version.startswith("PgBouncer 1.")
     assert facts.timeouts_s is not None
@@ -162,7 +162,7 @@ async def test_a_user_of_the_statistics_is_told_as_much_as_an_administrator(
     told = []
     for dsn in (pgbouncer.console, pgbouncer.console_for("postgres")):
         async with connected(dsn) as console:
-            told.append((await console.facts(), (await console.look()).total_clients))
+            told.append((await console.facts(), (await console.read_sockets()).total_clients))
 
     assert told[0] == told[1]
     facts, clients = told[0]
@@ -187,7 +187,7 @@ async def test_a_bouncer_that_ends_is_reported(pgbouncer: PgBouncer) -> None:
     async with connected(pgbouncer.console) as console:
         pgbouncer.stop()
         with pytest.raises(ServerUnavailableError) as info:
-            await console.look()
+            await console.read_sockets()
 
     assert info.value.reason is Reason.TERMINATED
     assert not console.is_connected
@@ -203,7 +203,7 @@ async def test_a_bouncer_that_is_cut_off_meets_the_deadline(
             hole.swallow()
             async with asyncio.timeout(2):
                 with pytest.raises(ServerUnavailableError, match="no answer within") as info:
-                    await console.look()
+                    await console.read_sockets()
 
     assert info.value.reason is Reason.TIMEOUT
     assert not console.is_connected

@@ -8,11 +8,11 @@ import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.postgres_wheel import Programs
-from support.exporter_process import run_to_the_end
-from support.postgres import run_sql
-from support.role_script import run_role_script, what_was_made
-from support.system_postgres import OLDEST, oldest_postgres
-from support.watching import Watch, a_target
+from support.exporter.exporter_process import run_to_the_end
+from support.postgres.role_script import run_role_script, what_was_made
+from support.postgres.server import run_sql
+from support.postgres.system_postgres import OLDEST, oldest_postgres
+from support.postgres.watching import Watch, a_target
 
 PROGRAMS = Programs(Path(f"/usr/lib/postgresql/{OLDEST}/bin"))
 

@@ -12,13 +12,9 @@ from poolscope_alerts.__main__ import RULES
 from poolscope_alerts.__main__ import main as write_rules
 from poolscope_exporter.core.prometheus_names import metric_name
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.collector import needs_collector
-from support.crowd import a_crowd
-from support.otlp_backend import needs_otlp_prometheus
-from support.processes import wait_until
-from support.prometheus import require_prometheus
-from support.shop import Shop
-from support.transports import (
+from support.applications.shop import Shop
+from support.exporter.crowd import a_crowd
+from support.exporter.transports import (
     Series,
     Watched,
     Way,
@@ -28,6 +24,10 @@ from support.transports import (
     over_the_otlp_receiver,
     over_two_tiers,
 )
+from support.processes.child_processes import wait_until
+from support.prometheus.collector import needs_collector
+from support.prometheus.otlp_backend import needs_otlp_prometheus
+from support.prometheus.server import require_prometheus
 
 CONNECTIONS = 10
 PACE = 30

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from poolscope_exporter import clock
-from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet, Heard
 from poolscope_exporter.core.fleet.limits import Limits
@@ -37,7 +37,7 @@ from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
 from poolscope_exporter.receiver.refusals import Unreadable
 from poolscope_exporter.receiver.senders import Senders
-from poolscope_exporter.settings.model import Settings
+from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
@@ -69,12 +69,12 @@ class Listeners:
 class Exporter:
     """What an exporter knows and does, apart from serving it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ExporterSettings) -> None:
         targets = settings.targets
         self._role = settings.role
         self._showings = [_showing(target) for target in targets]
         self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
-        self.ledger = Ledger(
+        self.correlator = Correlator(
             [target.name for target in targets],
             _fleet(settings.limits),
             addresses={target.name: target.addresses for target in targets},
@@ -87,16 +87,18 @@ class Exporter:
         dsns = [*settings.pgbouncers, *(dsn for target in targets for dsn in target.pgbouncers)]
         # Several servers may have one bouncer before them; it is asked once for all of them.
         consoles = {str(dsn): dsn for dsn in dsns}
-        self.bouncers = BouncerGroup([*consoles.values()], self.ledger, settings.poll_interval_s)
+        self.bouncers = BouncerGroup(
+            [*consoles.values()], self.correlator, settings.poll_interval_s
+        )
         self.pollers = [self._poller(target) for target in targets]
         upstream = settings.upstream
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
 
-    def hear(self, push: Push) -> Heard:
+    def accept_push(self, push: Push) -> Heard:
         """Take a push in; a checkout that was never listed before is looked up at once."""
         now_s = clock.monotonic()
-        heard = self.ledger.hear(push, now_s)
-        held = self.ledger.fleet.held_by(push.instance, now_s)
+        heard = self.correlator.take_push(push, now_s)
+        held = self.correlator.fleet.held_by(push.instance, now_s)
         if any(each.first_heard_at_s == now_s for each in held):
             # A server's poll asks the bouncers first; without servers they are all there is.
             polled: Sequence[Poller | BouncerGroup] = self.pollers or [self.bouncers]
@@ -110,14 +112,14 @@ class Exporter:
 
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
-        return poller_of(target, self.ledger, [self.bouncers], counts_orphans=counts_orphans)
+        return poller_of(target, self.correlator, [self.bouncers], counts_orphans=counts_orphans)
 
     def _situation(self) -> Situation:
         """Return everything that is known now, as far as it is for an exporter in this role."""
         now_s = clock.monotonic()
-        situation = self.ledger.situation(
+        situation = self.correlator.situation(
             now_s,
-            [poller.view(now_s) for poller in self.pollers],
+            [poller.server_view(now_s) for poller in self.pollers],
             self.bouncers.views(now_s),
         )
         return of_own_pod(situation) if self._role is Role.SIDECAR else situation
@@ -126,16 +128,16 @@ class Exporter:
         now_s, wall_s = clock.monotonic(), clock.wall_s()
         return Scrape(
             situation=self._situation(),
-            series=tuple(self.ledger.fleet.series(now_s)),
-            routes=self.ledger.fleet.route_totals(),
-            held_idle=list(self.ledger.held_idle.totals.totals()),
-            polls=[poller.report(now_s, wall_s) for poller in self.pollers],
+            series=tuple(self.correlator.fleet.series(now_s)),
+            routes=self.correlator.fleet.route_totals(),
+            held_idle=list(self.correlator.held_idle.totals.totals()),
+            polls=[poller.poll_report(now_s, wall_s) for poller in self.pollers],
             bouncer_polls=self.bouncers.reports(now_s, wall_s),
             resolutions=tuple(self.bouncers.resolutions()),
             requests=dict(self.counts.requests),
             refused=self._refused(),
             role=self._role,
-            forwarding=self.forwarder.report() if self.forwarder else None,
+            forwarding=self.forwarder.forward_report() if self.forwarder else None,
             closed=self.closed,
         )
 
@@ -143,11 +145,11 @@ class Exporter:
         """Return the counts by reason, 0 included: a counter's first step would else be lost."""
         counts = Counter({reason.value: 0 for reason in (*Unreadable, *Refusal)})
         counts.update(self.counts.refused)
-        counts.update(self.ledger.fleet.refused)
+        counts.update(self.correlator.fleet.refused)
         return dict(counts)
 
 
-def listen(settings: Settings) -> Listeners:
+def listen(settings: ExporterSettings) -> Listeners:
     """Bind both addresses; raises CannotListenError."""
     web = _bind(settings.listen, "listen")
     try:
@@ -157,7 +159,7 @@ def listen(settings: Settings) -> Listeners:
         raise
 
 
-async def serve(settings: Settings, listeners: Listeners) -> None:
+async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
     """Run the exporter until SIGTERM or SIGINT, then drain."""
     stop = asyncio.Event()
     # uvicorn puts its own handlers over these; the loop hears of the signal all the same.
@@ -170,8 +172,8 @@ async def serve(settings: Settings, listeners: Listeners) -> None:
     limits = replace(limits, max_connections=allowed)
     protocols = {name: bounded_protocol(limits, exporter.closed[name]) for name in LISTENERS}
     senders = Senders(keyring, exporter.counts.refused) if keyring else None
-    forward = exporter.forwarder.take if exporter.forwarder else None
-    receiver = create_receiver(exporter.hear, senders, exporter.counts, forward, limits)
+    forward = exporter.forwarder.enqueue if exporter.forwarder else None
+    receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
     otlp = _server(receiver, protocols["otlp"], settings.otlp_tls_cert, settings.otlp_tls_key)
     sources = Sources(
         exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
@@ -267,7 +269,7 @@ def _write(lines: list[str]) -> None:
     sys.stdout.flush()
 
 
-def _announce(settings: Settings, listeners: Listeners) -> None:
+def _announce(settings: ExporterSettings, listeners: Listeners) -> None:
     """Say on standard error where to look, in lines that programs can find."""
     lines = [
         f"page and metrics on {_url(listeners.web, settings.tls_key)}",

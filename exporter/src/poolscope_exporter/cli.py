@@ -22,7 +22,7 @@ from poolscope_exporter.core.checks.model import Result
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
 from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.settings.model import (
-    Settings,
+    ExporterSettings,
     WrongSettingsError,
     load_settings,
     unknown_variables,
@@ -192,7 +192,7 @@ def _demo(namespace: argparse.Namespace, problems: Problems) -> int:
     return run_demo(for_s, namespace.json, namespace.dsn)
 
 
-def _settings(namespace: argparse.Namespace, problems: Problems) -> Settings | None:
+def _settings(namespace: argparse.Namespace, problems: Problems) -> ExporterSettings | None:
     """Return the settings, or None where there are problems, to which it adds its own."""
     fields = {option.field for option in OPTIONS}
     flags = {name: value for name, value in vars(namespace).items() if name in fields}

@@ -31,11 +31,11 @@ class Instrumentation:
         self.registry = Registry(max_pools=settings.max_pools, max_routes=settings.max_routes)
         self.pusher = Pusher(settings, self.registry, provider)
         self.registry.on_activity = self.pusher.start
-        self.registry.on_shutdown = self.pusher.end
+        self.registry.on_shutdown = self.pusher.push_end
         self._undo: list[Callable[[], None]] = []
         for package, module in ADAPTERS.items():
             self._install(package, module)
-        atexit.register(self.pusher.end)
+        atexit.register(self.pusher.push_end)
         # Children of multiprocessing end without atexit, but run its own finalizers.
         multiprocessing.util.register_after_fork(self, Instrumentation.push_at_child_exit)
 
@@ -50,25 +50,25 @@ class Instrumentation:
     def push_at_child_exit(self) -> None:
         """Push a last time when this child of multiprocessing ends."""
         if self._undo:
-            multiprocessing.util.Finalize(None, self.pusher.end, exitpriority=1)
+            multiprocessing.util.Finalize(None, self.pusher.push_end, exitpriority=1)
 
     def flush(self) -> None:
         """Push now, as if the process ended; returns within a second."""
-        self.pusher.end()
+        self.pusher.push_end()
 
     def uninstrument(self) -> None:
         """Detach from every pool and application, and push a last time."""
         for undo in self._undo:
             undo()
         self._undo.clear()
-        atexit.unregister(self.pusher.end)
+        atexit.unregister(self.pusher.push_end)
         self.pusher.stop()
         _active.pop("instrumentation", None)
 
-    def after_fork(self) -> None:
+    def restart_in_child(self) -> None:
         """Count this child's own from zero, as an instance of its own."""
-        self.registry.reset()
-        self.pusher.after_fork()
+        self.registry.forget_counts()
+        self.pusher.begin_in_child()
 
 
 _active: dict[str, Instrumentation] = {}
@@ -105,7 +105,7 @@ def active() -> Instrumentation | None:
 
 def _after_fork_in_child() -> None:
     for instrumentation in _active.values():
-        instrumentation.after_fork()
+        instrumentation.restart_in_child()
 
 
 if hasattr(os, "register_at_fork"):

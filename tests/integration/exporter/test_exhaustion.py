@@ -8,9 +8,9 @@ import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.polling.errors import Reason
-from support.fault_records import Faults
-from support.postgres import make_role
-from support.watching import Shown, Watch, a_target, assert_honest
+from support.documents.fault_records import Faults
+from support.postgres.server import make_role
+from support.postgres.watching import Shown, Watch, a_target, assert_honest
 
 DETECTED_S = 7.0
 SLOTS = {

@@ -15,13 +15,13 @@ from poolscope_exporter.core.model.servers import ServerRole
 from poolscope_exporter.demo.postgres_data import EmbeddedPostgresError
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.postgres import poller as loop
-from support.black_hole import BlackHole
-from support.exporter_process import ExporterProcess
-from support.fault_records import Fault, Faults
-from support.held_pushes import a_held_push
-from support.postgres import make_role, run_sql
-from support.processes import wait_until
-from support.watching import Shown, Watch, a_target, assert_honest
+from support.documents.fault_records import Fault, Faults
+from support.exporter.exporter_process import ExporterProcess
+from support.exporter.held_pushes import a_held_push
+from support.postgres.server import make_role, run_sql
+from support.postgres.watching import Shown, Watch, a_target, assert_honest
+from support.processes.black_hole import BlackHole
+from support.processes.child_processes import wait_until
 
 QUERY_DEADLINE_S = 3.0
 DETECTED_S = QUERY_DEADLINE_S + 4.0

@@ -8,16 +8,16 @@ import pytest
 
 from poolscope import catalogue
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import (
+from support.exporter.exporter_process import (
     LOOPBACK_CERT,
     LOOPBACK_KEY,
     ExporterProcess,
     run_to_the_end,
 )
-from support.held_pushes import a_held_push
-from support.otlp_messages import SHOP, a_gauge, a_marker, a_request, gauges, number
-from support.postgres import make_role
-from support.processes import wait_until
+from support.exporter.held_pushes import a_held_push
+from support.exporter.otlp_messages import SHOP, a_gauge, a_marker, a_request, gauges, number
+from support.postgres.server import make_role
+from support.processes.child_processes import wait_until
 
 FIRST, SECOND = "s3cr3t-of-the-first", "s3cr3t-of-the-second"
 HOSTILE = '<script>alert(\'x\')</script>"><img src=x onerror=alert(1)>\n# HELP x\ny{z="1"} 1'

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from support.exporter_process import ExporterProcess
+from support.exporter.exporter_process import ExporterProcess
 
 CHECKS = [
     not_a_server_error,

@@ -3,9 +3,9 @@
 import psycopg
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.exporter_process import ExporterProcess
-from support.held_pushes import a_held_push
-from support.processes import wait_until
+from support.exporter.exporter_process import ExporterProcess
+from support.exporter.held_pushes import a_held_push
+from support.processes.child_processes import wait_until
 
 OF_THE_WHOLE_SERVER = (
     "poolscope_server_connections{",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from support.gc_pressure import HANGS_AFTER_S
-from support.receiver import Mood, Receiver, a_receiver
+from support.applications.gc_pressure import HANGS_AFTER_S
+from support.exporter.receiver import Mood, Receiver, a_receiver
 
 TESTS = Path(__file__).parents[2]
 DURATION_S = float(os.environ.get("GC_PRESSURE_S", "5"))
@@ -21,7 +21,7 @@ def run_under_pressure(endpoint: str, duration_s: float) -> dict[str, float]:
     """Run the program; where it hangs or crashes, it ends with all its stacks."""
     path = os.pathsep.join([str(TESTS), *python_path()])
     done = subprocess.run(
-        [sys.executable, "-m", "support.gc_pressure", endpoint, str(duration_s)],
+        [sys.executable, "-m", "support.applications.gc_pressure", endpoint, str(duration_s)],
         env={**os.environ, "PYTHONPATH": path, "PYTHONFAULTHANDLER": "1"},
         capture_output=True,
         text=True,

@@ -17,9 +17,9 @@ from sqlalchemy import Engine
 
 from poolscope import catalogue
 from poolscope.recording import histogram
-from support.apps import instrumented
-from support.dbapi import an_engine
-from support.receiver import Mood, Receiver, a_receiver, points, resource
+from support.applications.apps import instrumented
+from support.applications.dbapi import an_engine
+from support.exporter.receiver import Mood, Receiver, a_receiver, points, resource
 
 
 @pytest.fixture

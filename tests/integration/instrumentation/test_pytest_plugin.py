@@ -3,7 +3,7 @@
 import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.plugin_runs import PluginRuns, errors
+from support.applications.plugin_runs import PluginRuns, errors
 
 pytest_plugins = "pytester"
 

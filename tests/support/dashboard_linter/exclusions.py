@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from support.dashboard_linter.dashboard import Finding
-from support.yaml_files import read_yaml
+from support.documents.yaml_files import read_yaml
 
 
 @dataclass(frozen=True, slots=True)

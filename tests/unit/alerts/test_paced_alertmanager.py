@@ -3,7 +3,7 @@
 import re
 
 from poolscope_alerts.__main__ import FOLDER
-from support.paced_alertmanager import INTERVAL, RECEIVERS, intervals, paced
+from support.prometheus.paced_alertmanager import INTERVAL, RECEIVERS, intervals, paced
 
 EXAMPLE = FOLDER / "alertmanager.yaml"
 WEBHOOK = "http://127.0.0.1:1"

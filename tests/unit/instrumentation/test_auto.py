@@ -6,7 +6,7 @@ import pytest
 
 from poolscope.auto import PoolscopeInstrumentor
 from poolscope.instrumentation import active
-from support.apps import NOWHERE
+from support.applications.apps import NOWHERE
 
 
 def test_opentelemetry_finds_it_by_our_own_name() -> None:

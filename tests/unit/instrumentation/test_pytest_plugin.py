@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from poolscope.instrumentation import active
-from support.plugin_runs import PluginRuns, errors
+from support.applications.plugin_runs import PluginRuns, errors
 
 pytest_plugins = "pytester"
 

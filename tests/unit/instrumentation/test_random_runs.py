@@ -26,8 +26,8 @@ from sqlalchemy.util import greenlet_spawn
 
 from poolscope import catalogue
 from poolscope.catalogue import Metric
-from support.apps import instrumented
-from support.dbapi import Server, an_engine
+from support.applications.apps import instrumented
+from support.applications.dbapi import Server, an_engine
 
 T = TypeVar("T")
 

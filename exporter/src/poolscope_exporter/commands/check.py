@@ -70,7 +70,7 @@ async def check_target(target: ServerTarget) -> Report:
     try:
         await server.connect()
         arrival = await server.identify()
-        limits = await server.limits()
+        limits = await server.read_limits()
         limits = limits and replace(limits, managed=target.reserved_slots)
         survey = await server.survey()
     except ServerUnavailableError as exc:
@@ -95,7 +95,7 @@ async def _check_bouncer(console: PgBouncerConsole) -> Report:
     try:
         await console.connect()
         facts = await console.facts()
-        sample = await console.look()
+        sample = await console.read_sockets()
     except ServerUnavailableError as exc:
         return Report((f"pgbouncer   {console.name}: {exc}",), (_bouncer_cure(exc),))
     finally:

@@ -29,10 +29,10 @@ from poolscope_exporter.core.model.servers import (
     ServerIdentity,
     change_of,
 )
-from poolscope_exporter.core.model.sessions import Census, Sample
+from poolscope_exporter.core.model.sessions import Census, SessionSample
 
 
-class Ledger:
+class Correlator:
     """The choreography of pushes, samples and judgements; times are one monotonic clock.
 
     `servers` are the names of the configured servers; none means that nothing is ever sampled.
@@ -68,12 +68,12 @@ class Ledger:
         self._proxy_idle_by_server_s = proxy_idle_by_server_s or {}
         self._checks = PoolChecks(thresholds)
 
-    def hear(self, push: Push, now_s: float) -> Heard:
+    def take_push(self, push: Push, now_s: float) -> Heard:
         """Take a push in: it may confirm what servers said of the checkouts that it lists."""
-        heard = self.fleet.hear(push, now_s)
+        heard = self.fleet.record_push(push, now_s)
         if heard.restarted:
-            self.confirmations.forget_instance(push.instance)
-            self.held_idle.forget_instance(push.instance)
+            self.confirmations.drop_instance(push.instance)
+            self.held_idle.drop_process(push.instance)
             self.orphans.restarted(push.instance, now_s)
         if heard.accepted:
             for held in self.fleet.held_by(push.instance, now_s):
@@ -99,7 +99,7 @@ class Ledger:
         """Note that a server does not answer; who it was is remembered."""
         self._down.add(server)
 
-    def observe(self, sample: Sample, identity: ServerIdentity, now_s: float) -> None:
+    def take_sample(self, sample: SessionSample, identity: ServerIdentity, now_s: float) -> None:
         """Take a server's answer in: link each checkout of it that was asked about."""
         self.server_up(identity)
         held = self.fleet.held(now_s)
@@ -111,14 +111,14 @@ class Ledger:
                 self._note(heard, sample)
         self._forget(held, now_s)
 
-    def observe_bouncer(self, sample: BouncerSample, now_s: float) -> None:
+    def take_bouncer_sample(self, sample: BouncerSample, now_s: float) -> None:
         """Take a bouncer's answer in: note each checkout that it gives no server connection.
 
         Those that have one are linked by the next answer of the server, and not without it.
         """
         held = self.fleet.held(now_s)
         sockets = {socket_of(heard.checkout.local) for heard in held if heard.checkout.local}
-        self._bouncers.observe(sample, sockets)
+        self._bouncers.record_sockets(sample, sockets)
         for heard in held:
             place = self._place(heard.checkout)
             if isinstance(place, Bouncer) and place.name == sample.bouncer:
@@ -127,17 +127,17 @@ class Ledger:
 
     def bouncer_added(self, bouncer: str, addresses: frozenset[Endpoint]) -> None:
         """Note a bouncer that was found, and the addresses by which it is known."""
-        self._bouncers.add(bouncer, addresses)
+        self._bouncers.add_bouncer(bouncer, addresses)
 
     def bouncer_removed(self, bouncer: str) -> None:
         """Note that a bouncer is none of ours any more."""
-        self._bouncers.remove(bouncer)
+        self._bouncers.remove_bouncer(bouncer)
 
     def bouncer_down(self, bouncer: str) -> None:
         """Note that a bouncer does not answer."""
         self._bouncers.lost(bouncer)
 
-    def count(self, census: Census, now_s: float) -> None:
+    def take_census(self, census: Census, now_s: float) -> None:
         """Take in which sessions a server has from `orphans.addresses`."""
         pids, states = self.fleet.backend_pids(now_s), self.fleet.instances(now_s)
         self.orphans.counted(census, pids, states, now_s)
@@ -156,7 +156,7 @@ class Ledger:
     ) -> Situation:
         """Judge everything, as of now; the views say how each configured server and bouncer is."""
         self.fleet.tick(now_s)
-        self.held_idle.totals.forget(now_s - TOTALS_RETENTION_S)
+        self.held_idle.totals.expire_pools(now_s - TOTALS_RETENTION_S)
         told = {view.server: view for view in servers}
         silent = {
             name: ServerView(name, up=False, reason="not polled yet") for name in self._configured
@@ -211,19 +211,19 @@ class Ledger:
             proxy_idle_timeout_s=self._proxy_idle_by_server_s.get(view.server),
         )
 
-    def _note(self, heard: HeardCheckout, sample: Sample) -> None:
+    def _note(self, heard: HeardCheckout, sample: SessionSample) -> None:
         if not _had_begun(heard, sample):
             return
         self._keep(heard, self._outcome(heard, sample), sample)
 
-    def _outcome(self, heard: HeardCheckout, sample: Sample) -> Outcome:
+    def _outcome(self, heard: HeardCheckout, sample: SessionSample) -> Outcome:
         checkout, paths = heard.checkout, self.confirmations.paths
         if paths.is_broken(checkout):
             return NoLink(Unlinked.SERVER_CHANGED, sample.server)
         pinned = paths.pinned(checkout)
         return link(checkout, heard.heard_at_s, sample, server=sample.server, pinned=pinned)
 
-    def _note_through(self, bouncer: Bouncer, heard: HeardCheckout, sample: Sample) -> None:
+    def _note_through(self, bouncer: Bouncer, heard: HeardCheckout, sample: SessionSample) -> None:
         route, via = client_route(heard.checkout, bouncer), bouncer.sample
         if isinstance(route, NoLink) or via is None or not _had_begun(heard, via):
             return
@@ -238,25 +238,27 @@ class Ledger:
         if isinstance(route, NoLink) and _had_begun(heard, via):
             self._keep(heard, route, via)
 
-    def _keep(self, heard: HeardCheckout, outcome: Outcome, sample: Sample | BouncerSample) -> None:
+    def _keep(
+        self, heard: HeardCheckout, outcome: Outcome, sample: SessionSample | BouncerSample
+    ) -> None:
         if isinstance(outcome, NoLink) and outcome.reason is Unlinked.NOT_SAMPLED:
             return
         checkout = heard.checkout
-        if isinstance(outcome, Link) and isinstance(sample, Sample):
-            self.confirmations.paths.linked(checkout, outcome)
-            self.orphans.linked(checkout.pool, outcome)
-            self.held_idle.sampled(heard, outcome, sample.took_s)
-        self.confirmations.sampled(key_of(checkout), outcome, sample.taken_at_s)
+        if isinstance(outcome, Link) and isinstance(sample, SessionSample):
+            self.confirmations.paths.record_link(checkout, outcome)
+            self.orphans.note_session(checkout.pool, outcome)
+            self.held_idle.record_idle(heard, outcome, sample.took_s)
+        self.confirmations.record_outcome(key_of(checkout), outcome, sample.taken_at_s)
 
     def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
         checkouts = [heard.checkout for heard in held]
         keys = {key_of(checkout) for checkout in checkouts}
-        self.confirmations.forget(keys)
-        self.held_idle.forget(keys)
+        self.confirmations.keep_only(keys)
+        self.held_idle.keep_held(keys)
         instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]
-        self.confirmations.paths.forget(checkouts, instances)
+        self.confirmations.paths.expire_links(checkouts, instances)
 
 
-def _had_begun(heard: HeardCheckout, sample: Sample | BouncerSample) -> bool:
+def _had_begun(heard: HeardCheckout, sample: SessionSample | BouncerSample) -> bool:
     # Before it, the connection served whoever held the connection then.
     return sample.taken_at_s >= heard.heard_at_s - heard.checkout.age_s

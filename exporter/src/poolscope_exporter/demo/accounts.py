@@ -48,7 +48,7 @@ class Account:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
-    def give(self, path: Path) -> None:
+    def give_ownership(self, path: Path) -> None:
         """Make this account the owner of `path` and of everything below it."""
         if self.is_ours:
             return

@@ -72,7 +72,7 @@ def embedded_database() -> Iterator[Database]:
             name=f"embedded PostgreSQL {server.major} on {HOST}:{server.port}",
             app_url=app_url.render_as_string(hide_password=False),
             exporter_dsn=server.dsn_for(EXPORTER_ROLE, exporter_password),
-            check=server.check,
+            check=server.raise_if_stopped,
         )
 
 

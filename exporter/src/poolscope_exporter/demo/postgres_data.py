@@ -71,7 +71,7 @@ def _password_arguments(path: Path, account: Account, password: str | None) -> I
         return
     path.touch(mode=0o600)
     path.write_text(f"{password}\n")
-    account.give(path)
+    account.give_ownership(path)
     try:
         yield [f"--pwfile={path}"]
     finally:

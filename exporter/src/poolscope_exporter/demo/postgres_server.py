@@ -153,7 +153,7 @@ class EmbeddedPostgres:
                     f"PostgreSQL {self.major} did not start on {HOST}:{port}:\n{self._log_tail()}"
                 )
 
-    def check(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise EmbeddedPostgresError with the server's log where it is not running."""
         if not self.is_running:
             raise EmbeddedPostgresError(
@@ -218,7 +218,7 @@ class EmbeddedPostgres:
         return folder
 
     def _fill(self, folder: Path, programs: Programs) -> None:
-        self._account.give(folder)
+        self._account.give_ownership(folder)
         if self._given is None and not programs.run_for(self._account):
             programs = copy_programs(self.major, folder / "programs", self._account)
         make_data(folder / "data", programs, self._account, self._auth, self._password)

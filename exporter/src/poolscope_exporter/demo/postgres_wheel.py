@@ -75,7 +75,7 @@ def copy_programs(major: Major, into: Path, account: Account) -> Programs:
     libraries = wheel.with_name(f"{PACKAGE}.libs")
     if libraries.exists():
         shutil.copytree(libraries, into / libraries.name, symlinks=True)
-    account.give(into)
+    account.give_ownership(into)
     return Programs(installation / "bin")
 
 

@@ -30,7 +30,7 @@ FOREIGN_PREFIXES = ("POOLSCOPE_", "OTEL_", "UVICORN_")
 WHEN_WE_DIED = 'kill -s TERM -- "-$1"; sleep 5; kill -s KILL -- "-$1"'
 
 
-class Process:
+class ChildProcess:
     """One Python program of the demo: `python -m <arguments>`; its output goes to a file."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Process:
         if self._guard is not None:
             self._guard.dismiss()
 
-    def check(self) -> None:
+    def raise_if_exited(self) -> None:
         """Raise DemoError with the last lines of the log where the process is not running."""
         if self._process is None or self._process.poll() is None:
             return
@@ -77,7 +77,7 @@ class Process:
         deadline = clock.monotonic() + READY_TIMEOUT_S
         async with httpx.AsyncClient(trust_env=False) as client:
             while clock.monotonic() < deadline:
-                self.check()
+                self.raise_if_exited()
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(url)).is_success:
                         return

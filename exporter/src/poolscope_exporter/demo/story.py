@@ -20,7 +20,7 @@ from poolscope_exporter.demo.exporter_api import ExporterApi
 from poolscope_exporter.demo.guard import Guard
 from poolscope_exporter.demo.load import run_load
 from poolscope_exporter.demo.ports import HOST, free_ports
-from poolscope_exporter.demo.processes import Process, watch
+from poolscope_exporter.demo.processes import ChildProcess, watch
 from poolscope_exporter.demo.views import Addresses, View, choose_view
 
 EXPORTER_PORT = 9736
@@ -120,24 +120,24 @@ async def _set_up(stack: ExitStack, dsn: str | None) -> Stage:
     await exporter.wait_until_ready(f"{addresses.exporter}/readyz")
     shop = stack.enter_context(_shop(folder, database, shop_port, otlp_port))
     await shop.wait_until_ready(f"{addresses.shop}/orders/1")
-    return Stage(addresses, (exporter.check, shop.check, database.check))
+    return Stage(addresses, (exporter.raise_if_exited, shop.raise_if_exited, database.check))
 
 
 def _database(dsn: str | None) -> AbstractContextManager[Database]:
     return embedded_database() if dsn is None else given_database(dsn)
 
 
-def _exporter(folder: Path, database: Database, port: int, otlp_port: int) -> Process:
+def _exporter(folder: Path, database: Database, port: int, otlp_port: int) -> ChildProcess:
     arguments = ["poolscope_exporter.cli", "run", f"--poll-interval={POLL_INTERVAL_S}"]
     arguments += [f"--listen={HOST}:{port}", f"--otlp-listen={HOST}:{otlp_port}"]
     # In the environment: everybody on the machine may read the arguments of a process.
-    return Process("exporter", arguments, folder, {"POOLSCOPE_DSN": database.exporter_dsn})
+    return ChildProcess("exporter", arguments, folder, {"POOLSCOPE_DSN": database.exporter_dsn})
 
 
-def _shop(folder: Path, database: Database, port: int, otlp_port: int) -> Process:
+def _shop(folder: Path, database: Database, port: int, otlp_port: int) -> ChildProcess:
     arguments = ["uvicorn", "poolscope_exporter.demo.sample_app:app", "--log-level=warning"]
     arguments += [f"--host={HOST}", f"--port={port}", "--timeout-graceful-shutdown=1"]
-    return Process(
+    return ChildProcess(
         "sample app",
         arguments,
         folder,

@@ -35,7 +35,7 @@ class Recipient(Protocol):
     async def post(self, body: bytes) -> Answer:
         """Send one request."""
 
-    async def close(self) -> None:
+    async def close_connections(self) -> None:
         """Close the connections."""
 
 
@@ -56,13 +56,13 @@ class Forwarder:
         self._ending = asyncio.Event()
         self._told: Delivery | None = None
 
-    def take(self, body: bytes, is_json: bool) -> None:
+    def enqueue(self, body: bytes, is_json: bool) -> None:
         """Put the body of a received request in the queue."""
         self._outbox.put(Parcel(body, is_json, clock.monotonic()))
         self._idle.clear()
         self._wake.set()
 
-    def report(self) -> ForwardReport:
+    def forward_report(self) -> ForwardReport:
         """Return the counts as of now."""
         return ForwardReport(
             requests=dict(self._requests),
@@ -84,7 +84,7 @@ class Forwarder:
             self._give_up()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        await self._upstream.close()
+        await self._upstream.close_connections()
 
     async def _work(self) -> None:
         while True:
@@ -103,7 +103,7 @@ class Forwarder:
     def _next(self) -> Sequence[Parcel]:
         if self._forward_as is ForwardAs.POOLSCOPE:
             self._outbox.drop_before(clock.monotonic() - STALE_S)
-        return self._outbox.take(MAX_BATCH_ITEMS, MAX_BATCH_BYTES)
+        return self._outbox.take_batch(MAX_BATCH_ITEMS, MAX_BATCH_BYTES)
 
     async def _deliver(self, parcels: Sequence[Parcel]) -> None:
         body = await asyncio.to_thread(pack, parcels, self._forward_as) if parcels else None

@@ -59,7 +59,7 @@ class Outbox:
             self._pop()
             self.lost[Loss.QUEUE_FULL] += 1
 
-    def take(self, max_items: int, max_bytes: int) -> list[Parcel]:
+    def take_batch(self, max_items: int, max_bytes: int) -> list[Parcel]:
         """Remove and return the oldest parcels, at least one where there is any."""
         taken: list[Parcel] = []
         room = max_bytes

@@ -96,7 +96,7 @@ class Upstream:
         except ValueError as exc:
             return Answer(Delivery.UNREACHABLE, f"the token file {exc}")
 
-    async def close(self) -> None:
+    async def close_connections(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 

@@ -43,7 +43,7 @@ def _password_of(request: Request) -> str:
 def access_of(request: Request, keyring: Keyring | None) -> Access:
     """Return whether the request may see who holds what."""
     if keyring is not None:
-        owner = keyring.owner_of(token_of(request) or _password_of(request))
+        owner = keyring.owner_of_token(token_of(request) or _password_of(request))
         return Access.NEEDS_TOKEN if owner is None else Access.GRANTED
     return Access.GRANTED if _comes_from_here(request) else Access.NEEDS_LOOPBACK
 

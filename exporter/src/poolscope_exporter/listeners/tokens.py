@@ -81,7 +81,7 @@ class Keyring:
         self._stamp = _stamp(file)
         self._look_again_at_s = now() + LOOK_AGAIN_S
 
-    def owner_of(self, shown: str) -> str | None:
+    def owner_of_token(self, shown: str) -> str | None:
         """Return whose token this is, None for nobody's; takes equally long for every wrong one."""
         found = None
         for token in self._current():

@@ -31,7 +31,7 @@ _label = lru_cache(1024)(label_name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Series:
+class _AppSeries:
     """What the points of one series have in common in all processes: an identity, and texts.
 
     `late` holds the labels where some stand behind the first of the process's own.
@@ -44,7 +44,7 @@ class _Series:
     late: dict[str, str] | None
 
 
-_Written = dict[_Series, LabelText]
+_Written = dict[_AppSeries, LabelText]
 
 
 class SeriesLabels:
@@ -53,7 +53,7 @@ class SeriesLabels:
     def __init__(self) -> None:
         self._kept: dict[Instance, _Written] = {}
 
-    def add(self, families: Families, series: Iterable[tuple[Instance, Point]]) -> None:
+    def add_series(self, families: Families, series: Iterable[tuple[Instance, Point]]) -> None:
         """Add the series of the processes; points of one process come after each other."""
         written: dict[Instance, _Written] = {}
         for instance, points in groupby(series, key=itemgetter(0)):
@@ -64,11 +64,11 @@ class SeriesLabels:
                 found = _series_of(point)
                 labels = known.get(found) or _labels(found, own, own_text)
                 now[found] = labels
-                families.add(found.name, found.type, found.help, labels, point.value)
+                families.add_sample(found.name, found.type, found.help, labels, point.value)
         self._kept = written
 
 
-def _labels(series: _Series, own: dict[str, str], own_text: str) -> LabelText:
+def _labels(series: _AppSeries, own: dict[str, str], own_text: str) -> LabelText:
     if series.late is not None:
         return label_text({**series.late, **own})
     before, after = series.labels
@@ -81,7 +81,7 @@ def instance_labels(instance: Instance) -> dict[str, str]:
     return dict(zip(INSTANCE_LABELS, values, strict=True))
 
 
-def _series_of(point: Point) -> _Series:
+def _series_of(point: Point) -> _AppSeries:
     given = point.attributes
     attributes = given if isinstance(given, Attributes) else Attributes(given)
     of = _series if len(attributes) <= CACHED_ATTRIBUTES else _series.__wrapped__
@@ -89,14 +89,14 @@ def _series_of(point: Point) -> _Series:
 
 
 @lru_cache(CACHED)
-def _series(metric: str, kind: Kind, unit: str, attributes: Attributes) -> _Series:
+def _series(metric: str, kind: Kind, unit: str, attributes: Attributes) -> _AppSeries:
     labels: dict[str, str] = {}
     for attribute, value in attributes.items():
         label = _label(attribute)
         if label not in INSTANCE_LABELS and label not in RESERVED:
             labels.setdefault(label, value)
     is_late = any(label > _FIRST_OF_INSTANCE for label in labels)
-    return _Series(
+    return _AppSeries(
         name_of(metric, kind, unit),
         TYPES[kind],
         _DESCRIPTIONS.get(metric, "As received; the catalogue does not know it."),

@@ -117,8 +117,8 @@ class _Writer:
 
     def texts(self, scrape: Scrape) -> tuple[FamilyText, ...]:
         """Return every family, each name once."""
-        self._text.turn()
+        self._text.begin_exposition()
         families = Families(self._text)
-        self._labels.add(families, scrape.series)
+        self._labels.add_series(families, scrape.series)
         add_own(families, scrape, self._routes)
-        return tuple(families.texts())
+        return tuple(families.family_texts())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from poolscope_exporter.core.model.pushes import Buckets
+from poolscope_exporter.core.model.pushes import HistogramValue
 from poolscope_exporter.metrics.text_format import LabelText, SeriesText
 
 RESERVED = frozenset(("le", "quantile"))
@@ -47,7 +47,7 @@ class FamilyText:
 class _Family:
     type: FamilyType
     help: str
-    values: dict[LabelText, float | Buckets] = field(default_factory=dict)
+    values: dict[LabelText, float | HistogramValue] = field(default_factory=dict)
 
 
 class Families:
@@ -57,12 +57,17 @@ class Families:
         self._text = text
         self._families: dict[str, _Family] = {}
 
-    def labels(self, names: tuple[str, ...], values: tuple[str, ...]) -> LabelText:
+    def labels_of(self, names: tuple[str, ...], values: tuple[str, ...]) -> LabelText:
         """Return labels, as many names as values, in the form that `add` takes."""
-        return self._text.labels(names, values)
+        return self._text.label_text(names, values)
 
-    def add(
-        self, name: str, kind: FamilyType, text: str, labels: LabelText, value: float | Buckets
+    def add_sample(
+        self,
+        name: str,
+        kind: FamilyType,
+        text: str,
+        labels: LabelText,
+        value: float | HistogramValue,
     ) -> None:
         """Add a sample; one whose type contradicts its family's is left out.
 
@@ -77,21 +82,21 @@ class Families:
         known = family.values.get(labels)
         family.values[labels] = value if known is None else _sum(known, value)
 
-    def texts(self) -> Iterator[FamilyText]:
+    def family_texts(self) -> Iterator[FamilyText]:
         """Yield the text of each family, and forget the family: a large fleet's take much room."""
         for name in list(self._families):
             family = self._families.pop(name)
             sample = f"{name}_total" if family.type is FamilyType.COUNTER else name
-            lines = "".join(self._text.lines(sample, family.values.items())).encode()
+            lines = "".join(self._text.sample_lines(sample, family.values.items())).encode()
             yield FamilyText(name, family.type, family.help, lines)
 
 
-def _sum(one: float | Buckets, other: float | Buckets) -> float | Buckets:
-    if isinstance(one, Buckets) and isinstance(other, Buckets):
+def _sum(one: float | HistogramValue, other: float | HistogramValue) -> float | HistogramValue:
+    if isinstance(one, HistogramValue) and isinstance(other, HistogramValue):
         if one.bounds != other.bounds:
             return one
         counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-        return Buckets(one.bounds, counts, one.sum + other.sum)
-    if isinstance(one, Buckets) or isinstance(other, Buckets):
+        return HistogramValue(one.bounds, counts, one.sum + other.sum)
+    if isinstance(one, HistogramValue) or isinstance(other, HistogramValue):
         return one
     return one + other

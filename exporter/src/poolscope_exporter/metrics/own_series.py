@@ -7,7 +7,7 @@ from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.capacity.headroom import Limit
 from poolscope_exporter.core.fleet.route_totals import RouteNames, ServiceTotal, service_pool_of
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
-from poolscope_exporter.core.judging.situation import PoolState, Situation
+from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link
@@ -71,13 +71,13 @@ def _add_routes(families: Families, totals: Iterable[ServiceTotal]) -> None:
     for total in totals:
         metric = _METRICS[total.metric]
         name = name_of(metric.name, metric.kind, metric.unit)
-        labels = families.labels(ROUTE_LABELS, _route_values(total))
-        families.add(name, TYPES[metric.kind], metric.description, labels, total.value)
+        labels = families.labels_of(ROUTE_LABELS, _route_values(total))
+        families.add_sample(name, TYPES[metric.kind], metric.description, labels, total.value)
 
 
 def _add(families: Families, metric: OwnMetric, values: tuple[str, ...], value: float) -> None:
-    labels = families.labels(metric.labels, values)
-    families.add(metric.name, FamilyType(metric.type.value), metric.help, labels, value)
+    labels = families.labels_of(metric.labels, values)
+    families.add_sample(metric.name, FamilyType(metric.type.value), metric.help, labels, value)
 
 
 def _add_each(
@@ -93,7 +93,7 @@ def _add_each(
 
 def _add_judgements(families: Families, situation: Situation, routes: RouteNames) -> None:
     oldest: dict[Pool, float] = {}
-    routes.forget(situation.taken_at_s)
+    routes.expire_routes(situation.taken_at_s)
     for judgement in situation.judgements:
         checkout = judgement.checkout
         service_pool = service_pool_of(checkout.pool)
@@ -106,7 +106,7 @@ def _add_judgements(families: Families, situation: Situation, routes: RouteNames
         _add(families, own.OLDEST_CHECKOUT_AGE, _pool_values(pool), age_s)
 
 
-def _add_pools(families: Families, pools: Iterable[PoolState]) -> None:
+def _add_pools(families: Families, pools: Iterable[PoolAssessment]) -> None:
     for state in pools:
         of_pool = _pool_values(state.pool)
         for diagnosis in Diagnosis:
@@ -245,7 +245,7 @@ def proxy_samples(
         yield own.PGBOUNCER_RESOLUTIONS, (target, result), count
 
 
-def check_samples(state: PoolState, pool: tuple[str, ...]) -> Iterator[Sample]:
+def check_samples(state: PoolAssessment, pool: tuple[str, ...]) -> Iterator[Sample]:
     """Return the samples of a pool's configuration checks; `pool` are the values of its labels."""
     for check in state.checks:
         # The other results are absent: a pool has ten checks, and a budget of 150 series.

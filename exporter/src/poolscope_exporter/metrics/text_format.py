@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from prometheus_client.utils import floatToGoString
 
-from poolscope_exporter.core.model.pushes import Buckets
+from poolscope_exporter.core.model.pushes import HistogramValue
 
 LabelText = tuple[str, str]
 """Labels in the order of the text, escaped: those before `le` and those after it."""
@@ -37,7 +37,7 @@ class Kept(Generic[_Key, _Value]):
             self._now[key] = value = make(key) if value is None else value
         return value
 
-    def turn(self) -> None:
+    def begin_round(self) -> None:
         """Begin a round: what the one before did not ask for is forgotten."""
         self._before, self._now = self._now, {}
 
@@ -50,22 +50,22 @@ class SeriesText:
         self._heads: Kept[tuple[str, LabelText], str] = Kept()
         self._histograms: Kept[tuple[str, LabelText, tuple[float, ...], bool], str] = Kept()
 
-    def turn(self) -> None:
+    def begin_exposition(self) -> None:
         """Begin an exposition: the series that the one before did not have are forgotten."""
         for kept in (self._labels, self._heads, self._histograms):
-            kept.turn()
+            kept.begin_round()
 
-    def labels(self, names: tuple[str, ...], values: tuple[str, ...]) -> LabelText:
+    def label_text(self, names: tuple[str, ...], values: tuple[str, ...]) -> LabelText:
         """Return the labels as text; there are as many names as values."""
         return self._labels.get((names, values), _zipped)
 
-    def lines(
-        self, name: str, values: Iterable[tuple[LabelText, float | Buckets]]
+    def sample_lines(
+        self, name: str, values: Iterable[tuple[LabelText, float | HistogramValue]]
     ) -> Iterable[str]:
         """Yield the text of each series, a line or several; `name` is that of its sample."""
         heads, histograms = self._heads.get, self._histograms.get
         for labels, value in values:
-            if isinstance(value, Buckets):
+            if isinstance(value, HistogramValue):
                 has_sum = not isnan(value.sum)
                 template = histograms((name, labels, value.bounds, has_sum), _histogram)
                 yield template % _numbers(value, has_sum=has_sum)
@@ -120,7 +120,7 @@ def _histogram(series: tuple[str, LabelText, tuple[float, ...], bool]) -> str:
     return "".join(f"{line.replace('%', '%%')} %r\n" for line in lines)
 
 
-def _numbers(buckets: Buckets, *, has_sum: bool) -> tuple[float, ...]:
+def _numbers(buckets: HistogramValue, *, has_sum: bool) -> tuple[float, ...]:
     numbers = [*accumulate(map(float, buckets.counts))]
     if has_sum:
         numbers += [numbers[-1], float(buckets.sum)]

@@ -76,7 +76,7 @@ class PgBouncerConsole:
             limits=limits_of(config, databases or (), users or ()),
         )
 
-    async def look(self) -> BouncerSample:
+    async def read_sockets(self) -> BouncerSample:
         """Return all clients and server connections of this moment."""
         taken_at_s = clock.monotonic()
         rows = await self._fetch("SHOW SOCKETS")
@@ -86,7 +86,7 @@ class PgBouncerConsole:
             raise ServerUnavailableError(
                 Reason.OTHER, f"SHOW SOCKETS of {self._version} has no column {exc}"
             ) from exc
-        return replace(sample, addresses=sample.addresses | self.addresses())
+        return replace(sample, addresses=sample.addresses | self.known_addresses())
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -94,7 +94,7 @@ class PgBouncerConsole:
         if connection is not None:
             await connection.close()
 
-    def addresses(self) -> frozenset[Endpoint]:
+    def known_addresses(self) -> frozenset[Endpoint]:
         """Return the addresses that are known of the bouncer: as configured, as connected to."""
         host, port = self._dsn.host, int(self._dsn.port)
         found = {Endpoint(host, port)}

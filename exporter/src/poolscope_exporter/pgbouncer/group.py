@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import BouncerView
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
@@ -60,12 +60,12 @@ class BouncerGroup:
     def __init__(
         self,
         dsns: Sequence[Dsn],
-        ledger: Ledger,
+        correlator: Correlator,
         interval_s: float,
         look_up: Resolve = resolve,
         at: Callable[[Dsn, str], Console] = console_at,
     ) -> None:
-        self._ledger = ledger
+        self._correlator = correlator
         self._interval_s = interval_s
         self._look_up = look_up
         self._at = at
@@ -73,10 +73,10 @@ class BouncerGroup:
         for target in self._targets:
             name, ends = str(target.dsn), _ends(target.dsn)
             if target.is_name:
-                self._ledger.bouncer_added(name, ends)
+                self._correlator.bouncer_added(name, ends)
             else:
                 console = PgBouncerConsole(target.dsn)
-                self._add(target, console, console.addresses(), None)
+                self._add(target, console, console.known_addresses(), None)
 
     @property
     def pollers(self) -> list[BouncerPoller]:
@@ -113,11 +113,11 @@ class BouncerGroup:
             for target in self._targets
             if not target.members
         ]
-        return [poller.view(now_s) for poller in self.pollers] + unresolved
+        return [poller.bouncer_view(now_s) for poller in self.pollers] + unresolved
 
     def reports(self, now_s: float, wall_s: float) -> list[PollReport]:
         """Return how the polls of each bouncer go."""
-        return [poller.report(now_s, wall_s) for poller in self.pollers]
+        return [poller.poll_report(now_s, wall_s) for poller in self.pollers]
 
     def resolutions(self) -> Iterator[tuple[str, str, int]]:
         """Return how the resolutions of each name went: name, result, count."""
@@ -156,15 +156,15 @@ class BouncerGroup:
             if address in known or end in self._ends_but_of(target):
                 continue
             console = self._at(target.dsn, address)
-            self._ledger.bouncer_removed(str(target.dsn))
+            self._correlator.bouncer_removed(str(target.dsn))
             self._add(target, console, _ends(target.dsn) | {end}, address)
             _log.info("PgBouncer %s was found", console.name)
 
     def _add(
         self, target: _Target, console: Console, ends: frozenset[Endpoint], address: str | None
     ) -> None:
-        self._ledger.bouncer_added(console.name, ends)
-        poller = BouncerPoller(console, self._ledger, self._interval_s)
+        self._correlator.bouncer_added(console.name, ends)
+        poller = BouncerPoller(console, self._correlator, self._interval_s)
         target.members[console.name] = _Member(poller, address)
 
     def _drop(self, target: _Target, found: Sequence[str]) -> None:
@@ -173,11 +173,11 @@ class BouncerGroup:
             if member.missed >= MISSES:
                 del target.members[name]
                 member.stop.set()
-                self._ledger.bouncer_removed(name)
+                self._correlator.bouncer_removed(name)
                 _log.info("PgBouncer %s has gone from DNS", name)
         if not target.members:
             target.trouble = f"{Reason.NAME_RESOLUTION}: the name has no address of its own"
-            self._ledger.bouncer_added(str(target.dsn), _ends(target.dsn))
+            self._correlator.bouncer_added(str(target.dsn), _ends(target.dsn))
 
     def _ends_but_of(self, target: _Target) -> set[Endpoint]:
         return {

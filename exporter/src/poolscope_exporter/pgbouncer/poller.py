@@ -6,7 +6,7 @@ from typing import Protocol
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import bouncer_headroom
-from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import BouncerView
 from poolscope_exporter.core.model.pgbouncers import BouncerSample, ClientState
 from poolscope_exporter.pgbouncer.console import BouncerFacts
@@ -37,7 +37,7 @@ class Console(Protocol):
     async def facts(self) -> BouncerFacts:
         """Return the version and the time-outs."""
 
-    async def look(self) -> BouncerSample:
+    async def read_sockets(self) -> BouncerSample:
         """Return all clients and server connections."""
 
     async def close(self) -> None:
@@ -47,9 +47,9 @@ class Console(Protocol):
 class BouncerPoller:
     """The loop around one bouncer, and what it last learned."""
 
-    def __init__(self, console: Console, ledger: Ledger, interval_s: float) -> None:
+    def __init__(self, console: Console, correlator: Correlator, interval_s: float) -> None:
         self._console = console
-        self._ledger = ledger
+        self._correlator = correlator
         self._interval_s = interval_s
         self._record = PollRecord(console.name)
         self._wake = asyncio.Event()
@@ -70,7 +70,7 @@ class BouncerPoller:
         A bouncer that failed is not waited for: its own loop finds out when it is back.
         """
         is_failing = self._record.failures_in_a_row > 0
-        if is_failing or not self._ledger.has_checkouts_through(
+        if is_failing or not self._correlator.has_checkouts_through(
             self._console.name, clock.monotonic()
         ):
             return
@@ -81,14 +81,14 @@ class BouncerPoller:
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until `stop` is set; nothing else ends this."""
         while not stop.is_set():
-            await self.poll()
+            await self.poll_bouncer()
             if self._trouble is not None:
                 await wait_for_any(self._record.backoff_s(self._interval_s), stop)
             else:
                 await wait_for_any(self._interval_s, stop, self._wake)
         await self._console.close()
 
-    async def poll(self) -> None:
+    async def poll_bouncer(self) -> None:
         """Poll once; a failure is counted, told once, and shown by `view`."""
         self._wake.clear()
         started_at_s = clock.monotonic()
@@ -103,7 +103,7 @@ class BouncerPoller:
             self._succeeded(started_at_s)
         self._polled.set()
 
-    def view(self, now_s: float) -> BouncerView:
+    def bouncer_view(self, now_s: float) -> BouncerView:
         """Return what is known of the bouncer now; numbers of one that is down are not."""
         is_up = self._trouble is None
         sample = self._sample if is_up else None
@@ -117,27 +117,27 @@ class BouncerPoller:
             clients=None if counts is None else {state.value: n for state, n in counts.items()},
             timeouts_s=self._facts.timeouts_s if self._facts else None,
             is_one_of_several=self._facts.shares_its_port if self._facts else False,
-            last_success_age_s=self._record.age_s(now_s),
+            last_success_age_s=self._record.last_success_age_s(now_s),
             headroom=bouncer_headroom(limits, sample) if limits and sample else None,
             paused=limits.paused if limits else frozenset(),
         )
 
-    def report(self, now_s: float, wall_s: float) -> PollReport:
+    def poll_report(self, now_s: float, wall_s: float) -> PollReport:
         """Return how the polls go."""
         return self._record.report(now_s, wall_s)
 
     async def _ask(self, now_s: float) -> None:
         if not self._console.is_connected:
             # The next one to answer under this address may be another process.
-            self._ledger.bouncer_down(self._console.name)
+            self._correlator.bouncer_down(self._console.name)
             await self._console.connect()
             self._facts_due_s = now_s
         # Who waits may do so because the bouncer is paused: that is not left to the next minute.
         if now_s >= self._facts_due_s or self._has_waiting():
             self._facts = await self._console.facts()
             self._facts_due_s = now_s + FACTS_S
-        self._sample = await self._console.look()
-        self._ledger.observe_bouncer(self._sample, clock.monotonic())
+        self._sample = await self._console.read_sockets()
+        self._correlator.take_bouncer_sample(self._sample, clock.monotonic())
 
     def _has_waiting(self) -> bool:
         return bool(self._sample and self._sample.counts.get(ClientState.WAITING))
@@ -150,8 +150,8 @@ class BouncerPoller:
             _log.info("PgBouncer %s answers: %s", self._console.name, version)
 
     def _failed(self, reason: Reason, message: str) -> None:
-        self._record.failed(reason)
-        self._ledger.bouncer_down(self._console.name)
+        self._record.poll_failed(reason)
+        self._correlator.bouncer_down(self._console.name)
         self._trouble = f"{reason}: {message}"
         if self._told is not reason:
             _log.warning("PgBouncer %s does not answer: %s", self._console.name, self._trouble)

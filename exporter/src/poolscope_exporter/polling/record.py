@@ -47,7 +47,7 @@ class PollRecord:
         self._duration_s = now_s - started_at_s
         self.failures_in_a_row = 0
 
-    def failed(self, reason: Reason) -> None:
+    def poll_failed(self, reason: Reason) -> None:
         """Note a poll that failed."""
         self._failures[reason.value] += 1
         self.failures_in_a_row += 1
@@ -59,13 +59,13 @@ class PollRecord:
         jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
         return min(longest_s, doubled_s) * jitter
 
-    def age_s(self, now_s: float) -> float | None:
+    def last_success_age_s(self, now_s: float) -> float | None:
         """Return how long ago the last good poll was."""
         return None if self._succeeded_at_s is None else now_s - self._succeeded_at_s
 
     def report(self, now_s: float, wall_s: float) -> PollReport:
         """Return the record as of now, which both clocks tell."""
-        age_s = self.age_s(now_s)
+        age_s = self.last_success_age_s(now_s)
         return PollReport(
             server=self._server,
             last_success_s=None if age_s is None else wall_s - age_s,

@@ -47,7 +47,7 @@ class TierRecord:
         finally:
             self._seconds[tier] += clock.monotonic() - started_at_s
 
-    def report(self) -> TierReport:
+    def tier_report(self) -> TierReport:
         """Return the record so far."""
         return TierReport(
             {tier.value: seconds for tier, seconds in self._seconds.items()},

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.polling.passwords import passwords_of
 from poolscope_exporter.postgres.poller import Poller, Refreshable
 from poolscope_exporter.postgres.server import PostgresServer
@@ -11,7 +11,7 @@ from poolscope_exporter.postgres.target import ServerTarget
 
 def poller_of(
     target: ServerTarget,
-    ledger: Ledger,
+    correlator: Correlator,
     bouncers: Sequence[Refreshable] = (),
     *,
     counts_orphans: bool = True,
@@ -19,7 +19,7 @@ def poller_of(
     """Return the poller that watches the target, with a connection of its own."""
     return Poller(
         server_of(target),
-        ledger,
+        correlator,
         target.poll_interval_s,
         bouncers,
         cpus=target.cpus,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.headroom import Headroom, headroom
-from poolscope_exporter.core.correlator import Ledger
+from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.model.servers import (
     ANY_ROLE,
@@ -19,7 +19,7 @@ from poolscope_exporter.core.model.servers import (
     is_expected,
     role_of,
 )
-from poolscope_exporter.core.model.sessions import Census, Sample
+from poolscope_exporter.core.model.sessions import Census, SessionSample
 from poolscope_exporter.polling.errors import FULL, Reason, ServerUnavailableError
 from poolscope_exporter.polling.record import PollRecord, PollReport, wait_for_any
 from poolscope_exporter.polling.tiers import Answer, Tier, TierRecord
@@ -63,10 +63,10 @@ class Server(Protocol):
     async def in_recovery(self) -> bool:
         """Return whether the server is a replica now."""
 
-    async def limits(self) -> ServerLimits | None:
+    async def read_limits(self) -> ServerLimits | None:
         """Return the server's limits, None where unknown."""
 
-    async def look(self, pids: Sequence[int]) -> Sample:
+    async def look_up(self, pids: Sequence[int]) -> SessionSample:
         """Return the sessions behind the pids."""
 
     async def census(self, addresses: Collection[str]) -> Census | None:
@@ -95,7 +95,7 @@ class Poller:
     def __init__(
         self,
         server: Server,
-        ledger: Ledger,
+        correlator: Correlator,
         interval_s: float,
         bouncers: Sequence[Refreshable] = (),
         *,
@@ -105,7 +105,7 @@ class Poller:
         expects: str = ANY_ROLE,
     ) -> None:
         self._server = server
-        self._ledger = ledger
+        self._correlator = correlator
         self._interval_s = interval_s
         self._bouncers = bouncers
         self._cpus = cpus
@@ -118,7 +118,7 @@ class Poller:
         self._arrival: Arrival | None = None
         self._limits: ServerLimits | None = None
         self._survey: Survey | None = None
-        self._sample: Sample | None = None
+        self._sample: SessionSample | None = None
         self._facts_due_s = self._survey_due_s = self._census_due_s = float("-inf")
         self._trouble: str | None = "not polled yet"
         self._told: Reason | None = None
@@ -133,11 +133,11 @@ class Poller:
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until `stop` is set; nothing else ends this."""
         while not stop.is_set():
-            await self.poll()
+            await self.poll_server()
             await self._rest(stop)
         await self._server.close()
 
-    async def poll(self) -> None:
+    async def poll_server(self) -> None:
         """Poll once; a failure is counted, told once, and shown by `view`."""
         self._wake.clear()
         started_at_s = clock.monotonic()
@@ -151,7 +151,7 @@ class Poller:
         else:
             self._succeeded(started_at_s)
 
-    def view(self, now_s: float) -> ServerView:
+    def server_view(self, now_s: float) -> ServerView:
         """Return what is known of the server now; counts of a server that is down are not."""
         is_up = self._trouble is None
         return ServerView(
@@ -162,7 +162,7 @@ class Poller:
             limits=self._limits if is_up else None,
             connections=self._survey.by_state or None if self._survey and is_up else None,
             headroom=self._headroom() if is_up else None,
-            last_success_age_s=self._record.age_s(now_s),
+            last_success_age_s=self._record.last_success_age_s(now_s),
             sample=self._sample,
             active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
             cpus=self._cpus,
@@ -170,11 +170,11 @@ class Poller:
             is_full=self._told in FULL,
         )
 
-    def report(self, now_s: float, wall_s: float) -> PollReport:
+    def poll_report(self, now_s: float, wall_s: float) -> PollReport:
         """Return how the polls go."""
         return replace(
             self._record.report(now_s, wall_s),
-            tiers=self._tiers.report(),
+            tiers=self._tiers.tier_report(),
             connections=int(self._server.is_connected),
             changes={change.value: count for change, count in self._changes.items()},
         )
@@ -186,9 +186,9 @@ class Poller:
             await self._ask_facts(now_s)
         assert self._arrival is not None
         await asyncio.gather(*(bouncer.refresh() for bouncer in self._bouncers))
-        pids = self._ledger.suspects(clock.monotonic()).get(self._server.name, [])
-        self._sample = await self._tiers.ask(Tier.SUSPECTS, self._server.look(pids))
-        self._ledger.observe(self._sample, self._arrival.identity, clock.monotonic())
+        pids = self._correlator.suspects(clock.monotonic()).get(self._server.name, [])
+        self._sample = await self._tiers.ask(Tier.SUSPECTS, self._server.look_up(pids))
+        self._correlator.take_sample(self._sample, self._arrival.identity, clock.monotonic())
         if now_s >= self._survey_due_s:
             self._survey_due_s = now_s + SURVEY_S
             self._survey = await self._optional(Tier.SURVEY, self._server.survey())
@@ -198,14 +198,14 @@ class Poller:
 
     async def _count(self) -> None:
         """Count the orphans, where any process was ever linked: of others nothing is known."""
-        addresses = self._ledger.orphans.addresses(self._server.name)
+        addresses = self._correlator.orphans.client_addresses(self._server.name)
         census = None
         if addresses:
             census = await self._tiers.ask(Tier.CENSUS, self._server.census(addresses))
         if census is None:
-            self._ledger.orphans.unknown(self._server.name)
+            self._correlator.orphans.cannot_count(self._server.name)
         else:
-            self._ledger.count(census, clock.monotonic())
+            self._correlator.take_census(census, clock.monotonic())
 
     async def _arrive(self, now_s: float) -> None:
         """Connect, and learn who answers before anything else is believed."""
@@ -227,7 +227,7 @@ class Poller:
         self._facts_due_s = now_s + FACTS_RETRY_S
         try:
             await self._accept(await self._tiers.ask(Tier.FACTS, self._server.identify()))
-            limits = await self._tiers.ask(Tier.FACTS, self._server.limits())
+            limits = await self._tiers.ask(Tier.FACTS, self._server.read_limits())
             self._limits = limits and replace(limits, managed=self._reserved_slots)
         except ServerUnavailableError:
             if self._facts_at_s is None or not self._server.is_connected:
@@ -247,7 +247,7 @@ class Poller:
                 Reason.WRONG_ROLE, f"a {self._place} answers where a {self._expects} is expected"
             )
         self._arrival = arrival
-        if change := self._ledger.server_up(arrival.identity):
+        if change := self._correlator.server_up(arrival.identity):
             self._changes[change] += 1
             self._sample = None
             _log.warning("server %s was %s: what it said before is void", self._server.name, change)
@@ -279,8 +279,8 @@ class Poller:
             self._tell_arrival()
 
     def _failed(self, reason: Reason, message: str) -> None:
-        self._record.failed(reason)
-        self._ledger.server_down(self._server.name)
+        self._record.poll_failed(reason)
+        self._correlator.server_down(self._server.name)
         if reason is not Reason.WRONG_ROLE:
             self._place = None
         self._trouble = f"{reason}: {message}"

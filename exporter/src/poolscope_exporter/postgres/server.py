@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from poolscope_exporter import clock
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.servers import Privilege, ServerIdentity, ServerLimits
-from poolscope_exporter.core.model.sessions import Census, Sample, Session
+from poolscope_exporter.core.model.sessions import Census, Session, SessionSample
 from poolscope_exporter.polling.connection import Opening
 from poolscope_exporter.polling.deadline import Connection, deadline
 from poolscope_exporter.polling.dsn import Dsn
@@ -86,7 +86,7 @@ class PostgresServer:
         """Return whether the server is a replica now; also the cheapest sign of life."""
         return bool((await self._fetch("pulse"))[0]["in_recovery"])
 
-    async def limits(self) -> ServerLimits | None:
+    async def read_limits(self) -> ServerLimits | None:
         """Return the limits, and learn the names of roles and databases; None where refused.
 
         Raises where an answer is only late (somebody locks a catalogue): what was learned before
@@ -105,7 +105,7 @@ class PostgresServer:
             **server[0], role_limits=_limits(roles), database_limits=_limits(databases)
         )
 
-    async def look(self, pids: Sequence[int]) -> Sample:
+    async def look_up(self, pids: Sequence[int]) -> SessionSample:
         """Return the sessions behind the pids, which must be within 1 and 4194304."""
         taken_at_s = clock.monotonic()
         rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
@@ -114,7 +114,7 @@ class PostgresServer:
         blocked_by = await self._blockers(sessions.values())
         for pid, blockers in blocked_by.items():
             sessions[pid] = replace(sessions[pid], blocked_by=blockers)
-        return Sample(self.name, taken_at_s, frozenset(pids), sessions, took_s)
+        return SessionSample(self.name, taken_at_s, frozenset(pids), sessions, took_s)
 
     async def census(self, addresses: Collection[str]) -> Census | None:
         """Return the client sessions from these addresses; None where the server refuses.
@@ -136,9 +136,9 @@ class PostgresServer:
         rows = await self._optional("connections")
         if rows:
             return survey_of(rows, self._names)
-        return Survey(total=await self.total())
+        return Survey(total=await self.count_sessions())
 
-    async def total(self) -> int:
+    async def count_sessions(self) -> int:
         """Return how many sessions there are, in the cheapest form: also a sign of life."""
         sessions: int = (await self._fetch("canary"))[0]["sessions"]
         return sessions

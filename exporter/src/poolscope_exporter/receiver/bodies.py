@@ -37,7 +37,7 @@ class Bodies:
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator["Body"]:
+    async def read_body(self, request: Request) -> AsyncIterator["Body"]:
         """Give the request's body, having read no more than the limits allow.
 
         Raises RefusedError.

@@ -56,7 +56,7 @@ class Encoding(Enum):
         """Return the request that the body holds; raises MalformedPushError."""
         return parse_json(body) if self is Encoding.JSON else parse_protobuf(body)
 
-    def render(self, message: Message) -> bytes:
+    def encode(self, message: Message) -> bytes:
         """Return the message as a body."""
         if self is Encoding.JSON:
             return json_format.MessageToJson(message, indent=None).encode()
@@ -95,12 +95,12 @@ def create_receiver(
         encoding = _encoding(request) or Encoding.PROTOBUF
         try:
             speaker = Speaker(hear, senders, _owner(request, senders))
-            async with bodies.read(request) as body:
+            async with bodies.read_body(request) as body:
                 decoded, contents = await _decoded(body, _checked_encoding(request))
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
-        rejected, reason = await _hear_all(decoded, speaker.hear, counts)
+        rejected, reason = await _hear_all(decoded, speaker.speak_for, counts)
         if forward and not speaker.was_refused:
             forward(contents, encoding is Encoding.JSON)
         outcome = Outcome.PARTIAL if rejected else Outcome.OK
@@ -114,7 +114,7 @@ def create_receiver(
 
 def _owner(request: Request, senders: Senders | None) -> str | None:
     """Return whose token the request bears, None where none is needed; raises RefusedError."""
-    owner = senders.owner_of(request) if senders else None
+    owner = senders.owner_of_request(request) if senders else None
     if senders and owner is None:
         raise RefusedError(
             Outcome.UNAUTHORIZED,
@@ -174,7 +174,7 @@ def _acceptance(rejected: int, reason: str, encoding: Encoding) -> Response:
     if rejected:
         answer.partial_success.rejected_data_points = rejected
         answer.partial_success.error_message = reason
-    return Response(encoding.render(answer), media_type=encoding.value)
+    return Response(encoding.encode(answer), media_type=encoding.value)
 
 
 def _refusal(refused: RefusedError, encoding: Encoding) -> Response:
@@ -183,4 +183,4 @@ def _refusal(refused: RefusedError, encoding: Encoding) -> Response:
     status = Status(code=code, message=str(refused))
     is_busy = refused.outcome is Outcome.OVERLOADED
     headers = {"Retry-After": str(RETRY_AFTER_S)} if is_busy else None
-    return Response(encoding.render(status), http_status, headers, encoding.value)
+    return Response(encoding.encode(status), http_status, headers, encoding.value)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint
 
 from poolscope import catalogue
-from poolscope_exporter.core.model.pushes import Buckets
+from poolscope_exporter.core.model.pushes import HistogramValue
 
 MIN_SCALE, MAX_SCALE = -10, 20
 MAX_BUCKETS = 1_024
@@ -30,7 +30,7 @@ def bounds_of(metric: str) -> tuple[float, ...]:
 
 def buckets_of(
     point: ExponentialHistogramDataPoint, bounds: Sequence[float], per_second: float = 1
-) -> Buckets | None:
+) -> HistogramValue | None:
     """Return the point in explicit buckets, or None where it contradicts itself.
 
     All that one of its buckets holds goes to the first bound that is not below the bucket's upper
@@ -51,7 +51,7 @@ def buckets_of(
     if sum(counts) != point.count:
         return None
     total = point.sum / per_second if point.HasField("sum") else math.nan
-    return Buckets(tuple(bounds), tuple(counts), total)
+    return HistogramValue(tuple(bounds), tuple(counts), total)
 
 
 def _edges(point: ExponentialHistogramDataPoint) -> Iterator[tuple[float, int]]:

@@ -17,7 +17,7 @@ class _Binding:
     heard_at_s: float
 
 
-class Bindings:
+class InstanceOwners:
     """Who speaks for which instance; times are one monotonic clock.
 
     A binding ends when its owner has lost every token (it was taken out of the file), and when
@@ -28,7 +28,7 @@ class Bindings:
         self._max_bound = max_bound
         self._bound: OrderedDict[Instance, _Binding] = OrderedDict()
 
-    def admits(self, instance: Instance, owner: str, owners: Collection[str], now_s: float) -> bool:
+    def bind(self, instance: Instance, owner: str, owners: Collection[str], now_s: float) -> bool:
         """Tell whether the owner may speak for the instance, and bind it to who speaks first."""
         known = self._bound.get(instance)
         if known and known.owner != owner and self._holds(known, owners, now_s):

@@ -18,7 +18,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.model.pushes import Attributes, Buckets, Point
+from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
 from poolscope_exporter.receiver import exponential_histograms as exponential
 from poolscope_exporter.receiver import legacy_names as older_names
 from poolscope_exporter.receiver.attribute_cache import (
@@ -41,7 +41,7 @@ _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 _AnyPoint = TypeVar("_AnyPoint", NumberDataPoint, HistogramDataPoint, ExponentialHistogramDataPoint)
-_Value = float | Buckets
+_Value = float | HistogramValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterat
     is_delta = metric.histogram.aggregation_temporality == _DELTA
     series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
 
-    def value_of(point: HistogramDataPoint) -> Buckets | None:
+    def value_of(point: HistogramDataPoint) -> HistogramValue | None:
         return _buckets(point, series.per_second)
 
     points = metric.histogram.data_points
@@ -132,7 +132,7 @@ def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iter
     series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
     bounds = exponential.bounds_of(series.name)
 
-    def value_of(point: ExponentialHistogramDataPoint) -> Buckets | None:
+    def value_of(point: ExponentialHistogramDataPoint) -> HistogramValue | None:
         return exponential.buckets_of(point, bounds, series.per_second)
 
     points = metric.exponential_histogram.data_points
@@ -181,7 +181,7 @@ def _attributes(point: ExponentialHistogramDataPoint) -> Attributes:
     return Attributes({name: as_text(value) for name, value in found})
 
 
-def _buckets(point: HistogramDataPoint, per_second: float) -> Buckets | None:
+def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | None:
     """Return the value of a histogram point, or None where it contradicts itself.
 
     A sender may leave out the sum; it is then unknown, which is not 0.
@@ -196,4 +196,4 @@ def _buckets(point: HistogramDataPoint, per_second: float) -> Buckets | None:
     if per_second != 1:
         bounds, total = tuple(bound / per_second for bound in bounds), total / per_second
     is_sorted = all(low < high for low, high in pairwise(bounds))
-    return Buckets(bounds, counts, total) if is_sorted else None
+    return HistogramValue(bounds, counts, total) if is_sorted else None

@@ -11,7 +11,7 @@ from poolscope_exporter.core.fleet.fleet import Heard
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.access import token_of
 from poolscope_exporter.listeners.tokens import Keyring
-from poolscope_exporter.receiver.instance_owners import Bindings
+from poolscope_exporter.receiver.instance_owners import InstanceOwners
 
 Hear = Callable[[Push], Heard]
 
@@ -25,16 +25,16 @@ class Senders:
         self._keyring = keyring
         self._refused = refused
         self._now = now
-        self._bindings = Bindings()
+        self._bindings = InstanceOwners()
 
-    def owner_of(self, request: Request) -> str | None:
+    def owner_of_request(self, request: Request) -> str | None:
         """Return whose token the request bears, None where it bears none that we know."""
-        return self._keyring.owner_of(token_of(request))
+        return self._keyring.owner_of_token(token_of(request))
 
     def admits(self, push: Push, owner: str) -> bool:
         """Tell whether the owner may speak for the push's instance; what it may not is counted."""
         owners = self._keyring.owners()
-        is_admitted = self._bindings.admits(push.instance, owner, owners, self._now())
+        is_admitted = self._bindings.bind(push.instance, owner, owners, self._now())
         if not is_admitted:
             self._refused[Refusal.FOREIGN_TOKEN] += 1
         return is_admitted
@@ -52,7 +52,7 @@ class Speaker:
         self._owner = owner
         self.was_refused = False
 
-    def hear(self, push: Push) -> Heard:
+    def speak_for(self, push: Push) -> Heard:
         """Take the push in, unless its instance is bound to another token."""
         if self._senders is None or self._owner is None or self._senders.admits(push, self._owner):
             return self._hear(push)

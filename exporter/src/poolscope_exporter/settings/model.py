@@ -117,7 +117,7 @@ _Names = Annotated[frozenset[str], BeforeValidator(values.names)]
 _Limit = Annotated[float, BeforeValidator(_limit)] | None
 
 
-class Settings(BaseSettings):
+class ExporterSettings(BaseSettings):
     """Everything that `run` needs to know; wrong values never get this far."""
 
     model_config = SettingsConfigDict(
@@ -221,7 +221,7 @@ class Settings(BaseSettings):
         return Keyring(parse_tokens(self.token.get_secret_value())) if self.token else None
 
 
-def load_settings(flags: Flags) -> Settings:
+def load_settings(flags: Flags) -> ExporterSettings:
     """Return the settings; `flags` (by field) win over variables, those over the settings file.
 
     Raises WrongSettingsError with a line for each wrong value.
@@ -232,7 +232,7 @@ def load_settings(flags: Flags) -> Settings:
     targets, problems = file.targets(interval_s)
     problems = [*file.problems, *problems, *_of_single_server(file, given)]
     try:
-        settings = Settings(**given, **{f"[[{TABLES}]]": tuple(targets)})  # type: ignore[arg-type]  # the validators take text
+        settings = ExporterSettings(**given, **{f"[[{TABLES}]]": tuple(targets)})  # type: ignore[arg-type]  # the validators take text
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
         raise WrongSettingsError(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
-from poolscope_exporter.core.judging.situation import PoolState, Situation
+from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.web.rows import checkout_row, pool_identity
@@ -73,7 +73,7 @@ class Events:
             if verdict is not previous and is_news:
                 yield _verdict_event(judgement, previous)
 
-    def _new_diagnoses(self, pools: Iterable[PoolState]) -> Iterator[Event]:
+    def _new_diagnoses(self, pools: Iterable[PoolAssessment]) -> Iterator[Event]:
         known, self._diagnoses = self._diagnoses, {}
         for state in pools:
             diagnosis = state.diagnosis.diagnosis
@@ -89,7 +89,7 @@ def _verdict_event(judgement: Judgement, previous: Verdict | None) -> Event:
     return {"event": "verdict", **{name: row[name] for name in _FIELDS}}
 
 
-def _diagnosis_event(state: PoolState, previous: Diagnosis | None) -> Event:
+def _diagnosis_event(state: PoolAssessment, previous: Diagnosis | None) -> Event:
     return {
         "event": "diagnosis",
         **pool_identity(state.pool),

@@ -6,7 +6,7 @@ from typing import Any
 
 from poolscope_exporter.core.capacity.headroom import Headroom
 from poolscope_exporter.core.checks.model import ConfigCheck
-from poolscope_exporter.core.judging.situation import PoolState
+from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, NoLink
@@ -39,7 +39,7 @@ def checkout_row(judgement: Judgement) -> Row:
     }
 
 
-def pool_row(state: PoolState) -> Row:
+def pool_row(state: PoolAssessment) -> Row:
     """Return one pool; None is unknown, or has no meaning for the pool's class."""
     numbers = state.numbers
     return {

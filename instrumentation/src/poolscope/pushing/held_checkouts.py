@@ -34,7 +34,7 @@ class HeldList:
     _held: list[Held] = field(default_factory=list)
     _pools: list[tuple[PoolIdentity, PoolStats]] = field(default_factory=list)
 
-    def add(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakLedger) -> None:
+    def list_held(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakLedger) -> None:
         """Add what one pool has out that is old enough, or that there is evidence against."""
         self._pools.append((identity, stats))
         for slot in stats.slots.copy().values():
@@ -50,7 +50,7 @@ class HeldList:
         """Return what a push may list, oldest first."""
         return sorted(self._held, key=lambda held: -held.age_s)[:MAX_LISTED]
 
-    def samples(self) -> Iterator[Sample]:
+    def held_samples(self) -> Iterator[Sample]:
         """Return the list, and for each pool how many are held and listed, 0 included."""
         listed = self.oldest
         for held in listed:

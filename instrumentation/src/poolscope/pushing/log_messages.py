@@ -47,7 +47,7 @@ class Notices:
             timeouts = pool.stats.failures[FailureReason.TIMEOUT]
             if self._timeouts.is_due(identity, timeouts, now_s):
                 holders = HeldList(now_s, held_after_s=0.0)
-                holders.add(identity, pool.stats, pool.leaks)
+                holders.list_held(identity, pool.stats, pool.leaks)
                 logger.warning("%s", describe_exhaustion(identity, pool.stats, holders.oldest))
 
     def tell_troubles(self) -> None:

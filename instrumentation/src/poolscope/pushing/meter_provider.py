@@ -64,7 +64,7 @@ class ProviderPublisher:
         self._served: set[str] = set()
         self._samples: dict[str, list[Sample]] = {}
         self._open = True
-        registry.buffer_samples()
+        registry.buffer_histograms()
         meter = provider.get_meter(catalogue.SCOPE, __version__, schema_url=catalogue.SCHEMA_URL)
         self._histograms = {
             metric.name: meter.create_histogram(
@@ -78,7 +78,7 @@ class ProviderPublisher:
         }
         self._observe(meter, off)
 
-    def close(self) -> None:
+    def stop_publishing(self) -> None:
         """Publish nothing from now on; instruments cannot be taken back from a provider."""
         self._open = False
 

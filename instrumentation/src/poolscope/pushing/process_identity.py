@@ -30,7 +30,7 @@ class ProcessIdentity:
         host = Resource({catalogue.HOST_NAME: socket.gethostname()})
         self.resource = host.merge(Resource.create(attributes))
 
-    def after_fork(self) -> None:
+    def renew(self) -> None:
         """Become another instance of the same service.
 
         Detectors are not asked again: the SDK runs them in threads, which hangs in a child that

@@ -55,7 +55,7 @@ class Pusher:
         self._begin()
         if settings.metrics is not MetricsDestination.EXPORTER:
             # A provider may be configured after us, but before there is traffic.
-            registry.buffer_samples()
+            registry.buffer_histograms()
             self._find_provider()
 
     def _begin(self) -> None:
@@ -81,12 +81,12 @@ class Pusher:
             self._thread = thread
         self._starting.release()
 
-    def after_fork(self) -> None:
+    def begin_in_child(self) -> None:
         """Begin anew in a forked child: another instance, counting from zero."""
-        self._identity.after_fork()
+        self._identity.renew()
         self._begin()
 
-    def end(self) -> None:
+    def push_end(self) -> None:
         """Push a last time, marked as the last, and wait a second at most for it to leave.
 
         A process that goes on working after it (a second lifespan) pushes again.
@@ -100,11 +100,11 @@ class Pusher:
 
     def stop(self) -> None:
         """Push a last time and end the thread."""
-        self.end()
+        self.push_end()
         self._stopped = True
         self._wake.set()
         if self._publisher is not None:
-            self._publisher.close()
+            self._publisher.stop_publishing()
 
     def samples(self) -> Iterator[Sample]:
         """Return the aggregates of the process: of each pool, and of ourselves; not what is off."""
@@ -175,7 +175,7 @@ class Pusher:
 
     def _send(self, transport: Transport, body: bytes) -> None:
         try:
-            transport.post(body, self._settings.read_token())
+            transport.send_body(body, self._settings.read_token())
         except (PushError, OSError) as error:
             self._failures += 1
             self._notices.tell_reachability(transport.endpoint, error)
@@ -185,8 +185,8 @@ class Pusher:
     def _held(self) -> Iterator[Sample]:
         held = HeldList(monotonic(), self._settings.held_after_s)
         for identity, pool in self._registry.named_pools():
-            held.add(identity, pool.stats, pool.leaks)
-        return held.samples()
+            held.list_held(identity, pool.stats, pool.leaks)
+        return held.held_samples()
 
     def _mark(self, end: bool) -> Sample:
         by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher

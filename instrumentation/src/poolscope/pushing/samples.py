@@ -65,13 +65,13 @@ def _state(state: PoolState, own: Attributes) -> Iterator[Sample]:
 
 
 def _traffic(stats: PoolStats, own: Attributes) -> Iterator[Sample]:
-    use, wait = stats.use.read(), stats.wait.read()
+    use, wait = stats.use.read_counts(), stats.wait.read_counts()
     yield Sample(catalogue.WAIT_TIME, own, wait)
     yield Sample(catalogue.USE_TIME, own, use)
-    yield Sample(catalogue.QUEUE_TIME, own, stats.queue.read())
-    yield Sample(catalogue.CREATE_TIME, own, stats.create.read())
+    yield Sample(catalogue.QUEUE_TIME, own, stats.queue.read_counts())
+    yield Sample(catalogue.CREATE_TIME, own, stats.create.read_counts())
     if stats.pre_ping:
-        yield Sample(catalogue.PING_TIME, own, stats.ping.read())
+        yield Sample(catalogue.PING_TIME, own, stats.ping.read_counts())
     yield Sample(catalogue.CHECKOUTS, own, sum(wait.counts) + stats.untimed)
     yield Sample(catalogue.CHECKINS, own, sum(use.counts))
     yield Sample(catalogue.TIMEOUTS, own, stats.failures[FailureReason.TIMEOUT])

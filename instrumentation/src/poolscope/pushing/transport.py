@@ -30,7 +30,7 @@ class Transport:
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def post(self, body: bytes, token: str | None) -> None:
+    def send_body(self, body: bytes, token: str | None) -> None:
         """Send one serialised request; raises `PushError` unless it was accepted."""
         headers = {
             "Content-Type": "application/x-protobuf",

@@ -33,7 +33,7 @@ class Histogram:
         self.buffer: deque[float] | None = None
         self.dropped = 0
 
-    def add(self, value: float) -> None:
+    def count_value(self, value: float) -> None:
         """Count one duration, in seconds."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
@@ -64,11 +64,11 @@ class Histogram:
         else:
             self.dropped += 1
 
-    def read(self) -> Buckets:
+    def read_counts(self) -> Buckets:
         """Copy the counts as they are now; what another thread counts just now may be half in."""
         return Buckets(self.bounds, tuple(self.counts), self.sum)
 
-    def reset(self) -> None:
+    def clear(self) -> None:
         """Start again from zero, as a forked child must."""
         self.counts = [0] * (len(self.bounds) + 1)
         self.sum = 0.0

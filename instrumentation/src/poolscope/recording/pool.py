@@ -201,7 +201,7 @@ class PoolStats:
     def reset(self) -> None:
         """Start again from zero: a forked child counts only its own."""
         for _, histogram in self.timed:
-            histogram.reset()
+            histogram.clear()
         self._routes.clear()
         for slot in self.slots.copy().values():
             slot.out = None

@@ -83,7 +83,7 @@ class Registry:
         self.hook_errors += 1
         self.last_hook_error = f"{type(error).__name__}: {error}"
 
-    def buffer_samples(self) -> None:
+    def buffer_histograms(self) -> None:
         """Keep the samples of all histograms for an OpenTelemetry provider, from now on."""
         self.buffering = True
         for pool in list(self.pools):
@@ -111,7 +111,7 @@ class Registry:
                     pool.identity = self._unique(pool.stats.identity, taken)
         return [(pool.identity, pool) for pool in pools if pool.identity is not None]
 
-    def reset(self) -> None:
+    def forget_counts(self) -> None:
         """Forget everything counted, in a forked child."""
         self.hook_errors = 0
         self.pools_refused = 0

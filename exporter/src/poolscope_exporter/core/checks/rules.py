@@ -53,7 +53,7 @@ class PoolChecks:
         self._rows = {row.id: row for row in thresholds}
         self._kept = lru_cache(KINDS)(self._check)
 
-    def of(
+    def check_pool(
         self, numbers: PoolNumbers, timeouts: tuple[IdleTimeout, ...], demand: Demand
     ) -> tuple[ConfigCheck, ...]:
         """Return the checks that mean something for the pool, in the order of their ids."""

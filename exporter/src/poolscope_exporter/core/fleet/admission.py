@@ -9,7 +9,7 @@ from sys import intern
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
 from poolscope_exporter.core.model.checkouts import Instance, Pool
-from poolscope_exporter.core.model.pushes import Attributes, Buckets, Point
+from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
 from poolscope_exporter.core.prometheus_names import label_name
 
 CONVENTION = "db.client.connection."
@@ -95,7 +95,7 @@ def describes_pool(point: Point) -> bool:
 
 
 def _is_sound(point: Point) -> bool:
-    if isinstance(point.value, Buckets):
+    if isinstance(point.value, HistogramValue):
         buckets = point.value
         fits = len(buckets.counts) == len(buckets.bounds) + 1 <= MAX_BUCKETS
         return point.kind is Kind.HISTOGRAM and fits and math.isfinite(buckets.sum)

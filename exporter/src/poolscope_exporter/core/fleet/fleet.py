@@ -99,7 +99,7 @@ class Fleet:
         self._newcomers = Newcomers()
         self._full_until_s = float("-inf")
 
-    def hear(self, push: Push, now_s: float) -> Heard:
+    def record_push(self, push: Push, now_s: float) -> Heard:
         """Take a push in, as far as it is in order and within bounds."""
         source = (push.instance, push.sequence is not None)
         process = self._processes.get(source)
@@ -109,10 +109,10 @@ class Fleet:
         if process and not restarted and process.is_ahead_of(push):
             return self._refuse_whole(push, Refusal.OUT_OF_ORDER)
         if process and restarted:
-            process.release()
+            process.release_room()
         if process is None or restarted:
             process = self._processes[source] = self._process(push, now_s)
-        refused = process.hear(push, now_s)
+        refused = process.apply_push(push, now_s)
         if push.is_end:
             self._full_until_s = float("-inf")
         self.refused.update(refused.points)
@@ -125,7 +125,7 @@ class Fleet:
             process.expire(now_s)
             if process.is_forgotten(now_s):
                 self._forget(source)
-        self._routes.forget(now_s - TOTALS_RETENTION_S)
+        self._routes.expire_pools(now_s - TOTALS_RETENTION_S)
 
     def series(self, now_s: float) -> Iterator[tuple[Instance, Point]]:
         """Return the series to expose: of processes that leave the publishing to the exporter."""
@@ -134,7 +134,7 @@ class Fleet:
                 (process.instance, point)
                 for process in self._remembered(now_s)
                 if process.publisher is Publisher.EXPORTER
-                for point in process.points(now_s)
+                for point in process.live_points(now_s)
             ]
         )
 
@@ -144,18 +144,18 @@ class Fleet:
 
     def held(self, now_s: float) -> list[HeardCheckout]:
         """Return the held checkouts of all live processes."""
-        return [heard for p in self._remembered(now_s) for heard in p.held(now_s)]
+        return [heard for p in self._remembered(now_s) for heard in p.held_checkouts(now_s)]
 
     def held_by(self, instance: Instance, now_s: float) -> list[HeardCheckout]:
         """Return the held checkouts of one process; none where it is not live."""
         process = self._processes.get((instance, True))
-        return list(process.held(now_s)) if process else []
+        return list(process.held_checkouts(now_s)) if process else []
 
     def pools(self, now_s: float) -> dict[Pool, PoolNumbers]:
         """Return the numbers of every pool of the live processes."""
         found: dict[Pool, PoolNumbers] = {}
         for process in self._remembered(now_s):
-            found.update(process.pools(now_s))
+            found.update(process.pool_numbers(now_s))
         return found
 
     def backend_pids(self, now_s: float) -> Mapping[Pool, frozenset[int]]:
@@ -184,7 +184,7 @@ class Fleet:
 
     def _forget(self, source: _Source) -> None:
         process = self._processes.pop(source)
-        process.release()
+        process.release_room()
         self._newcomers.left(process.instance, process.resource.get(PROCESS_PID, ""))
 
     def _remembered(self, now_s: float) -> list[Process]:

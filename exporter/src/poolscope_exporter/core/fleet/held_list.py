@@ -25,7 +25,7 @@ class HeardCheckout:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldList:
+class ListedCheckouts:
     """The held checkouts of one pool: how many there are, and those that the push listed."""
 
     held: int

@@ -43,14 +43,14 @@ class Budget:
         """Return for how many things there is room."""
         return max(0, self.limit - self.used)
 
-    def take(self, count: int = 1) -> bool:
+    def reserve(self, count: int = 1) -> bool:
         """Take room for so many things; return False where there is none."""
         if self.used + count > self.limit:
             return False
         self.used += count
         return True
 
-    def give(self, count: int = 1) -> None:
+    def give_back(self, count: int = 1) -> None:
         """Give back the room of so many things."""
         self.used -= count
 

@@ -6,7 +6,7 @@ from math import isfinite
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, ConnectionState, Metric
-from poolscope_exporter.core.model.pushes import Buckets, Point
+from poolscope_exporter.core.model.pushes import HistogramValue, Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class _Reader:
 
     def mean(self, metric: Metric) -> float | None:
         points = self._points.get(metric.name, ())
-        found = [point.value for point in points if isinstance(point.value, Buckets)]
+        found = [point.value for point in points if isinstance(point.value, HistogramValue)]
         count = sum(sum(buckets.counts) for buckets in found)
         return _finite(sum(buckets.sum for buckets in found) / count) if count else None
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal, admit, is_gauge
-from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeardCheckout, HeldList
+from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeardCheckout, ListedCheckouts
 from poolscope_exporter.core.fleet.limits import Rooms, Taken
 from poolscope_exporter.core.fleet.pool_numbers import (
     WATCHED,
@@ -75,7 +75,7 @@ class Process:
         self._routes = RouteCounts(instance, max_pools, max_series_per_pool, rooms.series)
         self._rooms = rooms
         self._taken = Taken()
-        self._held: dict[Pool, HeldList] = {}
+        self._held: dict[Pool, ListedCheckouts] = {}
         self._marks: dict[Pool, deque[Marks]] = {}
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
@@ -112,7 +112,7 @@ class Process:
         is_silent = now_s - self.last_push_s > self._patience_s
         return self.is_ahead_of(push) and is_silent
 
-    def hear(self, push: Push, now_s: float) -> Refused:
+    def apply_push(self, push: Push, now_s: float) -> Refused:
         """Take a push in; return what of it was refused."""
         self.resource, self.publisher = push.resource, push.publisher
         self.interval_s = _interval_s(push)
@@ -137,23 +137,23 @@ class Process:
             self._marks, self.backend_pids = {}, {}
         self._settle()
 
-    def release(self) -> None:
+    def release_room(self) -> None:
         """Give back the room that the process took; it is not heard again."""
-        self._series.release()
-        self._routes.release()
+        self._series.release_series()
+        self._routes.release_routes()
         self._held, self.backend_pids = {}, {}
         self._settle()
 
-    def points(self, now_s: float) -> Iterator[Point]:
+    def live_points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are true now: no gauges of a process that is gone."""
-        return self._series.points(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+        return self._series.points_since(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
 
-    def held(self, now_s: float) -> Iterator[HeardCheckout]:
+    def held_checkouts(self, now_s: float) -> Iterator[HeardCheckout]:
         """Yield the held checkouts; none of a process that is gone."""
         for held in self._held_lists(now_s).values():
             yield from held.listed
 
-    def pools(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
+    def pool_numbers(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
         """Return the numbers of each pool; none of a process that is gone."""
         since_s, held = self._since_s(now_s), self._held_lists(now_s)
         as_of = since_s, tuple(held)
@@ -173,7 +173,7 @@ class Process:
         is_complete = self._sequence is not None
         return self.last_push_s if is_complete else now_s - self._patience_s
 
-    def _held_lists(self, now_s: float) -> dict[Pool, HeldList]:
+    def _held_lists(self, now_s: float) -> dict[Pool, ListedCheckouts]:
         since_s = now_s - self._patience_s if self.is_live(now_s) else float("inf")
         return {pool: held for pool, held in self._held.items() if held.heard_at_s >= since_s}
 
@@ -181,9 +181,9 @@ class Process:
         return growth_of(tuple(self._marks.get(pool, ())))
 
     def _numbers_of(
-        self, since_s: float, held: Mapping[Pool, HeldList]
+        self, since_s: float, held: Mapping[Pool, ListedCheckouts]
     ) -> Mapping[Pool, PoolNumbers]:
-        points = self._series.pools(since_s)
+        points = self._series.numbers_since(since_s)
         return {
             pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
             for pool in points.keys() | held.keys()
@@ -201,7 +201,7 @@ class Process:
     def _keep(self, point: Point, now_s: float) -> Refusal | None:
         if point.metric in ROUTE_METRICS:
             return self._add_up(point, now_s)
-        return self._series.put(point, now_s)
+        return self._series.keep_point(point, now_s)
 
     def _add_up(self, point: Point, now_s: float) -> Refusal | None:
         """Add what the routes counted since the last push to the totals of the service."""
@@ -210,7 +210,9 @@ class Process:
         count = self._routes.moved(point, is_from_zero=self._is_from_zero)
         if isinstance(count, Refusal):
             return count
-        has_room = self._totals.add(count.pool, count.route, count.metric, count.growth, now_s)
+        has_room = self._totals.add_growth(
+            count.pool, count.route, count.metric, count.growth, now_s
+        )
         return None if has_room else Refusal.TOO_MANY_SERVICES
 
     def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:
@@ -250,8 +252,8 @@ class Process:
     def _settle(self) -> None:
         held = sum(len(each.listed) for each in self._held.values())
         sessions = sum(map(len, self.backend_pids.values()))
-        self._rooms.held.give(self._taken.held - held)
-        self._rooms.sessions.give(self._taken.sessions - sessions)
+        self._rooms.held.give_back(self._taken.held - held)
+        self._rooms.sessions.give_back(self._taken.sessions - sessions)
         self._taken = Taken(held, sessions)
 
     def _heard(
@@ -260,22 +262,22 @@ class Process:
         listed: tuple[Checkout, ...],
         known: Mapping[int, float],
         now_s: float,
-    ) -> HeldList:
+    ) -> ListedCheckouts:
         heard = tuple(
             HeardCheckout(c, now_s, known.get(c.id, now_s), self.interval_s, self.publisher)
             for c in listed
         )
-        return HeldList(held.held, heard, now_s)
+        return ListedCheckouts(held.held, heard, now_s)
 
     def _mark(self, now_s: float) -> None:
-        pools = self._series.pools(now_s)
+        pools = self._series.numbers_since(now_s)
         history = {pool: self._marks.get(pool) or deque(maxlen=GROWTH_PUSHES + 1) for pool in pools}
         for pool, points in pools.items():
             history[pool].append(marks_of(p for p in points if p.metric in _WATCHED))
         self._marks = history
 
 
-def _counts(held: HeldList | None) -> tuple[int, int] | None:
+def _counts(held: ListedCheckouts | None) -> tuple[int, int] | None:
     return (held.held, len(held.listed)) if held else None
 
 

@@ -61,16 +61,16 @@ class RouteCounts:
         count.value = value
         return count
 
-    def release(self) -> None:
+    def release_routes(self) -> None:
         """Give back all the room that the counters took; they are not moved again."""
         for metric, attributes in self._counts:
-            self._budget.give(size_of(metric, attributes))
+            self._budget.give_back(size_of(metric, attributes))
 
     def _add(self, point: Point, value: float, growth: float) -> RouteCount | Refusal:
         pool = service_pool_of(pool_of(self._instance, point.attributes))
         if pool not in self._sizes and len(self._sizes) >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
-        if self._sizes.get(pool, 0) >= self._max_series or not self._budget.take(
+        if self._sizes.get(pool, 0) >= self._max_series or not self._budget.reserve(
             size_of(point.metric, point.attributes)
         ):
             return Refusal.TOO_MANY_SERIES

@@ -66,7 +66,9 @@ class ServiceTotals:
         self._sums: dict[ServicePool, _Sums] = {}
         self._routes = 0
 
-    def add(self, pool: ServicePool, route: str, metric: str, growth: float, now_s: float) -> bool:
+    def add_growth(
+        self, pool: ServicePool, route: str, metric: str, growth: float, now_s: float
+    ) -> bool:
         """Add to a counter, 0 included; return False where there is no room for its pool."""
         sums = self._sums_of(pool)
         if sums is None:
@@ -83,7 +85,7 @@ class ServiceTotals:
                 for metric, value in counters.items():
                     yield ServiceTotal(pool, route, metric, value)
 
-    def forget(self, told_before_s: float) -> None:
+    def expire_pools(self, told_before_s: float) -> None:
         """Forget the pools that nobody told of since then."""
         for pool, sums in list(self._sums.items()):
             if sums.told_at_s < told_before_s:
@@ -134,7 +136,7 @@ class RouteNames:
         self._routes += 1
         return route
 
-    def forget(self, now_s: float) -> None:
+    def expire_routes(self, now_s: float) -> None:
         """Make room of the routes that nobody asked for in a while."""
         for pool, told in list(self._told_at_s.items()):
             fresh = {

@@ -8,7 +8,7 @@ from poolscope.catalogue import Kind
 from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge, pool_of
 from poolscope_exporter.core.fleet.limits import Budget, size_of
 from poolscope_exporter.core.model.checkouts import Instance, Pool
-from poolscope_exporter.core.model.pushes import Buckets, Point
+from poolscope_exporter.core.model.pushes import HistogramValue, Point
 
 LATEST_NS = 300 * 10**9
 """A push is retried for no longer than this; what is further back comes from a clock set back."""
@@ -38,7 +38,7 @@ class SeriesBook:
         self._by_pool: dict[Pool | None, dict[_Key, _Entry]] = {}
         self._least_seen_s = {True: float("inf"), False: float("inf")}
 
-    def put(self, point: Point, now_s: float) -> Refusal | None:
+    def keep_point(self, point: Point, now_s: float) -> Refusal | None:
         """Keep an admitted point; return why not where a bound is reached."""
         key: _Key = (point.metric, point.kind.value, point.unit, point.attributes)
         entry = self._entries.get(key)
@@ -53,13 +53,13 @@ class SeriesBook:
         entry.seen_s = now_s
         return None
 
-    def points(self, gauges_since_s: float, counters_since_s: float) -> Iterator[Point]:
+    def points_since(self, gauges_since_s: float, counters_since_s: float) -> Iterator[Point]:
         """Yield the series that were last seen then or later; histograms count as counters."""
         for entry in self._entries.values():
             if entry.seen_s >= (gauges_since_s if entry.is_gauge else counters_since_s):
                 yield entry.point
 
-    def pools(self, since_s: float) -> dict[Pool, list[Point]]:
+    def numbers_since(self, since_s: float) -> dict[Pool, list[Point]]:
         """Return the pools that were heard of then or later, with what was said of them."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
@@ -77,22 +77,22 @@ class SeriesBook:
             if entry.seen_s < before_s[entry.is_gauge]:
                 del self._entries[key]
                 self._shrink(key, entry.pool)
-                self._budget.give(_size(entry.point))
+                self._budget.give_back(_size(entry.point))
         for kind in before_s:
             seen = (entry.seen_s for entry in self._entries.values() if entry.is_gauge is kind)
             # What is seen again is seen later: until the next look this stays the least.
             self._least_seen_s[kind] = min(seen, default=float("inf"))
 
-    def release(self) -> None:
+    def release_series(self) -> None:
         """Give back all the room that the series took; the book is not used again."""
-        self._budget.give(sum(_size(entry.point) for entry in self._entries.values()))
+        self._budget.give_back(sum(_size(entry.point) for entry in self._entries.values()))
 
     def _add(self, key: _Key, point: Point, now_s: float) -> Refusal | None:
         pool = pool_of(self._instance, point.attributes) if describes_pool(point) else None
         if pool and pool not in self._by_pool and self._pools >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
         entries = self._by_pool.setdefault(pool, {})
-        if len(entries) >= self._max_series or not self._budget.take(_size(point)):
+        if len(entries) >= self._max_series or not self._budget.reserve(_size(point)):
             if not entries:
                 del self._by_pool[pool]
             return Refusal.TOO_MANY_SERIES
@@ -124,22 +124,26 @@ def _continued(old: Point, new: Point) -> Point | None:
     if not new.is_delta:
         return new
     value = _sum(old.value, new.value)
-    if not isfinite(value.sum if isinstance(value, Buckets) else value):
+    if not isfinite(value.sum if isinstance(value, HistogramValue) else value):
         return None
     return old._replace(value=value, time_ns=new.time_ns)
 
 
-def _sum(old: float | Buckets, new: float | Buckets) -> float | Buckets:
-    if isinstance(old, Buckets) or isinstance(new, Buckets):
+def _sum(old: float | HistogramValue, new: float | HistogramValue) -> float | HistogramValue:
+    if isinstance(old, HistogramValue) or isinstance(new, HistogramValue):
         return _merged(old, new)
     return old + new
 
 
-def _merged(old: float | Buckets, new: float | Buckets) -> float | Buckets:
-    if not isinstance(old, Buckets) or not isinstance(new, Buckets) or old.bounds != new.bounds:
+def _merged(old: float | HistogramValue, new: float | HistogramValue) -> float | HistogramValue:
+    if (
+        not isinstance(old, HistogramValue)
+        or not isinstance(new, HistogramValue)
+        or old.bounds != new.bounds
+    ):
         return new
     counts = tuple(a + b for a, b in zip(old.counts, new.counts, strict=True))
-    return Buckets(old.bounds, counts, old.sum + new.sum)
+    return HistogramValue(old.bounds, counts, old.sum + new.sum)
 
 
 def refusal_of(last: Point, point: Point) -> Refusal | None:

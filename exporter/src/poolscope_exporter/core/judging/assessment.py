@@ -11,7 +11,7 @@ from poolscope_exporter.core.fleet.fleet import Fleet, oldest_first
 from poolscope_exporter.core.fleet.held_list import HeardCheckout
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.judging.diagnosis import Destination, PoolDiagnosis, diagnose
-from poolscope_exporter.core.judging.situation import PoolState, Situation
+from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, judge
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.confirmation import (
@@ -42,7 +42,7 @@ class _Views:
         self._bouncers = {view.bouncer: view for view in bouncers}
         self._known = [view.known for view in bouncers if view.known]
 
-    def of(self, checkout: Checkout) -> ServerView | BouncerView | NoLink:
+    def view_of(self, checkout: Checkout) -> ServerView | BouncerView | NoLink:
         """Return the server or the bouncer of a checkout, or why it has none."""
         place = choose_place(checkout, self._servers, self._known)
         if isinstance(place, Bouncer):
@@ -142,7 +142,7 @@ def _judge_all(
 
 def _state(checkout: Checkout, confirmations: Confirmations, views: _Views) -> State | NoLink:
     """Return what is known of the checkout's session, or why nobody can be asked."""
-    view = views.of(checkout)
+    view = views.view_of(checkout)
     if isinstance(view, NoLink):
         return view
     if isinstance(view, BouncerView):
@@ -152,7 +152,7 @@ def _state(checkout: Checkout, confirmations: Confirmations, views: _Views) -> S
     # What a server said before it went down may be true no longer.
     if not view.up:
         return NoLink(Unlinked.SERVER_DOWN, view.server)
-    state = confirmations.state(key_of(checkout))
+    state = confirmations.confirmed_or_waiting(key_of(checkout))
     return NoLink(Unlinked.NOT_SAMPLED, view.server) if isinstance(state, Unseen) else state
 
 
@@ -169,7 +169,7 @@ def _state_behind(
             return server
         if not server.up:
             return NoLink(Unlinked.SERVER_DOWN, server.server, view.bouncer)
-    state = confirmations.state(key_of(checkout))
+    state = confirmations.confirmed_or_waiting(key_of(checkout))
     if isinstance(state, Unseen):
         return NoLink(Unlinked.NOT_SAMPLED, None, view.bouncer)
     if not views.is_up(state.outcome.server):
@@ -192,9 +192,9 @@ def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views, paths: 
     """Return what a pool's connections lead to first, or why that is not known."""
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
     if checkouts:
-        return views.of(checkouts[0])
+        return views.view_of(checkouts[0])
     # Where nothing is held, the configured address alone names the server, or else the last link.
-    view, last = views.of(Checkout(pool, id=0, age_s=0.0)), paths.last_link(pool)
+    view, last = views.view_of(Checkout(pool, id=0, age_s=0.0)), paths.last_link(pool)
     return views.by_name(last) or view if isinstance(view, NoLink) and last else view
 
 
@@ -230,12 +230,12 @@ def _pool_state(
     demand: Demand,
     checks: PoolChecks,
     last: Link | None,
-) -> PoolState:
-    return PoolState(
+) -> PoolAssessment:
+    return PoolAssessment(
         pool=pool,
         numbers=numbers,
         diagnosis=diagnosis,
-        checks=checks.of(numbers, timeouts, demand),
+        checks=checks.check_pool(numbers, timeouts, demand),
         proxy_idle=tightest(timeouts),
         server=_server_of(view, last),
         bouncer=view.bouncer if isinstance(view, BouncerView) else None,
@@ -265,6 +265,6 @@ def _diagnose(
     return diagnose(numbers, judgements, room.free_for(roles, databases))
 
 
-def _potential(view: BouncerView, pools: Sequence[PoolState]) -> int | None:
+def _potential(view: BouncerView, pools: Sequence[PoolAssessment]) -> int | None:
     leading = [state.numbers for state in pools if state.bouncer == view.bouncer]
     return potential(leading) if leading else None

@@ -28,7 +28,7 @@ class _Span:
 
 
 @dataclass(slots=True)
-class _Record:
+class _IdleRecord:
     """What is known of one checkout: idle spans that no push confirmed, each after the last."""
 
     spans: list[_Span] = field(default_factory=list)
@@ -45,11 +45,11 @@ class HeldIdle:
 
     def __init__(self) -> None:
         self.totals = ServiceTotals()
-        self._records: dict[Key, _Record] = {}
+        self._records: dict[Key, _IdleRecord] = {}
 
-    def sampled(self, heard: HeardCheckout, link: Link, took_s: float) -> None:
+    def record_idle(self, heard: HeardCheckout, link: Link, took_s: float) -> None:
         """Note what a server said of the checkout's session; it took `took_s` to answer."""
-        record = self._records.setdefault(key_of(heard.checkout), _Record())
+        record = self._records.setdefault(key_of(heard.checkout), _IdleRecord())
         session = link.session
         if session.state not in IDLE or session.state_age_s is None:
             return
@@ -70,19 +70,21 @@ class HeldIdle:
             span.begin_s = max(span.begin_s, until_s)
         record.spans = [span for span in record.spans if span.begin_s < span.end_s]
         route = checkout.route or ""
-        self.totals.add(service_pool_of(checkout.pool), route, HELD_IDLE_TIME.name, idle_s, now_s)
+        self.totals.add_growth(
+            service_pool_of(checkout.pool), route, HELD_IDLE_TIME.name, idle_s, now_s
+        )
 
-    def forget(self, keys_alive: Collection[Key]) -> None:
+    def keep_held(self, keys_alive: Collection[Key]) -> None:
         """Forget the checkouts that are no longer held, with what nothing confirmed of them."""
         for key in self._records.keys() - set(keys_alive):
             del self._records[key]
 
-    def forget_instance(self, instance: Instance) -> None:
+    def drop_process(self, instance: Instance) -> None:
         """Forget the checkouts of a process that started again."""
-        self.forget([key for key in self._records if key[0] != instance])
+        self.keep_held([key for key in self._records if key[0] != instance])
 
 
-def _add(record: _Record, span: _Span) -> None:
+def _add(record: _IdleRecord, span: _Span) -> None:
     last = record.spans[-1] if record.spans else None
     if last and last.end_s == span.begin_s:
         last.end_s = span.end_s

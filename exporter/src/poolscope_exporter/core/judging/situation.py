@@ -13,7 +13,7 @@ from poolscope_exporter.core.model.checkouts import Pool
 
 
 @dataclass(frozen=True, slots=True)
-class PoolState:
+class PoolAssessment:
     """One pool: its numbers, what is the matter with it, and what its configuration lacks.
 
     `proxy_idle` is the tightest known idle time-out on its way. `server` has its sessions,
@@ -42,7 +42,7 @@ class Situation:
     """Everything that is known at `taken_at_s` (the exporter's monotonic clock)."""
 
     judgements: tuple[Judgement, ...]
-    pools: tuple[PoolState, ...]
+    pools: tuple[PoolAssessment, ...]
     servers: tuple[ServerView, ...]
     instances: tuple[InstanceState, ...]
     taken_at_s: float

@@ -9,7 +9,7 @@ from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeo
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import Bouncer
 from poolscope_exporter.core.model.servers import ServerIdentity, ServerLimits, ServerRole
-from poolscope_exporter.core.model.sessions import Sample
+from poolscope_exporter.core.model.sessions import SessionSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ServerView:
     connections: Mapping[str, int] | None = None
     headroom: Headroom | None = None
     last_success_age_s: float | None = None
-    sample: Sample | None = None
+    sample: SessionSample | None = None
     orphans: Mapping[tuple[str, str], int] | None = None
     active_on_cpu: int | None = None
     cpus: float | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
-from poolscope_exporter.core.judging.situation import PoolState, Situation, Withheld
+from poolscope_exporter.core.judging.situation import PoolAssessment, Situation, Withheld
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.linking.destination import configured_end
@@ -72,7 +72,7 @@ def _may_show(judgement: Judgement, showings: Sequence[Showing]) -> bool:
     return all(each.has_database(database) and each.has_role(role) for each in ours)
 
 
-def _may_name(state: PoolState, showings: Sequence[Showing]) -> bool:
+def _may_name(state: PoolAssessment, showings: Sequence[Showing]) -> bool:
     pool = state.pool
     ours = _candidates(Checkout(pool, id=0, age_s=0.0), showings)
     return all(each.has_database(_database(pool)) for each in ours)
@@ -143,7 +143,7 @@ def of_own_pod(situation: Situation) -> Situation:
     return replace(situation, servers=tuple(views), pools=pools)
 
 
-def _without_sum(state: PoolState) -> PoolState:
+def _without_sum(state: PoolAssessment) -> PoolAssessment:
     return replace(state, checks=tuple(map(_unsure, state.checks)))
 
 

@@ -42,7 +42,7 @@ State = Confirmed | Pending | Unseen
 
 
 @dataclass(slots=True)
-class _Record:
+class _Unconfirmed:
     pending: list[Confirmed] = field(default_factory=list)
     confirmed: Confirmed | None = None
 
@@ -62,11 +62,11 @@ class Confirmations:
 
     def __init__(self) -> None:
         self.paths = Paths()
-        self._records: dict[Key, _Record] = {}
+        self._records: dict[Key, _Unconfirmed] = {}
 
-    def sampled(self, key: Key, outcome: Outcome, taken_at_s: float) -> None:
+    def record_outcome(self, key: Key, outcome: Outcome, taken_at_s: float) -> None:
         """Note what a server said, at `taken_at_s`, of the checkout's session."""
-        pending = self._records.setdefault(key, _Record()).pending
+        pending = self._records.setdefault(key, _Unconfirmed()).pending
         pending.append(Confirmed(outcome, taken_at_s))
         # Any push from now on confirms the second where it confirms the first. The newest that is
         # old enough stays, so polls faster than pushes never starve the confirmation.
@@ -86,14 +86,14 @@ class Confirmations:
             record.confirmed = sure[-1]
             del record.pending[: len(sure)]
 
-    def state(self, key: Key) -> State:
+    def confirmed_or_waiting(self, key: Key) -> State:
         """Return the last confirmed answer, else the one that waits for its confirmation."""
         record = self._records.get(key)
         if record is None:
             return Unseen()
         return record.confirmed or Pending(record.pending[-1].outcome)
 
-    def forget(self, keys_alive: Collection[Key]) -> None:
+    def keep_only(self, keys_alive: Collection[Key]) -> None:
         """Forget the checkouts that are no longer held."""
         for key in self._records.keys() - set(keys_alive):
             del self._records[key]
@@ -107,7 +107,7 @@ class Confirmations:
             if not record.pending and not record.confirmed:
                 del self._records[key]
 
-    def forget_instance(self, instance: Instance) -> None:
+    def drop_instance(self, instance: Instance) -> None:
         """Forget a process that started again: its checkout ids start again as well."""
-        self.forget([key for key in self._records if key[0] != instance])
-        self.paths.forget_instance(instance)
+        self.keep_only([key for key in self._records if key[0] != instance])
+        self.paths.drop_links(instance)

@@ -6,7 +6,7 @@ from typing import Final
 
 from poolscope_exporter.core.model.checkouts import Checkout
 from poolscope_exporter.core.model.endpoints import Endpoint, is_same_end
-from poolscope_exporter.core.model.sessions import Sample, Session
+from poolscope_exporter.core.model.sessions import Session, SessionSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def pid_defect(pid: int | None) -> Unlinked | None:
 def link(
     checkout: Checkout,
     heard_at_s: float,
-    sample: Sample | None,
+    sample: SessionSample | None,
     *,
     server: str,
     pinned: float | None = None,

@@ -29,7 +29,7 @@ class Paths:
         self._pins: dict[Connection, _Pin] = {}
         self._last: dict[Pool, Link] = {}
 
-    def linked(self, checkout: Checkout, link: Link) -> None:
+    def record_link(self, checkout: Checkout, link: Link) -> None:
         """Note a link; the first session of a connection is the one it keeps."""
         self._last[checkout.pool] = link
         # Behind a PgBouncer, the next transaction of a connection may have another session.
@@ -61,7 +61,7 @@ class Paths:
         """Return the last link of any of the pool's connections."""
         return self._last.get(pool)
 
-    def forget(self, held: Collection[Checkout], instances: Collection[Instance]) -> None:
+    def expire_links(self, held: Collection[Checkout], instances: Collection[Instance]) -> None:
         """Forget connections that nobody holds, and the pools of processes that are gone.
 
         A connection that is held again is linked anew, so pids that come round find no old pin.
@@ -71,7 +71,7 @@ class Paths:
         known = set(instances)
         self._last = {pool: link for pool, link in self._last.items() if pool.instance in known}
 
-    def forget_instance(self, instance: Instance) -> None:
+    def drop_links(self, instance: Instance) -> None:
         """Forget one process."""
         self._pins = {at: pin for at, pin in self._pins.items() if at[0] != instance}
         self._last = {pool: link for pool, link in self._last.items() if pool.instance != instance}

@@ -60,7 +60,7 @@ class Orphans:
         self._claims: dict[_SessionKey, _Claim] = {}
         self._found: dict[str, frozenset[_SessionKey]] = {}
 
-    def linked(self, pool: Pool, link: Link) -> None:
+    def note_session(self, pool: Pool, link: Link) -> None:
         """Note a session that a checkout of the pool was linked to, directly."""
         client, start_s = link.session.client, link.session.backend_start_s
         # Behind a pooler the client is the pooler, which serves everybody.
@@ -81,7 +81,7 @@ class Orphans:
         for pool in [pool for pool in self._witnesses if pool.instance == instance]:
             del self._witnesses[pool]
 
-    def addresses(self, server: str) -> frozenset[str]:
+    def client_addresses(self, server: str) -> frozenset[str]:
         """Return the client addresses, as the server writes them, whose sessions matter."""
         claimed = (claim.witness for claim in self._claims.values())
         known = (witness for found in self._witnesses.values() for witness in found)
@@ -109,7 +109,7 @@ class Orphans:
             if session.pid not in listed and self._is_orphan(key, session, census.taken_at_s)
         )
 
-    def unknown(self, server: str) -> None:
+    def cannot_count(self, server: str) -> None:
         """Note that the server does not say which sessions there are."""
         self._found.pop(server, None)
 

@@ -16,7 +16,7 @@ from poolscope_exporter.core.model.pgbouncers import (
     ClientState,
     socket_of,
 )
-from poolscope_exporter.core.model.sessions import Sample, Session
+from poolscope_exporter.core.model.sessions import Session, SessionSample
 
 SETTLED_S: Final = 0.05
 """A server answers within this of being asked: what began earlier began before it was asked."""
@@ -47,7 +47,9 @@ def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink
     return sample.servers.get(client.server) or NoLink(Unlinked.NOT_SAMPLED, None, bouncer.name)
 
 
-def link_through(connection: BouncerServer, via: BouncerSample, sample: Sample) -> Link | NoLink:
+def link_through(
+    connection: BouncerServer, via: BouncerSample, sample: SessionSample
+) -> Link | NoLink:
     """Link to the session behind a bouncer's server connection, asked for after the bouncer was.
 
     The second witness is the port from which the server sees the bouncer come; over a Unix

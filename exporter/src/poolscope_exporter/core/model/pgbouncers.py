@@ -121,12 +121,12 @@ class Bouncers:
         self._configured = dict(configured)
         self._known = {name: Bouncer(name, ends) for name, ends in configured.items()}
 
-    def add(self, name: str, addresses: frozenset[Endpoint]) -> None:
+    def add_bouncer(self, name: str, addresses: frozenset[Endpoint]) -> None:
         """Add a bouncer, which has not said anything yet."""
         self._configured[name] = addresses
         self._known[name] = Bouncer(name, addresses)
 
-    def remove(self, name: str) -> None:
+    def remove_bouncer(self, name: str) -> None:
         """Forget a bouncer altogether."""
         self._configured.pop(name, None)
         self._known.pop(name, None)
@@ -135,7 +135,7 @@ class Bouncers:
         """Return every configured bouncer."""
         return list(self._known.values())
 
-    def observe(self, sample: BouncerSample, held: Collection[Socket]) -> None:
+    def record_sockets(self, sample: BouncerSample, held: Collection[Socket]) -> None:
         """Take a sample in; `held` are the application's ends of the connections that are held."""
         before = self._known.get(sample.bouncer)
         if before is None:

@@ -9,7 +9,7 @@ from poolscope_exporter.core.model.checkouts import HeldCheckouts, Instance, Poo
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
+class HistogramValue:
     """The value of a histogram point: counts per bucket (not cumulative), the last is +Inf."""
 
     bounds: tuple[float, ...]
@@ -43,7 +43,7 @@ class Point(NamedTuple):
     kind: Kind
     unit: str
     attributes: Mapping[str, str]
-    value: float | Buckets
+    value: float | HistogramValue
     is_delta: bool = False
     start_ns: int = 0
     time_ns: int = 0

@@ -45,7 +45,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SessionSample:
     """What one server answered about the pids it was asked for.
 
     `taken_at_s` is the exporter's monotonic clock when the query was *sent*: whatever the server

@@ -8,7 +8,7 @@ from weakref import ref
 
 from asyncpg.pool import PoolAcquireContext  # type: ignore[import-untyped]
 
-from poolscope.adapters.asyncpg.hooks import Hooks
+from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site, known_sites
 from poolscope.recording.pool import NOTED_LIMIT, next_checkout_id
@@ -42,7 +42,7 @@ class _Context:
         self.done = False
 
 
-def asking(original: Method, hooks: Hooks) -> Method:
+def asking(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return `Pool.acquire` with who asks remembered: `wait_for` may await it in another task."""
     context_class = hooks.context_class
     if context_class is None:
@@ -66,7 +66,7 @@ def asking(original: Method, hooks: Hooks) -> Method:
 
 
 def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost calls
-    original: Method, hooks: Hooks
+    original: Method, hooks: AsyncpgHooks
 ) -> Method:
     """Return `Pool._acquire` with the checkout measured around it.
 

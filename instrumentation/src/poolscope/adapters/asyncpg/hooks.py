@@ -8,7 +8,7 @@ from weakref import ref
 from asyncpg.pool import Pool  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.pools import (
-    PoolReader,
+    AsyncpgPoolReader,
     close_reason,
     identify_pool,
 )
@@ -25,7 +25,7 @@ from poolscope.recording.registry import Registry
 CONNECTING = "_poolscope_connecting"
 
 
-class Hooks:
+class AsyncpgHooks:
     """What happens around a pool; every method is contained and takes no lock.
 
     The statistics of a pool are kept on its queue, and so are its slots by holder: a pool and its
@@ -47,7 +47,7 @@ class Hooks:
             if queue is None:
                 return None  # not initialised: the caller is about to hear so
             if not hasattr(queue, "_poolscope"):
-                return self.keeper.attach(queue, pool)
+                return self.keeper.attach_keeper(queue, pool)
             stats: PoolStats | None = queue._poolscope
         except Exception as error:  # noqa: BLE001
             self.contain(error)
@@ -59,7 +59,7 @@ class Hooks:
         return self.stats_of(target) if isinstance(target, Pool) else None
 
     def _make(self, pool: Any) -> PoolStats:
-        reader = PoolReader(ref(pool._holders[0]))
+        reader = AsyncpgPoolReader(ref(pool._holders[0]))
         return PoolStats(identify_pool(pool), reader, is_async=True, max_routes=self._max_routes)
 
     def _adopt(self, pool: Any, stats: PoolStats) -> None:
@@ -82,7 +82,7 @@ class Hooks:
         """Take everything away from the pools; what is checked out stays as it is."""
         for queue in self.keeper.anchors:
             take_off(queue, "get", "_poolscope_slots")
-        self.keeper.forget()
+        self.keeper.detach_keeper()
 
     def shared(self, connection: Any) -> None:
         """Note that two tasks use one connection of a pool at once."""
@@ -114,7 +114,7 @@ class Hooks:
     def opened(self, stats: PoolStats, holder: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
         try:
-            stats.create.add(create_s)
+            stats.create.count_value(create_s)
             stats.opened += 1
             holder._pool._queue._poolscope_slots[holder].opened(describe(holder._con))
         except Exception as error:  # noqa: BLE001
@@ -162,7 +162,7 @@ class Hooks:
                 return await get()
             finally:
                 stats.waiting.pop(token, None)
-                stats.queue.add(monotonic() - began)
+                stats.queue.count_value(monotonic() - began)
 
         def measured_get() -> Coroutine[Any, Any, Any]:
             return get() if free else wait()

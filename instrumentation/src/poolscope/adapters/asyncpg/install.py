@@ -19,7 +19,7 @@ from asyncpg.pool import (  # type: ignore[import-untyped]
 )
 
 from poolscope.adapters.asyncpg.checkout import asking, measured_acquire
-from poolscope.adapters.asyncpg.hooks import Hooks
+from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
 from poolscope.recording.registry import Registry
@@ -29,10 +29,10 @@ Method = Callable[..., Any]
 
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
-    hooks = Hooks(registry)
-    registry.on_fork.append(hooks.keeper.forget)
+    hooks = AsyncpgHooks(registry)
+    registry.on_fork.append(hooks.keeper.detach_keeper)
     registry.finders.append(hooks.find)
-    wrappers: tuple[tuple[Any, str, Callable[[Method, Hooks], Method]], ...] = (
+    wrappers: tuple[tuple[Any, str, Callable[[Method, AsyncpgHooks], Method]], ...] = (
         (Pool, "_acquire", measured_acquire),
         (Pool, "acquire", asking),
         (PoolConnectionHolder, "connect", measured_connect),
@@ -40,7 +40,7 @@ def install(registry: Registry) -> Undo:
         (PoolConnectionHolder, "_release_on_close", closing),
     )
 
-    def put(owner: Any, name: str, measured: Callable[[Method, Hooks], Method]) -> Undo:
+    def put(owner: Any, name: str, measured: Callable[[Method, AsyncpgHooks], Method]) -> Undo:
         return replace(owner, name, lambda original: measured(original, hooks), hooks.contain)
 
     undo = [put(*wrapper) for wrapper in wrappers]
@@ -48,7 +48,7 @@ def install(registry: Registry) -> Undo:
     return in_order([*undo, hooks.detach_all])
 
 
-def measured_connect(original: Method, hooks: Hooks) -> Method:
+def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `connect` with opening a connection measured, and failures classified."""
 
     async def connect(self: Any) -> None:
@@ -67,7 +67,7 @@ def measured_connect(original: Method, hooks: Hooks) -> Method:
     return connect
 
 
-def telling_sharing(original: Method, hooks: Hooks) -> Method:
+def telling_sharing(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return an error's `__init__` that tells when two tasks use one connection at once.
 
     The driver's protocol raises it, which nothing else could watch; the frame that it was called
@@ -82,7 +82,7 @@ def telling_sharing(original: Method, hooks: Hooks) -> Method:
     return __init__
 
 
-def ending(original: Method, hooks: Hooks) -> Method:
+def ending(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `_release` with the end of its use noted, whoever ends it."""
     not_found = hooks.not_found
 
@@ -104,7 +104,7 @@ def ending(original: Method, hooks: Hooks) -> Method:
     return _release
 
 
-def closing(original: Method, hooks: Hooks) -> Method:
+def closing(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `_release_on_close` with the connection's end noted."""
 
     def _release_on_close(self: Any) -> None:

@@ -10,7 +10,7 @@ from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState,
 LIBRARY = "asyncpg"
 
 
-class PoolReader:
+class AsyncpgPoolReader:
     """Read one pool; `find_holder` returns a holder of it, or None once the pool is gone.
 
     The pool itself cannot be referenced weakly.

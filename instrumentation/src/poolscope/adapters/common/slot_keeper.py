@@ -45,7 +45,7 @@ class KeptSlot(Slot):
         """Begin with a connection that was there before us: how old it is, we do not know."""
         self.facts, self.is_open = facts, True
 
-    def closed(self) -> None:
+    def connection_closed(self) -> None:
         """Forget the connection."""
         self.forget_session()
         self.fresh = self.is_open = False
@@ -75,7 +75,7 @@ class Keeper:
         self._adopt = adopt
         self._known: WeakKeyDictionary[Any, PoolStats | None] = WeakKeyDictionary()
 
-    def attach(self, anchor: Any, pool: Any) -> PoolStats | None:
+    def attach_keeper(self, anchor: Any, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None where it cannot be watched."""
         try:
             stats = self._stats_of(anchor, pool)
@@ -105,7 +105,7 @@ class Keeper:
         """Return what we are attached to."""
         return list(self._known)
 
-    def forget(self) -> None:
+    def detach_keeper(self) -> None:
         """Attach anew at the next use: in a forked child, that starts its own pusher."""
         for anchor in self.anchors:
             take_off(anchor, "_poolscope")

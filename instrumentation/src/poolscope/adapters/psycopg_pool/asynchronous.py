@@ -5,14 +5,14 @@ from asyncio import coroutines
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from poolscope.adapters.psycopg_pool.hooks import Hooks
+from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import Asked, make_ask, make_take
 
 Method = Callable[..., Any]
 
 
-def measured_getconn(original: Method, hooks: Hooks) -> Method:
+def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `getconn` with the checkout measured around it, credited to who called it.
 
     It is called in the task that asks, but `wait_for` and `gather` await it in another.
@@ -33,7 +33,7 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
     return getconn
 
 
-def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, Any, Any]]:
+def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Coroutine[Any, Any, Any]]:
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     take = make_take()
 
@@ -63,7 +63,7 @@ def _measured(original: Method, hooks: Hooks) -> Callable[..., Coroutine[Any, An
     return getconn
 
 
-def measured_putconn(original: Method, hooks: Hooks) -> Method:
+def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `putconn` with the end of the checkout noted before the connection is free again."""
     returned, discarded = hooks.returned, hooks.discarded
 
@@ -76,7 +76,7 @@ def measured_putconn(original: Method, hooks: Hooks) -> Method:
     return putconn
 
 
-def measured_connect(original: Method, hooks: Hooks) -> Method:
+def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
 
     async def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -95,7 +95,7 @@ def measured_connect(original: Method, hooks: Hooks) -> Method:
     return _connect
 
 
-def measured_wait(original: Method, hooks: Hooks) -> Method:
+def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
 
     async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - it is theirs

@@ -10,7 +10,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot, count_nested, kept_on
-from poolscope.adapters.psycopg_pool.pools import PoolReader, close_reason, identify_pool
+from poolscope.adapters.psycopg_pool.pools import PsycopgPoolReader, close_reason, identify_pool
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
 from poolscope.recording.connect_errors import classify_connect_error
@@ -21,7 +21,7 @@ from poolscope.recording.registry import Registry
 Check = Callable[[Any], Any]
 
 
-class Hooks:
+class PsycopgPoolHooks:
     """What happens around a pool; every method is contained and takes no lock.
 
     The statistics of a pool are kept on the pool, a connection's slot on the connection.
@@ -37,7 +37,7 @@ class Hooks:
         try:
             stats: PoolStats | None = pool._poolscope
         except AttributeError:
-            stats = self.keeper.attach(pool, pool)
+            stats = self.keeper.attach_keeper(pool, pool)
         return stats
 
     def find(self, target: object) -> PoolStats | None:
@@ -48,7 +48,7 @@ class Hooks:
     def _make(self, pool: Any) -> PoolStats:
         return PoolStats(
             identify_pool(pool),
-            PoolReader(ref(pool)),
+            PsycopgPoolReader(ref(pool)),
             is_async=hasattr(type(pool), "__aenter__"),
             pre_ping=pool._check is not None,
             max_routes=self._max_routes,
@@ -68,7 +68,7 @@ class Hooks:
             stats = getattr(pool, "_poolscope", None)
             for reference in list(stats.slots) if stats is not None else ():
                 take_off(reference(), "_poolscope")
-        self.keeper.forget()
+        self.keeper.detach_keeper()
 
     def new_slot(self, stats: PoolStats, connection: Any) -> KeptSlot:
         """Begin to account for a connection; it goes when the connection does."""
@@ -136,7 +136,7 @@ class Hooks:
                 self._broken(slot)
             else:
                 slot.stats.closed[reason] += 1
-                slot.closed()
+                slot.connection_closed()
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
@@ -146,7 +146,7 @@ class Hooks:
         slot.stats.closed[CloseReason.INVALIDATED] += 1
         if not slot.invalidated:
             slot.stats.invalidated[InvalidationReason.ERROR] += 1
-        slot.closed()
+        slot.connection_closed()
 
     def _collected(self, slot: KeptSlot) -> None:
         """Note that a connection was collected: leaked while it was out, or dropped as broken."""
@@ -154,10 +154,10 @@ class Hooks:
             stats = slot.stats
             if slot.out is not None:
                 stats.end(slot, monotonic())
-                if isinstance(stats.reader, PoolReader):
+                if isinstance(stats.reader, PsycopgPoolReader):
                     stats.reader.lost += 1
                 stats.closed[CloseReason.OTHER] += slot.is_open
-                slot.closed()
+                slot.connection_closed()
             else:
                 self._broken(slot)
         except Exception as error:  # noqa: BLE001
@@ -166,7 +166,7 @@ class Hooks:
     def opened(self, stats: PoolStats, connection: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
         try:
-            stats.create.add(create_s)
+            stats.create.count_value(create_s)
             stats.opened += 1
             slot = self.new_slot(stats, connection)
             slot.create_s = create_s
@@ -210,12 +210,12 @@ class Hooks:
         slot = kept_on(connection)
         if slot is not None and slot.fresh:
             waited_s = max(0.0, waited_s - slot.create_s)
-        stats.queue.add(waited_s)
+        stats.queue.count_value(waited_s)
 
     def pinged(self, stats: PoolStats, connection: Any, began: float, *, alive: bool) -> None:
         """Note a liveness check before a checkout, and what it found."""
         try:
-            stats.ping.add(monotonic() - began)
+            stats.ping.count_value(monotonic() - began)
             slot = kept_on(connection)
             if not alive and slot is not None:
                 slot.invalidated = True

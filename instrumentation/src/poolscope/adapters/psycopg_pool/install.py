@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, pool, pool_async
 
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.adapters.psycopg_pool import asynchronous
-from poolscope.adapters.psycopg_pool.hooks import Hooks
+from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import make_take
 from poolscope.recording.registry import Registry
@@ -24,10 +24,10 @@ Method = Callable[..., Any]
 
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
-    hooks = Hooks(registry)
-    registry.on_fork.append(hooks.keeper.forget)
+    hooks = PsycopgPoolHooks(registry)
+    registry.on_fork.append(hooks.keeper.detach_keeper)
     registry.finders.append(hooks.find)
-    wrappers: tuple[tuple[Any, str, Callable[[Method, Hooks], Method]], ...] = (
+    wrappers: tuple[tuple[Any, str, Callable[[Method, PsycopgPoolHooks], Method]], ...] = (
         (ConnectionPool, "getconn", measured_getconn),
         (ConnectionPool, "putconn", measured_putconn),
         (ConnectionPool, "_connect", measured_connect),
@@ -40,13 +40,13 @@ def install(registry: Registry) -> Undo:
         (pool_async.WaitingClient, "wait", asynchronous.measured_wait),
     )
 
-    def put(owner: Any, name: str, measured: Callable[[Method, Hooks], Method]) -> Undo:
+    def put(owner: Any, name: str, measured: Callable[[Method, PsycopgPoolHooks], Method]) -> Undo:
         return replace(owner, name, lambda original: measured(original, hooks), hooks.contain)
 
     return in_order([*(put(*wrapper) for wrapper in wrappers), hooks.detach_all])
 
 
-def measured_getconn(original: Method, hooks: Hooks) -> Method:
+def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `getconn` with the checkout measured around it.
 
     Whatever goes wrong after `original` has returned must not lose the connection: that would be
@@ -81,7 +81,7 @@ def measured_getconn(original: Method, hooks: Hooks) -> Method:
     return getconn
 
 
-def measured_putconn(original: Method, hooks: Hooks) -> Method:
+def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `putconn` with the end of the checkout noted before the connection is free again."""
     returned, discarded = hooks.returned, hooks.discarded
 
@@ -94,7 +94,7 @@ def measured_putconn(original: Method, hooks: Hooks) -> Method:
     return putconn
 
 
-def measured_connect(original: Method, hooks: Hooks) -> Method:
+def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
 
     def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -113,7 +113,7 @@ def measured_connect(original: Method, hooks: Hooks) -> Method:
     return _connect
 
 
-def closing(original: Method, hooks: Hooks) -> Method:
+def closing(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_close_connection`, of either kind of pool, with the reason noted."""
 
     def _close_connection(self: Any, conn: Any) -> Any:
@@ -123,7 +123,7 @@ def closing(original: Method, hooks: Hooks) -> Method:
     return _close_connection
 
 
-def measured_wait(original: Method, hooks: Hooks) -> Method:
+def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
 
     def wait(self: Any, timeout: float) -> Any:

@@ -23,7 +23,7 @@ _MADE_UP_NAME = re.compile(r"pool-\d+")
 """Names that psycopg_pool counts up; they depend on which pool was made first."""
 
 
-class PoolReader:
+class PsycopgPoolReader:
     """Read one pool; `find` returns it, or None once it is gone.
 
     `lost` counts connections that were collected while they were out: the pool never gets those

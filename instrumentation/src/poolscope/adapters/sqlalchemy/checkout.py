@@ -16,7 +16,7 @@ from poolscope.adapters.sqlalchemy.caller_frames import (
     RAW_CONNECTION,
     make_awaiting,
 )
-from poolscope.adapters.sqlalchemy.hooks import Hooks
+from poolscope.adapters.sqlalchemy.hooks import SqlalchemyHooks
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import find_site, known_sites
 from poolscope.recording.checkout import make_take
@@ -31,7 +31,7 @@ _base: Any = sqlalchemy.pool.base
 
 
 def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would cost calls
-    original: Connect, hooks: Hooks, *, is_base: bool = True
+    original: Connect, hooks: SqlalchemyHooks, *, is_base: bool = True
 ) -> Connect:
     """Return `Pool.connect`, or a subclass's own, with the checkout measured around it.
 
@@ -52,7 +52,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
         try:
             stats = self._poolscope
         except AttributeError:
-            stats = hooks.attach(self)
+            stats = hooks.attach_pool(self)
         if stats is None:
             return _passed_on(original(self), contain)
         asked = now()
@@ -114,7 +114,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
 
 
 def measured_return(
-    original: Callable[[Any, Any], None], hooks: Hooks
+    original: Callable[[Any, Any], None], hooks: SqlalchemyHooks
 ) -> Callable[[Any, Any], None]:
     """Return `Pool._return_conn` with the end of a checkout noted before it.
 
@@ -159,7 +159,7 @@ def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
     return fairy
 
 
-def noted_checkout(hooks: Hooks) -> Callable[[Any, Any, Any], None]:
+def noted_checkout(hooks: SqlalchemyHooks) -> Callable[[Any, Any, Any], None]:
     """Return a listener of the public `checkout` event: who took what, but not how long it took."""
     take, awaiting = make_take(), make_awaiting()
 

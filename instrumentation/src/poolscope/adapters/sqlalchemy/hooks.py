@@ -22,7 +22,7 @@ from poolscope.recording.pool import PoolStats, Slot, next_checkout_id
 from poolscope.recording.registry import Registry
 
 
-class Hooks:
+class SqlalchemyHooks:
     """What happens around a pool; every method is contained and takes no lock."""
 
     def __init__(self, registry: Registry) -> None:
@@ -49,7 +49,7 @@ class Hooks:
         except Exception as error:  # noqa: BLE001
             self.contain(error)
 
-    def attach(self, pool: Any) -> PoolStats | None:
+    def attach_pool(self, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None where it cannot be watched."""
         try:
             stats = self._attach(pool)
@@ -81,7 +81,7 @@ class Hooks:
             return self._known[owner]
         made = PoolStats(
             pools.identify(pool, find_engine() if find_engine is not None else None),
-            pools.PoolReader(ref(pool) if find_engine is None else _pool_of(find_engine)),
+            pools.SqlalchemyPoolReader(ref(pool) if find_engine is None else _pool_of(find_engine)),
             is_async=pool._dialect.is_async,
             pre_ping=pool._pre_ping,
             max_routes=self._registry.max_routes,
@@ -144,7 +144,7 @@ class Hooks:
         if slot is not None:
             return slot
         pool = pools.pool_of(record)
-        stats = getattr(pool, "_poolscope", None) or self.attach(pool)
+        stats = getattr(pool, "_poolscope", None) or self.attach_pool(pool)
         return self.new_slot(stats, record) if stats is not None else None
 
     def is_noted(self, slot: Slot, record: Any) -> bool:
@@ -167,7 +167,7 @@ class Hooks:
     def pinged(self, stats: PoolStats, slot: Slot, waited_s: float) -> None:
         """Count the time of the liveness check: what was neither queueing nor connecting."""
         if not slot.fresh:
-            stats.ping.add(max(0.0, waited_s - slot.queued_s))
+            stats.ping.count_value(max(0.0, waited_s - slot.queued_s))
         slot.fresh, slot.queued_s = False, 0.0
 
     def queued(self, stats: PoolStats, queue: Any) -> Callable[..., Any]:
@@ -211,7 +211,7 @@ class Hooks:
         finally:
             stats.waiting.pop(token, None)
             waited_s = monotonic() - began
-            stats.queue.add(waited_s)
+            stats.queue.count_value(waited_s)
         slot = getattr(record, "_poolscope", None)
         if slot is not None:
             slot.queued_s = waited_s
@@ -234,7 +234,7 @@ class Hooks:
             except Exception as error:
                 self.connect_failed(stats, error)
                 raise
-            stats.create.add(monotonic() - began)
+            stats.create.count_value(monotonic() - began)
             return connection
 
         return measured_create

@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
 from poolscope.adapters.sqlalchemy.checkout import measured_connect, measured_return, noted_checkout
-from poolscope.adapters.sqlalchemy.hooks import Hooks
+from poolscope.adapters.sqlalchemy.hooks import SqlalchemyHooks
 from poolscope.recording.registry import Registry
 
 POOL_EVENTS = ("connect", "detach", "invalidate", "close")
@@ -29,7 +29,7 @@ Undo = Callable[[], None]
 
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
-    hooks = Hooks(registry)
+    hooks = SqlalchemyHooks(registry)
     undo = [_listen(Pool, name, getattr(hooks, f"on_{name}")) for name in POOL_EVENTS]
     undo += [_watch_shared_sessions(hooks)]
     undo += [
@@ -50,7 +50,7 @@ def install(registry: Registry) -> Undo:
     return uninstall
 
 
-def _measure_checkouts(hooks: Hooks) -> Undo:
+def _measure_checkouts(hooks: SqlalchemyHooks) -> Undo:
     missing = missing_names()
     if missing:
         hooks.contain(AttributeError(f"SQLAlchemy has no {', '.join(missing)}: no wait times"))
@@ -58,7 +58,7 @@ def _measure_checkouts(hooks: Hooks) -> Undo:
     return _Wrappers(hooks).restore
 
 
-def _measure_returns(hooks: Hooks) -> Undo:
+def _measure_returns(hooks: SqlalchemyHooks) -> Undo:
     """See each return: by the method that all of them pass, or else by the event before it.
 
     The event costs an application almost a microsecond per checkout, which the method does not.
@@ -98,7 +98,7 @@ def _declares(owner: Any, name: str) -> bool:
 class _Wrappers:
     """The wrappers around `connect`: of `Pool`, and of each subclass that has its own."""
 
-    def __init__(self, hooks: Hooks) -> None:
+    def __init__(self, hooks: SqlalchemyHooks) -> None:
         self._hooks = hooks
         self._originals: dict[type, Any] = {}
         for pool_class in {Pool, *_subclasses(Pool)}:
@@ -137,7 +137,7 @@ def _listen(target: type, name: str, listener: Callable[..., None]) -> Undo:
     return lambda: event.remove(target, name, listener)
 
 
-def _watch_new_engines(hooks: Hooks) -> Undo:
+def _watch_new_engines(hooks: SqlalchemyHooks) -> Undo:
     """See each engine as it is made: a pool does not know its engine, and so not its address.
 
     Not by `Engine.__init__`: `create_engine()` reads from its signature which arguments it has.
@@ -157,7 +157,7 @@ def _watch_new_engines(hooks: Hooks) -> Undo:
     return restore
 
 
-def _watch_shared_sessions(hooks: Hooks) -> Undo:
+def _watch_shared_sessions(hooks: SqlalchemyHooks) -> Undo:
     """See the error of a session that two tasks use at once.
 
     Every driver's: the session itself notices, before the driver would. The seam is private, and

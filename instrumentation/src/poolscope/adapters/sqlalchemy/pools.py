@@ -17,7 +17,7 @@ LIBRARY = "sqlalchemy"
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
-class PoolReader:
+class SqlalchemyPoolReader:
     """Read one pool; `find` returns it, or None once it is gone.
 
     An engine's pool is found by way of the engine, because `dispose()` replaces it by another;

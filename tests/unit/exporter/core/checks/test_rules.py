@@ -1,0 +1,250 @@
+"""C1 to C10: each is judged just under, at and just over its limit; a missing fact is unknown."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, SharedLimit, demands
+from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.checks.rules import PoolChecks
+from poolscope_exporter.core.checks.thresholds import DEFAULTS, changed
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+
+OK, WARN, UNKNOWN = Result.OK, Result.WARN, Result.UNKNOWN
+
+SERVER = SharedLimit("main", "max_connections", 100)
+BOUNCER = SharedLimit("bouncer", "max_client_conn", 1000, is_bouncer=True)
+
+ALONE = Demand(SERVER, 1, 15)
+
+GOOD = PoolNumbers(
+    library="sqlalchemy",
+    pool_class="AsyncAdaptedQueuePool",
+    max=15,
+    size=10,
+    max_overflow=5,
+    timeout_s=30.0,
+    recycle_s=300.0,
+    pre_ping=True,
+    ping_s=0.0004,
+    keepalive_s=300.0,
+    blocking_checkouts_total=0,
+)
+STRANGER = PoolNumbers(used=1, max=15)
+"""What a sender tells that knows the semantic conventions alone."""
+
+PROXY = (IdleTimeout(IdleSource.CONFIGURED, 1800.0),)
+
+
+def checks(
+    numbers: PoolNumbers = GOOD,
+    demand: Demand = ALONE,
+    timeouts: tuple[IdleTimeout, ...] = (),
+    rules: PoolChecks | None = None,
+) -> dict[CheckId, ConfigCheck]:
+    found = (rules or PoolChecks()).check_pool(numbers, timeouts, demand)
+    assert [check.check_id for check in found] == sorted(
+        (check.check_id for check in found), key=list(CheckId).index
+    )
+    return {check.check_id: check for check in found}
+
+
+def result(check_id: str, demand: Demand = ALONE, **told: Any) -> Result | None:
+    check = checks(replace(GOOD, **told), demand).get(CheckId(check_id))
+    return check.result if check else None
+
+
+def test_well_configured_pool_passes_every_check_and_needs_no_cure() -> None:
+    found = checks(timeouts=PROXY)
+    assert {check_id: check.result for check_id, check in found.items()} == dict.fromkeys(
+        CheckId, OK
+    )
+    assert [check.cure for check in found.values() if check.cure] == []
+
+
+def test_what_is_not_told_is_unknown_and_never_well() -> None:
+    found = checks(STRANGER, NOWHERE, PROXY)
+    assert {check.result for check in found.values()} == {UNKNOWN}
+    assert set(found) == set(CheckId)
+    assert all(check.cure for check in found.values())
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1, WARN), (4, WARN), (5, OK), (20, OK), (21, WARN), (1000, WARN)]
+)
+def test_c1_size_is_from_5_to_20(size: int, expected: Result) -> None:
+    assert result("C1", size=size) is expected
+
+
+def test_c1_pool_without_a_limit_is_told_so() -> None:
+    check = checks(replace(GOOD, size=None, max=None))[CheckId.C1]
+    assert (check.result, check.value) == (WARN, None)
+    assert check.cure == "set pool_size within 5 to 20: the pool has no limit"
+
+
+@pytest.mark.parametrize(
+    ("size", "overflow", "expected"),
+    [
+        (10, 4, WARN),
+        (10, 5, OK),
+        (10, 10, OK),
+        (10, 11, WARN),
+        (10, 0, WARN),
+        (10, None, WARN),  # unlimited
+        (5, 2, OK),  # half of 5, as far as whole connections go
+        (5, 1, WARN),
+        (None, 5, UNKNOWN),
+    ],
+)
+def test_c2_overflow_is_half_to_all_of_size(
+    size: int | None, overflow: int | None, expected: Result
+) -> None:
+    assert result("C2", size=size, max_overflow=overflow) is expected
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "expected"),
+    [(9.9, WARN), (10.0, OK), (30.0, OK), (30.1, WARN), (0.0, WARN), (None, UNKNOWN)],
+)
+def test_c3_callers_wait_10_to_30_seconds(timeout_s: float | None, expected: Result) -> None:
+    assert result("C3", timeout_s=timeout_s) is expected
+
+
+def test_c4_is_checked_where_a_proxy_is_known_and_nowhere_else() -> None:
+    too_old = replace(GOOD, recycle_s=1351.0)
+    assert CheckId.C4 not in checks(too_old)
+    assert checks(too_old, timeouts=PROXY)[CheckId.C4].result is WARN
+    assert checks(replace(GOOD, recycle_s=1350.0), timeouts=PROXY)[CheckId.C4].result is OK
+
+
+@pytest.mark.parametrize(
+    ("pre_ping", "ping_s", "expected", "value"),
+    [
+        (True, 0.00042, OK, "on, 0.4 ms per ping as measured"),
+        (True, 0.0051, OK, "on, 5.1 ms per ping as measured"),
+        (True, None, OK, "on"),
+        (False, None, WARN, "off"),
+        (None, None, UNKNOWN, None),
+    ],
+)
+def test_c5_pre_ping_is_on_and_its_measured_time_is_told(
+    pre_ping: bool | None, ping_s: float | None, expected: Result, value: str | None
+) -> None:
+    check = checks(replace(GOOD, pre_ping=pre_ping, ping_s=ping_s))[CheckId.C5]
+    assert (check.result, check.value) == (expected, value)
+    assert "less than 2 ms" in check.safe_range
+
+
+@pytest.mark.parametrize(
+    ("keepalive_s", "expected"),
+    [(299.0, WARN), (300.0, OK), (600.0, OK), (601.0, WARN), (7200.0, WARN), (0.0, WARN)],
+)
+def test_c6_keepalive_probes_after_5_to_10_minutes(keepalive_s: float, expected: Result) -> None:
+    check = checks(replace(GOOD, keepalive_s=keepalive_s))[CheckId.C6]
+    assert (check.result, check.value) == (expected, keepalive_s or "off")
+
+
+@pytest.mark.parametrize(
+    ("potential", "unlimited", "expected"),
+    [(79, 0, OK), (80, 0, OK), (81, 0, WARN), (80, 1, UNKNOWN), (81, 1, WARN)],
+)
+def test_c7_all_processes_leave_a_fifth_of_the_server_free(
+    potential: int, unlimited: int, expected: Result
+) -> None:
+    check = checks(demand=Demand(SERVER, 6, potential, unlimited))[CheckId.C7]
+    assert (check.result, check.value) == (expected, potential)
+    assert check.safe_range == "at most 80: max_connections 100 less 20% in reserve"
+    if expected is WARN:
+        assert check.cure is not None
+        assert check.cure.startswith("6 pools of main may open 81 connections: run fewer or")
+
+
+def test_c7_behind_a_bouncer_is_held_against_its_clients() -> None:
+    check = checks(demand=Demand(BOUNCER, 60, 900))[CheckId.C7]
+    assert (check.result, check.value) == (WARN, 900)
+    assert check.safe_range == "at most 800: max_client_conn 1000 less 20% in reserve"
+
+
+def test_c7_and_c8_without_a_known_limit_say_what_is_missing() -> None:
+    silent = checks(demand=Demand(SharedLimit("main"), 1, 15))
+    assert (silent[CheckId.C7].result, silent[CheckId.C8].result) == (UNKNOWN, UNKNOWN)
+    assert silent[CheckId.C7].cure == "main has not told how many connections it admits"
+    assert "name it with --dsn" in (checks(demand=NOWHERE)[CheckId.C8].cure or "")
+
+
+@pytest.mark.parametrize(("size", "expected"), [(99, OK), (100, WARN), (101, WARN)])
+def test_c8_one_pool_is_never_as_large_as_the_server(size: int, expected: Result) -> None:
+    assert result("C8", size=size) is expected
+
+
+@pytest.mark.parametrize(
+    ("library", "pool_class", "expected"),
+    [
+        ("sqlalchemy", "AsyncAdaptedQueuePool", OK),
+        ("sqlalchemy", "QueuePool", OK),
+        ("sqlalchemy", "NullPool", WARN),
+        ("sqlalchemy", "StaticPool", WARN),
+        ("sqlalchemy", "SingletonThreadPool", WARN),
+        ("sqlalchemy", "OurOwnPool", UNKNOWN),
+        ("asyncpg", "Pool", OK),
+        ("psycopg_pool", "AsyncConnectionPool", OK),
+        ("psycopg_pool", "NullConnectionPool", WARN),
+        (None, None, UNKNOWN),
+    ],
+)
+def test_c9_pool_has_a_queue(library: str | None, pool_class: str | None, expected: Result) -> None:
+    assert result("C9", library=library, pool_class=pool_class) is expected
+
+
+def test_c9_null_pool_before_a_bouncer_is_a_choice_and_no_fault() -> None:
+    demand = Demand(BOUNCER, 1, 0, 1)
+    assert result("C9", demand, pool_class="NullPool") is OK
+    assert result("C9", demand, pool_class="StaticPool") is WARN
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, OK), (1, WARN), (None, UNKNOWN)])
+def test_c10_no_checkout_blocks_an_event_loop(count: int | None, expected: Result) -> None:
+    assert result("C10", blocking_checkouts_total=count) is expected
+
+
+def test_pool_that_keeps_nothing_is_spared_what_has_no_meaning_for_it() -> None:
+    null = PoolNumbers(library="sqlalchemy", pool_class="NullPool", blocking_checkouts_total=0)
+    assert set(checks(null, timeouts=PROXY)) == {CheckId.C7, CheckId.C9, CheckId.C10}
+
+
+@pytest.mark.parametrize("library", ["asyncpg", "psycopg_pool"])
+def test_pools_with_one_maximum_are_judged_by_it(library: str) -> None:
+    numbers = replace(GOOD, library=library, size=2, max_overflow=19, max=21, timeout_s=None)
+    found = checks(numbers)
+    assert (found[CheckId.C1].setting, found[CheckId.C1].value) == ("max_size", 21)
+    assert found[CheckId.C1].result is WARN
+    assert CheckId.C2 not in found
+    assert (found[CheckId.C3].setting, found[CheckId.C3].result) == ("timeout", UNKNOWN)
+    assert (CheckId.C5 in found) is (library == "psycopg_pool")
+
+
+def test_asyncpg_is_told_where_its_time_out_belongs() -> None:
+    numbers = PoolNumbers(library="asyncpg", pool_class="Pool", max=10)
+    assert checks(numbers)[CheckId.C3].cure == (
+        "asyncpg's pool has no time-out of its own: pass 10 to 30 s to each acquire()"
+    )
+
+
+def test_users_thresholds_decide() -> None:
+    other = changed(DEFAULTS, {"C1": {"most": 50}, "C7": {"value": 0}, "C4": {"value": 0.1}})
+    found = checks(
+        replace(GOOD, size=50, recycle_s=181.0), Demand(SERVER, 1, 100), PROXY, PoolChecks(other)
+    )
+    assert (found[CheckId.C1].result, found[CheckId.C1].safe_range) == (OK, "5 to 50")
+    assert found[CheckId.C7].result is OK
+    assert found[CheckId.C4].result is WARN
+
+
+def test_demand_is_added_up_by_what_limits_it() -> None:
+    numbers = [PoolNumbers(max=10), PoolNumbers(max=20), PoolNumbers(), PoolNumbers(max=7)]
+    limits = [SERVER, SERVER, SERVER, BOUNCER]
+    found = demands(zip(limits, numbers, strict=True))
+    assert found == {SERVER: Demand(SERVER, 3, 30, 1), BOUNCER: Demand(BOUNCER, 1, 7)}
+    assert demands([(SharedLimit(), PoolNumbers(max=5))]) == {}

@@ -1,0 +1,117 @@
+"""A pool's numbers are read from its series; what was not told stays unknown."""
+
+import pytest
+
+from poolscope import catalogue
+from poolscope.catalogue import ConnectErrorKind, Evidence, Metric
+from poolscope_exporter.core.fleet.pool_numbers import (
+    Growth,
+    PoolNumbers,
+    growth_of,
+    marks_of,
+    numbers_of,
+)
+from poolscope_exporter.core.model.pushes import HistogramValue
+from support.exporter.builders import a_point, pool_points
+
+
+def test_pool_that_says_nothing_has_no_numbers() -> None:
+    assert numbers_of([], None, Growth()) == PoolNumbers()
+
+
+def test_gauges_are_read_by_state() -> None:
+    numbers = numbers_of(pool_points(used=3, idle=2, limit=15, pending=4), (7, 5), Growth())
+    assert (numbers.used, numbers.idle, numbers.max, numbers.pending) == (3, 2, 15, 4)
+    assert (numbers.held_total, numbers.listed_total) == (7, 5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "field", "value"),
+    [
+        (catalogue.IDLE_MAX, "idle_max", 3),
+        (catalogue.IDLE_MIN, "idle_min", 3),
+        (catalogue.POOL_SIZE, "size", 3),
+        (catalogue.POOL_MAX_OVERFLOW, "max_overflow", 3),
+        (catalogue.POOL_OVERFLOW, "overflow", 3),
+        (catalogue.POOL_TIMEOUT, "timeout_s", 2.5),
+        (catalogue.POOL_RECYCLE, "recycle_s", 1800.0),
+        (catalogue.POOL_KEEPALIVE, "keepalive_s", 300.0),
+        (catalogue.POOL_PRE_PING, "pre_ping", True),
+        (catalogue.TIMEOUTS, "timeouts_total", 3),
+        (catalogue.CHECKOUTS, "checkouts_total", 3),
+        (catalogue.CHECKINS, "checkins_total", 3),
+        (catalogue.BLOCKING_CHECKOUTS, "blocking_checkouts_total", 3),
+        (catalogue.LEAKS_RECOVERED, "leaks_recovered_total", 3),
+    ],
+)
+def test_each_metric_is_its_own_number(metric: Metric, field: str, value: float) -> None:
+    numbers = numbers_of([a_point(metric, float(value))], None, Growth())
+    assert getattr(numbers, field) == value
+    told = [name for name in PoolNumbers.__slots__ if getattr(numbers, name) is not None]
+    assert told == [field, "growth"]
+
+
+def test_pre_ping_that_is_off_is_not_unknown() -> None:
+    numbers = numbers_of([a_point(catalogue.POOL_PRE_PING, 0.0)], None, Growth())
+    assert numbers.pre_ping is False
+
+
+def test_leaks_are_counted_over_all_routes() -> None:
+    points = [
+        a_point(catalogue.LEAKS, n, attributes={catalogue.EVIDENCE: str(evidence)})
+        for n, evidence in enumerate(Evidence)
+    ]
+    assert numbers_of(points, None, Growth()).leaks_total == 6
+
+
+def test_class_and_library_are_read_from_their_attributes() -> None:
+    attributes = {catalogue.POOL_CLASS: "AsyncAdaptedQueuePool", catalogue.LIBRARY: "sqlalchemy"}
+    numbers = numbers_of([a_point(catalogue.POOL_INFO, attributes=attributes)], None, Growth())
+    assert (numbers.pool_class, numbers.library) == ("AsyncAdaptedQueuePool", "sqlalchemy")
+
+
+def test_growth_of_a_single_push_is_unknown() -> None:
+    assert growth_of([]) == growth_of([{"timeouts": 5.0}]) == Growth()
+
+
+@pytest.mark.parametrize(
+    ("history", "grown"),
+    [
+        ([{"timeouts": 5.0}, {"timeouts": 5.0}], 0.0),
+        ([{"timeouts": 5.0}, {"timeouts": 6.0}, {"timeouts": 8.0}], 3.0),
+        ([{}, {"timeouts": 2.0}], 2.0),
+        ([{"timeouts": 9.0}, {"timeouts": 1.0}], 1.0),
+        ([{"timeouts": 9.0}, {}], None),
+    ],
+)
+def test_growth_is_from_the_first_to_the_last_push(
+    history: list[dict[str, float]], grown: float | None
+) -> None:
+    assert growth_of(history).timeouts == grown
+
+
+def test_only_refusals_for_too_many_connections_are_marked() -> None:
+    points = [
+        a_point(catalogue.CONNECT_ERRORS, n, attributes={catalogue.KIND: str(kind)})
+        for n, kind in enumerate(ConnectErrorKind, start=1)
+    ]
+    expected = list(ConnectErrorKind).index(ConnectErrorKind.TOO_MANY_CONNECTIONS) + 1
+    assert marks_of(points) == {"too_many_connections": expected}
+
+
+def test_ping_takes_what_it_took_on_average() -> None:
+    buckets = HistogramValue((0.001,), (3, 1), 0.008)
+    numbers = numbers_of([a_point(catalogue.PING_TIME, buckets)], None, Growth())
+    assert numbers.ping_s == 0.002
+
+
+def test_ping_that_never_was_has_no_average() -> None:
+    never = HistogramValue((0.001,), (0, 0), 0.0)
+    assert numbers_of([a_point(catalogue.PING_TIME, never)], None, Growth()).ping_s is None
+
+
+def test_numbers_whose_sum_no_number_can_hold_are_unknown() -> None:
+    points = [a_point(catalogue.POOL_SIZE, 1e308) for _ in range(2)]
+    timeouts = [a_point(catalogue.POOL_TIMEOUT, 1e308) for _ in range(2)]
+    numbers = numbers_of([*points, *timeouts], None, Growth())
+    assert (numbers.size, numbers.timeout_s) == (None, None)

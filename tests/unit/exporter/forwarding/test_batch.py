@@ -1,0 +1,57 @@
+"""Parcels: an OTLP backend gets nothing that is for an exporter alone."""
+
+import gzip
+
+from google.protobuf import json_format
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from poolscope import catalogue
+from poolscope_exporter.forwarding.batch import ForwardAs, pack
+from poolscope_exporter.forwarding.queue import Parcel
+from support.exporter.otlp_messages import a_gauge, a_marker, a_request
+
+BY_PROVIDER = a_marker(1, **{catalogue.PUSH_PUBLISHER: "provider"})
+
+
+def packed(
+    *requests: ExportMetricsServiceRequest, forward_as: ForwardAs = ForwardAs.OTLP
+) -> ExportMetricsServiceRequest | None:
+    parcels = [Parcel(request.SerializeToString(), False, 0.0) for request in requests]
+    body = pack(parcels, forward_as)
+    return ExportMetricsServiceRequest.FromString(gzip.decompress(body)) if body else None
+
+
+def scopes(request: ExportMetricsServiceRequest | None) -> list[list[str]]:
+    assert request is not None
+    return [[s.scope.name for s in r.scope_metrics] for r in request.resource_metrics]
+
+
+def test_a_backend_gets_metrics_without_the_held_checkouts() -> None:
+    sent = packed(a_request(a_gauge("m", 1), push=(a_marker(),)), a_request(a_gauge("n", 2)))
+
+    assert scopes(sent) == [[catalogue.SCOPE], [catalogue.SCOPE]]
+
+
+def test_a_backend_does_not_get_what_a_provider_publishes() -> None:
+    by_provider = a_request(a_gauge("m", 1), push=(BY_PROVIDER,))
+
+    assert packed(by_provider) is None
+    assert len(scopes(packed(by_provider, a_request(a_gauge("m", 1))))) == 1
+
+
+def test_another_exporter_gets_everything() -> None:
+    request = a_request(a_gauge("m", 1), push=(BY_PROVIDER,))
+
+    assert packed(request, forward_as=ForwardAs.POOLSCOPE) == request
+
+
+def test_json_leaves_as_protobuf() -> None:
+    request = a_request(a_gauge("m", 1))
+    body = json_format.MessageToJson(request).encode()
+
+    packed_body = pack([Parcel(body, True, 0.0)], ForwardAs.OTLP)
+
+    assert packed_body is not None
+    assert gzip.decompress(packed_body) == request.SerializeToString()

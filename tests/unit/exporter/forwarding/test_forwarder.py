@@ -1,0 +1,116 @@
+"""The forwarder: what an upstream rejects is lost and counted, and the loop outlives everything."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from poolscope_exporter.forwarding.batch import ForwardAs
+from poolscope_exporter.forwarding.forwarder import Forwarder
+from poolscope_exporter.forwarding.queue import Outbox
+from poolscope_exporter.forwarding.upstream import Answer, Delivery
+from support.exporter.otlp_messages import a_gauge, a_request
+
+BODY = a_request(a_gauge("m", 1)).SerializeToString()
+
+
+class Backend:
+    """Takes what is posted, and answers each with the next of the given answers, then OK."""
+
+    def __init__(self, *answers: Delivery) -> None:
+        self.resources: list[int] = []
+        self._answers = list(answers)
+
+    async def post(self, body: bytes) -> Answer:
+        request = ExportMetricsServiceRequest.FromString(gzip.decompress(body))
+        self.resources.append(len(request.resource_metrics))
+        return Answer(self._answers.pop(0) if self._answers else Delivery.OK)
+
+    async def close_connections(self) -> None:
+        self.resources.append(-1)
+
+
+class Run:
+    def __init__(self, backend: Backend, outbox: Outbox | None, forward_as: ForwardAs) -> None:
+        self.forwarder = Forwarder(backend, forward_as, outbox)
+        self.stop, self.received = asyncio.Event(), asyncio.Event()
+
+    def lost(self) -> dict[str, int]:
+        return {
+            reason: count for reason, count in self.forwarder.forward_report().lost.items() if count
+        }
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not is_so():  # noqa: ASYNC110 - any condition, and nobody tells of it
+                await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def running(
+    backend: Backend, outbox: Outbox | None = None, forward_as: ForwardAs = ForwardAs.OTLP
+) -> AsyncIterator[Run]:
+    run = Run(backend, outbox, forward_as)
+    task = asyncio.create_task(run.forwarder.run(run.stop, run.received))
+    yield run
+    run.stop.set()
+    run.received.set()
+    await task
+
+
+async def test_what_waits_leaves_in_one_request_and_nothing_is_left() -> None:
+    backend = Backend()
+    async with running(backend) as run:
+        for _ in range(5):
+            run.forwarder.enqueue(BODY, False)
+        assert run.forwarder.forward_report().waiting_bytes == 5 * len(BODY)
+        await run.until(lambda: run.forwarder.forward_report().waiting == 0)
+
+    assert backend.resources == [5, -1]
+    assert run.forwarder.forward_report().requests["ok"] == 1
+    assert run.lost() == {}
+
+
+async def test_what_is_rejected_is_lost_and_not_sent_again() -> None:
+    backend = Backend(Delivery.REJECTED)
+    async with running(backend) as run:
+        run.forwarder.enqueue(BODY, False)
+        run.forwarder.enqueue(BODY, False)
+        await run.until(lambda: run.lost() == {"rejected": 2})
+        run.forwarder.enqueue(BODY, False)
+        await run.until(lambda: len(backend.resources) == 2)
+
+    assert backend.resources == [2, 1, -1]
+    assert run.lost() == {"rejected": 2}
+
+
+async def test_what_cannot_be_read_is_lost_and_the_next_is_sent() -> None:
+    backend = Backend()
+    async with running(backend) as run:
+        run.forwarder.enqueue(b"\xff", False)
+        await run.until(lambda: run.lost() == {"error": 1})
+        run.forwarder.enqueue(BODY, False)
+        await run.until(lambda: backend.resources == [1])
+
+
+async def test_what_arrived_before_the_receiver_ended_is_sent_as_well() -> None:
+    backend = Backend()
+    async with running(backend) as run:
+        run.stop.set()
+        await run.until(run.stop.is_set)
+        run.forwarder.enqueue(BODY, False)
+
+    assert backend.resources == [1, -1]
+
+
+async def test_an_exporter_gets_nothing_that_waited_for_long() -> None:
+    backend = Backend(Delivery.BUSY, Delivery.BUSY, Delivery.BUSY)
+    async with running(backend, forward_as=ForwardAs.POOLSCOPE) as run:
+        run.forwarder.enqueue(BODY, False)
+        await run.until(lambda: run.lost() == {"too_old": 1})
+
+    assert len(backend.resources) <= 3

@@ -1,0 +1,496 @@
+"""The poll loop: what it asks, what it shows, and that nothing ends it."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import pytest
+
+from poolscope_exporter import clock
+from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
+from poolscope_exporter.core.model.sessions import Census, Session, SessionSample
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.postgres import poller as loop
+from poolscope_exporter.postgres.poller import Poller
+from poolscope_exporter.postgres.rows import Survey
+from poolscope_exporter.postgres.server import Arrival
+from support.exporter.builders import (
+    BOUNCER,
+    BOUNCER_END,
+    LOCAL,
+    PID,
+    a_bouncer_sample,
+    a_bouncer_server,
+    a_checkout,
+    a_client,
+    a_push,
+    a_sample,
+    a_server,
+    a_session,
+    holding,
+)
+
+DOWN = ServerUnavailableError(Reason.REFUSED, "no way")
+
+
+class FakeServer:
+    """A server of one session; `failure`, while set, is what every question meets."""
+
+    name = "main"
+
+    def __init__(self, privilege: Privilege = Privilege.FULL) -> None:
+        self.is_connected = False
+        self.failure: Exception | None = None
+        self.refused: set[str] = set()
+        self.asked: list[list[int]] = []
+        self.calls: list[str] = []
+        self._called: asyncio.Queue[str] = asyncio.Queue()
+        self.found_limits: ServerLimits | None = ServerLimits(100, 3, 0)
+        self.has_census = True
+        self.census_of: tuple[Session, ...] = ()
+        self.is_replica = False
+        self.arrival = Arrival(a_server(privilege=privilege), "18.4", True, False)
+
+    async def connect(self) -> None:
+        self._call("connect")
+        self.is_connected = True
+
+    async def identify(self) -> Arrival:
+        self._call("identify")
+        return replace(
+            self.arrival, identity=replace(self.arrival.identity, in_recovery=self.is_replica)
+        )
+
+    async def in_recovery(self) -> bool:
+        self._call("in_recovery")
+        return self.is_replica
+
+    async def read_limits(self) -> ServerLimits | None:
+        self._call("limits")
+        return self.found_limits
+
+    async def look_up(self, pids: Sequence[int]) -> SessionSample:
+        self._call("look")
+        self.asked.append(list(pids))
+        sample = a_sample(a_session(), taken_at_s=clock.monotonic())
+        return replace(sample, asked=frozenset(pids))
+
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        self._call("census")
+        return Census("main", clock.monotonic(), self.census_of) if self.has_census else None
+
+    async def survey(self) -> Survey:
+        self._call("survey")
+        return Survey(7, {"idle": 7}, active_on_cpu=2)
+
+    async def close(self) -> None:
+        self.is_connected = False
+
+    def lose(self) -> None:
+        self.is_connected = False
+        self.failure = DOWN
+
+    async def until(self, name: str) -> None:
+        """Wait until this is called the next time."""
+        async with asyncio.timeout(5):
+            while await self._called.get() != name:
+                pass
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        self._called.put_nowait(name)
+        if self.failure:
+            raise self.failure
+        if name in self.refused:
+            raise ServerUnavailableError(Reason.TIMEOUT, "canceling statement due to lock timeout")
+
+
+def a_poller(
+    server: FakeServer, correlator: Correlator | None = None, interval_s: float = 5.0
+) -> Poller:
+    return Poller(server, correlator or Correlator(["main"]), interval_s)
+
+
+def view_of(poller: Poller) -> ServerView:
+    return poller.server_view(clock.monotonic())
+
+
+async def test_the_slots_of_a_managed_service_are_no_room() -> None:
+    poller = Poller(FakeServer(), Correlator(["main"]), 5.0, reserved_slots=10)
+
+    await poller.poll_server()
+
+    view = view_of(poller)
+    assert view.limits is not None
+    assert view.headroom is not None
+    assert (view.limits.usable, view.headroom.free) == (87, 80)
+
+
+async def test_a_sidecar_looks_for_no_orphans() -> None:
+    server = FakeServer()
+    correlator = Correlator(["main"])
+    correlator.orphans.client_addresses = lambda _: frozenset({"10.0.0.7"})  # type: ignore[method-assign, assignment]
+    await Poller(server, correlator, 5.0, counts_orphans=False).poll_server()
+    assert "census" not in server.calls
+
+    await Poller(server, correlator, 5.0).poll_server()
+    assert "census" in server.calls
+
+
+async def test_before_the_first_poll_nothing_is_known() -> None:
+    view = view_of(a_poller(FakeServer()))
+
+    assert (view.up, view.identity, view.limits, view.connections) == (False, None, None, None)
+    assert view.last_success_age_s is None
+
+
+async def test_a_poll_makes_everything_known() -> None:
+    poller = a_poller(FakeServer())
+
+    await poller.poll_server()
+
+    view = view_of(poller)
+    assert (view.up, view.reason, view.connections) == (True, None, {"idle": 7})
+    assert view.headroom is not None
+    assert view.headroom.free == 90
+    assert view.active_on_cpu == 2
+    assert view.last_success_age_s is not None
+
+
+async def test_suspects_are_asked_for_on_the_very_first_poll() -> None:
+    server, correlator = FakeServer(), Correlator(["main"])
+    correlator.take_push(a_push(held=(holding(a_checkout()),)), clock.monotonic())
+
+    await a_poller(server, correlator).poll_server()
+
+    assert server.asked == [[PID]]
+
+
+async def test_what_costs_more_is_asked_less_often() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.calls.clear()
+
+    await poller.poll_server()
+
+    assert server.calls == ["in_recovery", "look"]
+
+
+async def test_the_cpus_of_a_server_are_told_whether_it_is_up_or_not() -> None:
+    poller = Poller(FakeServer(), Correlator(["main"]), 5.0, cpus=16.0)
+    assert view_of(poller).cpus == 16.0
+
+
+async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
+    server, correlator = FakeServer(), Correlator(["main"])
+    poller = a_poller(server, correlator)
+    await poller.poll_server()
+    assert "census" not in server.calls
+    assert correlator.orphans.told("main") is None
+
+    correlator.take_push(a_push(held=(holding(a_checkout()),)), clock.monotonic())
+    await poller.poll_server()
+    poller._census_due_s = 0.0
+    await poller.poll_server()
+
+    assert server.calls.count("census") == 1
+    assert correlator.orphans.told("main") == {("acme", "shop"): 0}
+
+
+async def test_orphans_are_unknown_where_the_server_refuses_to_list_sessions() -> None:
+    server, correlator = FakeServer(), Correlator(["main"])
+    server.has_census = False
+    correlator.take_push(a_push(held=(holding(a_checkout()),)), clock.monotonic())
+
+    await a_poller(server, correlator).poll_server()
+
+    assert "census" in server.calls
+    assert correlator.orphans.told("main") is None
+
+
+async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.lose()
+    await poller.poll_server()
+
+    view = view_of(poller)
+    assert (view.up, view.reason) == (False, "refused: no way")
+    assert (view.limits, view.connections, view.headroom) == (None, None, None)
+    assert view.active_on_cpu is None
+    assert view.identity is not None
+    assert poller.poll_report(0.0, 0.0).failures["refused"] == 1
+
+
+async def test_a_server_that_comes_back_is_asked_for_everything_anew() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.lose()
+    await poller.poll_server()
+    server.failure = None
+    server.calls.clear()
+
+    await poller.poll_server()
+
+    assert server.calls == ["connect", "identify", "limits", "look", "survey"]
+    assert view_of(poller).up
+
+
+async def test_a_failed_statement_keeps_the_connection() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.failure = ServerUnavailableError(Reason.TIMEOUT, "canceling statement")
+    await poller.poll_server()
+    server.failure = None
+    server.calls.clear()
+
+    await poller.poll_server()
+
+    assert "connect" not in server.calls
+    assert view_of(poller).up
+
+
+class FakeBouncer:
+    """A bouncer that knows the session behind a checkout once it is asked."""
+
+    def __init__(self, correlator: Correlator) -> None:
+        self._correlator = correlator
+
+    async def refresh(self) -> None:
+        servers = {"s1": a_bouncer_server()}
+        sample = a_bouncer_sample({LOCAL: a_client("s1")}, servers, taken_at_s=clock.monotonic())
+        self._correlator.take_bouncer_sample(sample, clock.monotonic())
+
+
+async def test_bouncers_are_asked_before_the_server_so_that_it_is_asked_for_their_pids() -> None:
+    server = FakeServer()
+    correlator = Correlator(["main"], bouncers={BOUNCER: frozenset({BOUNCER_END})})
+    through = a_checkout(peer=BOUNCER_END, backend_pid=1_022_840_197)
+    correlator.take_push(a_push(held=(holding(through),)), clock.monotonic())
+
+    await Poller(server, correlator, 5.0, [FakeBouncer(correlator)]).poll_server()
+
+    assert server.asked == [[PID]]
+
+
+async def test_limits_that_are_refused_leave_the_rest() -> None:
+    server = FakeServer()
+    server.found_limits = None
+    poller = a_poller(server)
+
+    await poller.poll_server()
+
+    view = view_of(poller)
+    assert (view.up, view.limits, view.headroom) == (True, None, None)
+    assert view.connections == {"idle": 7}
+
+
+async def test_an_error_of_ours_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    server = FakeServer()
+    server.failure = ZeroDivisionError()
+    poller = a_poller(server)
+
+    await poller.poll_server()
+
+    assert poller.poll_report(0.0, 0.0).failures["other"] == 1
+    assert "failed by an error of ours" in caplog.text
+
+
+async def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = FakeServer()
+    poller = a_poller(server)
+    for failure in (None, None, DOWN, DOWN, None):
+        server.failure = failure
+        await poller.poll_server()
+
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "server main answers",
+        "server main does not answer",
+        "server main answers",
+    ]
+
+
+async def test_a_role_that_sees_little_is_told_what_to_grant(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await a_poller(FakeServer(Privilege.OWN)).poll_server()
+
+    assert "GRANT pg_read_all_stats TO poolscope" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("interval_s", "failures", "low_s", "high_s"),
+    [(5.0, 1, 0.75, 1.25), (5.0, 3, 3.0, 5.0), (5.0, 99, 7.5, 12.5), (300.0, 99, 22.5, 37.5),
+     (0.2, 99, 0.75, 1.25)],
+)  # fmt: skip
+async def test_a_failing_server_is_left_alone_for_a_while(
+    interval_s: float, failures: int, low_s: float, high_s: float
+) -> None:
+    poller = a_poller(FakeServer(), interval_s=interval_s)
+    for _ in range(failures):
+        poller._failed(Reason.REFUSED, "no")
+
+    assert all(low_s <= poller._record.backoff_s(interval_s) <= high_s for _ in range(50))
+
+
+async def test_fresh_suspects_are_looked_up_long_before_the_interval_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "FRESH_SUSPECTS_S", 0.0)
+    server, stop = FakeServer(), asyncio.Event()
+    poller = a_poller(server, interval_s=300.0)
+    running = asyncio.create_task(poller.run(stop))
+    await server.until("look")
+
+    poller.wake()
+    await server.until("look")
+
+    stop.set()
+    await running
+    assert not server.is_connected
+
+
+async def test_the_loop_ends_at_once_while_it_waits_for_a_failing_server() -> None:
+    server, stop = FakeServer(), asyncio.Event()
+    server.failure = DOWN
+    running = asyncio.create_task(a_poller(server, interval_s=300.0).run(stop))
+    await server.until("connect")
+
+    stop.set()
+
+    async with asyncio.timeout(1):
+        await running
+
+
+async def test_a_server_in_another_role_than_expected_is_told_and_left() -> None:
+    server, correlator = FakeServer(), Correlator(["main"])
+    poller = Poller(server, correlator, 5.0, expects="replica")
+
+    await poller.poll_server()
+
+    view = view_of(poller)
+    assert (view.up, view.place) == (False, ServerRole.PRIMARY)
+    assert view.reason == "wrong_role: a primary answers where a replica is expected"
+    assert not server.is_connected
+    assert "look" not in server.calls
+    assert correlator.situation(clock.monotonic(), [view]).servers[0].identity is None
+
+    server.is_replica = True
+    await poller.poll_server()
+    assert (view_of(poller).up, view_of(poller).place) == (True, ServerRole.REPLICA)
+
+
+async def test_a_replica_that_is_promoted_under_us_is_identified_anew() -> None:
+    server = FakeServer()
+    server.is_replica = True
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.is_replica = False
+    server.calls.clear()
+
+    await poller.poll_server()
+
+    assert server.calls == ["in_recovery", "identify", "limits", "look"]
+    assert view_of(poller).place is ServerRole.PRIMARY
+    assert poller.poll_report(0.0, 0.0).changes == {"replaced": 0, "promoted": 1}
+
+
+async def test_a_replica_that_is_expected_and_promoted_is_left() -> None:
+    server = FakeServer()
+    server.is_replica = True
+    poller = Poller(server, Correlator(["main"]), 5.0, expects="replica")
+    await poller.poll_server()
+    server.is_replica = False
+
+    await poller.poll_server()
+
+    assert view_of(poller).reason == "wrong_role: a primary answers where a replica is expected"
+    assert not server.is_connected
+
+
+async def test_facts_that_cannot_be_read_again_hold_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "FACTS_S", 0.0)
+    monkeypatch.setattr(loop, "FACTS_RETRY_S", 0.0)
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.refused = {"identify", "limits"}
+
+    await poller.poll_server()
+
+    assert view_of(poller).up
+    assert view_of(poller).limits is not None
+    tiers = poller.poll_report(0.0, 0.0).tiers
+    assert tiers is not None
+    assert (tiers.missed["facts"], tiers.missed["suspects"]) == (1, 0)
+
+    monkeypatch.setattr(loop, "FACTS_STALE_S", 0.0)
+    await poller.poll_server()
+    assert (view_of(poller).up, view_of(poller).limits) == (True, None)
+
+
+async def test_facts_that_cannot_be_read_on_a_new_connection_are_a_failure() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    server.refused = {"identify"}
+
+    await poller.poll_server()
+    await poller.poll_server()
+
+    assert not view_of(poller).up
+    assert "look" not in server.calls
+
+
+async def test_a_survey_that_is_refused_costs_the_counts_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "SURVEY_S", 0.0)
+    server = FakeServer()
+    poller = a_poller(server)
+    await poller.poll_server()
+    server.refused = {"survey"}
+
+    await poller.poll_server()
+
+    view = view_of(poller)
+    assert (view.up, view.connections, view.headroom) == (True, None, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_full"),
+    [
+        (Reason.TOO_MANY_CONNECTIONS, True),
+        (Reason.RESERVED_SLOTS, True),
+        (Reason.ROLE_LIMIT, False),
+        (Reason.DATABASE_LIMIT, False),
+        (Reason.REFUSED, False),
+    ],
+)
+async def test_a_server_that_turns_us_away_for_want_of_slots_is_full(
+    reason: Reason, is_full: bool
+) -> None:
+    server = FakeServer()
+    server.failure = ServerUnavailableError(reason, "no")
+    poller = a_poller(server)
+
+    await poller.poll_server()
+
+    assert view_of(poller).is_full is is_full
+
+
+async def test_our_own_connection_is_counted() -> None:
+    server = FakeServer()
+    poller = a_poller(server)
+    assert poller.poll_report(0.0, 0.0).connections == 0
+    await poller.poll_server()
+    assert poller.poll_report(0.0, 0.0).connections == 1

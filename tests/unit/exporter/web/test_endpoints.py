@@ -1,0 +1,334 @@
+"""The web side: what is open, what is guarded, and what the page and the API tell."""
+
+import base64
+
+import httpx
+import pytest
+
+from poolscope.catalogue import Evidence
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
+from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
+from poolscope_exporter.core.judging.views import BouncerView, ServerView
+from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.sessions import SessionState
+from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
+from poolscope_exporter.metrics.exposition import Exposition
+from poolscope_exporter.metrics.scrape import Scrape
+from poolscope_exporter.web.endpoints import Sources, create_web
+from support.exporter.builders import a_checkout, a_pool, a_server, a_session
+
+TOKEN = "t0k3n"
+GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools"]
+OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
+HERE = "127.0.0.1"
+
+
+def a_blocked_checkout() -> Judgement:
+    checkout = a_checkout(7, route="/pay", evidence=None)
+    session = a_session(
+        state=SessionState.ACTIVE, query_age_s=4.5, wait_event_type="Lock", wait_event="tuple"
+    )
+    blockers = (Blocker(99, None), Blocker(98, a_checkout(8, route="/report")))
+    link = Link(LinkLevel.ADDRESS, "main", session, 100.0)
+    return Judgement(checkout, 12.3456, Verdict.BLOCKED, None, None, link, True, blockers)
+
+
+def an_unlinked_checkout(route: str = "/orders") -> Judgement:
+    checkout = a_checkout(9, route=route, evidence=Evidence.REQUEST_FINISHED)
+    link = NoLink(Unlinked.NO_SERVER, None)
+    return Judgement(checkout, 5.0, Verdict.LEAKED, "no_server", checkout.evidence, link, False)
+
+
+def a_web(
+    *judgements: Judgement,
+    servers: tuple[ServerView, ...] = (),
+    bouncers: tuple[BouncerView, ...] = (),
+    client: str = HERE,
+    host: str = "127.0.0.1:9736",
+    token: str | None = None,
+    is_ready: bool = True,
+    checks: tuple[ConfigCheck, ...] = (),
+) -> httpx.AsyncClient:
+    diagnosis = PoolDiagnosis(Diagnosis.LEAKING, ("1 of 15 connections leaked",))
+    pools = (PoolAssessment(a_pool(), PoolNumbers(used=1, max=15), diagnosis, checks),)
+    situation = Situation(judgements, pools, servers, (), 100.0, bouncers)
+    exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
+    sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
+    keyring = Keyring(parse_tokens(token)) if token else None
+    transport = httpx.ASGITransport(create_web(sources, keyring), client=(client, 50000))
+    return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
+@pytest.mark.parametrize("path", GUARDED + OPEN)
+@pytest.mark.parametrize("client", ["127.0.0.1", "127.0.0.9", "::1", "::ffff:127.0.0.1"])
+async def test_this_machine_may_see_everything(path: str, client: str) -> None:
+    async with a_web(client=client) as web:
+        assert (await web.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_metrics_and_health_are_open(path: str) -> None:
+    async with a_web(client="10.0.0.9", host="exporter:9736") as web:
+        assert (await web.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", GUARDED)
+async def test_without_a_token_other_machines_learn_the_cure_alone(path: str) -> None:
+    async with a_web(a_blocked_checkout(), client="10.0.0.9", host="10.0.0.1") as web:
+        response = await web.get(path)
+
+    assert response.status_code == 403
+    assert "set POOLSCOPE_TOKEN" in response.text
+    assert "/pay" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [
+        ("evil.example:9736", {}),
+        (HERE, {"X-Forwarded-For": "10.0.0.9"}),
+        (HERE, {"Forwarded": "for=10.0.0.9"}),
+    ],
+)
+async def test_a_browser_or_a_proxy_here_does_not_ask_for_itself(
+    host: str, headers: dict[str, str]
+) -> None:
+    async with a_web(host=host) as web:
+        assert (await web.get("/api/v1/pools", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:9736", "[::1]:9736", "127.0.0.1"])
+async def test_this_machine_has_several_names(host: str) -> None:
+    async with a_web(host=host) as web:
+        assert (await web.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("path", GUARDED)
+async def test_with_a_token_only_it_opens(path: str) -> None:
+    async with a_web(token=TOKEN) as web:
+        refused = await web.get(path)
+        wrong = await web.get(path, headers={"Authorization": "Bearer wrong"})
+    async with a_web(token=TOKEN, client="10.0.0.9", host="exporter") as web:
+        granted = await web.get(path, headers={"Authorization": f"bearer {TOKEN}"})
+
+    assert (refused.status_code, wrong.status_code, granted.status_code) == (401, 401, 200)
+    assert refused.headers["www-authenticate"].startswith("Basic realm=")  # a browser asks
+    assert TOKEN not in refused.text
+
+
+@pytest.mark.parametrize(
+    ("shown", "status"),
+    [
+        (f"sre:{TOKEN}", 200),
+        (f":{TOKEN}", 200),
+        ("sre:wrong", 401),
+        (f"{TOKEN}:", 401),
+        ("sre", 401),
+        ("", 401),
+    ],
+)
+async def test_a_browser_shows_the_token_as_a_password(shown: str, status: int) -> None:
+    basic = base64.b64encode(shown.encode()).decode()
+    async with a_web(token=TOKEN) as web:
+        answer = await web.get("/", headers={"Authorization": f"Basic {basic}"})
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("garbage", [b"Basic !", b"Basic \xe9", b"Basic /w==", b"Basic", b"\xe9"])
+async def test_a_header_that_is_no_password_is_refused(garbage: bytes) -> None:
+    async with a_web(token=TOKEN) as web:
+        answer = await web.get("/", headers={b"Authorization": garbage})
+    assert answer.status_code == 401
+
+
+async def test_readiness_is_that_of_the_receiver() -> None:
+    async with a_web(is_ready=False) as web:
+        assert (await web.get("/readyz")).status_code == 503
+        assert (await web.get("/healthz")).status_code == 200
+
+
+async def test_a_checkout_tells_what_is_known_of_it() -> None:
+    async with a_web(a_blocked_checkout()) as web:
+        answer = (await web.get("/api/v1/checkouts")).json()
+
+    assert answer["taken_at"] == "now"
+    assert answer["servers"] == []
+    (checkout,) = answer["checkouts"]
+    (stranger, ours) = checkout.pop("blocked_by")
+    assert checkout == {
+        "verdict": "blocked",
+        "evidence": None,
+        "service": "shop",
+        "service_namespace": "acme",
+        "service_instance_id": "shop-1",
+        "pool": "orders",
+        "db_namespace": "orders",
+        "server_address": "10.0.0.1",
+        "server_port": 5432,
+        "checkout_id": 7,
+        "route": "/pay",
+        "code_file": "shop/orders.py",
+        "code_line": 42,
+        "code_function": "place_order",
+        "backend_pid": 4711,
+        "trace_id": None,
+        "pgbouncer": None,
+        "age_s": 12.346,
+        "server_state": "active",
+        "server_query_age_s": 4.5,
+        "wait_event": "Lock/tuple",
+        "link": "address",
+        "reason": None,
+        "lasted_s": None,
+        "confirmed": True,
+    }
+    assert stranger == {"backend_pid": 99}
+    assert (ours["backend_pid"], ours["route"], ours["code_line"]) == (98, "/report", 42)
+
+
+async def test_a_checkout_without_a_session_says_why() -> None:
+    async with a_web(an_unlinked_checkout()) as web:
+        (checkout,) = (await web.get("/api/v1/checkouts")).json()["checkouts"]
+
+    assert checkout["link"] == "unlinked:no_server"
+    assert checkout["verdict"] == "leaked"
+    assert checkout["evidence"] == "request_finished"
+    assert checkout["server_state"] is None
+    assert checkout["wait_event"] is None
+
+
+async def test_a_pool_tells_its_diagnosis_and_null_where_it_knows_no_number() -> None:
+    async with a_web() as web:
+        (pool,) = (await web.get("/api/v1/pools")).json()["pools"]
+
+    assert pool["diagnosis"] == "leaking"
+    assert pool["reasons"] == ["1 of 15 connections leaked"]
+    assert (pool["used"], pool["max"], pool["idle"], pool["pending"]) == (1, 15, None, None)
+
+
+async def test_a_server_that_is_down_says_why_and_knows_no_numbers() -> None:
+    down = ServerView("main", up=False, reason="refused: no", identity=a_server("main"))
+    async with a_web(servers=(down,)) as web:
+        (server,) = (await web.get("/api/v1/pools")).json()["servers"]
+        page = (await web.get("/")).text
+
+    assert (server["up"], server["reason"], server["headroom"]) == (False, "refused: no", None)
+    assert server["connections"] is None
+    assert "refused: no" in page
+
+
+def a_checkout_behind(link: Link | NoLink) -> Judgement:
+    checkout = a_checkout(9, backend_pid=1_022_840_197)
+    return Judgement(checkout, 5.0, Verdict.WORKING, None, None, link, True)
+
+
+@pytest.mark.parametrize(
+    ("link", "pid"),
+    [
+        (Link(LinkLevel.PGBOUNCER, "main", a_session(4711), 100.0, "bouncer"), 4711),
+        (NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer"), None),
+    ],
+)
+async def test_behind_a_bouncer_the_sessions_pid_is_shown_and_never_the_invented_one(
+    link: Link | NoLink, pid: int | None
+) -> None:
+    async with a_web(a_checkout_behind(link)) as web:
+        (checkout,) = (await web.get("/api/v1/checkouts")).json()["checkouts"]
+        page = (await web.get("/")).text
+
+    assert (checkout["backend_pid"], checkout["pgbouncer"]) == (pid, "bouncer")
+    assert "1022840197" not in page
+
+
+async def test_a_bouncer_is_shown_with_its_clients_and_time_outs() -> None:
+    view = BouncerView(
+        "bouncer:6432",
+        up=True,
+        version="PgBouncer 1.18.0",
+        clients={"active": 4, "idle": 7, "waiting": 2},
+        timeouts_s={"client_idle_timeout": 0.0, "server_idle_timeout": 600.0},
+        is_one_of_several=True,
+    )
+    async with a_web(bouncers=(view,)) as web:
+        (bouncer,) = (await web.get("/api/v1/pools")).json()["pgbouncers"]
+        page = (await web.get("/")).text
+
+    assert bouncer["clients"] == {"active": 4, "idle": 7, "waiting": 2}
+    assert bouncer["timeouts_s"]["server_idle_timeout"] == 600
+    for text in ("4 active, 7 idle, 2 waiting", "server_idle_timeout 600.0 s", "name each console"):
+        assert text in page
+    assert "client_idle_timeout" not in page
+
+
+async def test_a_bouncer_that_is_down_says_why_and_knows_no_numbers() -> None:
+    view = BouncerView("bouncer:6432", up=False, reason="refused: no")
+    async with a_web(bouncers=(view,)) as web:
+        (bouncer,) = (await web.get("/api/v1/checkouts")).json()["pgbouncers"]
+        page = (await web.get("/")).text
+
+    assert (bouncer["up"], bouncer["clients"], bouncer["version"]) == (False, None, None)
+    assert "refused: no" in page
+
+
+async def test_the_page_shows_the_case_and_reloads_without_script() -> None:
+    async with a_web(a_blocked_checkout(), an_unlinked_checkout()) as web:
+        response = await web.get("/")
+
+    for text in ("blocked", "/pay", "shop/orders.py:42", "4711", "Lock/tuple", "/report at"):
+        assert text in response.text
+    assert '<meta http-equiv="refresh" content="2">' in response.text
+    assert "<script" not in response.text
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_page_escapes_what_applications_say() -> None:
+    async with a_web(an_unlinked_checkout(route="<script>alert(1)</script>")) as web:
+        page = (await web.get("/")).text
+
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+async def test_an_empty_page_says_what_is_missing() -> None:
+    situation = Situation((), (), (), (), 0.0)
+    exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
+    sources = Sources(lambda: situation, exposition, lambda: True, lambda: "now")
+    transport = httpx.ASGITransport(create_web(sources, None))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as web:
+        page = (await web.get("/")).text
+
+    assert "No server is configured" in page
+    assert "No application has pushed yet" in page
+    assert "Nobody holds a connection for long" in page
+
+
+async def test_page_and_api_say_value_range_and_cure_of_each_check() -> None:
+    checks = (
+        ConfigCheck(CheckId.C1, Result.WARN, "pool_size", 30, "5 to 20", "set <it> lower"),
+        ConfigCheck(CheckId.C3, Result.UNKNOWN, "pool_timeout", None, "10 to 30 s", "is not told"),
+        ConfigCheck(CheckId.C5, Result.OK, "pool_pre_ping", "on", "on"),
+        ConfigCheck(CheckId.C8, Result.OK, "pool_size", 7, "less than 100"),
+    )
+    async with a_web(checks=checks) as web:
+        page = (await web.get("/")).text
+        [pool] = (await web.get("/api/v1/pools")).json()["pools"]
+
+    for text in ("C1", "pool_size", "30", "5 to 20", "set &lt;it&gt; lower", "is not told"):
+        assert text in page
+    assert "<small>configuration: C1</small>" in page
+    assert "C5 pool_pre_ping: on (on)" in page
+    assert "C8 pool_size: 7 (less than 100)" in page
+    assert page.count("<tr>") == page.count("</tr>")
+    assert page.count("<td") == page.count("</td>")
+    assert pool["config_checks"][0] == {
+        "check_id": "C1",
+        "result": "warn",
+        "setting": "pool_size",
+        "value": 30,
+        "safe_range": "5 to 20",
+        "cure": "set <it> lower",
+    }
