@@ -26,13 +26,16 @@ CLEAR: Final = "transparent"
 DIAGNOSES: Final[Mapping[Diagnosis, tuple[str, str, str]]] = {
     Diagnosis.HEALTHY: (GREEN, "nobody is known to be in trouble", "nothing to do"),
     Diagnosis.UNKNOWN: (GREY, "too little is known", "see Exporter, and the links on Server"),
+    Diagnosis.FULL: ("light-orange", "callers wait, cause not established", "see who holds what"),
     Diagnosis.UNDERSIZED: ("semi-dark-red", "full, and all that is out works", "a larger pool"),
     Diagnosis.HELD_IDLE: (YELLOW, "held by code that does not use them", "give them back earlier"),
     Diagnosis.SLOW_QUERIES: (AMBER, "held by slow statements", "mend the statements"),
     Diagnosis.BLOCKED: ("dark-orange", "held by those who wait for locks", "find who has the lock"),
     Diagnosis.LEAKING: (RED, "nobody is left to return some", "see the leaks by route and line"),
+    Diagnosis.CONNECTING: ("light-blue", "opening or testing is slow", "network, name, server"),
     Diagnosis.SERVER_FULL: ("dark-red", "the server admits no more", "no larger pool: fewer"),
     Diagnosis.LOOP_BLOCKED: ("dark-purple", "a synchronous pool stops the loop", "an async engine"),
+    Diagnosis.CONNECT_FAILING: ("dark-blue", "opening connections fails", "see the kind of error"),
 }
 """Colour, meaning and cure of each diagnosis; the order is that of their rank, the worst last.
 

@@ -103,6 +103,27 @@ class ConnectErrorKind(StrEnum):
     OTHER = "other"
 
 
+class Effect(StrEnum):
+    """What growth of a counter means for the callers of the pool.
+
+    `hurts`: callers failed or lost time, so the pool is not healthy. `finding`: misuse, or an
+    accident that healed; it stands beside the diagnosis. `traffic`: ordinary work.
+    """
+
+    HURTS = "hurts"
+    FINDING = "finding"
+    TRAFFIC = "traffic"
+
+
+class Phase(StrEnum):
+    """What a caller waits for: a place in the pool, a new connection, a liveness check, a reset."""
+
+    QUEUE = "queue"
+    CONNECT = "connect"
+    PING = "ping"
+    RESET = "reset"
+
+
 class Publisher(StrEnum):
     """Who publishes the aggregates of a push, so that every series exists once."""
 
@@ -134,6 +155,7 @@ DB_SYSTEM_NAME = "db.system.name"
 HTTP_ROUTE = "http.route"
 REASON = "poolscope.reason"
 KIND = "poolscope.kind"
+PHASE = "poolscope.phase"
 EVIDENCE = "poolscope.evidence"
 CALL_SITE = "poolscope.call_site"
 POOL_CLASS = "poolscope.pool.class"
@@ -212,6 +234,18 @@ PENDING_REQUESTS = _up_down(
     "db.client.connection.pending_requests",
     "{request}",
     "Callers that are blocked, waiting for a connection.",
+)
+PENDING = _up_down(
+    "poolscope.pending",
+    "{request}",
+    "Callers that wait, by what they wait for.",
+    PHASE,
+)
+PENDING_AGE = _gauge(
+    "poolscope.pending.age",
+    "s",
+    "How long the oldest caller has waited, by what it waits for; 0 where nobody waits.",
+    PHASE,
 )
 TIMEOUTS = _count(
     "db.client.connection.timeouts",
@@ -336,6 +370,12 @@ POOL_KEEPALIVE = _gauge(
     "Idle time before TCP keepalive probes a connection; 0 when keepalive is off.",
 )
 
+LOST_PLACES = _gauge(
+    "poolscope.pool.lost_places",
+    "{connection}",
+    "Connections that count as checked out although the application cannot return them any more.",
+)
+
 # What poolscope says of itself.
 HOOK_ERRORS = _count(
     "poolscope.hook.errors", "{error}", "Errors of ours, contained in the application's process."
@@ -394,11 +434,58 @@ PROCESS_METRICS = (HOOK_ERRORS, PUSH_FAILURES, SAMPLES_DROPPED, PUSH)
 """The metrics that describe a process; all others describe a pool and carry its identity."""
 
 METRICS = (
-    COUNT, MAX, IDLE_MAX, IDLE_MIN, PENDING_REQUESTS, TIMEOUTS, CREATE_TIME, WAIT_TIME, USE_TIME,
+    COUNT, MAX, IDLE_MAX, IDLE_MIN, PENDING_REQUESTS, PENDING, PENDING_AGE, TIMEOUTS,
+    CREATE_TIME, WAIT_TIME, USE_TIME,
     CHECKOUTS, CHECKINS, QUEUE_TIME, PING_TIME, OPENED, CLOSED, INVALIDATED, CONNECT_ERRORS,
     CHECKOUT_FAILURES, BLOCKING_CHECKOUTS, NESTED_CHECKOUTS, SHARED_CONNECTIONS,
     ROUTE_CHECKOUTS, ROUTE_HELD_TIME, LEAKS,
     LEAKS_RECOVERED, POOL_INFO, POOL_SIZE, POOL_MAX_OVERFLOW, POOL_OVERFLOW, POOL_TIMEOUT,
-    POOL_RECYCLE, POOL_PRE_PING, POOL_KEEPALIVE, HOOK_ERRORS, PUSH_FAILURES, SAMPLES_DROPPED,
+    POOL_RECYCLE, POOL_PRE_PING, POOL_KEEPALIVE, LOST_PLACES, HOOK_ERRORS,
+    PUSH_FAILURES, SAMPLES_DROPPED,
     PUSH, CHECKOUT_AGE, CHECKOUTS_HELD, CHECKOUTS_LISTED, POOL_SESSIONS,
 )  # fmt: skip
+
+EFFECTS: dict[Metric, dict[str, Effect]] = {
+    TIMEOUTS: {"": Effect.HURTS},
+    CHECKOUT_FAILURES: {
+        FailureReason.TIMEOUT: Effect.HURTS,
+        FailureReason.ERROR: Effect.HURTS,
+        # The caller went away by itself: a client that closed its page is no failure of the pool.
+        FailureReason.CANCELLED: Effect.TRAFFIC,
+    },
+    CONNECT_ERRORS: dict.fromkeys(ConnectErrorKind, Effect.HURTS),
+    INVALIDATED: {
+        InvalidationReason.ERROR: Effect.HURTS,
+        InvalidationReason.PING: Effect.FINDING,
+        InvalidationReason.CANCELLED: Effect.TRAFFIC,
+        InvalidationReason.REQUESTED: Effect.TRAFFIC,
+    },
+    LEAKS: {
+        Evidence.REQUEST_FINISHED: Effect.HURTS,
+        Evidence.TASK_FINISHED: Effect.HURTS,
+        Evidence.THREAD_FINISHED: Effect.HURTS,
+        # Collection gives the place back; where it does not, the place is counted as lost.
+        Evidence.GARBAGE_COLLECTED: Effect.FINDING,
+    },
+    NESTED_CHECKOUTS: {"": Effect.FINDING},
+    SHARED_CONNECTIONS: {"": Effect.FINDING},
+    BLOCKING_CHECKOUTS: {"": Effect.FINDING},
+    LEAKS_RECOVERED: dict.fromkeys(Evidence, Effect.FINDING),
+    CHECKOUTS: {"": Effect.TRAFFIC},
+    CHECKINS: {"": Effect.TRAFFIC},
+    OPENED: {"": Effect.TRAFFIC},
+    CLOSED: dict.fromkeys(CloseReason, Effect.TRAFFIC),
+    ROUTE_CHECKOUTS: {"": Effect.TRAFFIC},
+    ROUTE_HELD_TIME: {"": Effect.TRAFFIC},
+}
+"""What growth of each counter of a pool means, by the value of its reason, kind or evidence."""
+
+BY_VALUE: dict[Metric, str] = {
+    CHECKOUT_FAILURES: REASON,
+    CONNECT_ERRORS: KIND,
+    INVALIDATED: REASON,
+    CLOSED: REASON,
+    LEAKS: EVIDENCE,
+    LEAKS_RECOVERED: EVIDENCE,
+}
+"""The attribute whose value tells apart what a counter counts."""

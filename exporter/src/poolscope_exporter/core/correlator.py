@@ -9,6 +9,7 @@ from poolscope_exporter.core.fleet.fleet import Fleet, Heard
 from poolscope_exporter.core.fleet.held_list import HeardCheckout
 from poolscope_exporter.core.fleet.retention import TOTALS_RETENTION_S
 from poolscope_exporter.core.judging.assessment import assess
+from poolscope_exporter.core.judging.diagnosis_window import DiagnosisWindows
 from poolscope_exporter.core.judging.held_idle import HeldIdle
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
@@ -67,6 +68,7 @@ class Correlator:
         self._proxy_idle_timeout_s = proxy_idle_timeout_s
         self._proxy_idle_by_server_s = proxy_idle_by_server_s or {}
         self._checks = PoolChecks(thresholds)
+        self._windows = DiagnosisWindows()
 
     def take_push(self, push: Push, now_s: float) -> Heard:
         """Take a push in: it may confirm what servers said of the checkouts that it lists."""
@@ -171,6 +173,7 @@ class Correlator:
             between,
             proxy_idle_timeout_s=self._proxy_idle_timeout_s,
             checks=self._checks,
+            windows=self._windows,
         )
 
     def _confirm(self, held: HeardCheckout, now_s: float) -> None:

@@ -1,21 +1,13 @@
 """Read the numbers of one pool from its series: what judging and showing it need."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from math import isfinite
 
 from poolscope import catalogue
-from poolscope.catalogue import ConnectErrorKind, ConnectionState, Metric
+from poolscope.catalogue import ConnectionState, Metric, Phase
+from poolscope_exporter.core.fleet.growth import Growth
 from poolscope_exporter.core.model.pushes import HistogramValue, Point
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """How far counters grew over the last few pushes; None where that is not known."""
-
-    timeouts: float | None = None
-    blocking_checkouts: float | None = None
-    too_many_connections: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +16,9 @@ class PoolNumbers:
 
     `held_total` counts the checkouts that are old or have evidence, `listed_total` those of them
     that the application described. Names in `_s` are seconds, `_total` counts since the start.
-    `ping_s` is what a liveness check took on average since the start.
+    `ping_s` is what a liveness check took on average since the start. `pending_by_phase` counts the
+    callers that wait, `oldest_wait_s` has the age of the oldest one; a phase nobody waits in is
+    absent. `lost_places` are connections that count as used although nobody can return them.
     """
 
     idle: int | None = None
@@ -51,7 +45,10 @@ class PoolNumbers:
     blocking_checkouts_total: int | None = None
     held_total: int | None = None
     listed_total: int | None = None
-    growth: Growth = Growth()
+    lost_places: int | None = None
+    pending_by_phase: Mapping[Phase, int] = field(default_factory=dict)
+    oldest_wait_s: Mapping[Phase, float] = field(default_factory=dict)
+    growth: Growth = field(default_factory=Growth)
 
 
 class _Reader:
@@ -117,50 +114,26 @@ def numbers_of(
         blocking_checkouts_total=read.total(catalogue.BLOCKING_CHECKOUTS),
         held_total=held[0] if held else None,
         listed_total=held[1] if held else None,
+        lost_places=read.total(catalogue.LOST_PLACES),
+        pending_by_phase=_by_phase(read, catalogue.PENDING),
+        oldest_wait_s=_oldest_by_phase(read),
         growth=growth,
     )
-
-
-WATCHED = (catalogue.TIMEOUTS, catalogue.BLOCKING_CHECKOUTS, catalogue.CONNECT_ERRORS)
-"""The counters whose growth is judged."""
-
-Marks = Mapping[str, float]
-"""The values of the watched counters at one push, as far as they exist."""
-
-
-def marks_of(points: Iterable[Point]) -> Marks:
-    """Note where the watched counters stand."""
-    read = _Reader(points)
-    marks = {
-        "timeouts": read.number(catalogue.TIMEOUTS),
-        "blocking_checkouts": read.number(catalogue.BLOCKING_CHECKOUTS),
-        "too_many_connections": read.number(
-            catalogue.CONNECT_ERRORS, catalogue.KIND, ConnectErrorKind.TOO_MANY_CONNECTIONS
-        ),
-    }
-    return {name: value for name, value in marks.items() if value is not None}
-
-
-def growth_of(history: Sequence[Marks]) -> Growth:
-    """Return how far the watched counters grew from the first to the last of a pool's marks.
-
-    A counter that appears between two pushes grew from 0; one that fell was reset, and grew to
-    what it is now. Of a single push nothing is known: its totals may be hours old.
-    """
-
-    def grown(name: str) -> float | None:
-        last = history[-1].get(name) if len(history) > 1 else None
-        if last is None:
-            return None
-        first = history[0].get(name, 0.0)
-        return last - first if last >= first else last
-
-    return Growth(grown("timeouts"), grown("blocking_checkouts"), grown("too_many_connections"))
 
 
 def _finite(value: float) -> float | None:
     # The sum of numbers that are each finite need not be one.
     return float(value) if isfinite(value) else None
+
+
+def _by_phase(read: _Reader, metric: Metric) -> dict[Phase, int]:
+    counts = {phase: _whole(read.number(metric, catalogue.PHASE, phase)) for phase in Phase}
+    return {phase: count for phase, count in counts.items() if count}
+
+
+def _oldest_by_phase(read: _Reader) -> dict[Phase, float]:
+    ages = {phase: read.number(catalogue.PENDING_AGE, catalogue.PHASE, phase) for phase in Phase}
+    return {phase: age_s for phase, age_s in ages.items() if age_s}
 
 
 def _connections(read: _Reader, state: ConnectionState) -> float | None:

@@ -1,26 +1,18 @@
 """Follow one application process over its pushes: its series, its pools, what it holds."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal, admit, is_gauge
+from poolscope_exporter.core.fleet.growth import CounterHistory, Growth, is_watched, marks_of
 from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeardCheckout, ListedCheckouts
 from poolscope_exporter.core.fleet.limits import Rooms, Taken
-from poolscope_exporter.core.fleet.pool_numbers import (
-    WATCHED,
-    Growth,
-    Marks,
-    PoolNumbers,
-    growth_of,
-    marks_of,
-    numbers_of,
-)
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
-    GROWTH_PUSHES,
     LONGEST_INTERVAL_S,
     MISSED_PUSHES,
     UNTOLD_INTERVAL_S,
@@ -30,8 +22,6 @@ from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import SeriesBook
 from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
-
-_WATCHED = frozenset(metric.name for metric in WATCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +66,7 @@ class Process:
         self._rooms = rooms
         self._taken = Taken()
         self._held: dict[Pool, ListedCheckouts] = {}
-        self._marks: dict[Pool, deque[Marks]] = {}
+        self._histories: dict[Pool, CounterHistory] = {}
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
 
@@ -134,7 +124,7 @@ class Process:
         self._series.drop(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
         self._held = self._held_lists(now_s)
         if not self.is_live(now_s):
-            self._marks, self.backend_pids = {}, {}
+            self._histories, self.backend_pids = {}, {}
         self._settle()
 
     def release_room(self) -> None:
@@ -178,7 +168,8 @@ class Process:
         return {pool: held for pool, held in self._held.items() if held.heard_at_s >= since_s}
 
     def _growth(self, pool: Pool) -> Growth:
-        return growth_of(tuple(self._marks.get(pool, ())))
+        history = self._histories.get(pool)
+        return history.growth() if history else Growth()
 
     def _numbers_of(
         self, since_s: float, held: Mapping[Pool, ListedCheckouts]
@@ -271,10 +262,10 @@ class Process:
 
     def _mark(self, now_s: float) -> None:
         pools = self._series.numbers_since(now_s)
-        history = {pool: self._marks.get(pool) or deque(maxlen=GROWTH_PUSHES + 1) for pool in pools}
+        histories = {pool: self._histories.get(pool) or CounterHistory() for pool in pools}
         for pool, points in pools.items():
-            history[pool].append(marks_of(p for p in points if p.metric in _WATCHED))
-        self._marks = history
+            histories[pool].record(marks_of(p for p in points if is_watched(p)), now_s)
+        self._histories = histories
 
 
 def _counts(held: ListedCheckouts | None) -> tuple[int, int] | None:

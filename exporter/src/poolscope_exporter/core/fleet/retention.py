@@ -14,9 +14,5 @@ LONGEST_INTERVAL_S: Final = 3600.0
 COUNTER_RETENTION_S: Final = 600.0
 """Counters outlive their process this long, so that short jobs are scraped."""
 
-
 TOTALS_RETENTION_S: Final = 86_400.0
 """The sums of a service stay this long after its last word: a nightly job goes on counting."""
-
-GROWTH_PUSHES: Final = 3
-"""A counter "grew" when it did so over the last so many pushes."""

@@ -10,7 +10,9 @@ from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.fleet.fleet import Fleet, oldest_first
 from poolscope_exporter.core.fleet.held_list import HeardCheckout
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.judging.diagnosis import Destination, PoolDiagnosis, diagnose
+from poolscope_exporter.core.judging.diagnosis import PoolDiagnosis, diagnose
+from poolscope_exporter.core.judging.diagnosis_window import DiagnosisWindows
+from poolscope_exporter.core.judging.pool_evidence import Destination
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, judge
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
@@ -87,6 +89,7 @@ def assess(
     *,
     proxy_idle_timeout_s: float | None = None,
     checks: PoolChecks | None = None,
+    windows: DiagnosisWindows | None = None,
 ) -> Situation:
     """Judge every held checkout, oldest first; diagnose every pool, and check how it is set up."""
     configured = proxy_idle_timeout_s and IdleTimeout(IdleSource.CONFIGURED, proxy_idle_timeout_s)
@@ -100,12 +103,18 @@ def assess(
         for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
     ]
     wanted = demands((_shared_limit(view), numbers) for _, numbers, view in told)
-    checks = checks or PoolChecks()
+    checks, windows = checks or PoolChecks(), windows or DiagnosisWindows()
+    windows.keep_only([pool for pool, _, _ in told])
     pools = [
         _pool_state(
             pool=pool,
             numbers=numbers,
-            diagnosis=_diagnose(pool, numbers, by_pool.get(pool, []), view),
+            diagnosis=windows.settle(
+                pool,
+                _diagnose(pool, numbers, by_pool.get(pool, []), view),
+                numbers.pending or 0,
+                now_s,
+            ),
             view=view,
             timeouts=_timeouts(view, configured or None),
             demand=wanted.get(_shared_limit(view), NOWHERE),

@@ -1,295 +1,233 @@
-"""Diagnose a pool from its numbers and the verdicts on its checkouts: the first match wins."""
+"""Diagnose a pool at one instant: causes in a fixed order, the first that holds wins."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from poolscope.catalogue import Evidence
+from poolscope import catalogue
+from poolscope.catalogue import ConnectErrorKind, Phase
+from poolscope_exporter.core.fleet.growth import WINDOW_S
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.judging import sentences
+from poolscope_exporter.core.judging.pool_evidence import (
+    CONNECTING_S,
+    DIRECT,
+    SHORT_USE_S,
+    UNKNOWABLE,
+    Destination,
+    PoolEvidence,
+    gather,
+)
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
-from poolscope_exporter.core.linking.link import NoLink, Unlinked
-
-QUEUED_S: Final = 1.0
-"""A client that queues this long for a server connection finds the pooler full, not busy."""
 
 
 class Diagnosis(StrEnum):
-    """What is the matter with a pool."""
+    """What is the matter with a pool, the gravest cause first."""
 
-    UNKNOWN = "unknown"
+    CONNECT_FAILING = "connect_failing"
     LOOP_BLOCKED = "loop_blocked"
     SERVER_FULL = "server_full"
+    CONNECTING = "connecting"
     LEAKING = "leaking"
     BLOCKED = "blocked"
     SLOW_QUERIES = "slow_queries"
     HELD_IDLE = "held_idle"
     UNDERSIZED = "undersized"
+    FULL = "full"
+    UNKNOWN = "unknown"
     HEALTHY = "healthy"
 
 
 @dataclass(frozen=True, slots=True)
 class PoolDiagnosis:
-    """A diagnosis and why: plain sentences with the numbers, the most telling first."""
+    """A diagnosis and why: plain sentences with the numbers, the most telling first.
+
+    `is_probable`: it rests on samples that no later push has confirmed yet. `since_s` is the age of
+    the diagnosis in seconds, None where it was made for one instant only.
+    """
 
     diagnosis: Diagnosis
     reasons: tuple[str, ...]
+    is_probable: bool = False
+    since_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What a pool's connections lead to: a server, or the bouncer that is named.
+_Rule = Callable[[PoolEvidence], PoolDiagnosis | None]
 
-    `is_paused`: the bouncer hands out no server connection, because somebody told it to.
-    """
-
-    bouncer: str | None = None
-    is_paused: bool = False
-
-    @property
-    def full(self) -> str:
-        """Return the sentence for no headroom."""
-        if self.bouncer is None:
-            return "the server admits no further session"
-        return f"PgBouncer {self.bouncer} admits no further client"
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """All that a diagnosis is made from, with the verdicts counted."""
-
-    numbers: PoolNumbers
-    verdicts: Counter[Verdict]
-    leaks: Counter[Evidence | None]
-    unknown_reasons: Counter[str]
-    headroom: int | None
-    queued: int
-    longest_queued_s: float
-    leaks_without_server: int
-    destination: Destination
-
-    @property
-    def is_full(self) -> bool:
-        used, limit = self.numbers.used, self.numbers.max
-        return used is not None and limit is not None and used >= limit > 0
-
-    @property
-    def is_under_pressure(self) -> bool:
-        return bool(self.numbers.pending) or self.is_full
-
-    @property
-    def out(self) -> int:
-        """How many connections are checked out, as far as anybody says."""
-        return max(self.numbers.used or 0, self.verdicts.total())
-
-    @property
-    def troubled(self) -> int:
-        return sum(self.of(*verdicts) for verdicts in _TROUBLES.values())
-
-    @property
-    def unclear(self) -> int:
-        return self.of(*_UNCLEAR)
-
-    def of(self, *verdicts: Verdict) -> int:
-        return sum(self.verdicts[verdict] for verdict in verdicts)
-
-
-_TROUBLES: dict[Diagnosis, dict[Verdict, str]] = {
-    Diagnosis.BLOCKED: {Verdict.BLOCKED: "waiting for a lock"},
-    Diagnosis.SLOW_QUERIES: {Verdict.SLOW_QUERY: "running a slow query"},
-    Diagnosis.HELD_IDLE: {
-        Verdict.IDLE_IN_TRANSACTION: "holding a transaction open without using it",
-        Verdict.HELD_IDLE: "held without being used",
-        Verdict.STALLED: "waiting for the application to go on",
-    },
+_TROUBLES: Final = {
+    Diagnosis.BLOCKED: (Verdict.BLOCKED,),
+    Diagnosis.SLOW_QUERIES: (Verdict.SLOW_QUERY,),
+    Diagnosis.HELD_IDLE: (Verdict.IDLE_IN_TRANSACTION, Verdict.HELD_IDLE, Verdict.STALLED),
 }
-_UNCLEAR = {
-    Verdict.UNKNOWN: "held by checkouts whose server session is unknown",
-    Verdict.UNCONFIRMED: "held by checkouts whose server session is not confirmed yet",
-    Verdict.LOST: "held by checkouts whose server session is gone",
-}
-_ENDED = {
-    Evidence.REQUEST_FINISHED: "whose request has finished",
-    Evidence.TASK_FINISHED: "whose task has finished",
-    Evidence.THREAD_FINISHED: "whose thread has finished",
-    Evidence.GARBAGE_COLLECTED: "garbage-collected without being returned",
-}
+_ALL_TROUBLES: Final = tuple(verdict for each in _TROUBLES.values() for verdict in each)
+_REFUSED_BY_SERVER: Final = ConnectErrorKind.TOO_MANY_CONNECTIONS
 
 
 def diagnose(
     numbers: PoolNumbers,
     judgements: Sequence[Judgement],
     headroom: int | None,
-    destination: Destination = Destination(),
+    destination: Destination = DIRECT,
 ) -> PoolDiagnosis:
     """Diagnose one pool; `judgements` are its own, `headroom` is None where it is not known."""
-    queued = [lasted_s for each in judgements if (lasted_s := _queued_s(each)) >= QUEUED_S]
-    case = _Case(
-        numbers=numbers,
-        verdicts=Counter(j.verdict for j in judgements),
-        leaks=Counter(j.evidence for j in judgements if j.verdict is Verdict.LEAKED),
-        unknown_reasons=Counter(j.reason or "" for j in judgements if j.verdict is Verdict.UNKNOWN),
-        headroom=headroom,
-        queued=len(queued),
-        longest_queued_s=max(queued, default=0.0),
-        leaks_without_server=sum(map(_is_leak_in_pooler, judgements)),
-        destination=destination,
-    )
-    for rule in _RULES:
-        found = rule(case)
-        if found:
-            return found
-    return _calm(case)
+    evidence = gather(numbers, judgements, headroom, destination)
+    found = next((found for rule in _RULES if (found := rule(evidence))), None)
+    return found or _healthy(evidence)
 
 
-def _queued_s(judgement: Judgement) -> float:
-    link = judgement.link
-    if not isinstance(link, NoLink) or judgement.reason != Unlinked.WAITING_IN_POOLER:
-        return 0.0
-    return link.lasted_s or 0.0
+def _made(
+    diagnosis: Diagnosis, evidence: PoolEvidence, *reasons: str, is_probable: bool = False
+) -> PoolDiagnosis:
+    """Return the diagnosis with its own reasons first, then the pressure and the misuse."""
+    beside = (*sentences.pressure(evidence), *sentences.findings(evidence))
+    return PoolDiagnosis(diagnosis, (*reasons, *beside), is_probable)
 
 
-def _is_leak_in_pooler(judgement: Judgement) -> bool:
-    is_idle = judgement.reason == Unlinked.IDLE_IN_POOLER
-    return is_idle and judgement.verdict is Verdict.LEAKED
-
-
-def _no_data(case: _Case) -> PoolDiagnosis | None:
-    told = (case.numbers.used, case.numbers.pending)
-    if case.verdicts or any(number is not None for number in told):
+def _no_data(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    numbers = evidence.numbers
+    if evidence.confirmed or any(each is not None for each in (numbers.used, numbers.pending)):
         return None
-    return PoolDiagnosis(Diagnosis.UNKNOWN, ("the application sent no numbers of this pool",))
-
-
-def _loop_blocked(case: _Case) -> PoolDiagnosis | None:
-    grown = case.numbers.growth.blocking_checkouts
-    if not grown or not case.is_under_pressure:
+    if numbers.growth.hurting:
         return None
-    reason = f"{grown:.0f} checkouts blocked a running event loop just now"
-    return PoolDiagnosis(Diagnosis.LOOP_BLOCKED, (reason, *_pressure(case)))
+    return PoolDiagnosis(Diagnosis.UNKNOWN, (sentences.NO_NUMBERS,))
 
 
-def _server_full(case: _Case) -> PoolDiagnosis | None:
+def _connect_failing(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    errors = dict(evidence.connect_errors)
+    refused = errors.pop(_REFUSED_BY_SERVER, 0.0)
+    if not errors or sum(errors.values()) < refused:
+        return None
+    return _made(Diagnosis.CONNECT_FAILING, evidence, *sentences.failed_attempts(evidence))
+
+
+def _loop_blocked(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    grown = evidence.numbers.growth.blocking_checkouts
+    if not grown or not evidence.is_under_pressure:
+        return None
+    reason = f"{grown:.0f} checkouts blocked a running event loop in the last {WINDOW_S:.0f} s"
+    return _made(Diagnosis.LOOP_BLOCKED, evidence, reason)
+
+
+def _server_full(evidence: PoolEvidence) -> PoolDiagnosis | None:
     reasons = []
-    if case.headroom is not None and case.headroom <= 0:
-        reasons.append(case.destination.full)
-    if refused := case.numbers.growth.too_many_connections:
-        reasons.append(f"the server refused {refused:.0f} connections just now: too many")
-    return PoolDiagnosis(Diagnosis.SERVER_FULL, (*reasons, *_pressure(case))) if reasons else None
+    if evidence.headroom is not None and evidence.headroom <= 0:
+        reasons.append(evidence.destination.full)
+    if refused := evidence.numbers.growth.too_many_connections:
+        reasons.append(
+            f"the server refused {refused:.0f} connections in the last {WINDOW_S:.0f} s: too many"
+        )
+    return _made(Diagnosis.SERVER_FULL, evidence, *reasons) if reasons else None
 
 
-def _leaking(case: _Case) -> PoolDiagnosis | None:
-    if not case.leaks:
-        return None
+def _connecting(evidence: PoolEvidence) -> PoolDiagnosis | None:
     reasons = [
-        _share(case, count, f"held by checkouts {_ended(evidence)}")
-        for evidence, count in case.leaks.most_common()
+        sentences.waiting_in(phase, *evidence.waiting_in(phase))
+        for phase in (Phase.CONNECT, Phase.PING)
+        if evidence.waiting_in(phase)[1] > CONNECTING_S
     ]
-    if case.leaks_without_server:
-        reasons.append(f"{case.leaks_without_server} of them without a server connection")
-    return PoolDiagnosis(Diagnosis.LEAKING, (*reasons, *_pressure(case)))
+    return _made(Diagnosis.CONNECTING, evidence, *reasons) if reasons else None
 
 
-def _troubled(case: _Case) -> PoolDiagnosis | None:
-    """Name the commonest trouble of a pool under pressure, if it concerns half of what is out.
-
-    What is out and not listed was taken a moment ago: it works.
-    """
-    counts = {diagnosis: case.of(*verdicts) for diagnosis, verdicts in _TROUBLES.items()}
-    if not case.is_under_pressure or not case.troubled or 2 * case.troubled < case.out:
+def _leaking(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    lost = evidence.numbers.lost_places
+    if not evidence.leaks and not lost:
         return None
-    worst = max(counts, key=lambda diagnosis: counts[diagnosis])
-    return PoolDiagnosis(worst, (*_troubles(case), *_pressure(case)))
+    reasons = [*sentences.leaks(evidence), *sentences.lost_places(evidence)]
+    return _made(Diagnosis.LEAKING, evidence, *reasons, *sentences.troubles(evidence))
 
 
-def _queued(case: _Case) -> PoolDiagnosis | None:
-    """Say that the server side is full where callers queue for it in the pooler.
-
-    A larger pool would only lengthen that queue. Leaks and troubles of the pool's own come first:
-    they may be what holds the server connections.
-    """
-    if not case.queued:
+def _troubled(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    """Name the commonest trouble of a pool under pressure, if it concerns half of what is out."""
+    troubled = evidence.count(*_ALL_TROUBLES)
+    if not evidence.is_under_pressure or not troubled or 2 * troubled < evidence.of_whom:
         return None
-    says = "waiting in the pooler's queue for a server connection"
-    longest = f"the longest of them for {case.longest_queued_s:.1f} s"
-    why = [f"PgBouncer {case.destination.bouncer} is paused: RESUME lets it go on"]
-    reasons = (
-        _share(case, case.queued, says),
-        longest,
-        *(why if case.destination.is_paused else ()),
-        *_pressure(case),
-        *_troubles(case),
+    worst = max(_TROUBLES, key=lambda diagnosis: evidence.count(*_TROUBLES[diagnosis]))
+    is_probable = evidence.is_only_probable(*_TROUBLES[worst])
+    return _made(worst, evidence, *sentences.troubles(evidence), is_probable=is_probable)
+
+
+def _queued_in_pooler(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    """Report that the server side is full where callers queue for it in the pooler.
+
+    A larger pool would only lengthen that queue. Leaks and troubles of the pool come first: they
+    may be what holds the server connections.
+    """
+    if not evidence.queued:
+        return None
+    reasons = (*sentences.queued_in_pooler(evidence), *sentences.troubles(evidence))
+    return _made(Diagnosis.SERVER_FULL, evidence, *reasons)
+
+
+def _undersized(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    """Call the pool too small where many short uses ended while callers waited or gave up."""
+    if not (evidence.waits or evidence.gave_up) or not evidence.lists_holders:
+        return None
+    mean_s, ended = evidence.mean_use_s, evidence.numbers.growth.of(catalogue.CHECKINS) or 0.0
+    if mean_s is None or mean_s >= SHORT_USE_S or ended < (evidence.numbers.max or 1):
+        return None
+    if evidence.count(*UNKNOWABLE) * 2 >= max(1, evidence.out):
+        return None
+    reason = (
+        f"{ended:.0f} uses of {mean_s:.2g} s on average ended in the last {WINDOW_S:.0f} s"
+        " while callers waited"
     )
-    return PoolDiagnosis(Diagnosis.SERVER_FULL, reasons)
+    return _made(Diagnosis.UNDERSIZED, evidence, reason, *sentences.troubles(evidence))
 
 
-def _unclear(case: _Case) -> PoolDiagnosis | None:
-    """Say "unknown" rather than "too small" where those that surely work are not the most."""
-    if not case.is_under_pressure or not case.unclear:
+def _full(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    """Report pressure without an established cause, with all that is known of it.
+
+    A pool that is full while nobody waits is busy, where the sender counts the waiters and lists
+    the holders: one worker with one connection is always full.
+    """
+    is_only_busy = evidence.numbers.pending == 0 and evidence.lists_holders
+    if evidence.waits or evidence.gave_up or (evidence.is_full and not is_only_busy):
+        reasons = (*sentences.unclear(evidence), *sentences.nothing_returned(evidence))
+        return _made(Diagnosis.FULL, evidence, *reasons, *sentences.troubles(evidence))
+    return None
+
+
+def _some_blocked(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    if not evidence.count(Verdict.BLOCKED):
         return None
-    if 2 * (case.troubled + case.unclear) < case.out:
+    is_probable = evidence.is_only_probable(Verdict.BLOCKED)
+    reasons = sentences.troubles(evidence)
+    return _made(Diagnosis.BLOCKED, evidence, *reasons, is_probable=is_probable)
+
+
+def _hurt(evidence: PoolEvidence) -> PoolDiagnosis | None:
+    """Report callers that were hurt for a reason that no rule establishes: never healthy."""
+    growth = evidence.numbers.growth
+    reasons = [f"{count:.0f} {what}" for count, what in sentences.hurts(growth)]
+    if evidence.count(Verdict.LOST):
+        reasons.append(sentences.lost_sessions(evidence))
+    if not reasons:
         return None
-    reasons = [_share(case, case.of(v), says) for v, says in _UNCLEAR.items() if case.of(v)]
-    why = [f"reason: {reason}" for reason in case.unknown_reasons if reason]
-    return PoolDiagnosis(Diagnosis.UNKNOWN, (*reasons, *why, *_pressure(case)))
+    return _made(Diagnosis.UNKNOWN, evidence, *reasons)
 
 
-def _undersized(case: _Case) -> PoolDiagnosis | None:
-    if not case.is_under_pressure:
-        return None
-    return PoolDiagnosis(Diagnosis.UNDERSIZED, (*_pressure(case), *_troubles(case)))
-
-
-_RULES: tuple[Callable[[_Case], PoolDiagnosis | None], ...] = (
+_RULES: Final[tuple[_Rule, ...]] = (
     _no_data,
+    _connect_failing,
     _loop_blocked,
     _server_full,
+    _connecting,
     _leaking,
     _troubled,
-    _queued,
-    _unclear,
+    _queued_in_pooler,
     _undersized,
+    _full,
+    _some_blocked,
+    _hurt,
 )
 
 
-def _calm(case: _Case) -> PoolDiagnosis:
-    used, limit = case.numbers.used, case.numbers.max
-    if used is None and case.numbers.pending is None:
-        return PoolDiagnosis(Diagnosis.UNKNOWN, ("the application sent no numbers of this pool",))
-    if used is None:
-        return PoolDiagnosis(Diagnosis.HEALTHY, ("nobody waits for a connection",))
-    of_limit = "" if limit is None else f" of {limit}"
-    in_use = f"{used}{of_limit} connections are in use"
-    waiting = ", nobody waits" if case.numbers.pending is not None else ""
-    return PoolDiagnosis(Diagnosis.HEALTHY, (in_use + waiting,))
-
-
-def _pressure(case: _Case) -> list[str]:
-    numbers = case.numbers
-    reasons = []
-    if case.is_full:
-        reasons.append(f"all {numbers.max} connections are in use")
-    if numbers.pending:
-        verb = "caller waits" if numbers.pending == 1 else "callers wait"
-        reasons.append(f"{numbers.pending} {verb} for a connection")
-    return reasons
-
-
-def _troubles(case: _Case) -> list[str]:
-    texts = {verdict: says for table in _TROUBLES.values() for verdict, says in table.items()}
-    found = [verdict for verdict, _ in case.verdicts.most_common() if verdict in texts]
-    return [_share(case, case.of(verdict), texts[verdict]) for verdict in found]
-
-
-def _share(case: _Case, count: int, says: str) -> str:
-    of_all = f"{count} of {case.numbers.max or case.out} connections"
-    return f"{of_all} are {says}" if count != 1 else f"{of_all} is {_singular(says)}"
-
-
-def _singular(says: str) -> str:
-    return says.replace("by checkouts", "by a checkout")
-
-
-def _ended(evidence: Evidence | None) -> str:
-    return _ENDED[evidence] if evidence else "that leaked"
+def _healthy(evidence: PoolEvidence) -> PoolDiagnosis:
+    """Claim health only where a limit or a queue is known; findings stand beside it."""
+    numbers = evidence.numbers
+    if numbers.pending is None and (numbers.used is None or numbers.max is None):
+        reason = "neither the limit nor the queue of this pool is known"
+        return PoolDiagnosis(Diagnosis.UNKNOWN, (reason, *sentences.in_use(evidence)))
+    reasons = (*sentences.in_use(evidence), *sentences.findings(evidence))
+    return PoolDiagnosis(Diagnosis.HEALTHY, reasons)

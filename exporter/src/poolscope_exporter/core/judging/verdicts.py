@@ -55,7 +55,8 @@ class Judgement:
     `reason` says why there is no session: always with `unknown`, with `leaked` where the
     application's evidence stands alone, and with `working` and `held_idle` where a PgBouncer says
     that its client has no server connection, or waits for one. `confirmed` is true where a later
-    push showed that the server's answer was about this checkout.
+    push showed that the server's answer was about this checkout. `probable` is the verdict that an
+    unconfirmed checkout gets if the answer was about it, None where there is no answer.
     """
 
     checkout: Checkout
@@ -66,7 +67,11 @@ class Judgement:
     link: Link | NoLink
     confirmed: bool
     blocked_by: tuple[Blocker, ...] = ()
+    probable: Verdict | None = None
 
+
+LOST_SESSION = "lost"
+"""Reason of a leak where the session is gone too: the place stays taken."""
 
 UNKNOWN_STATE = "unknown_state"
 """Reason where the session shows no state that we know (`track_activities` is off, say)."""
@@ -75,6 +80,8 @@ _GONE = (Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.SERVER_CHANGED)
 _MAKES_PROGRESS = (Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON)
 """A statement is under way, or was a moment ago. Who queues in the bouncer is a victim, no culprit:
 what is the matter there, the diagnosis of the pool says."""
+
+_UNKNOWABLE = (Verdict.UNKNOWN, Verdict.UNCONFIRMED)
 
 _IN_TRANSACTION = (SessionState.IDLE_IN_TRANSACTION, SessionState.IDLE_IN_TRANSACTION_ABORTED)
 
@@ -95,7 +102,10 @@ def judge(
     means a lost one. `holders`: the checkouts behind linked sessions, by (server, pid).
     """
     outcome = _outcome(state)
-    verdict, reason = _find(heard, state, path_proven)
+    verdict, reason = _find(heard, outcome, state, path_proven)
+    probable = None
+    if isinstance(state, Pending):
+        probable, verdict, reason = verdict, Verdict.UNCONFIRMED, None
     return Judgement(
         checkout=heard.checkout,
         age_s=heard.age_s(now_s),
@@ -105,6 +115,7 @@ def judge(
         link=outcome,
         confirmed=isinstance(state, Confirmed),
         blocked_by=_blockers(outcome, holders) if verdict is Verdict.BLOCKED else (),
+        probable=None if probable in _UNKNOWABLE else probable,
     )
 
 
@@ -114,10 +125,9 @@ def _outcome(state: State | NoLink) -> Link | NoLink:
     return state if isinstance(state, NoLink) else NoLink(Unlinked.NOT_SAMPLED, None)
 
 
-def _find(heard: HeardCheckout, state: State | NoLink, path_proven: bool) -> _Finding:
-    if isinstance(state, Pending):
-        return Verdict.UNCONFIRMED, None
-    outcome = _outcome(state)
+def _find(
+    heard: HeardCheckout, outcome: Link | NoLink, state: State | NoLink, path_proven: bool
+) -> _Finding:
     if isinstance(outcome, NoLink):
         if isinstance(state, Confirmed) and outcome.reason is Unlinked.IDLE_IN_POOLER:
             return _idle_in_pooler(heard.checkout, outcome, heard.age_s(state.taken_at_s))
@@ -129,7 +139,7 @@ def _without_session(evidence: Evidence | None, reason: Unlinked, path_proven: b
     if reason is Unlinked.NOT_SAMPLED:
         return Verdict.UNCONFIRMED, reason
     if reason is Unlinked.CLIENT_GONE or (reason in _GONE and path_proven):
-        return Verdict.LOST, reason
+        return (Verdict.LEAKED, LOST_SESSION) if evidence else (Verdict.LOST, reason)
     if reason in _MAKES_PROGRESS:
         return Verdict.WORKING, reason
     # Whatever keeps the server's side from us (a proxy, an outage), the evidence is the app's own.

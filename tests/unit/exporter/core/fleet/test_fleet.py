@@ -270,13 +270,13 @@ def test_list_is_bounded_per_process() -> None:
     assert heard.rejected_points == 0
 
 
-def test_growth_is_told_over_the_last_pushes() -> None:
+def test_growth_is_known_over_the_window() -> None:
     fleet = Fleet()
     for sequence, total in enumerate((10.0, 11.0, 12.0, 15.0, 15.0), start=1):
         fleet.record_push(
             a_push(a_point(catalogue.TIMEOUTS, total), sequence=sequence), 100.0 + sequence
         )
-    assert fleet.pools(105.0)[a_pool()].growth.timeouts == 4.0
+    assert fleet.pools(105.0)[a_pool()].growth.timeouts == 5.0
 
 
 def test_numbers_are_those_of_the_last_push_however_often_they_are_asked_for() -> None:

@@ -3,14 +3,9 @@
 import pytest
 
 from poolscope import catalogue
-from poolscope.catalogue import ConnectErrorKind, Evidence, Metric
-from poolscope_exporter.core.fleet.pool_numbers import (
-    Growth,
-    PoolNumbers,
-    growth_of,
-    marks_of,
-    numbers_of,
-)
+from poolscope.catalogue import Evidence, Metric, Phase
+from poolscope_exporter.core.fleet.growth import Growth
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
 from poolscope_exporter.core.model.pushes import HistogramValue
 from support.exporter.builders import a_point, pool_points
 
@@ -42,13 +37,14 @@ def test_gauges_are_read_by_state() -> None:
         (catalogue.CHECKINS, "checkins_total", 3),
         (catalogue.BLOCKING_CHECKOUTS, "blocking_checkouts_total", 3),
         (catalogue.LEAKS_RECOVERED, "leaks_recovered_total", 3),
+        (catalogue.LOST_PLACES, "lost_places", 3),
     ],
 )
 def test_each_metric_is_its_own_number(metric: Metric, field: str, value: float) -> None:
     numbers = numbers_of([a_point(metric, float(value))], None, Growth())
     assert getattr(numbers, field) == value
-    told = [name for name in PoolNumbers.__slots__ if getattr(numbers, name) is not None]
-    assert told == [field, "growth"]
+    told = {name for name in PoolNumbers.__slots__ if getattr(numbers, name)}
+    assert told == {field, "growth"}
 
 
 def test_pre_ping_that_is_off_is_not_unknown() -> None:
@@ -70,35 +66,6 @@ def test_class_and_library_are_read_from_their_attributes() -> None:
     assert (numbers.pool_class, numbers.library) == ("AsyncAdaptedQueuePool", "sqlalchemy")
 
 
-def test_growth_of_a_single_push_is_unknown() -> None:
-    assert growth_of([]) == growth_of([{"timeouts": 5.0}]) == Growth()
-
-
-@pytest.mark.parametrize(
-    ("history", "grown"),
-    [
-        ([{"timeouts": 5.0}, {"timeouts": 5.0}], 0.0),
-        ([{"timeouts": 5.0}, {"timeouts": 6.0}, {"timeouts": 8.0}], 3.0),
-        ([{}, {"timeouts": 2.0}], 2.0),
-        ([{"timeouts": 9.0}, {"timeouts": 1.0}], 1.0),
-        ([{"timeouts": 9.0}, {}], None),
-    ],
-)
-def test_growth_is_from_the_first_to_the_last_push(
-    history: list[dict[str, float]], grown: float | None
-) -> None:
-    assert growth_of(history).timeouts == grown
-
-
-def test_only_refusals_for_too_many_connections_are_marked() -> None:
-    points = [
-        a_point(catalogue.CONNECT_ERRORS, n, attributes={catalogue.KIND: str(kind)})
-        for n, kind in enumerate(ConnectErrorKind, start=1)
-    ]
-    expected = list(ConnectErrorKind).index(ConnectErrorKind.TOO_MANY_CONNECTIONS) + 1
-    assert marks_of(points) == {"too_many_connections": expected}
-
-
 def test_ping_takes_what_it_took_on_average() -> None:
     buckets = HistogramValue((0.001,), (3, 1), 0.008)
     numbers = numbers_of([a_point(catalogue.PING_TIME, buckets)], None, Growth())
@@ -115,3 +82,15 @@ def test_numbers_whose_sum_no_number_can_hold_are_unknown() -> None:
     timeouts = [a_point(catalogue.POOL_TIMEOUT, 1e308) for _ in range(2)]
     numbers = numbers_of([*points, *timeouts], None, Growth())
     assert (numbers.size, numbers.timeout_s) == (None, None)
+
+
+def test_callers_that_wait_are_read_by_phase_and_nobody_is_no_phase() -> None:
+    counts, ages = {Phase.QUEUE: 2.0, Phase.PING: 0.0}, {Phase.QUEUE: 3.5, Phase.PING: 0.0}
+    points = [
+        a_point(metric, value, attributes={catalogue.PHASE: str(phase)})
+        for metric, values in ((catalogue.PENDING, counts), (catalogue.PENDING_AGE, ages))
+        for phase, value in values.items()
+    ]
+    numbers = numbers_of(points, None, Growth())
+    assert numbers.pending_by_phase == {Phase.QUEUE: 2}
+    assert numbers.oldest_wait_s == {Phase.QUEUE: 3.5}

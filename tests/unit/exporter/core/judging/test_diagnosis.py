@@ -1,20 +1,23 @@
 """A pool gets the first diagnosis that matches, and says why with its numbers."""
 
+from dataclasses import replace
+
 import pytest
 
-from poolscope.catalogue import Evidence
-from poolscope_exporter.core.fleet.pool_numbers import Growth, PoolNumbers
-from poolscope_exporter.core.judging.diagnosis import (
-    Destination,
-    Diagnosis,
-    PoolDiagnosis,
-    diagnose,
-)
+from poolscope import catalogue
+from poolscope.catalogue import ConnectErrorKind, Evidence, FailureReason, Phase
+from poolscope_exporter.core.fleet.growth import COUNT, SUM, Growth
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis, diagnose
+from poolscope_exporter.core.judging.pool_evidence import Destination
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked
 from support.exporter.builders import a_checkout
 
 FULL = PoolNumbers(used=15, max=15, pending=0)
+BLOCKING = (catalogue.BLOCKING_CHECKOUTS.name, "")
+REFUSED = (catalogue.CONNECT_ERRORS.name, ConnectErrorKind.TOO_MANY_CONNECTIONS.value)
+TIMEOUTS = (catalogue.TIMEOUTS.name, "")
 CALM = PoolNumbers(used=3, max=15, pending=0)
 WAITED_FOR = PoolNumbers(used=4, max=15, pending=2)
 
@@ -33,6 +36,23 @@ def queued(waits_s: float | None = 1.0) -> Judgement:
 
 def some(**counts: int) -> list[Judgement]:
     return [judged(Verdict(name)) for name, count in counts.items() for _ in range(count)]
+
+
+def probably(verdict: Verdict) -> Judgement:
+    link = NoLink(Unlinked.NOT_SAMPLED, None)
+    return Judgement(
+        a_checkout(), 10.0, Verdict.UNCONFIRMED, None, None, link, confirmed=False, probable=verdict
+    )
+
+
+def used_for(mean_s: float, ended: float = 100.0) -> Growth:
+    name = catalogue.USE_TIME.name
+    sums = {(name, COUNT): ended, (name, SUM): ended * mean_s}
+    return Growth({(catalogue.CHECKINS.name, ""): ended, **sums})
+
+
+def short_uses(used: int, limit: int, pending: int) -> PoolNumbers:
+    return PoolNumbers(used=used, max=limit, pending=pending, held_total=0, growth=used_for(0.2))
 
 
 def found(
@@ -56,13 +76,16 @@ def test_pool_without_numbers_is_not_healthy_because_its_checkouts_work() -> Non
     ("numbers", "diagnosis"),
     [
         (PoolNumbers(used=14, max=15, pending=0), Diagnosis.HEALTHY),
-        (PoolNumbers(used=15, max=15, pending=0), Diagnosis.UNDERSIZED),
-        (PoolNumbers(used=16, max=15, pending=0), Diagnosis.UNDERSIZED),
-        (PoolNumbers(used=3, max=15, pending=1), Diagnosis.UNDERSIZED),
-        (PoolNumbers(used=3, max=None, pending=None), Diagnosis.HEALTHY),
-        (PoolNumbers(used=3, max=None, pending=1), Diagnosis.UNDERSIZED),
+        (PoolNumbers(used=15, max=15, pending=0), Diagnosis.FULL),
+        (PoolNumbers(used=15, max=15, pending=None, held_total=0), Diagnosis.FULL),
+        (PoolNumbers(used=15, max=15, pending=0, held_total=0), Diagnosis.HEALTHY),
+        (PoolNumbers(used=16, max=15, pending=1), Diagnosis.FULL),
+        (PoolNumbers(used=3, max=15, pending=1), Diagnosis.FULL),
+        (PoolNumbers(used=3, max=None, pending=None), Diagnosis.UNKNOWN),
+        (PoolNumbers(used=3, max=15, pending=None), Diagnosis.HEALTHY),
+        (PoolNumbers(used=3, max=None, pending=1), Diagnosis.FULL),
         (PoolNumbers(used=None, pending=0), Diagnosis.HEALTHY),
-        (PoolNumbers(used=None, pending=1), Diagnosis.UNDERSIZED),
+        (PoolNumbers(used=None, pending=1), Diagnosis.FULL),
         (PoolNumbers(used=0, max=0, pending=0), Diagnosis.HEALTHY),
     ],
 )
@@ -77,7 +100,7 @@ def test_pool_is_under_pressure_when_full_or_waited_for(
 def test_blocked_loop_needs_new_blocking_checkouts_and_pressure(
     grown: float | None, applies: bool, is_pressed: bool
 ) -> None:
-    growth = Growth(blocking_checkouts=grown)
+    growth = Growth({} if grown is None else {BLOCKING: grown})
     numbers = PoolNumbers(used=15 if is_pressed else 1, max=15, pending=0, growth=growth)
     assert (found(numbers) is Diagnosis.LOOP_BLOCKED) is (applies and is_pressed)
 
@@ -95,7 +118,8 @@ def test_blocked_loop_needs_new_blocking_checkouts_and_pressure(
 def test_server_is_full_without_headroom_or_when_it_refused(
     headroom: int | None, refused: float | None, is_full: bool
 ) -> None:
-    numbers = PoolNumbers(used=1, max=15, growth=Growth(too_many_connections=refused))
+    growth = Growth({} if refused is None else {REFUSED: refused})
+    numbers = PoolNumbers(used=1, max=15, growth=growth)
     assert (found(numbers, headroom=headroom) is Diagnosis.SERVER_FULL) is is_full
 
 
@@ -121,7 +145,9 @@ def test_what_most_checkouts_do_is_the_diagnosis_of_a_pool_under_pressure(
     verdict: Verdict, diagnosis: Diagnosis, numbers: PoolNumbers, applies: bool
 ) -> None:
     told = found(numbers, [judged(verdict)] * 14)
-    assert told is (diagnosis if applies else Diagnosis.HEALTHY)
+    # Callers that wait for a lock lose time, also where the pool has places left.
+    is_hurt = applies or verdict is Verdict.BLOCKED
+    assert told is (diagnosis if is_hurt else Diagnosis.HEALTHY)
 
 
 @pytest.mark.parametrize(
@@ -141,31 +167,35 @@ def test_commonest_trouble_wins_and_the_graver_one_where_they_are_even(
 
 @pytest.mark.parametrize(
     ("slow", "diagnosis"),
-    [(4, Diagnosis.UNDERSIZED), (5, Diagnosis.SLOW_QUERIES), (6, Diagnosis.SLOW_QUERIES)],
+    [(4, Diagnosis.FULL), (5, Diagnosis.SLOW_QUERIES), (6, Diagnosis.SLOW_QUERIES)],
 )
 def test_trouble_must_concern_half_of_what_is_out(slow: int, diagnosis: Diagnosis) -> None:
     assert found(PoolNumbers(used=10, max=10), some(slow_query=slow)) is diagnosis
 
 
 @pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.UNCONFIRMED, Verdict.LOST])
-@pytest.mark.parametrize(
-    ("unclear", "diagnosis"),
-    [(4, Diagnosis.UNDERSIZED), (5, Diagnosis.UNKNOWN), (10, Diagnosis.UNKNOWN)],
-)
+@pytest.mark.parametrize(("unclear", "diagnosis"), [(4, "undersized"), (5, "full"), (10, "full")])
 def test_full_pool_is_not_called_too_small_where_its_sessions_are_not_known(
-    verdict: Verdict, unclear: int, diagnosis: Diagnosis
+    verdict: Verdict, unclear: int, diagnosis: str
 ) -> None:
-    assert found(PoolNumbers(used=10, max=10), [judged(verdict)] * unclear) is diagnosis
+    numbers = short_uses(used=10, limit=10, pending=1)
+    assert found(numbers, [judged(verdict)] * unclear) == diagnosis
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))
-def test_calm_pool_is_healthy_unless_it_leaks(verdict: Verdict) -> None:
-    expected = Diagnosis.LEAKING if verdict is Verdict.LEAKED else Diagnosis.HEALTHY
-    assert found(CALM, [judged(verdict)] * 3) is expected
+def test_calm_pool_is_healthy_unless_its_holders_leak_wait_for_locks_or_lost_their_session(
+    verdict: Verdict,
+) -> None:
+    hurts = {
+        Verdict.LEAKED: Diagnosis.LEAKING,
+        Verdict.BLOCKED: Diagnosis.BLOCKED,
+        Verdict.LOST: Diagnosis.UNKNOWN,
+    }
+    assert found(CALM, [judged(verdict)] * 3) is hurts.get(verdict, Diagnosis.HEALTHY)
 
 
 def test_diagnoses_come_in_the_documented_order() -> None:
-    pressed = PoolNumbers(used=15, max=15, growth=Growth(blocking_checkouts=1))
+    pressed = PoolNumbers(used=15, max=15, growth=Growth({BLOCKING: 1.0}))
     troubles = [*some(leaked=1, blocked=14)]
     assert found(pressed, troubles, headroom=0) is Diagnosis.LOOP_BLOCKED
     assert found(FULL, troubles, headroom=0) is Diagnosis.SERVER_FULL
@@ -224,7 +254,7 @@ def test_reasons_name_the_pressure() -> None:
     ("numbers", "reason"),
     [
         (CALM, "3 of 15 connections are in use, nobody waits"),
-        (PoolNumbers(used=3), "3 connections are in use"),
+        (PoolNumbers(used=3, max=15), "3 of 15 connections are in use, nobody waits"),
         (PoolNumbers(pending=0), "nobody waits for a connection"),
     ],
 )
@@ -284,3 +314,109 @@ def test_reasons_tell_the_queue_in_the_pooler_and_the_leaks_that_cost_the_server
         "2 of 15 connections are held by checkouts whose request has finished",
         "1 of them without a server connection",
     )
+
+
+@pytest.mark.parametrize("kind", [each for each in ConnectErrorKind if each.value != REFUSED[1]])
+@pytest.mark.parametrize("numbers", [FULL, CALM, WAITED_FOR])
+def test_attempts_that_fail_are_the_diagnosis_whatever_else_is_the_matter(
+    kind: ConnectErrorKind, numbers: PoolNumbers
+) -> None:
+    errors = {(catalogue.CONNECT_ERRORS.name, kind.value): 12.0}
+    callers = {(catalogue.CHECKOUT_FAILURES.name, FailureReason.ERROR.value): 9.0}
+    failing = replace(numbers, growth=Growth({**errors, **callers}))
+    told = diagnose(failing, some(leaked=3, slow_query=12), headroom=0)
+    assert told.diagnosis is Diagnosis.CONNECT_FAILING
+    assert told.reasons[:2] == (
+        f"12 of 12 attempts to open a connection failed in the last 30 s: {kind} 12",
+        "9 callers got an error instead of a connection",
+    )
+
+
+def test_attempts_that_the_full_server_refused_are_the_servers_trouble() -> None:
+    kinds = (REFUSED, (catalogue.CONNECT_ERRORS.name, ConnectErrorKind.OTHER.value))
+    for refused, other, expected in (
+        (5.0, 1.0, Diagnosis.SERVER_FULL),
+        (1.0, 5.0, Diagnosis.CONNECT_FAILING),
+    ):
+        growth = Growth(dict(zip(kinds, (refused, other), strict=True)))
+        assert found(replace(CALM, growth=growth)) is expected
+
+
+@pytest.mark.parametrize("phase", [Phase.CONNECT, Phase.PING])
+@pytest.mark.parametrize(("oldest_s", "applies"), [(0.99, False), (1.0, False), (1.01, True)])
+def test_opening_or_testing_that_takes_more_than_a_second_is_connecting(
+    phase: Phase, oldest_s: float, applies: bool
+) -> None:
+    numbers = PoolNumbers(
+        used=3, max=15, pending=2, pending_by_phase={phase: 2}, oldest_wait_s={phase: oldest_s}
+    )
+    assert (found(numbers) is Diagnosis.CONNECTING) is applies
+
+
+@pytest.mark.parametrize(("oldest_s", "is_calm"), [(0.49, True), (0.5, False), (0.51, False)])
+def test_a_wait_within_reason_is_healthy(oldest_s: float, is_calm: bool) -> None:
+    numbers = PoolNumbers(used=3, max=15, pending=1, oldest_wait_s={Phase.QUEUE: oldest_s})
+    assert (found(numbers) is Diagnosis.HEALTHY) is is_calm
+
+
+def test_many_short_uses_that_ended_while_callers_waited_make_a_pool_too_small() -> None:
+    told = diagnose(short_uses(used=5, limit=5, pending=9), [], None)
+    assert told.diagnosis is Diagnosis.UNDERSIZED
+    assert told.reasons[0] == (
+        "100 uses of 0.2 s on average ended in the last 30 s while callers waited"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mean_s", "ended", "held_total"),
+    [(1.0, 100.0, 0), (0.2, 4.0, 0), (0.2, 100.0, None)],
+    ids=["long uses", "fewer uses than places", "no holders listed"],
+)
+def test_without_that_evidence_a_waited_for_pool_is_only_full(
+    mean_s: float, ended: float, held_total: int | None
+) -> None:
+    numbers = PoolNumbers(used=5, max=5, pending=9, held_total=held_total)
+    assert found(replace(numbers, growth=used_for(mean_s, ended))) is Diagnosis.FULL
+
+
+def test_callers_that_gave_up_between_two_pushes_count() -> None:
+    growth = Growth({**used_for(0.3).by_counter, TIMEOUTS: 140.0})
+    told = diagnose(PoolNumbers(used=0, max=3, pending=0, held_total=0, growth=growth), [], None)
+    assert told.diagnosis is Diagnosis.UNDERSIZED
+    assert "140 callers gave up waiting in the last 30 s" in told.reasons
+
+
+def test_what_unconfirmed_samples_agree_on_is_probable() -> None:
+    told = diagnose(FULL, [probably(Verdict.SLOW_QUERY)] * 15, None)
+    assert (told.diagnosis, told.is_probable) == (Diagnosis.SLOW_QUERIES, True)
+    assert told.reasons[0] == "15 of 15 connections are probably running a slow query"
+    sure = diagnose(FULL, [probably(Verdict.SLOW_QUERY)] * 14 + some(slow_query=1), None)
+    assert (sure.diagnosis, sure.is_probable) == (Diagnosis.SLOW_QUERIES, False)
+
+
+@pytest.mark.parametrize(("mean_s", "diagnosis"), [(1.5, "slow_queries"), (0.2, "full")])
+def test_where_uses_are_long_the_listed_ones_speak_for_the_younger_ones(
+    mean_s: float, diagnosis: str
+) -> None:
+    numbers = PoolNumbers(used=10, max=10, pending=3, growth=used_for(mean_s))
+    assert found(numbers, [probably(Verdict.SLOW_QUERY)] * 3) == diagnosis
+
+
+def test_places_that_were_lost_are_leaks() -> None:
+    told = diagnose(PoolNumbers(used=4, max=4, pending=2, lost_places=3), [], None)
+    assert told.diagnosis is Diagnosis.LEAKING
+    assert told.reasons[0] == "3 of 4 places are lost: a connection was collected, not returned"
+
+
+def test_a_leaking_pool_names_its_other_troubles_too() -> None:
+    told = diagnose(FULL, [*leaked(Evidence.REQUEST_FINISHED, 1), *some(blocked=6)], None)
+    assert "6 of 15 connections are waiting for a lock" in told.reasons
+
+
+def test_a_full_pool_of_a_sender_that_lists_no_holders_says_that_nothing_came_back() -> None:
+    growth = Growth({(catalogue.USE_TIME.name, COUNT): 0.0})
+    told = diagnose(PoolNumbers(used=5, max=5, pending=2, growth=growth), [], None)
+    assert told.diagnosis is Diagnosis.FULL
+    assert "no connection came back in the last 30 s" in told.reasons
+    silent = diagnose(PoolNumbers(used=5, max=5, pending=2), [], None)
+    assert not any("came back" in reason for reason in silent.reasons)

@@ -6,6 +6,7 @@ import pytest
 
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope_exporter.core.judging.verdicts import (
+    LOST_SESSION,
     UNKNOWN_STATE,
     Blocker,
     Judgement,
@@ -136,13 +137,16 @@ def test_session_that_is_still_starting_is_at_work() -> None:
     assert judged(confirmed(a_session(state=SessionState.STARTING))).verdict is Verdict.WORKING
 
 
-@pytest.mark.parametrize("reason", [Unlinked.NO_ROW, Unlinked.PID_REUSED])
-@pytest.mark.parametrize("evidence", [None, LEAK])
-def test_session_that_is_gone_is_lost_where_the_path_is_proven(
-    reason: Unlinked, evidence: Evidence | None
-) -> None:
-    found = judged(missing(reason), evidence=evidence)
+@pytest.mark.parametrize("reason", [Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.CLIENT_GONE])
+def test_session_that_is_gone_is_lost_where_the_path_is_proven(reason: Unlinked) -> None:
+    found = judged(missing(reason))
     assert (found.verdict, found.reason) == (Verdict.LOST, reason)
+
+
+@pytest.mark.parametrize("reason", [Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.CLIENT_GONE])
+def test_a_leak_outlives_its_session(reason: Unlinked) -> None:
+    found = judged(missing(reason), evidence=LEAK)
+    assert (found.verdict, found.reason) == (Verdict.LEAKED, LOST_SESSION)
 
 
 @pytest.mark.parametrize("reason", [Unlinked.NO_ROW, Unlinked.PID_REUSED])

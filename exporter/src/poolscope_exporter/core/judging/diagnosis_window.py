@@ -1,0 +1,94 @@
+"""Keep a pool's diagnosis over a window: bad at once, good only when the evidence is old."""
+
+from collections import Counter, deque
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from poolscope_exporter.core.fleet.growth import WINDOW_S
+from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.model.checkouts import Pool
+
+LONGEST_LOOK_S: Final = 5.0
+"""One look speaks for the time since the one before, but not for a longer silence."""
+
+_NO_CAUSE: Final = frozenset({Diagnosis.FULL, Diagnosis.UNKNOWN, Diagnosis.HEALTHY})
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One instant's diagnosis; `weight` is the caller-seconds that it stands for."""
+
+    at_s: float
+    found: PoolDiagnosis
+    weight: float
+
+
+@dataclass(slots=True)
+class _PoolWindow:
+    looks: deque[_Look] = field(default_factory=deque)
+    shown: Diagnosis | None = None
+    since_s: float = 0.0
+
+
+class DiagnosisWindows:
+    """The diagnoses of every pool over the last seconds; times are one monotonic clock."""
+
+    def __init__(self) -> None:
+        self._windows: dict[Pool, _PoolWindow] = {}
+
+    def settle(self, pool: Pool, found: PoolDiagnosis, waiting: int, now_s: float) -> PoolDiagnosis:
+        """Take one instant's diagnosis in; return the one that the window supports.
+
+        `waiting` is how many callers wait. A cause stays until the window holds no evidence of it;
+        of several causes the one that cost callers the most time is returned.
+        """
+        window = self._windows.setdefault(pool, _PoolWindow())
+        _add(window, found, waiting, now_s)
+        chosen = _choose(window, found)
+        if chosen.diagnosis is not window.shown:
+            window.shown, window.since_s = chosen.diagnosis, now_s
+        return replace(chosen, since_s=max(0.0, now_s - window.since_s))
+
+    def keep_only(self, pools: Collection[Pool]) -> None:
+        """Drop the windows of pools that are gone."""
+        for pool in self._windows.keys() - set(pools):
+            del self._windows[pool]
+
+
+def _add(window: _PoolWindow, found: PoolDiagnosis, waiting: int, now_s: float) -> None:
+    looks = window.looks
+    elapsed_s = min(now_s - looks[-1].at_s, LONGEST_LOOK_S) if looks else 0.0
+    looks.append(_Look(now_s, found, elapsed_s * max(1, waiting)))
+    while looks[0].at_s < now_s - WINDOW_S:
+        looks.popleft()
+
+
+def _choose(window: _PoolWindow, found: PoolDiagnosis) -> PoolDiagnosis:
+    causes = [look for look in window.looks if look.found.diagnosis not in _NO_CAUSE]
+    if not causes:
+        return _without_cause(window, found)
+    lost: Counter[Diagnosis] = Counter()
+    for look in causes:
+        lost[look.found.diagnosis] += look.weight  # type: ignore[assignment]  # typeshed counts ints
+    order = list(Diagnosis)
+    worst = max(lost, key=lambda cause: (lost[cause], -order.index(cause)))
+    if found.diagnosis is worst:
+        return found
+    last = next(look for look in reversed(causes) if look.found.diagnosis is worst)
+    if found.diagnosis is Diagnosis.HEALTHY:
+        return _calming(last, found, window.looks[-1].at_s)
+    return last.found
+
+
+def _without_cause(window: _PoolWindow, found: PoolDiagnosis) -> PoolDiagnosis:
+    """Return what was found, but `full` as long as the window saw pressure."""
+    pressed = [look for look in window.looks if look.found.diagnosis is Diagnosis.FULL]
+    if found.diagnosis is not Diagnosis.HEALTHY or not pressed:
+        return found
+    return _calming(pressed[-1], found, window.looks[-1].at_s)
+
+
+def _calming(last: _Look, found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:
+    calm = f"calm for {now_s - last.at_s:.0f} s: {found.reasons[0]}"
+    return replace(last.found, reasons=(calm, *last.found.reasons))
