@@ -16,7 +16,7 @@ from poolscope_alerts.promql import (
 )
 from poolscope_exporter.core.checks.thresholds import ThresholdId
 
-_IN_VAIN = f'{REASON}=~"timeout|cancelled"'
+_WITHOUT_ONE = f'{REASON}=~"timeout|cancelled|error"'
 _QUEUE_WINDOW_S = 300.0
 
 
@@ -44,12 +44,14 @@ def _slow(sources: Sources) -> Alert:
         ),
         limit=(
             f"more than {tuning.slow_share:.0%} of at least {tuning.slow_least:g} callers waited "
-            f"longer than {row.limit:g} s for a connection, or in vain"
+            f"longer than {row.limit:g} s for a connection, or got none"
         ),
         summary="Getting a connection from the pool is slow.",
         description=(
             f"{PROCESS_WORDS}: {PERCENT} of the callers waited longer than {row.limit:g} s for a "
-            f"connection, or in vain. {row.advice}"
+            "connection, or got none. If they queue, look at who holds the connections before you "
+            "raise max_overflow. If connections open slowly or fail to open, look at the network "
+            "and the server: a larger pool does not help."
         ),
         thresholds=(ThresholdId.T1, ThresholdId.T10),
         for_s=row.for_s,
@@ -94,7 +96,7 @@ def _waits(over: str) -> str:
 
 def _failed(over: str) -> str:
     """Return those who got no connection; 0 for senders that do not count them."""
-    return f"({rate_of_failures(over, _IN_VAIN)} or 0 * {_waits(over)})"
+    return f"({rate_of_failures(over, _WITHOUT_ONE)} or 0 * {_waits(over)})"
 
 
 def _longer(metric: Metric, limit_s: float, over: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import promql_parser
 
+from poolscope_alerts import pool_connecting as connecting
 from poolscope_alerts import pool_exhaustion as exhaustion
 from poolscope_alerts import pool_leaks as leaks
 from poolscope_alerts import pool_timeouts as timeouts
@@ -23,6 +24,7 @@ def groups(sources: Sources) -> tuple[Group, ...]:
     return (
         Group("poolscope-leaks", leaks.alerts(sources)),
         Group("poolscope-exhaustion", exhaustion.alerts(sources)),
+        Group("poolscope-connecting", connecting.alerts(sources)),
         Group("poolscope-waiting", waiting.alerts(sources)),
         Group("poolscope-timeouts", (*timeouts.records(sources), *timeouts.alerts(sources))),
         Group("poolscope-usage", usage.alerts(sources)),

@@ -20,6 +20,8 @@ ROUTE = label_name(wire.HTTP_ROUTE)
 EVIDENCE = label_name(wire.EVIDENCE)
 CALL_SITE = label_name(wire.CALL_SITE)
 REASON = label_name(wire.REASON)
+KIND = label_name(wire.KIND)
+PHASE = label_name(wire.PHASE)
 STATE = label_name(wire.CONNECTION_STATE)
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))

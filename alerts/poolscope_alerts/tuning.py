@@ -26,6 +26,10 @@ class Tuning:
     slow_least: float
     queued_share: float
     queued_least: float
+    connect_failing_share: float
+    connect_failing_least: float
+    connect_slow_share: float
+    connect_slow_least: float
     timeouts_least: float
     settling_s: float
     event_window_s: float

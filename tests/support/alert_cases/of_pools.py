@@ -2,7 +2,7 @@
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Metric
-from poolscope_alerts.promql import CALL_SITE, EVIDENCE, REASON, ROUTE, STATE, name
+from poolscope_alerts.promql import CALL_SITE, EVIDENCE, KIND, REASON, ROUTE, STATE, name
 from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import AlertCase, Level, counter, gauge, labelled
 
@@ -32,6 +32,7 @@ CHECKOUTS = of(wire.CHECKOUTS)
 CHECKINS = of(wire.CHECKINS)
 WAITS = of(wire.WAIT_TIME, "_count")
 QUEUE = of(wire.QUEUE_TIME, "_count")
+OPENED = of(wire.CREATE_TIME, "_count")
 FAILED = of(wire.CHECKOUT_FAILURES, **{REASON: "timeout"})
 CANCELLED = of(wire.CHECKOUT_FAILURES, **{REASON: "cancelled"})
 
@@ -129,6 +130,27 @@ POOL_CASES = (
         clear_s=150,
         on_s=75,
         optional=(FAILED,),
+    ),
+    AlertCase(
+        "PoolConnectFailing",
+        {
+            of(wire.CONNECT_ERRORS, **{KIND: "refused"}): counter(11, 10, 0),
+            of(wire.OPENED): counter(10),
+        },
+        {**SERVICE_POOL, KIND: "refused"},
+        warm_s=60,
+        clear_s=75,
+    ),
+    AlertCase(
+        "PoolConnectSlow",
+        {
+            OPENED: counter(10),
+            of(wire.CREATE_TIME, "_bucket", le="1.0"): counter(4.8, 5.1),
+        },
+        POOL,
+        warm_s=120,
+        clear_s=150,
+        on_s=75,
     ),
     AlertCase(
         "PoolQueueLong",

@@ -22,7 +22,7 @@ Marks = Mapping[CounterKey, float]
 """Where the counters of a pool stood at one push, as far as the sender has them."""
 
 _TRAFFIC = (catalogue.CHECKOUTS, catalogue.CHECKINS)
-_TIMED = (catalogue.USE_TIME, catalogue.CREATE_TIME, catalogue.PING_TIME)
+_TIMED = (catalogue.USE_TIME, catalogue.QUEUE_TIME, catalogue.CREATE_TIME, catalogue.PING_TIME)
 _WATCHED = {
     metric.name: BY_VALUE.get(metric, "")
     for metric, effects in EFFECTS.items()
@@ -48,6 +48,10 @@ class Growth:
         """Return what grew of a metric with this effect, by reason, kind or evidence."""
         wanted = [value for value, what in EFFECTS[metric].items() if what is effect]
         return {value: grown for value in wanted if (grown := self.of(metric, value) or 0.0)}
+
+    def total_s(self, metric: Metric) -> float:
+        """Return the sum of the durations that ended in the window, 0 where none is known."""
+        return self.of(metric, SUM) or 0.0
 
     def mean_s(self, metric: Metric) -> float | None:
         """Return the mean of the durations that ended in the window, None where none did."""

@@ -126,6 +126,9 @@ def _connecting(evidence: PoolEvidence) -> PoolDiagnosis | None:
         for phase in (Phase.CONNECT, Phase.PING)
         if evidence.waiting_in(phase)[1] > CONNECTING_S
     ]
+    mean_s = evidence.numbers.growth.mean_s(catalogue.CREATE_TIME)
+    if mean_s is not None and mean_s > CONNECTING_S and (evidence.waits or evidence.gave_up):
+        reasons.append(sentences.slow_to_open(mean_s))
     return _made(Diagnosis.CONNECTING, evidence, *reasons) if reasons else None
 
 
@@ -165,6 +168,8 @@ def _undersized(evidence: PoolEvidence) -> PoolDiagnosis | None:
         return None
     mean_s, ended = evidence.mean_use_s, evidence.numbers.growth.of(catalogue.CHECKINS) or 0.0
     if mean_s is None or mean_s >= SHORT_USE_S or ended < (evidence.numbers.max or 1):
+        return None
+    if not evidence.waited_mostly_in_queue:
         return None
     if evidence.count(*UNKNOWABLE) * 2 >= max(1, evidence.out):
         return None

@@ -124,6 +124,13 @@ class PoolEvidence:
         return max(1, known - sum(self.confirmed[verdict] for verdict in UNKNOWABLE))
 
     @property
+    def waited_mostly_in_queue(self) -> bool:
+        """Return whether the waits that ended were for a place, not for opening or testing."""
+        growth = self.numbers.growth
+        opening_s = growth.total_s(catalogue.CREATE_TIME) + growth.total_s(catalogue.PING_TIME)
+        return growth.total_s(catalogue.QUEUE_TIME) > opening_s
+
+    @property
     def connect_errors(self) -> Mapping[str, float]:
         """Return the failed attempts to open a connection, by kind."""
         return self.numbers.growth.by_value(catalogue.CONNECT_ERRORS)

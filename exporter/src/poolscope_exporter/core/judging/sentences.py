@@ -99,6 +99,11 @@ def waiting_in(phase: Phase, count: int, oldest_s: float) -> str:
     return f"{count} {verb} {_PHASES[phase]}, the oldest for {oldest_s:.1f} s"
 
 
+def slow_to_open(mean_s: float) -> str:
+    """Return how long the connections took that were opened in the window."""
+    return f"opening a connection took {mean_s:.1f} s on average {_LATELY}"
+
+
 def leaks(evidence: PoolEvidence) -> Iterator[str]:
     """Yield the leaked checkouts by their evidence."""
     for kind, count in evidence.leaks.most_common():

@@ -46,8 +46,8 @@ def probably(verdict: Verdict) -> Judgement:
 
 
 def used_for(mean_s: float, ended: float = 100.0) -> Growth:
-    name = catalogue.USE_TIME.name
-    sums = {(name, COUNT): ended, (name, SUM): ended * mean_s}
+    name, queue = catalogue.USE_TIME.name, catalogue.QUEUE_TIME.name
+    sums = {(name, COUNT): ended, (name, SUM): ended * mean_s, (queue, SUM): 30.0}
     return Growth({(catalogue.CHECKINS.name, ""): ended, **sums})
 
 
@@ -420,3 +420,14 @@ def test_a_full_pool_of_a_sender_that_lists_no_holders_says_that_nothing_came_ba
     assert "no connection came back in the last 30 s" in told.reasons
     silent = diagnose(PoolNumbers(used=5, max=5, pending=2), [], None)
     assert not any("came back" in reason for reason in silent.reasons)
+
+
+def test_a_pool_whose_callers_waited_for_opening_is_not_too_small() -> None:
+    opening = {(catalogue.CREATE_TIME.name, COUNT): 6.0, (catalogue.CREATE_TIME.name, SUM): 36.0}
+    growth = Growth({**used_for(0.3).by_counter, **opening})
+    numbers = PoolNumbers(used=2, max=10, pending=4, held_total=0, growth=growth)
+    told = diagnose(numbers, [], None)
+    assert told.diagnosis is Diagnosis.CONNECTING
+    assert told.reasons[0] == "opening a connection took 6.0 s on average in the last 30 s"
+    short = Growth({**growth.by_counter, (catalogue.CREATE_TIME.name, COUNT): 360.0})
+    assert found(replace(numbers, growth=short)) is Diagnosis.FULL
