@@ -133,8 +133,7 @@ def _connecting(evidence: PoolEvidence) -> PoolDiagnosis | None:
 
 
 def _leaking(evidence: PoolEvidence) -> PoolDiagnosis | None:
-    lost = evidence.numbers.lost_places
-    if not evidence.leaks and not lost:
+    if not (evidence.leaks or evidence.numbers.lost_places or evidence.leaked_lately):
         return None
     reasons = [*sentences.leaks(evidence), *sentences.lost_places(evidence)]
     return _made(Diagnosis.LEAKING, evidence, *reasons, *sentences.troubles(evidence))
@@ -204,7 +203,7 @@ def _some_blocked(evidence: PoolEvidence) -> PoolDiagnosis | None:
 def _hurt(evidence: PoolEvidence) -> PoolDiagnosis | None:
     """Report callers that were hurt for a reason that no rule establishes: never healthy."""
     growth = evidence.numbers.growth
-    reasons = [f"{count:.0f} {what}" for count, what in sentences.hurts(growth)]
+    reasons = list(sentences.hurts(growth))
     if evidence.count(Verdict.LOST):
         reasons.append(sentences.lost_sessions(evidence))
     if not reasons:

@@ -124,6 +124,15 @@ class PoolEvidence:
         return max(1, known - sum(self.confirmed[verdict] for verdict in UNKNOWABLE))
 
     @property
+    def leaked_lately(self) -> float:
+        """Return how many checkouts leaked in the window and did not come back, by the counters."""
+        growth = self.numbers.growth
+        back = growth.by_counter
+        leaks = growth.by_value(catalogue.LEAKS).items()
+        recovered = catalogue.LEAKS_RECOVERED.name
+        return sum(max(0.0, count - back.get((recovered, kind), 0.0)) for kind, count in leaks)
+
+    @property
     def waited_mostly_in_queue(self) -> bool:
         """Return whether the waits that ended were for a place, not for opening or testing."""
         growth = self.numbers.growth
@@ -147,7 +156,11 @@ class PoolEvidence:
         growth = self.numbers.growth
         counted = {
             metric.name: sum(growth.by_value(metric, Effect.FINDING).values())
-            for metric in (catalogue.NESTED_CHECKOUTS, catalogue.SHARED_CONNECTIONS)
+            for metric in (
+                catalogue.LEAKS,
+                catalogue.NESTED_CHECKOUTS,
+                catalogue.SHARED_CONNECTIONS,
+            )
         }
         return {name: grown for name, grown in counted.items() if grown}
 

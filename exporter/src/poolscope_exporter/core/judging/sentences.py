@@ -37,15 +37,16 @@ _PHASES: Final = {
     Phase.RESET: "for a returned connection to be reset",
 }
 _FINDINGS: Final = {
-    catalogue.NESTED_CHECKOUTS.name: "callers waited while they held a connection of this pool",
-    catalogue.SHARED_CONNECTIONS.name: "errors show a connection in use by two tasks at once",
+    catalogue.LEAKS.name: ("checkout", "garbage-collected without being returned"),
+    catalogue.NESTED_CHECKOUTS.name: ("caller", "waited while holding a connection of this pool"),
+    catalogue.SHARED_CONNECTIONS.name: ("error", "from a connection in use by two tasks at once"),
 }
-_HURTS: Final[dict[Metric, str]] = {
-    catalogue.TIMEOUTS: "callers gave up waiting",
-    catalogue.CHECKOUT_FAILURES: "requests for a connection failed",
-    catalogue.CONNECT_ERRORS: "attempts to open a connection failed",
-    catalogue.INVALIDATED: "connections broke while they were in use",
-    catalogue.LEAKS: "checkouts leaked, apparently",
+_HURTS: Final[dict[Metric, tuple[str, str]]] = {
+    catalogue.TIMEOUTS: ("caller", "gave up waiting"),
+    catalogue.CHECKOUT_FAILURES: ("request", "for a connection failed"),
+    catalogue.CONNECT_ERRORS: ("attempt", "to open a connection failed"),
+    catalogue.INVALIDATED: ("connection", "broke while in use"),
+    catalogue.LEAKS: ("checkout", "leaked, apparently,"),
 }
 
 
@@ -57,7 +58,7 @@ def pressure(evidence: PoolEvidence) -> Iterator[str]:
     if numbers.pending:
         yield _waiting(numbers.pending, max(numbers.oldest_wait_s.values(), default=None))
     if evidence.gave_up:
-        yield f"{_callers(evidence.gave_up)} gave up waiting {_LATELY}"
+        yield _happened(evidence.gave_up, "caller", "gave up waiting")
 
 
 def in_use(evidence: PoolEvidence) -> Iterator[str]:
@@ -75,7 +76,7 @@ def in_use(evidence: PoolEvidence) -> Iterator[str]:
 def findings(evidence: PoolEvidence) -> Iterator[str]:
     """Yield the misuse that stands beside any diagnosis."""
     for name, grown in evidence.findings.items():
-        yield f"{grown:.0f} {_FINDINGS[name]} {_LATELY}"
+        yield _happened(grown, *_FINDINGS[name])
 
 
 def failed_attempts(evidence: PoolEvidence) -> Iterator[str]:
@@ -90,7 +91,7 @@ def failed_attempts(evidence: PoolEvidence) -> Iterator[str]:
         f" {_LATELY}: {kinds}"
     )
     if failures := evidence.numbers.growth.failures:
-        yield f"{_callers(failures)} got an error instead of a connection"
+        yield f"{_counted(failures, 'caller')} got an error instead of a connection"
 
 
 def waiting_in(phase: Phase, count: int, oldest_s: float) -> str:
@@ -111,6 +112,8 @@ def leaks(evidence: PoolEvidence) -> Iterator[str]:
         yield share(evidence, count, f"held by checkouts {ended}")
     if evidence.leaks_without_server:
         yield f"{evidence.leaks_without_server} of them without a server connection"
+    if not evidence.leaks and evidence.leaked_lately:
+        yield _happened(evidence.leaked_lately, *_HURTS[catalogue.LEAKS])
 
 
 def lost_places(evidence: PoolEvidence) -> Iterator[str]:
@@ -161,11 +164,11 @@ def lost_sessions(evidence: PoolEvidence) -> str:
     return share(evidence, evidence.count(Verdict.LOST), _UNCLEAR[Verdict.LOST])
 
 
-def hurts(growth: Growth) -> Iterator[tuple[float, str]]:
-    """Yield what hurt callers in the window: how often, and what."""
-    for metric in EFFECTS:
+def hurts(growth: Growth) -> Iterator[str]:
+    """Yield what hurt callers in the window, but for leaks, which have a diagnosis."""
+    for metric in (each for each in EFFECTS if each is not catalogue.LEAKS):
         if grown := sum(growth.by_value(metric, Effect.HURTS).values()):
-            yield grown, f"{_HURTS[metric]} {_LATELY}"
+            yield _happened(grown, *_HURTS[metric])
 
 
 def share(evidence: PoolEvidence, count: int, says: str) -> str:
@@ -182,5 +185,9 @@ def _waiting(count: int, oldest_s: float | None) -> str:
     return f"{count} {verb} for a connection{oldest}"
 
 
-def _callers(count: float) -> str:
-    return f"{count:.0f} caller" + ("" if count == 1 else "s")
+def _happened(count: float, noun: str, did: str) -> str:
+    return f"{_counted(count, noun)} {did} {_LATELY}"
+
+
+def _counted(count: float, noun: str) -> str:
+    return f"{count:.0f} {noun}" + ("" if count == 1 else "s")

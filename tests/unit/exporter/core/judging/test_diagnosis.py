@@ -431,3 +431,25 @@ def test_a_pool_whose_callers_waited_for_opening_is_not_too_small() -> None:
     assert told.reasons[0] == "opening a connection took 6.0 s on average in the last 30 s"
     short = Growth({**growth.by_counter, (catalogue.CREATE_TIME.name, COUNT): 360.0})
     assert found(replace(numbers, growth=short)) is Diagnosis.FULL
+
+
+@pytest.mark.parametrize(
+    ("recovered", "expected"), [(0.0, "leaking"), (1.0, "leaking"), (2.0, "healthy")]
+)
+def test_a_leak_that_was_just_counted_is_one_before_the_server_was_asked(
+    recovered: float, expected: str
+) -> None:
+    kind = Evidence.REQUEST_FINISHED.value
+    growth = Growth(
+        {(catalogue.LEAKS.name, kind): 2.0, (catalogue.LEAKS_RECOVERED.name, kind): recovered}
+    )
+    assert found(replace(CALM, growth=growth)) == expected
+
+
+def test_collected_checkouts_stand_beside_a_healthy_diagnosis() -> None:
+    growth = Growth({(catalogue.LEAKS.name, Evidence.GARBAGE_COLLECTED.value): 1.0})
+    told = diagnose(replace(CALM, growth=growth), [], None)
+    assert told.diagnosis is Diagnosis.HEALTHY
+    assert told.reasons[1] == (
+        "1 checkout garbage-collected without being returned in the last 30 s"
+    )
