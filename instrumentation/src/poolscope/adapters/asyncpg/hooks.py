@@ -175,12 +175,12 @@ class AsyncpgHooks:
             slots = getattr(holder._pool._queue, "_poolscope_slots", None)
             if slots is None:
                 return  # a pool that is not watched, or has not been used since
-            slot = slots[holder]
+            slot: KeptSlot = slots[holder]  # so that the type checker knows the methods
             reason = close_reason(holder)
             if slot.is_open:
                 slot.stats.closed[reason] += 1
                 if reason is CloseReason.INVALIDATED:
                     slot.stats.invalidated[InvalidationReason.ERROR] += 1
-            slot.closed()
+            slot.connection_closed()
         except Exception as error:  # noqa: BLE001
             self.contain(error)
