@@ -107,6 +107,12 @@ def make_take() -> Take:
     return take
 
 
+def count_nested(stats: PoolStats) -> None:
+    """Count a caller that is about to block while it holds a connection of the same pool."""
+    if holds_another(stats):
+        stats.nested += 1
+
+
 def holds_another(stats: PoolStats) -> bool:
     """Say whether whoever runs now has a connection of this pool out already.
 

@@ -4,9 +4,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from poolscope.recording.leaks import LeakLedger
 from poolscope.recording.pool import PoolIdentity, PoolStats
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class WatchedPool:
@@ -82,6 +87,26 @@ class Registry:
         """Note an error of ours inside a hook; the pusher logs it once."""
         self.hook_errors += 1
         self.last_hook_error = f"{type(error).__name__}: {error}"
+
+    def contained(
+        self, hook: Callable[_Arguments, _Result]
+    ) -> Callable[_Arguments, _Result | None]:
+        """Return `hook` with its errors contained: it returns None where it would raise.
+
+        Wrap a hook once, where it is registered. What runs at each checkout or return contains its
+        errors inline instead, because the wrapper costs one more call.
+        """
+        contain = self.contain
+
+        @wraps(hook)
+        def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result | None:
+            try:
+                return hook(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+                contain(error)
+                return None
+
+        return run
 
     def buffer_histograms(self) -> None:
         """Keep the samples of all histograms for an OpenTelemetry provider, from now on."""

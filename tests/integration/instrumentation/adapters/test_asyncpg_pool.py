@@ -6,7 +6,7 @@ import gc
 import sys
 import weakref
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -474,6 +474,29 @@ async def test_an_error_of_ours_never_loses_a_connection(postgres: EmbeddedPostg
                 assert await pool.fetchval("select 1", timeout=1) == 1
             assert truth(pool) == (0, 1)
         assert readings.instrumentation.registry.hook_errors > 0
+
+
+@pytest.mark.parametrize(
+    "hook", ["closed", "connect_failed", "find", "first_asked", "opened", "stats_of"]
+)
+async def test_an_error_in_a_hook_is_counted_and_never_reaches_the_application(
+    postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, hook: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError(hook)
+
+    monkeypatch.setattr(hooks.AsyncpgHooks, hook, broken)
+    with instrumented() as readings:
+        async with a_pool(postgres, max_size=1) as pool:
+            assert await pool.fetchval("select 1", timeout=5) == 1
+            await pool.expire_connections()
+            assert await pool.fetchval("select 1", timeout=5) == 1
+            assert truth(pool) == (0, 1)
+            with suppress(ValueError):
+                poolscope.name_pool(pool, "orders")
+        with pytest.raises(asyncpg.InvalidCatalogNameError):
+            await create_pool(postgres.dsn, database="missing", min_size=1, max_size=1)
+        assert readings.instrumentation.registry.last_hook_error == f"LookupError: {hook}"
 
 
 async def test_uninstrumenting_leaves_no_trace(postgres: EmbeddedPostgres) -> None:

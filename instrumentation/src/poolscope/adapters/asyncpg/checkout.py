@@ -73,6 +73,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
     What `acquire()` returns measures it itself, in as many coroutines as the driver's own takes:
     one around another costs. Where that is not the driver's that we know, it stays as it is.
     """
+    first_asked = hooks.contained(hooks.first_asked)
     known = is_known(PoolAcquireContext)
     base: Any = PoolAcquireContext if known else _Context
 
@@ -104,7 +105,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 if timeout is not None or not queue._queue:
                     hooks.measure_queue(pool, timeout)  # it may have to wait
             except AttributeError:
-                stats = hooks.first_asked(pool, timeout)
+                stats = first_asked(pool, timeout)
             if stats is None:
                 self.connection = connection = await original(pool, timeout)
                 return connection

@@ -5,7 +5,6 @@ from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from poolscope.adapters.common.patching import take_off
-from poolscope.recording.checkout import holds_another
 from poolscope.recording.drivers import ConnectionFacts
 from poolscope.recording.pool import PoolStats, Slot
 from poolscope.recording.registry import Registry
@@ -77,13 +76,8 @@ class Keeper:
 
     def attach_keeper(self, anchor: Any, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None where it cannot be watched."""
-        try:
-            stats = self._stats_of(anchor, pool)
-            anchor._poolscope = stats
-            self._registry.on_activity()
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
-            self._registry.contain(error)
-            return None
+        stats = anchor._poolscope = self._stats_of(anchor, pool)
+        self._registry.on_activity()
         return stats
 
     def _stats_of(self, anchor: Any, pool: Any) -> PoolStats | None:
@@ -109,12 +103,3 @@ class Keeper:
         """Attach anew at the next use: in a forked child, that starts its own pusher."""
         for anchor in self.anchors:
             take_off(anchor, "_poolscope")
-
-
-def count_nested(stats: PoolStats, contain: Callable[[Exception], None]) -> None:
-    """Count a caller that is about to block while it holds a connection of the same pool."""
-    try:
-        if holds_another(stats):
-            stats.nested += 1
-    except Exception as error:  # noqa: BLE001
-        contain(error)

@@ -35,13 +35,13 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Coroutine[Any, Any, Any]]:
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take = make_take()
+    take, stats_of = make_take(), hooks.contained(hooks.stats_of)
 
     async def getconn(self: Any, timeout: float | None, who: Asked) -> Any:  # noqa: ASYNC109
         try:
             stats = self._poolscope
         except AttributeError:
-            stats = hooks.stats_of(self)
+            stats = stats_of(self)
         if stats is None:
             return await original(self, timeout)
         began = now()
@@ -65,7 +65,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
 
 def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `putconn` with the end of the checkout noted before the connection is free again."""
-    returned, discarded = hooks.returned, hooks.discarded
+    returned, discarded = hooks.returned, hooks.contained(hooks.discarded)
 
     async def putconn(self: Any, conn: Any) -> None:
         returned(self, conn)
@@ -78,18 +78,20 @@ def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
+    stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
+    connect_failed = hooks.contained(hooks.connect_failed)
 
     async def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
-        stats = hooks.stats_of(self)
+        stats = stats_of(self)
         if stats is None:
             return await original(self, *args, **kwargs)
         began = monotonic()
         try:
             connection = await original(self, *args, **kwargs)
         except Exception as error:
-            hooks.connect_failed(stats, error)
+            connect_failed(stats, error)
             raise
-        hooks.opened(stats, connection, monotonic() - began)
+        opened(stats, connection, monotonic() - began)
         return connection
 
     return _connect
@@ -97,9 +99,10 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
+    waited_for = hooks.contained(hooks.waited_for)
 
     async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - it is theirs
-        stats = hooks.waited_for(sys._getframe(1)) if self.conn is None else None
+        stats = waited_for(sys._getframe(1)) if self.conn is None else None
         if stats is None:
             return await original(self, timeout)
         place, connection = hooks.wait_began(stats), None

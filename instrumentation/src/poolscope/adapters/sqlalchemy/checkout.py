@@ -40,6 +40,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
     pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
+    attach_pool = hooks.contained(hooks.attach_pool)
     loop_of, find_task, thread_ident, next_id, site_of, request_of, context_of, weak = (
         running_loop, task_of, get_ident, next_checkout_id, find_site, CURRENT.get,
         current_context, ref,
@@ -52,7 +53,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
         try:
             stats = self._poolscope
         except AttributeError:
-            stats = hooks.attach_pool(self)
+            stats = attach_pool(self)
         if stats is None:
             return _passed_on(original(self), contain)
         asked = now()
@@ -120,7 +121,9 @@ def measured_return(
 
     The collector runs it too: a synchronous connection that was never closed comes back by it.
     """
-    now, contain, adopt = monotonic, hooks.contain, hooks.adopt
+    now, contain = monotonic, hooks.contain
+    # A connection that was taken before we were attached counts from its return on.
+    adopt = hooks.contained(hooks.slot_of)
     is_known = uses_only(original, ("_do_return_conn",))
 
     def _return_conn(self: Any, record: Any) -> None:
