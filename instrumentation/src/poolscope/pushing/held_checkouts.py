@@ -7,7 +7,7 @@ from poolscope import catalogue
 from poolscope.catalogue import Evidence
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
 from poolscope.recording.leaks import LeakLedger, owner_kind
-from poolscope.recording.pool import Out, PoolIdentity, PoolStats, Slot
+from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
 from poolscope.recording.tracing import trace_id_of
 
 MAX_LISTED = 500
@@ -20,7 +20,7 @@ class Held:
 
     identity: PoolIdentity
     slot: Slot
-    out: Out
+    checkout: OpenCheckout
     evidence: Evidence | None
     age_s: float
 
@@ -41,9 +41,10 @@ class HeldList:
             out = slot.out  # read once: the application goes on meanwhile
             if out is None:
                 continue
-            evidence, age_s = leaks.evidence_of(out[0]), self.now_s - out[1]
+            checkout = OpenCheckout._make(out)
+            evidence, age_s = leaks.evidence_of(checkout.id), self.now_s - checkout.taken_at_s
             if evidence is not None or age_s >= self.held_after_s:
-                self._held.append(Held(identity, slot, out, evidence, age_s))
+                self._held.append(Held(identity, slot, checkout, evidence, age_s))
 
     @property
     def oldest(self) -> list[Held]:
@@ -72,8 +73,8 @@ def _backend_pids(stats: PoolStats) -> list[int]:
 
 
 def _attributes(held: Held, now_s: float) -> dict[str, AttributeValue]:
-    out, facts = held.out, held.slot.facts
-    place, request = out[2].place, out[3]
+    checkout, facts = held.checkout, held.slot.facts
+    place, request = checkout.site.place, checkout.request
     opened_at_s = held.slot.opened_at_s
     optional: dict[str, AttributeValue | None] = {
         catalogue.BACKEND_PID: facts.backend_pid,
@@ -87,8 +88,8 @@ def _attributes(held: Held, now_s: float) -> dict[str, AttributeValue]:
         catalogue.CODE_LINE_NUMBER: place[1] if place else None,
         catalogue.CODE_FUNCTION_NAME: place[2] if place else None,
         catalogue.EVIDENCE: held.evidence.value if held.evidence else None,
-        catalogue.TRACE_ID: trace_id_of(out[5]),
+        catalogue.TRACE_ID: trace_id_of(checkout.context),
     }
     own = identity_attributes(held.identity)
-    own |= {catalogue.CHECKOUT_ID: out[0], catalogue.OWNER_KIND: owner_kind(out).value}
+    own |= {catalogue.CHECKOUT_ID: checkout.id, catalogue.OWNER_KIND: owner_kind(checkout).value}
     return own | {name: value for name, value in optional.items() if value is not None}

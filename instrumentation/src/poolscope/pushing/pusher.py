@@ -220,8 +220,8 @@ class Pusher:
         found = []
         for identity, pool in self._registry.named_pools():
             pool.stats.count()  # here rather than in the application's threads
-            outs = [slot.out for slot in pool.stats.slots.copy().values() if slot.out is not None]
+            checkouts = pool.stats.open_checkouts()
             collected = drained(pool.stats.collected.popleft)
-            leaks = pool.leaks.scan(outs, collected, monotonic())
+            leaks = pool.leaks.scan(checkouts, collected, monotonic())
             found += [(identity.name, leak) for leak in leaks]
         return found

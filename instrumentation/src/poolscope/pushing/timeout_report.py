@@ -55,12 +55,12 @@ def _numbers(state: PoolState | None, configuration: PoolConfiguration | None, w
 
 
 def _holder(held: Held) -> str:
-    place, request = held.out[2].place, held.out[3]
+    checkout = held.checkout
+    place, request = checkout.site.place, checkout.request
     line = f"{place[0]}:{place[1]} in {place[2]}" if place else "an unknown line"
     route = (request.route if request is not None else None) or "no route"
     evidence = f", evidence {held.evidence.value}" if held.evidence else ""
     pid = held.slot.facts.backend_pid
     session = f", backend {pid}" if pid is not None else ""
-    return (
-        f"  {held.age_s:8.1f} s  {route}  {line}  ({owner_kind(held.out).value}{evidence}{session})"
-    )
+    owner = owner_kind(checkout).value
+    return f"  {held.age_s:8.1f} s  {route}  {line}  ({owner}{evidence}{session})"

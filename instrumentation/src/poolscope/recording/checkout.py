@@ -1,22 +1,25 @@
 """Note that a connection was taken: the hot path, where each microsecond is the application's."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
-from weakref import ReferenceType, ref
+from typing import Protocol
+from weakref import ref
 
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site, known_sites
-from poolscope.recording.pool import NOTED_LIMIT, PoolStats, Slot, next_checkout_id
+from poolscope.recording.pool import (
+    NOTED_LIMIT,
+    Alive,
+    Owner,
+    PoolStats,
+    Slot,
+    next_checkout_id,
+)
 from poolscope.recording.requests import CURRENT
 from poolscope.recording.tasks import running_loop, running_task, task_of
 from poolscope.recording.tracing import current_context
 
-Alive = Callable[[], object]
-"""Returns None once the pooled connection object that the application holds is collected."""
-
-Asked = tuple[Site, "ReferenceType[asyncio.Task[Any]] | int"]
+Asked = tuple[Site, Owner]
 """Who asked for a connection: the place in the code, and the task or thread that ran it.
 
 Where a library makes an awaitable first, `asyncio.wait_for` (until Python 3.11) and `gather` await

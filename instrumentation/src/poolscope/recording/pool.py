@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from weakref import ReferenceType
 
 from poolscope import catalogue
@@ -21,16 +21,37 @@ from poolscope.recording.drivers import UNKNOWN, ConnectionFacts
 from poolscope.recording.histogram import Histogram
 from poolscope.recording.requests import Request
 
-Out = tuple[
-    int,  # id, never reused in this process
-    float,  # when it was taken, by clock.monotonic
-    Site,
-    Request | None,
-    "ReferenceType[asyncio.Task[Any]] | int",  # the task that took it, or the thread's ident
-    Any,  # the OpenTelemetry context it was taken in
-    Callable[[], object],  # returns None once the pooled connection object is collected
-]
-"""One checkout. A tuple that is made whole and set at once, so that no reader sees half of it."""
+Owner = ReferenceType[asyncio.Task[Any]] | int
+"""The task that took a connection, or the ident of the thread that did."""
+
+Alive = Callable[[], object]
+"""Returns None once the pooled connection object that the application holds is collected."""
+
+CheckoutTuple = tuple[int, float, Site, Request | None, Owner, Any, Alive]
+"""One checkout, as hooks make it; `OpenCheckout` names the parts, in the same order.
+
+It is made whole and set at once, so that no reader sees half of it. It is a plain tuple because a
+class, even a named tuple, costs a call for each checkout of the application.
+"""
+
+
+class OpenCheckout(NamedTuple):
+    """One checkout by the names of its parts: `OpenCheckout._make(slot.out)`.
+
+    Everything but a hook that runs at each checkout reads it so.
+    """
+
+    id: int
+    """Never used again in this process."""
+    taken_at_s: float
+    """By `clock.monotonic`."""
+    site: Site
+    request: Request | None
+    owner: Owner
+    context: Any
+    """The OpenTelemetry context that it was taken in."""
+    alive: Alive
+
 
 next_checkout_id = count(1).__next__
 
@@ -44,7 +65,7 @@ class Slot:
 
     def __init__(self, stats: "PoolStats") -> None:
         self.stats = stats
-        self.out: Out | None = None
+        self.out: CheckoutTuple | None = None
         self.facts: ConnectionFacts = UNKNOWN
         self.opened_at_s: float | None = None
         self.fresh = False
@@ -236,9 +257,15 @@ class PoolStats:
         if out[6]() is None:
             self.note_collected(out)
 
-    def note_collected(self, out: Out) -> None:
+    def note_collected(self, out: CheckoutTuple) -> None:
         """Note a checkout that the garbage collector has ended."""
-        self.collected.append(Collected(out[0], out[2], out[3]))
+        checkout = OpenCheckout._make(out)
+        self.collected.append(Collected(checkout.id, checkout.site, checkout.request))
+
+    def open_checkouts(self) -> list[OpenCheckout]:
+        """Return what is checked out at this instant, by names."""
+        outs = [slot.out for slot in self.slots.copy().values()]
+        return [OpenCheckout._make(out) for out in outs if out is not None]
 
     def count(self) -> None:
         """Count what is noted; several threads may at once, and hooks may note more meanwhile."""

@@ -390,9 +390,9 @@ async def test_a_dropped_connection_stays_out_as_it_does_in_the_pool(
         [checkout] = held(readings)
         assert checkout[catalogue.CODE_LINE_NUMBER] == line_of("# dropped")
         [watched] = readings.instrumentation.registry.pools
-        [out] = [slot.out for slot in watched.stats.slots.values() if slot.out]
-        watched.leaks.scan([out], [], monotonic())
-        [leak] = watched.leaks.scan([out], [], monotonic() + 31)
+        [taken] = watched.stats.open_checkouts()
+        watched.leaks.scan([taken], [], monotonic())
+        [leak] = watched.leaks.scan([taken], [], monotonic() + 31)
         assert leak.evidence is catalogue.Evidence.TASK_FINISHED
 
 
@@ -414,9 +414,9 @@ async def test_a_checkout_belongs_to_who_asked_not_to_who_waited_for_it(
         [checkout] = held(readings)
         assert checkout[catalogue.CODE_LINE_NUMBER] == line
         [watched] = readings.instrumentation.registry.pools
-        [out] = [slot.out for slot in watched.stats.slots.values() if slot.out]
-        assert not isinstance(out[4], int)
-        assert out[4]() is asyncio.current_task()
+        [taken] = watched.stats.open_checkouts()
+        assert not isinstance(taken.owner, int)
+        assert taken.owner() is asyncio.current_task()
         await pool.release(connection)
 
 

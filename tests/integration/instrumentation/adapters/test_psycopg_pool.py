@@ -450,9 +450,9 @@ async def test_a_checkout_belongs_to_who_asked_not_to_who_waited_for_it(
         [checkout] = held(readings)
         assert checkout[catalogue.CODE_LINE_NUMBER] == line
         [watched] = readings.instrumentation.registry.pools
-        [out] = [slot.out for slot in watched.stats.slots.values() if slot.out]
-        assert not isinstance(out[4], int)
-        assert out[4]() is asyncio.current_task()
+        [taken] = watched.stats.open_checkouts()
+        assert not isinstance(taken.owner, int)
+        assert taken.owner() is asyncio.current_task()
         await pool.putconn(connection)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 from weakref import ref
 
 from poolscope.recording.checkout import Asked, make_ask, make_take
-from poolscope.recording.pool import PoolIdentity, PoolStats, Slot
+from poolscope.recording.pool import PoolIdentity, PoolStats, Slot, next_checkout_id
+from poolscope.recording.requests import CURRENT, Request
+from poolscope.recording.tracing import current_context
 
 
 async def test_a_checkout_is_credited_to_the_task_that_asked() -> None:
@@ -17,10 +19,10 @@ async def test_a_checkout_is_credited_to_the_task_that_asked() -> None:
         return a_taken_slot(who)
 
     slot = await asyncio.create_task(another())
-    assert slot.out is not None
-    assert slot.out[4] == ref(asyncio.current_task())
-    assert slot.out[2].place is not None
-    assert slot.out[2].place[2] == "test_a_checkout_is_credited_to_the_task_that_asked"
+    [checkout] = slot.stats.open_checkouts()
+    assert checkout.owner == ref(asyncio.current_task())
+    assert checkout.site.place is not None
+    assert checkout.site.place[2] == "test_a_checkout_is_credited_to_the_task_that_asked"
 
 
 def test_outside_of_a_loop_the_thread_asks() -> None:
@@ -39,9 +41,30 @@ async def test_outside_of_a_task_the_thread_asks() -> None:
     assert (await asked)[1] == threading.get_ident()
 
 
+def test_the_parts_of_a_checkout_have_the_names_that_readers_use() -> None:
+    """Hooks make a plain tuple, by position; a part in the wrong place would have a wrong name."""
+    request, slot = Request(), a_slot()
+    token = CURRENT.set(request)
+    make_take()(slot.stats, slot, 1.0, 2.5, sys._getframe(), object)
+    CURRENT.reset(token)
+    [checkout] = slot.stats.open_checkouts()
+    assert checkout.id < next_checkout_id()
+    assert (checkout.taken_at_s, checkout.request) == (2.5, request)
+    assert checkout.site.place is not None
+    assert (checkout.owner, checkout.alive) == (threading.get_ident(), object)
+    assert checkout.context == current_context()
+
+
+def a_slot() -> Slot:
+    """Return the slot of a pool's only connection."""
+    reader: Any = None
+    stats = PoolStats(PoolIdentity("shop"), reader, is_async=True)
+    slot = stats.slots["its connection"] = Slot(stats)
+    return slot
+
+
 def a_taken_slot(who: Asked) -> Slot:
     """Return a slot that was taken right now, for `who`."""
-    reader: Any = None
-    slot = Slot(PoolStats(PoolIdentity("shop"), reader, is_async=True))
+    slot = a_slot()
     make_take()(slot.stats, slot, 0.0, 0.0, None, object, None, who)
     return slot

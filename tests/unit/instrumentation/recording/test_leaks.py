@@ -15,7 +15,7 @@ import pytest
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import Site, find_site
 from poolscope.recording.leaks import MAX_SERIES, Leak, LeakLedger, owner_kind
-from poolscope.recording.pool import Collected, Out
+from poolscope.recording.pool import Collected, OpenCheckout
 from poolscope.recording.requests import Request
 
 ids = count(1)
@@ -35,8 +35,8 @@ def out(
     owner: Any = 0,
     taken_at_s: float = 0.0,
     site: Site = SITE,
-) -> Out:
-    return next(ids), taken_at_s, site, request, owner, None, Alive()
+) -> OpenCheckout:
+    return OpenCheckout(next(ids), taken_at_s, site, request, owner, None, Alive())
 
 
 def a_request(
@@ -60,7 +60,7 @@ def gone_thread() -> int:
 
 
 def scan(
-    correlator: LeakLedger, now_s: float, *outs: Out, collected: tuple[Collected, ...] = ()
+    correlator: LeakLedger, now_s: float, *outs: OpenCheckout, collected: tuple[Collected, ...] = ()
 ) -> list[Leak]:
     return correlator.scan(outs, collected, now_s)
 
@@ -218,7 +218,9 @@ def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
         (lambda: out(owner=1), OwnerKind.THREAD),
     ],
 )
-def test_the_request_owns_where_there_is_one(make: Callable[[], Out], kind: OwnerKind) -> None:
+def test_the_request_owns_where_there_is_one(
+    make: Callable[[], OpenCheckout], kind: OwnerKind
+) -> None:
     assert owner_kind(make()) is kind
 
 

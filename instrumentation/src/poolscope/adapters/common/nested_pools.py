@@ -11,7 +11,7 @@ from typing import Any
 from weakref import ref
 
 from poolscope.adapters.common.slot_keeper import kept_on
-from poolscope.recording.pool import PoolStats, Slot
+from poolscope.recording.pool import OpenCheckout, PoolStats, Slot
 from poolscope.recording.requests import Request
 
 
@@ -33,7 +33,7 @@ def keep(slot: Slot) -> None:
     if out is not None:
         kept = Request()
         kept.long_lived = True
-        slot.out = (*out[:3], kept, *out[4:])
+        slot.out = OpenCheckout._make(out)._replace(request=kept)
 
 
 def hold(slot: Slot, alive: Callable[[], object]) -> None:
