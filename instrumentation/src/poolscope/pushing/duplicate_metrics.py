@@ -46,8 +46,8 @@ def _instruments(provider: Any) -> list[tuple[str, str]]:
     try:
         return [
             (scope.name, identifier.partition(",")[0])
-            for scope, meter in dict(provider._meters).items()  # noqa: SLF001
-            for identifier in list(meter._instrument_ids)  # noqa: SLF001
+            for scope, meter in dict(provider._meters).items()  # noqa: SLF001 - the SDK has no public list
+            for identifier in list(meter._instrument_ids)  # noqa: SLF001 - as above
         ]
     except Exception:  # noqa: BLE001 - a warning is not worth the loss of a push
         return []

@@ -134,7 +134,7 @@ class Pusher:
             self._wake.clear()
             if self._turn(due=monotonic() >= due_at_s):
                 # Jitter keeps the pods of one rollout from pushing in step.
-                due_at_s = monotonic() + interval_s * random.uniform(0.9, 1.1)  # noqa: S311
+                due_at_s = monotonic() + interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
 
     def _turn(self, *, due: bool) -> bool:
         """Look for leaks, and push if it is time, if the process ends or if there is a new leak."""

@@ -135,7 +135,10 @@ def _is_inside(filename: str, package: str) -> bool:
     application, as on AWS Lambda.
     """
     origin = getattr(sys.modules.get(package), "__file__", None)
-    return origin is not None and filename.startswith(os.path.dirname(origin) + "/")  # noqa: PTH120
+    if origin is None:
+        return False
+    folder = os.path.dirname(origin)  # noqa: PTH120 - runs in checkouts; a Path costs more
+    return filename.startswith(folder + "/")
 
 
 def _line_at(code: CodeType, lasti: int) -> int:

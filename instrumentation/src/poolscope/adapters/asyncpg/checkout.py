@@ -86,7 +86,9 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
         site: Site | None
         connection: Any
 
-        async def __aenter__(self, itself: bool = False) -> Any:  # noqa: C901
+        async def __aenter__(  # noqa: C901 - the hot path, as above
+            self, itself: bool = False
+        ) -> Any:
             """Acquire a connection that is released at the end of the block.
 
             Whatever goes wrong after `original` has returned must not lose the connection.
@@ -131,7 +133,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 waits.append(got - began)
                 if len(waits) > NOTED_LIMIT:
                     stats.count()
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
                 hooks.contain(error)
             return connection
 

@@ -77,7 +77,9 @@ def telling_sharing(original: Method, hooks: AsyncpgHooks) -> Method:
     """
     shared = hooks.contained(hooks.shared)
 
-    def __init__(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+    def __init__(  # noqa: N807 - it takes the place of the method
+        self: Any, message: Any, *args: Any, **kwargs: Any
+    ) -> None:
         original(self, message, *args, **kwargs)
         if "another operation is in progress" in str(message):
             shared(sys._getframe(1).f_locals.get("self"))

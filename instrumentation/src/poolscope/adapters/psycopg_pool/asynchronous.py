@@ -37,7 +37,11 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     take, stats_of = make_take(), hooks.contained(hooks.stats_of)
 
-    async def getconn(self: Any, timeout: float | None, who: Asked) -> Any:  # noqa: ASYNC109
+    async def getconn(
+        self: Any,
+        timeout: float | None,  # noqa: ASYNC109 - it is theirs
+        who: Asked,
+    ) -> Any:
         try:
             stats = self._poolscope
         except AttributeError:

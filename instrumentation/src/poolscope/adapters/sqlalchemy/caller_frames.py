@@ -30,8 +30,8 @@ def make_awaiting() -> Callable[[], Frames]:
     """
     try:
         from greenlet import getcurrent  # noqa: PLC0415 - only asynchronous engines need greenlet
-        from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession  # noqa: PLC0415
-        from sqlalchemy.util.concurrency import greenlet_spawn  # noqa: PLC0415
+        from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession  # noqa: PLC0415 - as above
+        from sqlalchemy.util.concurrency import greenlet_spawn  # noqa: PLC0415 - as above
     except ImportError:
         return lambda: (sys._getframe(1).f_back or sys._getframe(1), None)
     current: Callable[[], Any] = getcurrent

@@ -49,7 +49,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
     raw_connection, engine_connect, from_there = RAW_CONNECTION, ENGINE_CONNECT, FROM_THERE
     is_known = uses_only(original, ("_ConnectionFairy", "_checkout"))
 
-    def connect(self: Any) -> Any:  # noqa: C901, PLR0912
+    def connect(self: Any) -> Any:  # noqa: C901, PLR0912 - the hot path, as above
         try:
             stats = self._poolscope
         except AttributeError:
@@ -140,7 +140,7 @@ def measured_return(
                     stats.uses.append((now() - out[1], out[3]))
                     if out[6]() is None:
                         stats.note_collected(out)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - inline: runs at each return
                 contain(error)
         if is_known:
             self._do_return_conn(record)
@@ -157,7 +157,7 @@ def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
         below = slot_below(record.driver_connection)
         if below is not None:
             hold(below, record.fairy_ref)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - inline: runs at each checkout of such a pool
         contain(error)
     return fairy
 
@@ -174,7 +174,7 @@ def noted_checkout(hooks: SqlalchemyHooks) -> Callable[[Any, Any, Any], None]:
                 frames = awaiting() if slot.stats.is_async else (sys._getframe().f_back, None)
                 take(slot.stats, slot, got, got, frames[0], ref(proxy), frames[1])
                 slot.stats.forget_wait()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - inline: a listener of every checkout
             hooks.contain(error)
 
     return on_checkout
