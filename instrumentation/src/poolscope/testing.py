@@ -154,7 +154,7 @@ def _route(request: Request | None) -> str | None:
 
 
 def _runs_elsewhere(held: OpenCheckout) -> bool:
-    """Say whether a thread that runs meanwhile holds the connection: it may give it back."""
+    """Return whether a thread that runs meanwhile holds the connection: it may give it back."""
     owner = held.owner
     if isinstance(owner, int):
         return owner != threading.get_ident() and any(

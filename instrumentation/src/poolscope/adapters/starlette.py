@@ -41,7 +41,7 @@ def install(registry: Registry) -> Callable[[], None]:
 
 
 def is_known(call: Any) -> bool:
-    """Say whether an application's call does what we know that it does, and nothing else."""
+    """Return whether an application's call does what we know that it does, and nothing else."""
     names = ("middleware_stack", "build_middleware_stack")
     return uses_only(call, names, frozenset({"app"}))
 

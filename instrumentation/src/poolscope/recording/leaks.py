@@ -13,7 +13,7 @@ from weakref import ReferenceType, ref
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_library
-from poolscope.recording.pool import Collected, OpenCheckout, Owner
+from poolscope.recording.pool import CollectedCheckout, OpenCheckout, Owner
 from poolscope.recording.requests import Request
 
 GRACE_S = {
@@ -79,7 +79,7 @@ def _still_works(owner: Owner, request: Request, threads: dict[int, FrameType]) 
 
 
 def _is_at_work(frame: FrameType | None) -> bool:
-    """Say whether application code is on the stack of a (pooled) worker thread.
+    """Return whether application code is on the stack of a (pooled) worker thread.
 
     The function that took the connection may have returned meanwhile: a helper, or a generator
     behind a `with`. A worker that is already busy with other work makes the evidence late, not
@@ -92,7 +92,7 @@ def _is_at_work(frame: FrameType | None) -> bool:
     return False
 
 
-class LeakLedger:
+class LeakDetector:
     """The leaks of one pool: each checkout once, under its first evidence. Only the pusher uses it.
 
     `leaked` and `recovered` count by `LeakKey`.
@@ -112,7 +112,10 @@ class LeakLedger:
         return key[0] if key is not None else None
 
     def scan(
-        self, checkouts: Iterable[OpenCheckout], collected: Iterable[Collected], now_s: float
+        self,
+        checkouts: Iterable[OpenCheckout],
+        collected: Iterable[CollectedCheckout],
+        now_s: float,
     ) -> list[Leak]:
         """Look at everything that is out, and at what was collected since; return new leaks."""
         # Collections come first: a checkout they ended is no longer among `checkouts`.
@@ -128,7 +131,7 @@ class LeakLedger:
             ]
         return leaks + [leak for leak in judged if leak is not None]
 
-    def _collect(self, item: Collected) -> Leak | None:
+    def _collect(self, item: CollectedCheckout) -> Leak | None:
         if item.id in self._counted:
             return None  # it leaked before, by other evidence; being collected is its recovery
         route = item.request.route if item.request is not None else None

@@ -72,7 +72,7 @@ class Slot:
         self.invalidated = False
         self.queued_s = 0.0
 
-    def opened(self, facts: ConnectionFacts) -> None:
+    def begin_session(self, facts: ConnectionFacts) -> None:
         """Begin a new connection to the server."""
         self.facts = facts
         self.opened_at_s = monotonic()
@@ -83,7 +83,7 @@ class Slot:
         self.facts, self.opened_at_s = UNKNOWN, None
 
     def expired(self, recycle_s: float) -> bool:
-        """Say whether the connection is older than the pool lets it become (-1: any age)."""
+        """Return whether the connection is older than the pool lets it become (-1: any age)."""
         if recycle_s < 0 or self.opened_at_s is None:
             return False
         return monotonic() - self.opened_at_s >= recycle_s
@@ -102,7 +102,7 @@ class PoolIdentity:
 
 @dataclass(frozen=True, slots=True)
 class PoolConfiguration:
-    """What the pool was told to do; None where it has no such setting or no limit. Seconds."""
+    """Settings of a pool, times in seconds; None where it has no such setting or no limit."""
 
     pool_class: str
     library: str
@@ -118,14 +118,14 @@ class PoolConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """What is open and out at one instant, read from the pool itself."""
+    """Numbers of used and idle connections at one instant, read from the pool itself."""
 
     used: int
     idle: int
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedCheckout:
     """A checkout that the garbage collector ended."""
 
     id: int
@@ -140,7 +140,7 @@ class PoolReader(Protocol):
         """Return what is open and out; None once the pool is gone."""
 
     def configuration(self) -> PoolConfiguration | None:
-        """Return what the pool was told to do; None once it is gone."""
+        """Return the settings of the pool; None once it is gone."""
 
 
 COLLECTED_LIMIT = 1000
@@ -236,9 +236,9 @@ class PoolStats:
         self.nested = 0
         self.shared = 0
         self.untimed = 0
-        self.collected: deque[Collected] = deque(maxlen=COLLECTED_LIMIT)
+        self.collected: deque[CollectedCheckout] = deque(maxlen=COLLECTED_LIMIT)
 
-    def forget_wait(self) -> None:
+    def discard_last_wait(self) -> None:
         """Take back the wait of the last checkout: it was not measured, and 0 would be a lie."""
         self._wait.counts[0] -= 1
         self.untimed += 1
@@ -260,7 +260,7 @@ class PoolStats:
     def note_collected(self, out: CheckoutTuple) -> None:
         """Note a checkout that the garbage collector has ended."""
         checkout = OpenCheckout._make(out)
-        self.collected.append(Collected(checkout.id, checkout.site, checkout.request))
+        self.collected.append(CollectedCheckout(checkout.id, checkout.site, checkout.request))
 
     def open_checkouts(self) -> list[OpenCheckout]:
         """Return what is checked out at this instant, by names."""

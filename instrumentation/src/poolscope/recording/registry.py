@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from poolscope.recording.leaks import LeakLedger
+from poolscope.recording.leaks import LeakDetector
 from poolscope.recording.pool import PoolIdentity, PoolStats
 
 _Arguments = ParamSpec("_Arguments")
@@ -24,13 +24,13 @@ class WatchedPool:
 
     def __init__(self, stats: PoolStats, owner: weakref.ReferenceType[object]) -> None:
         self.stats = stats
-        self.leaks = LeakLedger()
+        self.leaks = LeakDetector()
         self.owner = owner
         self.identity: PoolIdentity | None = None
 
     @property
     def is_over(self) -> bool:
-        """Say whether the pool is gone without ever having been used: nothing to tell of it."""
+        """Return whether the pool is gone without ever having been used: nothing to tell of it."""
         return self.owner() is None and not any(self.stats.wait.counts)
 
 
@@ -143,7 +143,7 @@ class Registry:
         self._naming = threading.Lock()
         for pool in self.pools:
             pool.stats.reset()
-            pool.leaks = LeakLedger()
+            pool.leaks = LeakDetector()
         for forget in self.on_fork:
             forget()
 

@@ -27,7 +27,7 @@ import poolscope
 from poolscope import catalogue
 from poolscope.adapters.asyncpg import hooks
 from poolscope.clock import monotonic
-from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.held_checkouts import HolderList
 from poolscope.recording.pool import NOTED_LIMIT
 from poolscope.recording.registry import Registry
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
@@ -63,7 +63,7 @@ def truth(pool: Any) -> tuple[int, int]:
 
 def held(readings: Readings) -> list[dict[str, Any]]:
     """Return the attributes of every held checkout that a push would list now."""
-    listing = HeldList(monotonic(), 0.0)
+    listing = HolderList(monotonic(), 0.0)
     for identity, watched in readings.instrumentation.registry.named_pools():
         listing.list_held(identity, watched.stats, watched.leaks)
     return [
@@ -197,7 +197,7 @@ async def test_a_private_name_that_is_gone_leaves_the_application_its_connection
 def test_a_queue_without_its_private_name_raises_nothing_and_is_counted() -> None:
     registry = Registry()
     queue = SimpleNamespace(_poolscope="statistics")
-    hooks.AsyncpgHooks(registry).first_asked(SimpleNamespace(_queue=queue), None)
+    hooks.AsyncpgHooks(registry).first_use(SimpleNamespace(_queue=queue), None)
     assert registry.last_hook_error is not None
     assert "_queue" in registry.last_hook_error
 
@@ -477,7 +477,7 @@ async def test_an_error_of_ours_never_loses_a_connection(postgres: EmbeddedPostg
 
 
 @pytest.mark.parametrize(
-    "hook", ["closed", "connect_failed", "find", "first_asked", "opened", "stats_of"]
+    "hook", ["closed", "connect_failed", "find", "first_use", "opened", "stats_of"]
 )
 async def test_an_error_in_a_hook_is_counted_and_never_reaches_the_application(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, hook: str

@@ -13,10 +13,10 @@ from poolscope.adapters.asyncpg.pools import (
     identify_pool,
 )
 from poolscope.adapters.common.patching import take_off
-from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot
+from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import count_nested, make_take
+from poolscope.recording.checkout import count_nested, make_record_checkout
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
@@ -39,8 +39,8 @@ class AsyncpgHooks:
         self.contain, self.contained = registry.contain, registry.contained
         self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
-        self.keeper = Keeper(registry, self._make, self._adopt)
-        self.take = make_take()
+        self.attachments = PoolAttachments(registry, self._make, self._adopt)
+        self.record_checkout = make_record_checkout()
         self.context_class: type | None = None
         """What `acquire()` shall return, if not the driver's own."""
 
@@ -50,7 +50,7 @@ class AsyncpgHooks:
         if queue is None:
             return None  # not initialised: the driver is about to raise
         if not hasattr(queue, "_poolscope"):
-            return self.keeper.attach_keeper(queue, pool)
+            return self.attachments.attach_pool_of(queue, pool)
         stats: PoolStats | None = queue._poolscope
         return stats
 
@@ -68,7 +68,7 @@ class AsyncpgHooks:
         for holder in pool._holders:
             slot = slots[holder] = KeptSlot(stats, holder, self._collected)
             if holder.is_connected():
-                slot.found(describe(holder._con))
+                slot.connection_found(describe(holder._con))
         queue._poolscope_slots = slots
 
     def _end_collected(self, slot: KeptSlot) -> None:
@@ -77,9 +77,9 @@ class AsyncpgHooks:
 
     def detach_all(self) -> None:
         """Take everything away from the pools; what is checked out stays as it is."""
-        for queue in self.keeper.anchors:
+        for queue in self.attachments.anchors:
             take_off(queue, "get", "_poolscope_slots")
-        self.keeper.detach_keeper()
+        self.attachments.detach_pools()
 
     def shared(self, connection: Any) -> None:
         """Note that two tasks use one connection of a pool at once."""
@@ -106,9 +106,10 @@ class AsyncpgHooks:
         """Note a connection that was opened, and how long that took."""
         stats.create.count_value(create_s)
         stats.opened += 1
-        holder._pool._queue._poolscope_slots[holder].opened(describe(holder._con))
+        slot: KeptSlot = holder._pool._queue._poolscope_slots[holder]
+        slot.connection_opened(describe(holder._con))
 
-    def first_asked(self, pool: Any, timeout: float | None) -> PoolStats | None:
+    def first_use(self, pool: Any, timeout: float | None) -> PoolStats | None:
         """Return the statistics of a pool that may be new, and measure its queue if it matters."""
         stats = self.stats_of(pool)
         self.measure_queue(pool, timeout)

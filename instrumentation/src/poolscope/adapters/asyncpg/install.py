@@ -18,7 +18,7 @@ from asyncpg.pool import (  # type: ignore[import-untyped]
     PoolConnectionHolder,
 )
 
-from poolscope.adapters.asyncpg.checkout import asking, measured_acquire
+from poolscope.adapters.asyncpg.checkout import measured_acquire, remembering_caller
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
@@ -30,21 +30,21 @@ Method = Callable[..., Any]
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = AsyncpgHooks(registry)
-    registry.on_fork.append(hooks.keeper.detach_keeper)
+    registry.on_fork.append(hooks.attachments.detach_pools)
     registry.finders.append(registry.contained(hooks.find))
     wrappers: tuple[tuple[Any, str, Callable[[Method, AsyncpgHooks], Method]], ...] = (
         (Pool, "_acquire", measured_acquire),
-        (Pool, "acquire", asking),
+        (Pool, "acquire", remembering_caller),
         (PoolConnectionHolder, "connect", measured_connect),
-        (PoolConnectionHolder, "_release", ending),
-        (PoolConnectionHolder, "_release_on_close", closing),
+        (PoolConnectionHolder, "_release", measured_release),
+        (PoolConnectionHolder, "_release_on_close", measured_close),
     )
 
     def put(owner: Any, name: str, measured: Callable[[Method, AsyncpgHooks], Method]) -> Undo:
         return replace(owner, name, lambda original: measured(original, hooks), hooks.contain)
 
     undo = [put(*wrapper) for wrapper in wrappers]
-    undo.append(put(InterfaceError, "__init__", telling_sharing))
+    undo.append(put(InterfaceError, "__init__", reporting_shared_connection))
     return in_order([*undo, hooks.detach_all])
 
 
@@ -69,7 +69,7 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
     return connect
 
 
-def telling_sharing(original: Method, hooks: AsyncpgHooks) -> Method:
+def reporting_shared_connection(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return an error's `__init__` that tells when two tasks use one connection at once.
 
     The driver's protocol raises it, which nothing else could watch; the frame that it was called
@@ -87,7 +87,7 @@ def telling_sharing(original: Method, hooks: AsyncpgHooks) -> Method:
     return __init__
 
 
-def ending(original: Method, hooks: AsyncpgHooks) -> Method:
+def measured_release(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `_release` with the end of its use noted, whoever ends it."""
     not_found = hooks.contained(hooks.not_found)
 
@@ -109,7 +109,7 @@ def ending(original: Method, hooks: AsyncpgHooks) -> Method:
     return _release
 
 
-def closing(original: Method, hooks: AsyncpgHooks) -> Method:
+def measured_close(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `_release_on_close` with the connection's end noted."""
     closed = hooks.contained(hooks.closed)
 

@@ -27,7 +27,7 @@ def slot_below(connection: Any) -> Slot | None:
     return stats.slots.get(ref(holder)) if isinstance(stats, PoolStats) else None
 
 
-def keep(slot: Slot) -> None:
+def mark_long_lived(slot: Slot) -> None:
     """Declare that the pool above keeps this connection, whoever happened to make it do so."""
     out = slot.out
     if out is not None:
@@ -36,7 +36,7 @@ def keep(slot: Slot) -> None:
         slot.out = OpenCheckout._make(out)._replace(request=kept)
 
 
-def hold(slot: Slot, alive: Callable[[], object]) -> None:
+def tie_to_upper_holder(slot: Slot, alive: Callable[[], object]) -> None:
     """Make what the caller of the pool above holds stand for the connection below.
 
     That pool returns what its caller leaked, so that the leak would look like an ordinary return.

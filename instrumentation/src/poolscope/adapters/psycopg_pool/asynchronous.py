@@ -7,7 +7,7 @@ from typing import Any
 
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import Asked, make_ask, make_take
+from poolscope.recording.checkout import Caller, make_find_caller, make_record_checkout
 
 Method = Callable[..., Any]
 
@@ -17,16 +17,16 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
     It is called in the task that asks, but `wait_for` and `gather` await it in another.
     """
-    get_frame, contain, ask = sys._getframe, hooks.contain, make_ask()
+    get_frame, contain, find_caller = sys._getframe, hooks.contain, make_find_caller()
     measured = _measured(original, hooks)
 
     def getconn(self: Any, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         try:
-            who = ask(get_frame(1))
+            caller = find_caller(get_frame(1))
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
             return original(self, timeout)  # type: ignore[no-any-return]
-        return measured(self, timeout, who)
+        return measured(self, timeout, caller)
 
     # Python 3.11 has no public mark for "calling this makes a coroutine".
     getconn._is_coroutine = getattr(coroutines, "_is_coroutine", True)  # type: ignore[attr-defined]
@@ -35,12 +35,12 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Coroutine[Any, Any, Any]]:
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, stats_of = make_take(), hooks.contained(hooks.stats_of)
+    record_checkout, stats_of = make_record_checkout(), hooks.contained(hooks.stats_of)
 
     async def getconn(
         self: Any,
         timeout: float | None,  # noqa: ASYNC109 - it is theirs
-        who: Asked,
+        caller: Caller,
     ) -> Any:
         try:
             stats = self._poolscope
@@ -59,7 +59,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
                 slot = connection._poolscope
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame(), slot.alive, None, who)
+            record_checkout(stats, slot, began, now(), get_frame(), slot.alive, None, caller)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection

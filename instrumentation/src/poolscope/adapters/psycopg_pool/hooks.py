@@ -9,7 +9,7 @@ from weakref import ref
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from poolscope.adapters.common.patching import take_off
-from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot, kept_on
+from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments, kept_on
 from poolscope.adapters.psycopg_pool.pools import PsycopgPoolReader, close_reason, identify_pool
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
@@ -36,14 +36,14 @@ class PsycopgPoolHooks:
         self._count_nested = registry.contained(count_nested)
         self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
-        self.keeper = Keeper(registry, self._make, self._adopt)
+        self.attachments = PoolAttachments(registry, self._make, self._adopt)
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
         try:
             stats: PoolStats | None = pool._poolscope
         except AttributeError:
-            stats = self.keeper.attach_keeper(pool, pool)
+            stats = self.attachments.attach_pool_of(pool, pool)
         return stats
 
     def find(self, target: object) -> PoolStats | None:
@@ -65,16 +65,16 @@ class PsycopgPoolHooks:
             measured = self.checked_later if stats.is_async else self.checked
             pool._check = measured(stats, pool._check)
         for connection in list(pool._pool):
-            self.new_slot(stats, connection).found(describe(connection))
+            self.new_slot(stats, connection).connection_found(describe(connection))
 
     def detach_all(self) -> None:
         """Take everything away from the pools; what is checked out stays as it is."""
-        for pool in self.keeper.anchors:
+        for pool in self.attachments.anchors:
             pool._check = getattr(pool._check, "_poolscope_original", pool._check)
             stats = getattr(pool, "_poolscope", None)
             for reference in list(stats.slots) if stats is not None else ():
                 take_off(reference(), "_poolscope")
-        self.keeper.detach_keeper()
+        self.attachments.detach_pools()
 
     def new_slot(self, stats: PoolStats, connection: Any) -> KeptSlot:
         """Begin to account for a connection; it goes when the connection does."""
@@ -86,7 +86,7 @@ class PsycopgPoolHooks:
         slot = kept_on(connection)
         if slot is None:
             slot = self.new_slot(stats, connection)
-            slot.found(describe(connection))
+            slot.connection_found(describe(connection))
         return slot
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
@@ -163,7 +163,7 @@ class PsycopgPoolHooks:
         stats.opened += 1
         slot = self.new_slot(stats, connection)
         slot.create_s = create_s
-        slot.opened(describe(connection))
+        slot.connection_opened(describe(connection))
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened."""

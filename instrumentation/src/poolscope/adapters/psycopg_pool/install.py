@@ -16,7 +16,7 @@ from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.adapters.psycopg_pool import asynchronous
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import make_take
+from poolscope.recording.checkout import make_record_checkout
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -25,18 +25,18 @@ Method = Callable[..., Any]
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = PsycopgPoolHooks(registry)
-    registry.on_fork.append(hooks.keeper.detach_keeper)
+    registry.on_fork.append(hooks.attachments.detach_pools)
     registry.finders.append(registry.contained(hooks.find))
     wrappers: tuple[tuple[Any, str, Callable[[Method, PsycopgPoolHooks], Method]], ...] = (
         (ConnectionPool, "getconn", measured_getconn),
         (ConnectionPool, "putconn", measured_putconn),
         (ConnectionPool, "_connect", measured_connect),
-        (ConnectionPool, "_close_connection", closing),
+        (ConnectionPool, "_close_connection", measured_close),
         (pool.WaitingClient, "wait", measured_wait),
         (AsyncConnectionPool, "getconn", asynchronous.measured_getconn),
         (AsyncConnectionPool, "putconn", asynchronous.measured_putconn),
         (AsyncConnectionPool, "_connect", asynchronous.measured_connect),
-        (AsyncConnectionPool, "_close_connection", closing),
+        (AsyncConnectionPool, "_close_connection", measured_close),
         (pool_async.WaitingClient, "wait", asynchronous.measured_wait),
     )
 
@@ -53,7 +53,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     a place in the pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take, stats_of = make_take(), hooks.contained(hooks.stats_of)
+    record_checkout, stats_of = make_record_checkout(), hooks.contained(hooks.stats_of)
 
     def getconn(self: Any, timeout: float | None = None) -> Any:
         try:
@@ -73,7 +73,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
                 slot = connection._poolscope
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame().f_back, slot.alive)
+            record_checkout(stats, slot, began, now(), get_frame().f_back, slot.alive)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection
@@ -115,7 +115,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     return _connect
 
 
-def closing(original: Method, hooks: PsycopgPoolHooks) -> Method:
+def measured_close(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_close_connection`, of either kind of pool, with the reason noted."""
     note_closing = hooks.contained(hooks.closing)
 

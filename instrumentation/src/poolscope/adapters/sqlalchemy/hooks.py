@@ -10,7 +10,7 @@ import sqlalchemy
 from sqlalchemy import exc
 from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
-from poolscope.adapters.common.nested_pools import keep, slot_below
+from poolscope.adapters.common.nested_pools import mark_long_lived, slot_below
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.sqlalchemy import pools
 from poolscope.catalogue import CloseReason, FailureReason
@@ -143,7 +143,7 @@ class SqlalchemyHooks:
         return self.new_slot(stats, record) if stats is not None else None
 
     def is_noted(self, slot: Slot, record: Any) -> bool:
-        """Say whether this very checkout was noted before."""
+        """Return whether this very checkout was noted before."""
         return slot.out is not None and slot.out[6] is record.fairy_ref
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
@@ -236,18 +236,18 @@ class SqlalchemyHooks:
         """Note a connection that was opened."""
         slot = self.slot_of(record)
         if slot is not None and not self._leaves_to_pool_below(slot.stats, record):
-            slot.opened(describe(record.driver_connection))
+            slot.begin_session(describe(record.driver_connection))
             slot.stats.opened += 1
         self._registry.on_activity()
 
     def _leaves_to_pool_below(self, stats: PoolStats, record: Any) -> bool:
-        """Say whether this pool only passes on what another one lends; stop counting it then."""
+        """Return whether this pool only passes on what another one lends; stop counting it then."""
         below = slot_below(record.driver_connection)
         if below is None:
             return False
         pool: Any = pools.pool_of(record)
         if not pools.passes_on(pool):
-            keep(below)
+            mark_long_lived(below)
             return False
         for owner in [owner for owner, known in self._known.items() if known is stats]:
             self._known[owner] = None

@@ -18,7 +18,11 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
-from poolscope.adapters.sqlalchemy.checkout import measured_connect, measured_return, noted_checkout
+from poolscope.adapters.sqlalchemy.checkout import (
+    checkout_listener,
+    measured_connect,
+    measured_return,
+)
 from poolscope.adapters.sqlalchemy.hooks import SqlalchemyHooks
 from poolscope.recording.registry import Registry
 
@@ -58,7 +62,7 @@ def _measure_checkouts(hooks: SqlalchemyHooks) -> Undo:
     missing = missing_names()
     if missing:
         hooks.contain(AttributeError(f"SQLAlchemy has no {', '.join(missing)}: no wait times"))
-        return _listen(Pool, "checkout", noted_checkout(hooks))
+        return _listen(Pool, "checkout", checkout_listener(hooks))
     return _Wrappers(hooks).restore
 
 
