@@ -31,6 +31,7 @@ from poolscope_exporter.listeners.open_files import allow
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.pgbouncer.group import BouncerGroup
+from poolscope_exporter.polling.loop import PollLoop
 from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
 from poolscope_exporter.postgres.target import ServerTarget
@@ -101,7 +102,8 @@ class Exporter:
         held = self.correlator.fleet.held_by(push.instance, now_s)
         if any(each.first_heard_at_s == now_s for each in held):
             # A server's poll asks the bouncers first; without servers they are all there is.
-            polled: Sequence[Poller | BouncerGroup] = self.pollers or [self.bouncers]
+            loops = [poller.loop for poller in self.pollers]
+            polled: Sequence[PollLoop | BouncerGroup] = loops or [self.bouncers]
             for each in polled:
                 each.wake()
         return heard
@@ -189,7 +191,7 @@ async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
         tasks.create_task(_write_events(exporter, stop))
         tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
-            tasks.create_task(poller.run(stop))
+            tasks.create_task(poller.loop.run(stop))
         _announce(settings, listeners)
         await stop.wait()
         otlp.should_exit = web.should_exit = True

@@ -66,7 +66,7 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         self._running = [
-            asyncio.create_task(each) for each in (self.poller.run(self._stop), self._watch())
+            asyncio.create_task(each) for each in (self.poller.loop.run(self._stop), self._watch())
         ]
         return self
 
