@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import isfinite
 
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge, pool_of
+from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge
 from poolscope_exporter.core.fleet.limits import Budget, size_of
-from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope_exporter.core.model.checkouts import Instance, Pool, pool_of
 from poolscope_exporter.core.model.pushes import HistogramValue, Point
 
 LATEST_NS = 300 * 10**9
