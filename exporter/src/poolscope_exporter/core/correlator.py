@@ -12,7 +12,7 @@ from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.held_idle import HeldIdle
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
-from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, key_of, sure_until
+from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, sure_until
 from poolscope_exporter.core.linking.destination import Place, choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, link
 from poolscope_exporter.core.linking.orphans import Orphans
@@ -174,7 +174,7 @@ class Correlator:
         )
 
     def _confirm(self, held: HeardCheckout, now_s: float) -> None:
-        self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+        self.confirmations.heard(held.checkout.key, now_s, held.interval_s)
         until_s = sure_until(now_s, held.interval_s)
         self.held_idle.confirmed(held.checkout, until_s, now_s)
 
@@ -248,11 +248,11 @@ class Correlator:
             self.confirmations.paths.record_link(checkout, outcome)
             self.orphans.note_session(checkout.pool, outcome)
             self.held_idle.record_idle(heard, outcome, sample.took_s)
-        self.confirmations.record_outcome(key_of(checkout), outcome, sample.taken_at_s)
+        self.confirmations.record_outcome(checkout.key, outcome, sample.taken_at_s)
 
     def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
         checkouts = [heard.checkout for heard in held]
-        keys = {key_of(checkout) for checkout in checkouts}
+        keys = {checkout.key for checkout in checkouts}
         self.confirmations.keep_only(keys)
         self.held_idle.keep_held(keys)
         instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]

@@ -10,7 +10,7 @@ from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.linking.destination import configured_end
 from poolscope_exporter.core.linking.link import Link
-from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
+from poolscope_exporter.core.model.checkouts import Checkout, CheckoutKey
 from poolscope_exporter.core.model.endpoints import Endpoint, has_address
 
 
@@ -49,7 +49,7 @@ def shown_only(situation: Situation, showings: Sequence[Showing]) -> Situation:
     # A link says whose a pool is, which its own words need not.
     foreign = {j.checkout.pool for j in hidden if isinstance(j.link, Link)}
     pools = [s for s in situation.pools if s.pool not in foreign and _may_name(s, showings)]
-    nameable = {_key(judgement.checkout) for judgement in judgements}
+    nameable = {judgement.checkout.key for judgement in judgements}
     return replace(
         situation,
         judgements=tuple(_without_foreign_blockers(each, nameable) for each in judgements),
@@ -66,7 +66,7 @@ def _may_show(judgement: Judgement, showings: Sequence[Showing]) -> bool:
         database, role = link.session.database, link.session.user
         ours = [each for each in showings if each.server == link.server]
     else:
-        database, role = _database(judgement.checkout.pool), None
+        database, role = judgement.checkout.pool.database, None
         named = [each for each in showings if each.server == link.server]
         ours = named or _candidates(judgement.checkout, showings)
     return all(each.has_database(database) and each.has_role(role) for each in ours)
@@ -75,7 +75,7 @@ def _may_show(judgement: Judgement, showings: Sequence[Showing]) -> bool:
 def _may_name(state: PoolAssessment, showings: Sequence[Showing]) -> bool:
     pool = state.pool
     ours = _candidates(Checkout(pool, id=0, age_s=0.0), showings)
-    return all(each.has_database(_database(pool)) for each in ours)
+    return all(each.has_database(pool.database) for each in ours)
 
 
 def _candidates(checkout: Checkout, showings: Sequence[Showing]) -> Sequence[Showing]:
@@ -85,20 +85,9 @@ def _candidates(checkout: Checkout, showings: Sequence[Showing]) -> Sequence[Sho
     return matches or showings
 
 
-def _database(pool: Pool) -> str:
-    # The semantic conventions write "database|schema".
-    return pool.db_namespace.partition("|")[0]
-
-
-def _key(checkout: Checkout) -> tuple[Instance, int]:
-    return checkout.pool.instance, checkout.id
-
-
-def _without_foreign_blockers(
-    judgement: Judgement, nameable: Iterable[tuple[Instance, int]]
-) -> Judgement:
+def _without_foreign_blockers(judgement: Judgement, nameable: Iterable[CheckoutKey]) -> Judgement:
     def shown(blocker: Blocker) -> Blocker:
-        is_nameable = blocker.checkout is None or _key(blocker.checkout) in nameable
+        is_nameable = blocker.checkout is None or blocker.checkout.key in nameable
         return blocker if is_nameable else Blocker(blocker.pid, None)
 
     return replace(judgement, blocked_by=tuple(map(shown, judgement.blocked_by)))

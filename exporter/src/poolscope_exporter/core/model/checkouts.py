@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind
@@ -29,10 +30,22 @@ class Pool:
     server_address: str
     server_port: int
 
+    @property
+    def database(self) -> str:
+        """Return the database; the semantic conventions write "database|schema" into one name."""
+        return self.db_namespace.partition("|")[0]
+
+
+class CheckoutKey(NamedTuple):
+    """What names a checkout across pushes; `id` is never reused within its process."""
+
+    instance: Instance
+    id: int
+
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """One held connection, as of a push; `id` is never reused within its process."""
+    """One held connection, as of a push."""
 
     pool: Pool
     id: int
@@ -48,6 +61,11 @@ class Checkout:
     owner_kind: OwnerKind | None = None
     evidence: Evidence | None = None
     trace_id: str | None = None
+
+    @property
+    def key(self) -> CheckoutKey:
+        """Return what names the checkout across pushes."""
+        return CheckoutKey(self.pool.instance, self.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
-from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
+from poolscope_exporter.core.linking.confirmation import Confirmations
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from support.exporter.builders import (
     BOUNCER,
@@ -91,8 +91,8 @@ def test_who_queues_in_a_paused_bouncer_is_told_so(is_paused: bool) -> None:
     checkout = a_checkout(pool=BEHIND, peer=BOUNCER_END)
     fleet.record_push(a_push(*pool_points(BEHIND), held=(holding(checkout, pool=BEHIND),)), 100.0)
     outcome = NoLink(Unlinked.WAITING_IN_POOLER, None, BOUNCER, 5.0)
-    confirmations.record_outcome(key_of(checkout), outcome, 100.0)
-    confirmations.heard(key_of(checkout), 105.0, 5.0)
+    confirmations.record_outcome(checkout.key, outcome, 100.0)
+    confirmations.heard(checkout.key, 105.0, 5.0)
 
     [state] = assess(fleet, confirmations, [], 105.0, [a_view(paused=is_paused)]).pools
 
