@@ -74,7 +74,7 @@ class _Views:
 
 
 def _located(view: ServerView) -> Located:
-    return view.identity or ConfiguredServer(view.server, view.addresses)
+    return view.identity or view.configured or ConfiguredServer(view.server)
 
 
 def assess(
