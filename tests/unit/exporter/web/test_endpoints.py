@@ -21,7 +21,7 @@ from poolscope_exporter.web.endpoints import Sources, create_web
 from support.exporter.builders import a_checkout, a_pool, a_server, a_session
 
 TOKEN = "t0k3n"
-GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools"]
+GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools", "/openapi.json", "/docs"]
 OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
 HERE = "127.0.0.1"
 
