@@ -21,7 +21,7 @@ from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet, Heard
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.judging.situation import Situation
-from poolscope_exporter.core.judging.visibility import Role, Showing, of_own_pod, shown_only
+from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
@@ -73,14 +73,12 @@ class Exporter:
     def __init__(self, settings: ExporterSettings) -> None:
         targets = settings.targets
         self._role = settings.role
-        self._showings = [_showing(target) for target in targets]
+        self._servers = [target.configured for target in targets]
         self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
         self.correlator = Correlator(
-            [target.name for target in targets],
+            self._servers,
             _fleet(settings.limits),
-            addresses={target.name: target.addresses for target in targets},
             proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
-            proxy_idle_by_server_s={each.name: each.proxy_idle_timeout_s for each in targets},
             thresholds=settings.thresholds,
         )
         self.counts = ReceiverCounts()
@@ -110,7 +108,7 @@ class Exporter:
 
     def shown(self) -> Situation:
         """Return what is known now and may be shown to people."""
-        return shown_only(self._situation(), self._showings)
+        return shown_only(self._situation(), self._servers)
 
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
@@ -202,10 +200,6 @@ async def _receive(server: uvicorn.Server, listener: socket.socket, ended: async
         await server.serve([listener])
     finally:
         ended.set()
-
-
-def _showing(target: ServerTarget) -> Showing:
-    return Showing(target.name, target.addresses, target.shown_databases, target.shown_roles)
 
 
 def _bind(endpoint: Endpoint, field: str) -> socket.socket:

@@ -10,7 +10,12 @@ import pytest
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import ServerView
-from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
+from poolscope_exporter.core.model.servers import (
+    ConfiguredServer,
+    Privilege,
+    ServerLimits,
+    ServerRole,
+)
 from poolscope_exporter.core.model.sessions import Census, Session, SessionSample
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.postgres import poller as poller_module
@@ -114,7 +119,7 @@ class FakeServer:
 def a_poller(
     server: FakeServer, correlator: Correlator | None = None, interval_s: float = 5.0
 ) -> Poller:
-    return Poller(server, correlator or Correlator(["main"]), interval_s)
+    return Poller(server, correlator or Correlator([ConfiguredServer("main")]), interval_s)
 
 
 def view_of(poller: Poller) -> ServerView:
@@ -122,7 +127,7 @@ def view_of(poller: Poller) -> ServerView:
 
 
 async def test_the_slots_of_a_managed_service_are_no_room() -> None:
-    poller = Poller(FakeServer(), Correlator(["main"]), 5.0, reserved_slots=10)
+    poller = Poller(FakeServer(), Correlator([ConfiguredServer("main")]), 5.0, reserved_slots=10)
 
     await poller.loop.poll_once()
 
@@ -134,7 +139,7 @@ async def test_the_slots_of_a_managed_service_are_no_room() -> None:
 
 async def test_a_sidecar_looks_for_no_orphans() -> None:
     server = FakeServer()
-    correlator = Correlator(["main"])
+    correlator = Correlator([ConfiguredServer("main")])
     correlator.orphans.client_addresses = lambda _: frozenset({"10.0.0.7"})  # type: ignore[method-assign, assignment]
     await Poller(server, correlator, 5.0, counts_orphans=False).loop.poll_once()
     assert "census" not in server.calls
@@ -164,7 +169,7 @@ async def test_a_poll_makes_everything_known() -> None:
 
 
 async def test_suspects_are_asked_for_on_the_very_first_poll() -> None:
-    server, correlator = FakeServer(), Correlator(["main"])
+    server, correlator = FakeServer(), Correlator([ConfiguredServer("main")])
     correlator.take_push(a_push(held=(holding(a_checkout()),)), clock.monotonic())
 
     await a_poller(server, correlator).loop.poll_once()
@@ -184,12 +189,12 @@ async def test_what_costs_more_is_asked_less_often() -> None:
 
 
 async def test_the_cpus_of_a_server_are_told_whether_it_is_up_or_not() -> None:
-    poller = Poller(FakeServer(), Correlator(["main"]), 5.0, cpus=16.0)
+    poller = Poller(FakeServer(), Correlator([ConfiguredServer("main")]), 5.0, cpus=16.0)
     assert view_of(poller).cpus == 16.0
 
 
 async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
-    server, correlator = FakeServer(), Correlator(["main"])
+    server, correlator = FakeServer(), Correlator([ConfiguredServer("main")])
     poller = a_poller(server, correlator)
     await poller.loop.poll_once()
     assert "census" not in server.calls
@@ -205,7 +210,7 @@ async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
 
 
 async def test_orphans_are_unknown_where_the_server_refuses_to_list_sessions() -> None:
-    server, correlator = FakeServer(), Correlator(["main"])
+    server, correlator = FakeServer(), Correlator([ConfiguredServer("main")])
     server.has_census = False
     correlator.take_push(a_push(held=(holding(a_checkout()),)), clock.monotonic())
 
@@ -274,7 +279,9 @@ class FakeBouncer:
 
 async def test_bouncers_are_asked_before_the_server_so_that_it_is_asked_for_their_pids() -> None:
     server = FakeServer()
-    correlator = Correlator(["main"], bouncers={BOUNCER: frozenset({BOUNCER_END})})
+    correlator = Correlator(
+        [ConfiguredServer("main")], bouncers={BOUNCER: frozenset({BOUNCER_END})}
+    )
     through = a_checkout(peer=BOUNCER_END, backend_pid=1_022_840_197)
     correlator.take_push(a_push(held=(holding(through),)), clock.monotonic())
 
@@ -359,7 +366,7 @@ async def test_the_loop_ends_at_once_while_it_waits_for_a_failing_server() -> No
 
 
 async def test_a_server_in_another_role_than_expected_is_told_and_left() -> None:
-    server, correlator = FakeServer(), Correlator(["main"])
+    server, correlator = FakeServer(), Correlator([ConfiguredServer("main")])
     poller = Poller(server, correlator, 5.0, expects="replica")
 
     await poller.loop.poll_once()
@@ -394,7 +401,7 @@ async def test_a_replica_that_is_promoted_under_us_is_identified_anew() -> None:
 async def test_a_replica_that_is_expected_and_promoted_is_left() -> None:
     server = FakeServer()
     server.is_replica = True
-    poller = Poller(server, Correlator(["main"]), 5.0, expects="replica")
+    poller = Poller(server, Correlator([ConfiguredServer("main")]), 5.0, expects="replica")
     await poller.loop.poll_once()
     server.is_replica = False
 
