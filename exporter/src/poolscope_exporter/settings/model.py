@@ -149,7 +149,7 @@ class ExporterSettings(BaseSettings):
     otlp_tls_cert: _File | None = None
     otlp_tls_key: _Key = None
     insecure_otlp: Annotated[bool, BeforeValidator(values.switch)] = False
-    listen: Annotated[Endpoint, BeforeValidator(_listen)] = Endpoint("0.0.0.0", 9736)  # noqa: S104
+    listen: Annotated[Endpoint, BeforeValidator(_listen)] = Endpoint("0.0.0.0", 9736)  # noqa: S104 - as above
     otlp_listen: Annotated[Endpoint, BeforeValidator(_otlp_listen)] = Endpoint("127.0.0.1", 9737)
     server_name: str | None = None
     server_aliases: Annotated[tuple[Endpoint, ...], BeforeValidator(values.endpoints)] = ()
