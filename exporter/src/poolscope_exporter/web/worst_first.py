@@ -22,15 +22,18 @@ VERDICTS = (
     Verdict.WORKING,
 )
 DIAGNOSES = (
-    # These lose connections, or stop every pool of a server or a process.
+    # These fail callers, lose connections, or stop every pool of a server or a process.
+    Diagnosis.CONNECT_FAILING,
     Diagnosis.SERVER_FULL,
     Diagnosis.LEAKING,
     Diagnosis.LOOP_BLOCKED,
     # These keep callers waiting.
+    Diagnosis.CONNECTING,
     Diagnosis.BLOCKED,
     Diagnosis.HELD_IDLE,
     Diagnosis.SLOW_QUERIES,
     Diagnosis.UNDERSIZED,
+    Diagnosis.FULL,
     Diagnosis.UNKNOWN,
     Diagnosis.HEALTHY,
 )

@@ -103,7 +103,7 @@ def assess(
     ]
     wanted = demands((_shared_limit(view), numbers) for _, numbers, view in told)
     checks, windows = checks or PoolChecks(), windows or DiagnosisWindows()
-    windows.keep_only([pool for pool, _, _ in told])
+    windows.drop_others([pool for pool, _, _ in told])
     pools = [
         _pool_state(
             pool=pool,

@@ -50,7 +50,7 @@ class DiagnosisWindows:
             window.shown, window.since_s = chosen.diagnosis, now_s
         return replace(chosen, since_s=max(0.0, now_s - window.since_s))
 
-    def keep_only(self, pools: Collection[Pool]) -> None:
+    def drop_others(self, pools: Collection[Pool]) -> None:
         """Drop the windows of pools that are gone."""
         for pool in self._windows.keys() - set(pools):
             del self._windows[pool]

@@ -84,5 +84,5 @@ def test_the_answer_does_not_depend_on_how_often_somebody_looks() -> None:
 def test_a_pool_that_is_gone_begins_anew() -> None:
     windows = DiagnosisWindows()
     windows.settle(a_pool(), found(SLOW), 0, 100.0)
-    windows.keep_only([])
+    windows.drop_others([])
     assert windows.settle(a_pool(), found(HEALTHY), 0, 101.0).diagnosis is HEALTHY
