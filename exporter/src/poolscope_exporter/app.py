@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.fleet import Fleet, Heard
+from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
@@ -93,18 +93,18 @@ class Exporter:
         upstream = settings.upstream
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
 
-    def accept_push(self, push: Push) -> Heard:
+    def accept_push(self, push: Push) -> PushResult:
         """Take a push in; a checkout that was never listed before is looked up at once."""
         now_s = clock.monotonic()
-        heard = self.correlator.take_push(push, now_s)
+        result = self.correlator.take_push(push, now_s)
         held = self.correlator.fleet.held_by(push.instance, now_s)
-        if any(each.first_heard_at_s == now_s for each in held):
+        if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll asks the bouncers first; without servers they are all there is.
             loops = [poller.loop for poller in self.pollers]
             polled: Sequence[PollLoop | BouncerGroup] = loops or [self.bouncers]
             for each in polled:
                 each.wake()
-        return heard
+        return result
 
     def shown(self) -> Situation:
         """Return what is known now and may be shown to people."""

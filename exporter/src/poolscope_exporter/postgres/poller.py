@@ -200,7 +200,7 @@ class Poller:
         if addresses:
             census = await self._tiers.ask(Tier.CENSUS, self._server.census(addresses))
         if census is None:
-            self._correlator.orphans.cannot_count(self._server.name)
+            self._correlator.orphans.discard_census(self._server.name)
         else:
             self._correlator.take_census(census, clock.monotonic())
 

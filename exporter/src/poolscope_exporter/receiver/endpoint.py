@@ -161,11 +161,11 @@ async def _hear_all(decoded: Decoded, hear: Hear, counts: ReceiverCounts) -> tup
     rejected = sum(decoded.refused.values())
     reasons = [*decoded.refused]
     for push in decoded.pushes:
-        heard = hear(push)
+        result = hear(push)
         if len(decoded.pushes) > 1:
             await asyncio.sleep(0)  # others need not wait for all that one request brings
-        rejected += heard.rejected_points
-        reasons += [heard.reason] if heard.reason else []
+        rejected += result.rejected_points
+        reasons += [result.reason] if result.reason else []
     return rejected, ", ".join(dict.fromkeys(reasons))
 
 

@@ -14,7 +14,7 @@ MAX_BOUND = 20_000
 @dataclass(frozen=True, slots=True)
 class _Binding:
     owner: str
-    heard_at_s: float
+    last_push_at_s: float
 
 
 class InstanceOwners:
@@ -40,7 +40,7 @@ class InstanceOwners:
         return True
 
     def _holds(self, binding: _Binding, owners: Collection[str], now_s: float) -> bool:
-        return binding.owner in owners and now_s - binding.heard_at_s <= COUNTER_RETENTION_S
+        return binding.owner in owners and now_s - binding.last_push_at_s <= COUNTER_RETENTION_S
 
     def _make_room(self, owner: str) -> None:
         # Whoever brings ever new ids loses its own first, and sets nobody else's free.

@@ -7,13 +7,13 @@ from fastapi import Request
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.fleet import Heard
+from poolscope_exporter.core.fleet.fleet import PushResult
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.access import token_of
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.receiver.instance_owners import InstanceOwners
 
-Hear = Callable[[Push], Heard]
+Hear = Callable[[Push], PushResult]
 
 
 class Senders:
@@ -52,11 +52,11 @@ class Speaker:
         self._owner = owner
         self.was_refused = False
 
-    def speak_for(self, push: Push) -> Heard:
+    def speak_for(self, push: Push) -> PushResult:
         """Take the push in, unless its instance is bound to another token."""
         if self._senders is None or self._owner is None or self._senders.admits(push, self._owner):
             return self._hear(push)
         self.was_refused = True
         reason = f"refused: {Refusal.FOREIGN_TOKEN}: this instance id pushed with another token"
         # Also of a push without points its sender must hear.
-        return Heard(max(1, len(push.points)), reason, accepted=False)
+        return PushResult(max(1, len(push.points)), reason, accepted=False)

@@ -238,7 +238,7 @@ def test_returned_checkout_leaves_nothing_behind() -> None:
     story.poll(a_sample(taken_at_s=106.0))
     assert story.correlator.situation(106.0, [UP]).judgements == ()
     assert not story.correlator.confirmations._records
-    assert not story.correlator.confirmations.paths._pins
+    assert not story.correlator.confirmations.link_history._pins
 
 
 def test_checkout_of_a_restarted_process_is_not_the_one_with_the_same_id_before() -> None:

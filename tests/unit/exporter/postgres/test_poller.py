@@ -198,7 +198,7 @@ async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
     poller = a_poller(server, correlator)
     await poller.loop.poll_once()
     assert "census" not in server.calls
-    assert correlator.orphans.told("main") is None
+    assert correlator.orphans.count_by_service("main") is None
 
     correlator.take_push(a_push(held=(holding(a_checkout()),)), clock.monotonic())
     await poller.loop.poll_once()
@@ -206,7 +206,7 @@ async def test_orphans_are_looked_for_once_a_process_was_linked() -> None:
     await poller.loop.poll_once()
 
     assert server.calls.count("census") == 1
-    assert correlator.orphans.told("main") == {("acme", "shop"): 0}
+    assert correlator.orphans.count_by_service("main") == {("acme", "shop"): 0}
 
 
 async def test_orphans_are_unknown_where_the_server_refuses_to_list_sessions() -> None:
@@ -217,7 +217,7 @@ async def test_orphans_are_unknown_where_the_server_refuses_to_list_sessions() -
     await a_poller(server, correlator).loop.poll_once()
 
     assert "census" in server.calls
-    assert correlator.orphans.told("main") is None
+    assert correlator.orphans.count_by_service("main") is None
 
 
 async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:

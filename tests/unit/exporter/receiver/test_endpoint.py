@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from poolscope_exporter.core.fleet.fleet import Heard
+from poolscope_exporter.core.fleet.fleet import PushResult
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
@@ -37,15 +37,15 @@ JSON_BODY = json_format.MessageToJson(a_request(a_gauge("m", 1))).encode()
 class Ear:
     """Hears pushes, and answers each with what the test wants."""
 
-    def __init__(self, heard: Heard | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, result: PushResult | None = None, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self.pushes: list[Push] = []
         self.counts = ReceiverCounts()
-        self._heard = heard or Heard(0, None)
+        self._result = result or PushResult(0, None)
 
-    def hear(self, push: Push) -> Heard:
+    def hear(self, push: Push) -> PushResult:
         self.pushes.append(push)
-        return self._heard
+        return self._result
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         keyring = Keyring(parse_tokens(token)) if token else None
@@ -94,7 +94,7 @@ async def test_a_push_is_heard_and_answered_in_its_own_encoding(
 
 
 async def test_refused_points_are_answered_with_partial_success() -> None:
-    ear = Ear(Heard(2, "refused: 2 unknown_metric"))
+    ear = Ear(PushResult(2, "refused: 2 unknown_metric"))
     body = a_request(a_summary("m")).SerializeToString()
 
     response = await post(ear, body, PROTOBUF)

@@ -41,7 +41,7 @@ def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink
             Unlinked.IDLE_IN_POOLER,
             None,
             bouncer.name,
-            bouncer.quiet_s(socket),
+            bouncer.idle_spell_s(socket),
             bouncer.was_active(socket),
         )
     return sample.servers.get(client.server) or NoLink(Unlinked.NOT_SAMPLED, None, bouncer.name)

@@ -84,7 +84,7 @@ def _are_different(before: ServerIdentity, now: ServerIdentity) -> bool:
     return len(known) > 1
 
 
-class Located(Protocol):
+class LocatedServer(Protocol):
     """A server as far as it can be found: its name, and the addresses that lead to it."""
 
     @property
