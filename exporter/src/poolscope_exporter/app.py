@@ -26,8 +26,8 @@ from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
 from poolscope_exporter.forwarding.upstream import Upstream
-from poolscope_exporter.listeners.bounded_http import Closed, bounded_protocol
-from poolscope_exporter.listeners.open_files import allow
+from poolscope_exporter.listeners.bounded_http import CloseCause, bounded_protocol
+from poolscope_exporter.listeners.open_files import raise_file_limit
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.pgbouncer.group import BouncerGroup
@@ -36,7 +36,7 @@ from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
 from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
-from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.refusals import DecodeRefusal
 from poolscope_exporter.receiver.senders import Senders
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
@@ -74,7 +74,7 @@ class Exporter:
         targets = settings.targets
         self._role = settings.role
         self._servers = [target.configured for target in targets]
-        self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
+        self.closed = {name: Counter({why.value: 0 for why in CloseCause}) for name in LISTENERS}
         self.correlator = Correlator(
             self._servers,
             _fleet(settings.limits),
@@ -143,7 +143,7 @@ class Exporter:
 
     def _refused(self) -> dict[str, int]:
         """Return the counts by reason, 0 included: a counter's first step would else be lost."""
-        counts = Counter({reason.value: 0 for reason in (*Unreadable, *Refusal)})
+        counts = Counter({reason.value: 0 for reason in (*DecodeRefusal, *Refusal)})
         counts.update(self.counts.refused)
         counts.update(self.correlator.fleet.refused)
         return dict(counts)
@@ -168,7 +168,7 @@ async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
     exporter = Exporter(settings)
     keyring = settings.keyring()
     limits = settings.limits
-    allowed = allow(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
+    allowed = raise_file_limit(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
     limits = replace(limits, max_connections=allowed)
     protocols = {name: bounded_protocol(limits, exporter.closed[name]) for name in LISTENERS}
     senders = Senders(keyring, exporter.counts.refused) if keyring else None

@@ -21,7 +21,7 @@ class InstanceOwners:
     """Who speaks for which instance; times are one monotonic clock.
 
     A binding ends when its owner has lost every token (it was taken out of the file), and when
-    nothing was heard of the instance for as long as its counters are kept.
+    no push came for the instance for as long as its counters are kept.
     """
 
     def __init__(self, max_bound: int = MAX_BOUND) -> None:

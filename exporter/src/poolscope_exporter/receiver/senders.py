@@ -13,7 +13,7 @@ from poolscope_exporter.listeners.access import token_of
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.receiver.instance_owners import InstanceOwners
 
-Hear = Callable[[Push], PushResult]
+AcceptPush = Callable[[Push], PushResult]
 
 
 class Senders:
@@ -40,22 +40,22 @@ class Senders:
         return is_admitted
 
 
-class Speaker:
-    """One request's sender: what it says is heard where it may say it.
+class RequestSender:
+    """The sender of one request: its pushes are taken for the instances that are its own.
 
-    `was_refused`: some of it was another sender's to say.
+    `was_refused`: a push was for another sender's instance.
     """
 
-    def __init__(self, hear: Hear, senders: Senders | None, owner: str | None) -> None:
-        self._hear = hear
+    def __init__(self, accept: AcceptPush, senders: Senders | None, owner: str | None) -> None:
+        self._accept = accept
         self._senders = senders
         self._owner = owner
         self.was_refused = False
 
-    def speak_for(self, push: Push) -> PushResult:
+    def accept_owned_push(self, push: Push) -> PushResult:
         """Take the push in, unless its instance is bound to another token."""
         if self._senders is None or self._owner is None or self._senders.admits(push, self._owner):
-            return self._hear(push)
+            return self._accept(push)
         self.was_refused = True
         reason = f"refused: {Refusal.FOREIGN_TOKEN}: this instance id pushed with another token"
         # Also of a push without points its sender must hear.
