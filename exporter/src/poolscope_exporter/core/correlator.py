@@ -143,7 +143,7 @@ class Correlator:
         return suspects(self.fleet, self._servers(), now_s, limit, self._bouncers.known())
 
     def has_checkouts_through(self, bouncer: str, now_s: float) -> bool:
-        """Tell whether anybody holds a connection that goes through the bouncer."""
+        """Return whether anybody holds a connection that goes through the bouncer."""
         places = (self._place(reported.checkout) for reported in self.fleet.held(now_s))
         return any(isinstance(place, Bouncer) and place.name == bouncer for place in places)
 

@@ -158,7 +158,8 @@ def instance_of(resource: Mapping[str, str]) -> Instance:
 
     Without `service.instance.id` it is named by where it runs and by its pid, as far as the
     resource tells: the same for as long as the process lives. Two processes that no attribute
-    tells apart get the same name; `core/fleet/series.py` refuses what one says into the other's series.
+    tells apart get the same name; `core/fleet/series.py` refuses what one pushes into the series of
+    the other.
     """
     return Instance(
         namespace=resource.get(SERVICE_NAMESPACE, ""),

@@ -29,7 +29,7 @@ class InstanceOwners:
         self._bound: OrderedDict[Instance, _Binding] = OrderedDict()
 
     def bind(self, instance: Instance, owner: str, owners: Collection[str], now_s: float) -> bool:
-        """Tell whether the owner may speak for the instance, and bind it to who speaks first."""
+        """Return whether the owner may speak for the instance, and bind it to who speaks first."""
         known = self._bound.get(instance)
         if known and known.owner != owner and self._holds(known, owners, now_s):
             return False

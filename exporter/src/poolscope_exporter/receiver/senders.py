@@ -32,7 +32,7 @@ class Senders:
         return self._keyring.owner_of_token(token_of(request))
 
     def admits(self, push: Push, owner: str) -> bool:
-        """Tell whether the owner may speak for the push's instance; what it may not is counted."""
+        """Return whether the owner may push for the instance; a push that is refused is counted."""
         owners = self._keyring.owners()
         is_admitted = self._bindings.bind(push.instance, owner, owners, self._now())
         if not is_admitted:

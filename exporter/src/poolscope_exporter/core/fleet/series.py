@@ -142,7 +142,7 @@ def refusal_of(last: Point, point: Point) -> Refusal | None:
 
 
 def _is_of_another(last: Point, point: Point) -> bool:
-    """Tell whether two processes push the series under one name.
+    """Return whether two processes push the series under one name.
 
     A process never says something newer of a series that began earlier than it said before, and
     its intervals never overlap.

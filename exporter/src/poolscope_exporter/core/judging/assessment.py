@@ -59,7 +59,7 @@ class _Views:
         return self._views.get(link.server)
 
     def is_up(self, server: str | None) -> bool:
-        """Tell whether a server answers; what names none depends on none."""
+        """Return whether a server answers; what names none depends on none."""
         return server is None or (server in self._views and self._views[server].up)
 
     def _view_of(self, place: LocatedServer | NoLink) -> ServerView | NoLink:

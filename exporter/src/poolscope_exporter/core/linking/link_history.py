@@ -43,7 +43,7 @@ class LinkHistory:
         return pin.start_s if pin else None
 
     def is_broken(self, checkout: Checkout) -> bool:
-        """Tell whether the checkout's connection went to a server that is another one now."""
+        """Return whether the checkout's connection went to a server that is another one now."""
         pin = self._pins.get(_connection(checkout))
         return pin is not None and pin.is_broken
 

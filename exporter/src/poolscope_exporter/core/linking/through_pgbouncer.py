@@ -81,7 +81,7 @@ def _is_witnessed(connection: BouncerServer, session: Session) -> bool:
 
 
 def _is_younger_than(session: Session, seconds: float) -> bool:
-    """Tell whether what the session does may have begun after the bouncer was asked.
+    """Return whether what the session does may have begun after the bouncer was asked.
 
     Then it may serve another client by now. A transaction keeps its session, so its age tells;
     without one (or where it is aborted, and its start is NULL) the age of the state does.

@@ -104,7 +104,7 @@ class Bouncer:
         return max(0.0, self.sample.taken_at_s - known.since_s - LAST_REQUEST_GRAIN_S)
 
     def was_active(self, client: Socket) -> bool:
-        """Tell whether a client was seen to ask for something since the look before."""
+        """Return whether a client was seen to ask for something since the look before."""
         known = self.idle_spells.get(client)
         return known is not None and known.was_active
 

@@ -62,7 +62,7 @@ def role_of(identity: ServerIdentity) -> ServerRole:
 
 
 def is_expected(identity: ServerIdentity, expects: str) -> bool:
-    """Tell whether a server is what its target expects: `primary`, `replica` or `any`."""
+    """Return whether a server is what its target expects: `primary`, `replica` or `any`."""
     return expects in (ANY_ROLE, role_of(identity))
 
 
