@@ -35,7 +35,12 @@ from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Instance
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
-from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
+from poolscope_exporter.core.model.servers import (
+    ConfiguredServer,
+    Privilege,
+    ServerLimits,
+    ServerRole,
+)
 from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
 from poolscope_exporter.metrics.exposition import Exposition, write_delay_s
 from poolscope_exporter.metrics.scrape import Scrape
@@ -117,7 +122,7 @@ def a_view(*, up: bool = True) -> ServerView:
         headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
         orphans={("acme", "shop"): 2} if up else None,
         active_on_cpu=3 if up else None,
-        cpus=16.0,
+        configured=ConfiguredServer("main", cpus=16.0),
     )
 
 
