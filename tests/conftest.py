@@ -8,7 +8,7 @@ pytest_plugins = [
     "support.postgres.server",
     "support.prometheus.replayed",
     "support.documents.fault_records",
-    "scenarios.results",
+    "scenarios.runs",
 ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.versions import COPIES, read, version
+from poolscope_generators.versions import COPIES, read, version
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))

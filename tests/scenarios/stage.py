@@ -13,7 +13,7 @@ from pathlib import Path
 from conformance.proxy import a_proxy
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from scenarios.scenario import Watcher
+from poolscope_generators.scenarios.scenario import Watcher
 from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.postgres.server import make_role, run_sql
 from support.processes.child_processes import wait_until

@@ -26,8 +26,9 @@ from poolscope_exporter.demo.accounts import Account
 from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.postgres_wheel import find_programs
+from poolscope_generators.incident.pgbouncer import PROGRAM
 from support.exporter.exporter_process import ExporterProcess, clean_environment
-from support.pgbouncer import PROGRAM, require_pgbouncer
+from support.pgbouncer import require_pgbouncer
 from support.postgres.role_script import SCRIPT
 from support.processes.child_processes import wait_until
 

@@ -23,9 +23,9 @@ from poolscope_exporter.core.prometheus_names import label_name, metric_name
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.processes import ChildProcess
-from replay.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
-from replay.prometheus import Prometheus, a_prometheus
-from replay.traffic import Traffic
+from poolscope_generators.incident.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
+from poolscope_generators.incident.prometheus import Prometheus, a_prometheus
+from poolscope_generators.incident.traffic import Traffic
 from support.exporter.exporter_process import ExporterProcess
 from support.postgres.server import make_role, run_sql
 from support.prometheus.otlp_backend import OTLP_PROMETHEUS, needs_otlp_prometheus

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from scenarios.pooled import play_pooled
-from scenarios.results import Runs
+from scenarios.runs import RecordedRuns
 from support.pgbouncer import require_pgbouncer
 
 
-def test_what_is_said_behind_a_pooler_is_what_is_so(tmp_path: Path, scenario_runs: Runs) -> None:
+def test_what_is_said_behind_a_pooler_is_what_is_so(
+    tmp_path: Path, scenario_runs: RecordedRuns
+) -> None:
     require_pgbouncer()
     with EmbeddedPostgres(major=18) as server:
         where = "PgBouncer before PostgreSQL 18"

@@ -15,7 +15,8 @@ from poolscope_exporter.core.model.servers import ServerRole
 from poolscope_exporter.demo.postgres_data import EmbeddedPostgresError
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.postgres import poller as loop
-from support.documents.fault_records import Fault, Faults
+from poolscope_generators.faults import Fault
+from support.documents.fault_records import Faults
 from support.exporter.exporter_process import ExporterProcess
 from support.exporter.held_pushes import a_held_push
 from support.postgres.server import make_role, run_sql
