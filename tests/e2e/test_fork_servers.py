@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
 from support.exporter.receiver import Receiver, a_receiver, points, resource
 from support.processes.child_processes import is_alive, wait_until
@@ -105,7 +106,7 @@ class Server:
         self, command: list[str], folder: Path, receiver: Receiver, postgres: EmbeddedPostgres
     ) -> None:
         (folder / "service.py").write_text(SERVICE)
-        [port] = free_ports([0])
+        port = held_port()
         self._url = f"http://{HOST}:{port}"
         program, *options = [part.format(host=HOST, port=port) for part in command]
         self._command = [str(Path(sys.executable).with_name(program)), *options, "service:app"]

@@ -15,8 +15,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from poolscope import catalogue
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
 from support.exporter.receiver import Receiver, a_receiver, points, resource
 from support.processes.child_processes import wait_until
@@ -135,7 +136,7 @@ def test_uvicorn_is_measured_by_route(
     tmp_path: Path, exporter: Receiver, postgres: EmbeddedPostgres
 ) -> None:
     (tmp_path / "service.py").write_text(SERVICE)
-    [port] = free_ports([0])
+    port = held_port()
     variables = environment(exporter, None, SHOP_URL=postgres.sqlalchemy_url)
     command = [INSTRUMENT, "uvicorn", "service:app", f"--host={HOST}", f"--port={port}"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

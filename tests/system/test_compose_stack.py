@@ -23,10 +23,10 @@ import pytest
 import yaml
 
 from poolscope_exporter.demo.accounts import Account
-from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.postgres_wheel import find_programs
 from poolscope_generators.incident.pgbouncer import PROGRAM
+from poolscope_generators.ports import held_ports
 from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.pgbouncer import require_pgbouncer
 from support.postgres.role_script import SCRIPT
@@ -76,7 +76,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     maker = str(FOLDER / "make_secrets.py")
     subprocess.run([sys.executable, maker, f"--folder={secrets}"], check=True)
     names = ("pgbouncer", "shop", "shop-pooled", "webhook")
-    stack = Stack(secrets, dict(zip(names, free_ports([0] * len(names)), strict=True)))
+    stack = Stack(secrets, dict(zip(names, held_ports(len(names)), strict=True)))
     with a_server(stack), a_bouncer(stack):
         yield stack
 

@@ -10,8 +10,9 @@ from typing import Protocol, Self
 import psycopg
 
 from poolscope_exporter.demo.accounts import Account
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_generators.incident.programs import wait_until_ready
+from poolscope_generators.ports import held_port
 
 # Debian installs it beside other daemons, where an ordinary user's PATH does not lead.
 PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
@@ -62,7 +63,7 @@ class PgBouncer:
         self._server = server
         self._server_host = server_host
         self._settings = {"pool_mode": "transaction", "default_pool_size": 2, **settings}
-        self.port = port or free_ports([0])[0]
+        self.port = port or held_port()
         self._socket_folder = socket_folder
         self._process: subprocess.Popen[bytes] | None = None
 

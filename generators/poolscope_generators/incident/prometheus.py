@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_generators.incident.programs import wait_until_ready
+from poolscope_generators.ports import held_port
 
 READY_S = 60.0
 KEEP_FOR_EVER = "--storage.tsdb.retention.time=100y"
@@ -75,7 +76,7 @@ def a_prometheus(
     """Run one with this configuration; its data is in `folder/data`, which may be there before."""
     path = folder / "prometheus.yml"
     path.write_text(json.dumps(configuration), encoding="utf-8")  # JSON is YAML
-    address = f"{HOST}:{port or free_ports([0])[0]}"
+    address = f"{HOST}:{port or held_port()}"
     command = [
         program,
         f"--config.file={path}",

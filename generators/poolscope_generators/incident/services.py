@@ -18,6 +18,7 @@ from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.processes import ChildProcess
 from poolscope_generators.incident.pgbouncer import PgBouncer
 from poolscope_generators.incident.prometheus import Prometheus, a_prometheus
+from poolscope_generators.ports import held_port
 
 GENERATORS = Path(__file__).parents[2]
 SCRAPE_INTERVAL_S = 5.0
@@ -102,7 +103,7 @@ class Services:
     async def _start(
         self, service: str, app: str, instance: str, environment: dict[str, str], ready: str
     ) -> Service:
-        (port,) = free_ports([0])
+        port = held_port()
         arguments = ["uvicorn", app, "--log-level=warning", f"--host={HOST}", f"--port={port}"]
         resource = {
             "service.namespace": "demo",

@@ -16,6 +16,7 @@ from poolscope_exporter.demo.postgres_data import EmbeddedPostgresError
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.postgres import poller as loop
 from poolscope_generators.faults import Fault
+from poolscope_generators.ports import held_port
 from support.documents.fault_records import Faults
 from support.exporter.exporter_process import ExporterProcess
 from support.exporter.held_pushes import a_held_push
@@ -34,7 +35,7 @@ SEES_ALL = ("pg_read_all_stats",)
 @pytest.fixture
 def own_postgres() -> Iterator[EmbeddedPostgres]:
     """Yield a server for one test alone, which may break it."""
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         yield server
 
 
@@ -107,8 +108,8 @@ async def test_a_server_that_is_killed_and_restarted(
 
 async def test_a_fail_over_to_another_server_behind_the_same_address(faults: Faults) -> None:
     with (
-        EmbeddedPostgres() as old,
-        EmbeddedPostgres() as new,
+        EmbeddedPostgres(port=held_port()) as old,
+        EmbeddedPostgres(port=held_port()) as new,
         a_proxy(old.port) as proxy,
         psycopg.connect(via(old, proxy.port)) as held,
     ):
@@ -264,7 +265,7 @@ async def test_a_role_that_may_not_connect_any_more_keeps_its_connection(
 async def test_a_password_that_is_rotated_is_read_anew(tmp_path: Path, faults: Faults) -> None:
     path = tmp_path / "password"
     path.write_text("old-secret\n")
-    with EmbeddedPostgres(auth="scram-sha-256", password="right") as postgres:
+    with EmbeddedPostgres(port=held_port(), auth="scram-sha-256", password="right") as postgres:
         make_role(postgres, "rotated", password="old-secret", member_of=SEES_ALL)
         target = a_target(postgres.dsn_for("rotated"), password_file=path)
         with psycopg.connect(postgres.dsn) as held:
@@ -313,7 +314,7 @@ async def test_a_wall_clock_that_jumps_changes_nothing_but_time_stamps(
 async def test_a_target_that_expects_a_primary_waits_for_one(
     tmp_path: Path, faults: Faults
 ) -> None:
-    with EmbeddedPostgres() as primary, EmbeddedPostgres() as other:
+    with EmbeddedPostgres(port=held_port()) as primary, EmbeddedPostgres(port=held_port()) as other:
         make_replica(other)
         with (
             a_proxy(other.port) as proxy,
@@ -336,7 +337,7 @@ async def test_a_target_that_expects_a_primary_waits_for_one(
 
 
 async def test_a_replica_that_is_promoted_keeps_its_links(faults: Faults) -> None:
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         make_replica(server)
         with psycopg.connect(server.dsn) as held:
             async with a_linked_watch(server.dsn, held) as watch:

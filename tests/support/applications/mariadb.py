@@ -12,7 +12,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
+from poolscope_generators.ports import held_port
 from support.processes.child_processes import wait_until
 
 
@@ -35,7 +36,7 @@ def mariadb() -> Iterator[MariaDB]:
         install = ["mariadb-install-db", f"--datadir={folder}/data", "--skip-name-resolve"]
         install += ["--auth-root-authentication-method=normal"]
         subprocess.run(install, check=True, capture_output=True, cwd="/", **account)
-        [port] = free_ports([0])
+        port = held_port()
         server = ["mariadbd", "--no-defaults", f"--datadir={folder}/data", f"--port={port}"]
         server += [f"--bind-address={HOST}", f"--socket={folder}/socket", "--skip-name-resolve"]
         server += [f"--pid-file={folder}/pid"]

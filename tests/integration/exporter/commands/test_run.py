@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from poolscope import catalogue
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import ExporterProcess, run_to_the_end
 from support.exporter.held_pushes import a_held_push
 from support.exporter.otlp_messages import a_request
@@ -212,7 +213,7 @@ def test_a_role_without_privileges_knows_why_it_cannot_link(postgres: EmbeddedPo
 
 def test_a_server_that_stops_is_told_and_found_again() -> None:
     with (
-        EmbeddedPostgres() as postgres,
+        EmbeddedPostgres(port=held_port()) as postgres,
         ExporterProcess("--poll-interval=0.2", "--dsn", postgres.dsn) as exporter,
     ):
         assert wait_until(exporter.is_up)
