@@ -126,7 +126,7 @@ class Server:
             self.process = subprocess.Popen(
                 self._command, cwd=self._folder, env=self._environment, stdout=log, stderr=log
             )
-        assert wait_until(lambda: self._ask(1), within_s=30), self.log
+        assert wait_until(lambda: self._ask(1)), self.log
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,14 +140,14 @@ class Server:
         """End the server and its workers as a platform does."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         finally:
             self.process.kill()
             self.process.wait()
 
     def serve(self, workers: int) -> None:
         """Ask until so many workers, alive now, have answered ten times each."""
-        assert wait_until(lambda: self._ask(10) and self._is_served(workers), within_s=30), self.log
+        assert wait_until(lambda: self._ask(10) and self._is_served(workers)), self.log
 
     def _is_served(self, workers: int) -> bool:
         served = [pid for pid, times in self.answered.items() if times >= 10 and is_alive(pid)]
@@ -174,7 +174,7 @@ def test_each_worker_counts_its_own_before_and_after_one_is_replaced(
         assert wait_until(lambda: pushes.checkouts("shop") == server.answered), server.log
         replaced = min(server.answered)
         os.kill(replaced, signal.SIGTERM)
-        assert wait_until(lambda: not is_alive(replaced), within_s=20)
+        assert wait_until(lambda: not is_alive(replaced))
         assert replaced in pushes.ended()
         server.serve(2)
         assert wait_until(lambda: pushes.checkouts("shop") == server.answered), server.log

@@ -145,11 +145,11 @@ def test_uvicorn_is_measured_by_route(
     )
     try:
         with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as client:
-            assert wait_until(lambda: _is_up(client), within_s=30)
+            assert wait_until(lambda: _is_up(client))
             for number in range(5):
                 assert client.get(f"/orders/{number}").is_success
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
     finally:
         process.kill()
         process.wait()

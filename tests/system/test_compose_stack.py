@@ -123,7 +123,7 @@ def a_bouncer(stack: Stack) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _bouncer_settings(stack: Stack) -> str:
@@ -153,7 +153,7 @@ def a_program(name: str, *, of: str, stack: Stack, folder: Path, **more: str) ->
         yield log
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def verdicts(exporter: ExporterProcess, token: str) -> set[tuple[str, str, str]]:
@@ -199,7 +199,7 @@ def test_the_stack_links_both_shops_and_its_faults_are_seen(stack: Stack, tmp_pa
                 )
             )
             url = f"http://127.0.0.1:{stack.ports[shop]}/orders/1"
-            assert wait_until(partial(is_up, url), 40), log.read_text()
+            assert wait_until(partial(is_up, url)), log.read_text()
         running.enter_context(a_program("load.py", of="load", stack=stack, folder=tmp_path))
         both = [
             ("shop", "leaked", "address"),

@@ -75,7 +75,7 @@ def test_it_serves_metrics_as_an_ordinary_user_who_can_write_nowhere(
 ) -> None:
     serving = Serving()
     with Container(exporter_image, **serving.variables, POOLSCOPE_DSN=dsn) as container:
-        assert wait_until(lambda: serving.has(r"^poolscope_server_up\{.*\} 1"), 30), container.log
+        assert wait_until(lambda: serving.has(r"^poolscope_server_up\{.*\} 1")), container.log
         assert container.status("Uid") == ["10001"] * 4
         assert container.status("Gid") == ["10001"] * 4
         assert container.status("CapEff") == ["0000000000000000"]
@@ -127,9 +127,9 @@ def test_the_sample_app_pushes_to_the_exporter(
     )
     with Container(exporter_image, **serving.variables, POOLSCOPE_DSN=dsn), shop:
         url = f"http://127.0.0.1:{shop_port}/orders/1"
-        assert wait_until(lambda: answers(url), 30), shop.log
+        assert wait_until(lambda: answers(url)), shop.log
         held = r'^db_client_connection_count\{.*service_name="shop".*\} [1-9]'
-        assert wait_until(lambda: serving.has(held), 20), serving.metrics()
+        assert wait_until(lambda: serving.has(held)), serving.metrics()
         assert shop.status("Uid") == ["10001"] * 4
         assert shop.ends(signal.SIGTERM) == 0, shop.log
 

@@ -79,7 +79,7 @@ def start_again(server: EmbeddedPostgres) -> None:
             return True
         return False
 
-    assert wait_until(is_started, 30)
+    assert wait_until(is_started)
 
 
 def via(server: EmbeddedPostgres, port: int) -> str:
@@ -376,11 +376,11 @@ def test_an_exporter_that_is_killed_begins_anew(postgres: EmbeddedPostgres, faul
     with psycopg.connect(postgres.dsn) as held:
         held.execute("SELECT 1")
         with ExporterProcess("--poll-interval=0.25", "--dsn", postgres.dsn) as first:
-            assert wait_until(lambda: is_judged(first), 30)
+            assert wait_until(lambda: is_judged(first))
             first.process.kill()
             killed_at_s = clock.monotonic()
         with ExporterProcess("--poll-interval=0.25", "--dsn", postgres.dsn) as second:
-            assert wait_until(lambda: is_judged(second), 30)
+            assert wait_until(lambda: is_judged(second))
             blind_s = clock.monotonic() - killed_at_s
             assert wait_until(lambda: own_sessions(postgres) == 1)
 

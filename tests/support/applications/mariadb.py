@@ -42,11 +42,11 @@ def mariadb() -> Iterator[MariaDB]:
         server += [f"--pid-file={folder}/pid"]
         process = subprocess.Popen(server, stderr=subprocess.DEVNULL, cwd="/", **account)
         try:
-            assert wait_until(lambda: _answers(port), within_s=30)
+            assert wait_until(lambda: _answers(port))
             yield MariaDB(port)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _account(folder: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ POSTGRES, APP, WEB, OTLP = 5432, 8000, 9736, 9737
 READY = re.compile(r"watches |Application startup complete|Uvicorn running|: ready")
 """What a program says once it can be asked: the exporter, uvicorn, the guides' own scripts."""
 
-ANSWER_WITHIN_S = 12
+ANSWER_WITHIN_S = 60
 
 
 @dataclass(frozen=True, slots=True)

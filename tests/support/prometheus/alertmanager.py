@@ -81,7 +81,7 @@ def an_alertmanager(configuration: Path, folder: Path) -> Iterator[Alertmanager]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     manager = Alertmanager(address)
     try:
-        assert wait_until(lambda: process.poll() is not None or manager.is_ready(), 30)
+        assert wait_until(lambda: process.poll() is not None or manager.is_ready())
         assert process.poll() is None, f"{configuration}: Alertmanager ended at once"
         yield manager
     finally:

@@ -71,7 +71,7 @@ def a_collector(configuration: str, folder: Path, **environment: str) -> Iterato
             stderr=output,
         )
     try:
-        assert wait_until(lambda: process.poll() is not None or collector.is_ready(), 30)
+        assert wait_until(lambda: process.poll() is not None or collector.is_ready())
         assert process.poll() is None, log.read_text()
         yield collector
     finally:

@@ -110,7 +110,7 @@ def a_prometheus(
         process = subprocess.Popen(command, stdout=output, stderr=output)
     prometheus = Prometheus(f"http://{address}", process.pid, log)
     try:
-        assert wait_until(lambda: process.poll() is not None or prometheus.is_ready(), 30)
+        assert wait_until(lambda: process.poll() is not None or prometheus.is_ready())
         assert process.poll() is None, log.read_text()
         yield prometheus
     finally:

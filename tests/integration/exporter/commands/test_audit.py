@@ -47,7 +47,7 @@ def an_application(
             return is_up and any(pool["library"] for pool in told["pools"])
 
         try:
-            assert wait_until(is_heard, 40), exporter.log
+            assert wait_until(is_heard), exporter.log
             yield
         finally:
             engine.dispose()
