@@ -2,16 +2,16 @@
 
 from itertools import takewhile
 
-from contract.settings_table import DOCUMENT, HEAD, table
 from poolscope_exporter.settings.file import PARSERS
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import BY_FIELD
+from poolscope_generators.tables.settings import DOCUMENT, HEAD, table
 
 
 def test_the_documented_settings_are_those_of_the_source() -> None:
     lines = DOCUMENT.read_text().splitlines()
     documented = takewhile(lambda line: line.startswith("|"), lines[lines.index(HEAD[0]) :])
-    cure = "run `PYTHONPATH=tests python -m contract.settings_table`"
+    cure = "run `make docs`"
     assert list(documented) == table(), cure
 
 

@@ -45,7 +45,7 @@ class Run:
         }
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not is_so():  # noqa: ASYNC110 - any condition, and nobody tells of it
                 await asyncio.sleep(0)
 

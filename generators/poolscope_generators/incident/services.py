@@ -9,16 +9,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+import psycopg
+
 from poolscope_alerts.__main__ import FOLDER, RULES
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.processes import ChildProcess
-from replay.prometheus import Prometheus, a_prometheus
-from support.exporter.exporter_process import ExporterProcess
-from support.pgbouncer import PgBouncer
-from support.postgres.server import make_role, run_sql
+from poolscope_generators.incident.pgbouncer import PgBouncer
+from poolscope_generators.incident.prometheus import Prometheus, a_prometheus
+from poolscope_generators.ports import held_port
 
-TESTS = Path(__file__).parents[1]
+GENERATORS = Path(__file__).parents[2]
 SCRAPE_INTERVAL_S = 5.0
 PUSH_INTERVAL_S = 2
 POLL_INTERVAL_S = 2
@@ -41,9 +43,23 @@ class Service:
 
     def kill(self) -> None:
         """End it without a chance to say so to anybody."""
-        running = self.process._process
+        running = self.process._process  # noqa: SLF001 - nothing else in the product kills one
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """A running exporter, by its two addresses."""
+
+    web: str
+    otlp: str
+
+    def push(self, body: bytes) -> None:
+        """Send a body to its receiver, whatever the answer."""
+        headers = {"Content-Type": "application/x-protobuf"}
+        url = f"{self.otlp}/v1/metrics"
+        httpx.post(url, content=body, headers=headers, trust_env=False)
 
 
 @dataclass(slots=True)
@@ -54,7 +70,7 @@ class Services:
     stack: ExitStack
     server: EmbeddedPostgres
     bouncer: PgBouncer
-    exporter: ExporterProcess
+    exporter: Exporter
     prometheus: Prometheus
     running: dict[str, Service] = field(default_factory=dict)
 
@@ -66,7 +82,9 @@ class Services:
             ),
             **({"SHOP_IS_MENDED": "yes"} if mended else {}),
         }
-        return await self._start("shop", "replay.shop:app", instance, environment, "/orders/1")
+        return await self._start(
+            "shop", "poolscope_generators.incident.shop:app", instance, environment, "/orders/1"
+        )
 
     async def start_billing(self, instance: str) -> Service:
         """Start a process of the other service."""
@@ -74,7 +92,9 @@ class Services:
             "BILLING_DATABASE": self.server.dsn_for("billing"),
             "BILLING_BOUNCER": self.bouncer.dsn,
         }
-        return await self._start("billing", "replay.billing:app", instance, environment, "/ledger")
+        return await self._start(
+            "billing", "poolscope_generators.incident.billing:app", instance, environment, "/ledger"
+        )
 
     async def stop(self, instance: str) -> None:
         """End a process in order, as a deploy does."""
@@ -83,7 +103,7 @@ class Services:
     async def _start(
         self, service: str, app: str, instance: str, environment: dict[str, str], ready: str
     ) -> Service:
-        (port,) = free_ports([0])
+        port = held_port()
         arguments = ["uvicorn", app, "--log-level=warning", f"--host={HOST}", f"--port={port}"]
         resource = {
             "service.namespace": "demo",
@@ -96,7 +116,7 @@ class Services:
             [*arguments, "--timeout-graceful-shutdown=1"],
             self.folder,
             {
-                "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+                "PYTHONPATH": os.pathsep.join([str(GENERATORS), os.environ.get("PYTHONPATH", "")]),
                 "OTEL_SERVICE_NAME": service,
                 "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{k}={v}" for k, v in resource.items()),
                 "POOLSCOPE_ENDPOINT": self.exporter.otlp,
@@ -121,17 +141,18 @@ def services(folder: Path) -> Iterator[Services]:
         server = stack.enter_context(EmbeddedPostgres(port=server_port, settings=settings))
         _make_databases(server)
         bouncer = stack.enter_context(_bouncer(server, bouncer_port))
-        central = stack.enter_context(ExporterProcess())
-        exporter = stack.enter_context(
-            ExporterProcess(
-                f"--listen={HOST}:{web_port}",
-                f"--dsn={make_role(server, 'poolscope', member_of=('pg_read_all_stats',))}",
-                f"--server-name={SERVER}",
-                "--server-cpus=2",
-                f"--pgbouncer={bouncer.console.replace(HOST, 'localhost')}",  # to be resolved
-                f"--poll-interval={POLL_INTERVAL_S}",
-                f"--forward-to={central.otlp}",
-            )
+        central = _start_exporter(stack, folder, "central", 0)
+        exporter = _start_exporter(
+            stack,
+            folder,
+            "exporter",
+            web_port,
+            f"--dsn={server.dsn_for('poolscope')}",
+            f"--server-name={SERVER}",
+            "--server-cpus=2",
+            f"--pgbouncer={bouncer.console.replace(HOST, 'localhost')}",  # to be resolved
+            f"--poll-interval={POLL_INTERVAL_S}",
+            f"--forward-to={central.otlp}",
         )
         scraped = exporter.web.removeprefix("http://")
         prometheus = stack.enter_context(
@@ -140,12 +161,34 @@ def services(folder: Path) -> Iterator[Services]:
         yield Services(folder, stack, server, bouncer, exporter, prometheus)
 
 
+def _start_exporter(
+    stack: ExitStack, folder: Path, name: str, web_port: int, *options: str
+) -> Exporter:
+    """Start an exporter and wait until it receives; `web_port` 0 takes a free one."""
+    web, otlp = (f"{HOST}:{port}" for port in free_ports([web_port, 0]))
+    listening = ["run", f"--listen={web}", f"--otlp-listen={otlp}"]
+    command = ["poolscope_exporter.cli", *listening, *options]
+    process = stack.enter_context(ChildProcess(name, command, folder, {}))
+    asyncio.run(process.wait_until_ready(f"http://{web}/readyz"))
+    return Exporter(f"http://{web}", f"http://{otlp}")
+
+
 def _make_databases(server: EmbeddedPostgres) -> None:
-    make_role(server, "shop")
-    make_role(server, "billing")
-    run_sql(server.dsn, "CREATE DATABASE shop OWNER shop")
-    run_sql(server.dsn_for("shop", database="shop"), f"CREATE SCHEMA {SCHEMA}")
-    run_sql(server.dsn, "CREATE TABLE invoices (id int)")
+    _run_sql(
+        server.dsn,
+        "CREATE ROLE shop LOGIN",
+        "CREATE ROLE billing LOGIN",
+        "CREATE ROLE poolscope LOGIN IN ROLE pg_read_all_stats",
+        "CREATE DATABASE shop OWNER shop",
+        "CREATE TABLE invoices (id int)",
+    )
+    _run_sql(server.dsn_for("shop", database="shop"), f"CREATE SCHEMA {SCHEMA}")
+
+
+def _run_sql(dsn: str, *statements: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
 
 
 def _bouncer(server: EmbeddedPostgres, port: int) -> PgBouncer:

@@ -1,13 +1,13 @@
 """Write the table in docs/configuration-checks.md from the documented thresholds themselves.
 
-`PYTHONPATH=tests python -m contract.thresholds_table` runs it.
+`make docs` runs it.
 """
 
 from pathlib import Path
 
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, Unit
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration-checks.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "configuration-checks.md"
 HEAD = (
     "| id | what | limit or safe range | lasting | severity | what to do |",
     "|---|---|---|---|---|---|",

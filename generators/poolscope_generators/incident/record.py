@@ -14,9 +14,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from replay.recording import SAMPLES, STORY, Phase, Story, write_samples, write_story
-from replay.services import SCRAPE_INTERVAL_S, Services, services
-from replay.traffic import Traffic
+from poolscope_generators.incident.recording import (
+    SAMPLES,
+    STORY,
+    Phase,
+    Story,
+    write_samples,
+    write_story,
+)
+from poolscope_generators.incident.services import SCRAPE_INTERVAL_S, Services, services
+from poolscope_generators.incident.traffic import Traffic
 
 SHOPS = ("shop-5f7c-a", "shop-5f7c-b", "shop-5f7c-c")
 MENDED = ("shop-6b91-a", "shop-6b91-b", "shop-6b91-c")
@@ -182,7 +189,9 @@ def tell(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the story and write it."""
-    parser = argparse.ArgumentParser(prog="replay.record", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="poolscope_generators.incident.record", description=__doc__
+    )
     parser.add_argument("--pace", type=float, default=1.0, help="divide the phases' durations")
     parser.add_argument("--samples", type=Path, default=SAMPLES)
     parser.add_argument("--story", type=Path, default=STORY)

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -11,20 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from poolscope_exporter.demo.ports import HOST, free_ports
-from support.processes.child_processes import wait_until
+from poolscope_exporter.demo.ports import HOST
+from poolscope_generators.incident.programs import wait_until_ready
+from poolscope_generators.ports import held_port
 
 READY_S = 60.0
 KEEP_FOR_EVER = "--storage.tsdb.retention.time=100y"
-
-
-def require_prometheus() -> None:
-    """Skip where the system's package is missing; in CI it must be there."""
-    missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
-    if missing and "CI" not in os.environ:
-        pytest.skip(f"{' and '.join(missing)} not installed: apt-get install prometheus")
 
 
 class Prometheus:
@@ -84,7 +76,7 @@ def a_prometheus(
     """Run one with this configuration; its data is in `folder/data`, which may be there before."""
     path = folder / "prometheus.yml"
     path.write_text(json.dumps(configuration), encoding="utf-8")  # JSON is YAML
-    address = f"{HOST}:{port or free_ports([0])[0]}"
+    address = f"{HOST}:{port or held_port()}"
     command = [
         program,
         f"--config.file={path}",
@@ -98,8 +90,7 @@ def a_prometheus(
         process = subprocess.Popen(command, stdout=output, stderr=output)
     server = Prometheus(f"http://{address}")
     try:
-        assert wait_until(lambda: process.poll() is not None or server.is_ready(), READY_S)
-        assert process.poll() is None, log.read_text()
+        wait_until_ready(process, server.is_ready, log, READY_S)
         yield server
     finally:
         server.close()

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from replay.prometheus import Prometheus
+from poolscope_generators.incident.prometheus import Prometheus
 
-FOLDER = Path(__file__).parents[2] / "dashboards"
+FOLDER = Path(__file__).parents[3] / "dashboards"
 MOST_POINTS = 400
 """A panel of some width asks for no more: Grafana's own limit is the panel's width in pixels."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from poolscope_alerts.__main__ import load_sources
 from poolscope_alerts.model import Alert
 from poolscope_alerts.prometheus_rules import groups
-from replay.prometheus import Prometheus
+from poolscope_generators.incident.prometheus import Prometheus
 
 Labels = Mapping[str, str]
 

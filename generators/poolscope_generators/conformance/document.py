@@ -1,17 +1,15 @@
 """Write docs/conformance.md from what the suite declares and what its runs found.
 
-`make conformance` runs it: `python -m conformance.document FOLDER`, with a folder of results.
+`make conformance` runs it: `python -m poolscope_generators.conformance.document FOLDER`, with a
+folder of results.
 """
 
 import sys
 from pathlib import Path
 
-from conformance.column import Column
-from conformance.results import Run, read_runs
-from conformance.situation import Situation
-from conformance.table import COLUMNS, SITUATIONS, absent, cell_name, expected
+from poolscope_generators.conformance.results import Declared, Run, read_runs
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
 
 INTRODUCTION = """\
 # What is counted, pool by pool
@@ -59,16 +57,10 @@ differs from what the tests declare.
 """
 
 
-def cell(situation: Situation, column: Column) -> str:
-    """Return the text of one cell."""
-    why = absent(situation, column)
-    return expected(situation, column) if why is None else f"n/a: {why}"
-
-
-def table() -> list[str]:
+def table(declared: Declared) -> list[str]:
     """Return the lines of the table."""
-    rows = [["Situation", *(column.title for column in COLUMNS)], ["---"] * (len(COLUMNS) + 1)]
-    rows += [[row.title, *(cell(row, column) for column in COLUMNS)] for row in SITUATIONS]
+    rows = [["Situation", *declared.columns], ["---"] * (len(declared.columns) + 1)]
+    rows += [[row.title, *row.cells] for row in declared.rows]
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
@@ -80,19 +72,13 @@ def ran_on(runs: list[Run]) -> str:
     return f"All cells passed with SQLAlchemy {alchemies} ({others}).\n"
 
 
-def missing(run: Run) -> set[str]:
-    """Return the cells that a run did not prove."""
-    cells = ((row, column) for row in SITUATIONS for column in COLUMNS)
-    wanted = {cell_name(row, column) for row, column in cells if absent(row, column) is None}
-    return wanted - run.passed
-
-
 def main() -> None:
+    """Write the document; exit with what did not pass."""
     runs = read_runs(Path(sys.argv[1]))
-    unproven = sorted({name for run in runs for name in missing(run)})
+    unproven = sorted({name for run in runs for name in run.missing})
     if unproven or not runs:
         sys.exit(f"the suite did not pass, so there is no table: {unproven or 'no results'}")
-    parts = [INTRODUCTION, ran_on(runs), "\n".join(table()) + "\n", NOTES]
+    parts = [INTRODUCTION, ran_on(runs), "\n".join(table(runs[0].declared)) + "\n", NOTES]
     DOCUMENT.write_text("\n".join(parts))
 
 

@@ -1,6 +1,6 @@
 """Write the tables of docs/metrics.md from the two catalogues.
 
-`PYTHONPATH=tests python -m contract.metrics_table` runs it, and `make docs`.
+`make docs` runs it.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from poolscope_exporter.core.own_metrics import (
 )
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
 BEGIN = "<!-- metrics: written by make docs -->"
 END = "<!-- /metrics -->"
 TYPES = {

@@ -4,7 +4,7 @@ import pytest
 
 from poolscope_alerts.__main__ import load_sources
 from poolscope_alerts.prometheus_rules import all_alerts
-from replay.alarms import _fired
+from poolscope_generators.incident.alarms import _fired
 
 STEP_S = 5.0
 FULL = next(alert for alert in all_alerts(load_sources()) if alert.name == "PoolFull")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from replay.dashboards import Dashboard, Panel, Range, Variable
-from replay.prometheus import Prometheus
+from poolscope_generators.incident.dashboards import Dashboard, Panel, Range, Variable
+from poolscope_generators.incident.prometheus import Prometheus
 
 NOBODY = Prometheus("http://127.0.0.1:1")
 TIME = Range(1000.0, 1600.0, 5.0)

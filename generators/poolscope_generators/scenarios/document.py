@@ -1,6 +1,7 @@
 """Write docs/scenarios.md from what the suite declares and what its runs found.
 
-`make scenarios` runs it: `python -m scenarios.document FOLDER`, with a folder of results.
+`make scenarios` runs it: `python -m poolscope_generators.scenarios.document FOLDER`, with a folder
+of results.
 """
 
 import sys
@@ -11,11 +12,19 @@ from pathlib import Path
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.core.linking.link import LinkLevel, Unlinked
-from scenarios.results import Outcome, Run, read_runs
-from scenarios.scenario import WATCHES, Phase, Runs, Scenario, Truth, Watcher
-from scenarios.table import ON_THE_WAY, SCENARIOS, unlinked
+from poolscope_generators.scenarios.results import Outcome, Run, read_runs
+from poolscope_generators.scenarios.scenario import (
+    WATCHES,
+    Declared,
+    Phase,
+    Runs,
+    Scenario,
+    Truth,
+    Watcher,
+    unlinked,
+)
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "scenarios.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "scenarios.md"
 
 PLACES = {
     "PostgreSQL 15": Runs.DIRECT,
@@ -103,6 +112,7 @@ and fails when the page differs from what the tests declare; `make test-system` 
 
 
 def row(cells: Iterable[object]) -> str:
+    """Return a line of a table."""
     return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
@@ -123,24 +133,30 @@ def times(scenario: Scenario) -> int:
     return sum(runs is scenario.runs for runs in PLACES.values())
 
 
-def confusion(is_of_it: Callable[[Scenario], bool]) -> list[str]:
+def confusion(declared: Declared, is_of_it: Callable[[Scenario], bool]) -> list[str]:
     """Return the confusion table of some scenarios: what the tests assert of each."""
     counts: Counter[tuple[Truth, str]] = Counter()
-    for each in SCENARIOS:
+    for each in declared.scenarios:
         if is_of_it(each) and each.expected.verdict:
             counts[each.truth, each.expected.verdict] += times(each)
     return grid(counts)
 
 
 def sees(scenario: Scenario) -> bool:
+    """Decide whether the exporter of a scenario sees the server's side."""
     return scenario.watcher is Watcher.FULL and scenario.phase is Phase.RUNNING
 
 
-def every() -> list[str]:
+def is_blind(scenario: Scenario) -> bool:
+    """Decide whether it does not."""
+    return not sees(scenario)
+
+
+def every(declared: Declared) -> list[str]:
     """Return the table of all scenarios."""
     heads = ["Scenario", "What is so", "The exporter", "Verdict", "Link", "Pool", "Played on"]
     lines = [row(heads), row(["---"] * len(heads))]
-    for each in SCENARIOS:
+    for each in declared.scenarios:
         told = (each.expected.verdict, each.expected.link, each.expected.diagnosis)
         where = ", ".join(place for place, runs in PLACES.items() if runs is each.runs)
         title = each.title + PHASES[each.phase]
@@ -149,7 +165,7 @@ def every() -> list[str]:
     return lines
 
 
-def shown() -> list[str]:
+def shown(declared: Declared) -> list[str]:
     """Return where each link level, reason and diagnosis is shown."""
     lines = [row(["What", "Shown by"]), row(["---"] * 2)]
     links = [*LinkLevel, *(unlinked(reason) for reason in Unlinked)]
@@ -157,8 +173,9 @@ def shown() -> list[str]:
         *((link, _links_to(link)) for link in links),
         *((each, _diagnoses(each)) for each in Diagnosis),
     ):
-        titles = dict.fromkeys(each.title for each in SCENARIOS if is_shown(each))
-        lines.append(row([f"`{what}`", "; ".join(titles) or ON_THE_WAY[str(what)]]))
+        titles = dict.fromkeys(each.title for each in declared.scenarios if is_shown(each))
+        why = declared.on_the_way.get(str(what), "")
+        lines.append(row([f"`{what}`", "; ".join(titles) or why]))
     return lines
 
 
@@ -170,15 +187,15 @@ def _diagnoses(diagnosis: Diagnosis) -> Callable[[Scenario], bool]:
     return lambda each: each.expected.diagnosis is diagnosis
 
 
-def declared() -> list[str]:
+def declared_lines(declared: Declared) -> list[str]:
     """Return every line of a table that follows from what the tests declare."""
-    blind = confusion(lambda each: not sees(each))
-    return [*confusion(sees), *blind, *every(), *shown()]
+    seen = confusion(declared, sees)
+    return [*seen, *confusion(declared, is_blind), *every(declared), *shown(declared)]
 
 
-def way(runs: list[Run]) -> list[str]:
+def way(declared: Declared, runs: list[Run]) -> list[str]:
     """Return the table of everything that was said until the end."""
-    truths = {each.name: each.truth for each in SCENARIOS}
+    truths = {each.name: each.truth for each in declared.scenarios}
     counts: Counter[tuple[Truth, str]] = Counter()
     for outcome in outcomes(runs):
         counts.update((truths[outcome.scenario], verdict) for verdict in outcome.verdicts)
@@ -186,29 +203,33 @@ def way(runs: list[Run]) -> list[str]:
 
 
 def outcomes(runs: list[Run]) -> list[Outcome]:
+    """Return the outcomes of all runs."""
     return [outcome for run in runs for outcome in run.outcomes]
 
 
-def missing(runs: list[Run]) -> list[str]:
+def missing(declared: Declared, runs: list[Run]) -> list[str]:
     """Return what was to be played, or seen on the way, and was not."""
     seen = {each for one in outcomes(runs) for each in (*one.verdicts, *one.links)}
     found = {run.where: {each.scenario for each in run.outcomes} for run in runs}
-    return [each for each in ON_THE_WAY if each not in seen] + [
+    return [each for each in declared.on_the_way if each not in seen] + [
         f"{place}: {each.name}"
         for place, kind in PLACES.items()
-        for each in SCENARIOS
+        for each in declared.scenarios
         if each.runs is kind and each.name not in found.get(place, set())
     ]
 
 
 def main() -> None:
-    runs = read_runs(Path(sys.argv[1]))
-    if unplayed := missing(runs):
+    """Write the document; exit with what was not played."""
+    declared, runs = read_runs(Path(sys.argv[1]))
+    if not runs:
+        sys.exit("nothing was played, so there is no table")
+    if unplayed := missing(declared, runs):
         sys.exit(f"not everything was played, so there is no table: {unplayed}")
     parts: list[str | list[str]] = [
-        INTRODUCTION, CONFUSION, confusion(sees), "", BLIND,
-        confusion(lambda each: not sees(each)), "", WAY, way(runs), "", EVERY, every(), "",
-        SHOWN, shown(), "", NOTES,
+        INTRODUCTION, CONFUSION, confusion(declared, sees), "", BLIND,
+        confusion(declared, is_blind), "", WAY, way(declared, runs), "", EVERY, every(declared),
+        "", SHOWN, shown(declared), "", NOTES,
     ]  # fmt: skip
     DOCUMENT.write_text("\n".join("\n".join(p) if isinstance(p, list) else p for p in parts))
 

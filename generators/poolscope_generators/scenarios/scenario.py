@@ -1,10 +1,12 @@
 """One scenario: what a connection really is, and what the exporter must say of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
+from poolscope_exporter.core.linking.link import Unlinked
 
 
 class Truth(StrEnum):
@@ -85,9 +87,23 @@ class Scenario:
 
     @property
     def name(self) -> str:
+        """Return what tells it from the others."""
         return f"{self.behaviour}-{self.watcher}-{self.phase}"
 
     @property
     def title(self) -> str:
         """Return it in words."""
         return self.behaviour.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """Every scenario; `on_the_way` are verdicts and links that none of them ends with, and why."""
+
+    scenarios: tuple[Scenario, ...]
+    on_the_way: Mapping[str, str]
+
+
+def unlinked(reason: Unlinked) -> str:
+    """Return the link of a checkout without one, as the API writes it."""
+    return f"unlinked:{reason}"

@@ -1,6 +1,6 @@
 """Work out from what was measured how many processes need what: the table of docs/scaling-out.md.
 
-PYTHONPATH=tests python -m benchmarks.scaling_out
+`make docs` runs it.
 """
 
 import re
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from poolscope_exporter.core.fleet.limits import Limits
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 MEASURED, DOCUMENT = DOCS / "scale.md", DOCS / "scaling-out.md"
-BEGIN, END = "<!-- begin of what benchmarks.scaling_out works out -->", "<!-- end of it -->"
+BEGIN, END = "<!-- begin of what make docs works out -->", "<!-- end of it -->"
 PROCESSES = (10, 1_000, 100_000)
 PUSH_INTERVAL_S = 5
 SCRAPE_INTERVAL_S = 15

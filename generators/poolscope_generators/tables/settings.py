@@ -1,13 +1,13 @@
 """Write the table of settings in docs/exporter.md from the settings themselves.
 
-`PYTHONPATH=tests python -m contract.settings_table` runs it.
+`make docs` runs it.
 """
 
 from pathlib import Path
 
 from poolscope_exporter.settings.options import OPTIONS, Option
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "exporter.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "exporter.md"
 HEAD = ("| flag | variable | key in the file | meaning (default) |", "|---|---|---|---|")
 
 

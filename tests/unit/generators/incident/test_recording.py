@@ -3,7 +3,13 @@
 import gzip
 from pathlib import Path
 
-from replay.recording import Phase, Story, read_story, write_samples, write_story
+from poolscope_generators.incident.recording import (
+    Phase,
+    Story,
+    read_story,
+    write_samples,
+    write_story,
+)
 
 SERIES = [
     {"metric": {"__name__": "b", "route": 'a "b" \\'}, "values": [(1.0, "2")]},

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from replay.dashboards import Dashboard, Json, Panel, Range, read_dashboards
-from replay.prometheus import Prometheus
-from replay.recording import SAMPLES, Story, read_story
-from support.prometheus.replayed import a_replay
+from poolscope_generators.incident.dashboards import Dashboard, Json, Panel, Range, read_dashboards
+from poolscope_generators.incident.prometheus import Prometheus
+from poolscope_generators.incident.recording import SAMPLES, Story, read_story
+from poolscope_generators.incident.replay import a_replay
 
 Point = tuple[float, str]
 
@@ -151,7 +151,9 @@ def _legend(target: Json, metric: Mapping[str, str]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load the recording and write the frames."""
-    parser = argparse.ArgumentParser(prog="replay.frames", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="poolscope_generators.incident.frames", description=__doc__
+    )
     parser.add_argument("folder", type=Path)
     options: Any = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)

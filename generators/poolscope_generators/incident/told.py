@@ -4,12 +4,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from replay.alarms import Alarm, alarms
-from replay.prometheus import Prometheus
-from replay.recording import SAMPLES, Story, read_story
-from support.prometheus.replayed import a_replay
+from poolscope_generators.incident.alarms import Alarm, alarms
+from poolscope_generators.incident.prometheus import Prometheus
+from poolscope_generators.incident.recording import SAMPLES, Story, read_story
+from poolscope_generators.incident.replay import a_replay
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "incident.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "incident.md"
 BEGIN, END = "<!-- told: written by make told -->\n", "<!-- /told -->\n"
 
 
