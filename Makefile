@@ -137,7 +137,7 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards deploy/chart_files.py tests
+	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards deploy/chart_files.py .ci/commit_subject.py tests
 	$(BIN)/lint-imports
 
 format: setup ## Format the code

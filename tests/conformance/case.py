@@ -133,11 +133,11 @@ class Case:
         """Look for leaks as the pusher would look so many seconds from now."""
         found = []
         for _, watched in self.readings.instrumentation.registry.named_pools():
-            slots = watched.stats.slots.copy().values()
-            outs = [slot.out for slot in slots if slot.out is not None]
             collected = [*watched.stats.collected]
             watched.stats.collected.clear()
-            found += watched.leaks.scan(outs, collected, monotonic() + after_s)
+            found += watched.leaks.scan(
+                watched.stats.open_checkouts(), collected, monotonic() + after_s
+            )
         self.leaked += len(found)
         return found
 

@@ -154,10 +154,10 @@ async def play(on: Services, pace: float) -> Story:
             start = time.time()  # noqa: TID251 - the samples beside it have wall-clock times
             tell(f"{scene.name}: {scene.says}")
             await scene.begin(stage)
-            passed = time.time() - start  # noqa: TID251
+            passed = time.time() - start  # noqa: TID251 - as above
             await asyncio.sleep(max(scene.lasts_s / pace - passed, 0))
             stage.traffic.end_phase()
-            phases.append(Phase(scene.name, scene.says, round(start), round(time.time())))  # noqa: TID251
+            phases.append(Phase(scene.name, scene.says, round(start), round(time.time())))  # noqa: TID251 - as above
         stage.traffic.stop()
         for stranger in stage.strangers:
             stranger.close()

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.held_checkouts import HolderList
 from support.applications.apps import Readings, instrumented
 from support.applications.mariadb import MariaDB
 
@@ -29,7 +29,7 @@ def readings() -> Iterator[Readings]:
 
 
 def held(readings: Readings) -> list[dict[str, Any]]:
-    listing = HeldList(monotonic(), 0.0)
+    listing = HolderList(monotonic(), 0.0)
     for identity, watched in readings.instrumentation.registry.named_pools():
         listing.list_held(identity, watched.stats, watched.leaks)
     return [

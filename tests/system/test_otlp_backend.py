@@ -92,7 +92,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         )
         start = time.time()  # noqa: TID251 - samples have wall-clock times
         asyncio.run(_tell(server, exporter, folders[2]))
-        end = time.time() - 2 * SCRAPE_S  # noqa: TID251
+        end = time.time() - 2 * SCRAPE_S  # noqa: TID251 - as above
         yield Both(scraped, pushed, start, end)
 
 

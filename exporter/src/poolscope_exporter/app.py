@@ -21,7 +21,7 @@ from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet, Heard
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.judging.situation import Situation
-from poolscope_exporter.core.judging.visibility import Role, Showing, of_own_pod, shown_only
+from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
@@ -31,6 +31,7 @@ from poolscope_exporter.listeners.open_files import allow
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.pgbouncer.group import BouncerGroup
+from poolscope_exporter.polling.loop import PollLoop
 from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
@@ -72,14 +73,12 @@ class Exporter:
     def __init__(self, settings: ExporterSettings) -> None:
         targets = settings.targets
         self._role = settings.role
-        self._showings = [_showing(target) for target in targets]
+        self._servers = [target.configured for target in targets]
         self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
         self.correlator = Correlator(
-            [target.name for target in targets],
+            self._servers,
             _fleet(settings.limits),
-            addresses={target.name: target.addresses for target in targets},
             proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
-            proxy_idle_by_server_s={each.name: each.proxy_idle_timeout_s for each in targets},
             thresholds=settings.thresholds,
         )
         self.counts = ReceiverCounts()
@@ -101,14 +100,15 @@ class Exporter:
         held = self.correlator.fleet.held_by(push.instance, now_s)
         if any(each.first_heard_at_s == now_s for each in held):
             # A server's poll asks the bouncers first; without servers they are all there is.
-            polled: Sequence[Poller | BouncerGroup] = self.pollers or [self.bouncers]
+            loops = [poller.loop for poller in self.pollers]
+            polled: Sequence[PollLoop | BouncerGroup] = loops or [self.bouncers]
             for each in polled:
                 each.wake()
         return heard
 
     def shown(self) -> Situation:
         """Return what is known now and may be shown to people."""
-        return shown_only(self._situation(), self._showings)
+        return shown_only(self._situation(), self._servers)
 
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
@@ -189,7 +189,7 @@ async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
         tasks.create_task(_write_events(exporter, stop))
         tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
-            tasks.create_task(poller.run(stop))
+            tasks.create_task(poller.loop.run(stop))
         _announce(settings, listeners)
         await stop.wait()
         otlp.should_exit = web.should_exit = True
@@ -200,10 +200,6 @@ async def _receive(server: uvicorn.Server, listener: socket.socket, ended: async
         await server.serve([listener])
     finally:
         ended.set()
-
-
-def _showing(target: ServerTarget) -> Showing:
-    return Showing(target.name, target.addresses, target.shown_databases, target.shown_roles)
 
 
 def _bind(endpoint: Endpoint, field: str) -> socket.socket:

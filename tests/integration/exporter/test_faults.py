@@ -14,7 +14,7 @@ from poolscope_exporter import clock
 from poolscope_exporter.core.model.servers import ServerRole
 from poolscope_exporter.demo.postgres_data import EmbeddedPostgresError
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.postgres import poller as loop
+from poolscope_exporter.postgres import poller as poller_module
 from support.documents.fault_records import Fault, Faults
 from support.exporter.exporter_process import ExporterProcess
 from support.exporter.held_pushes import a_held_push
@@ -208,9 +208,9 @@ async def test_a_locked_catalogue_costs_the_facts_alone(
     monkeypatch: pytest.MonkeyPatch,
     faults: Faults,
 ) -> None:
-    monkeypatch.setattr(loop, "FACTS_S", 0.0)
-    monkeypatch.setattr(loop, "FACTS_RETRY_S", 0.0)
-    monkeypatch.setattr(loop, "SURVEY_S", 0.0)
+    monkeypatch.setattr(poller_module, "FACTS_S", 0.0)
+    monkeypatch.setattr(poller_module, "FACTS_RETRY_S", 0.0)
+    monkeypatch.setattr(poller_module, "SURVEY_S", 0.0)
     held = psycopg.connect(every_postgres.dsn)
     locker = psycopg.connect(every_postgres.dsn)
     with held, locker:

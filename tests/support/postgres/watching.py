@@ -57,7 +57,7 @@ class Watch:
     def __init__(
         self, target: ServerTarget, held: AnyConnection | None = None, port: int | None = None
     ) -> None:
-        self.correlator = Correlator([target.name])
+        self.correlator = Correlator([target.configured])
         self.poller = poller_of(target, self.correlator)
         self.shown: list[Shown] = []
         self._held = self._checkout(held, port or int(target.dsn.port)) if held else None
@@ -67,7 +67,7 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         self._running = [
-            asyncio.create_task(each) for each in (self.poller.run(self._stop), self._watch())
+            asyncio.create_task(each) for each in (self.poller.loop.run(self._stop), self._watch())
         ]
         return self
 

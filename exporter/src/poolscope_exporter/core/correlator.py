@@ -12,7 +12,7 @@ from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.held_idle import HeldIdle
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
-from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, key_of, sure_until
+from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, sure_until
 from poolscope_exporter.core.linking.destination import Place, choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, link
 from poolscope_exporter.core.linking.orphans import Orphans
@@ -35,37 +35,31 @@ from poolscope_exporter.core.model.sessions import Census, SessionSample
 class Correlator:
     """The choreography of pushes, samples and judgements; times are one monotonic clock.
 
-    `servers` are the names of the configured servers; none means that nothing is ever sampled.
-    `bouncers` are the configured PgBouncers, with the addresses by which they are configured, and
-    `addresses` are those of the servers: one that was never reached is told apart all the same.
-    `proxy_idle_timeout_s` is the configured idle time-out of a proxy that cannot be asked, before
-    every server; `proxy_idle_by_server_s` has those before one of them. Configurations are checked
-    by the `thresholds`.
+    Without `servers` nothing is ever sampled. `bouncers` are the configured PgBouncers, with the
+    addresses by which they are configured. `proxy_idle_timeout_s` is the configured idle time-out
+    of a proxy that cannot be asked, before every server. Configurations are checked by the
+    `thresholds`.
     Not for several threads at once.
     """
 
     def __init__(
         self,
-        servers: Sequence[str],
+        servers: Sequence[ConfiguredServer],
         fleet: Fleet | None = None,
         bouncers: Mapping[str, frozenset[Endpoint]] | None = None,
         *,
-        addresses: Mapping[str, frozenset[Endpoint]] | None = None,
         proxy_idle_timeout_s: float | None = None,
-        proxy_idle_by_server_s: Mapping[str, float | None] | None = None,
         thresholds: Thresholds = DEFAULTS,
     ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
         self.held_idle = HeldIdle()
         self.orphans = Orphans()
-        self._configured = tuple(servers)
-        self._addresses = addresses or {}
+        self._configured = {server.server: server for server in servers}
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
         self._bouncers = Bouncers(bouncers or {})
         self._proxy_idle_timeout_s = proxy_idle_timeout_s
-        self._proxy_idle_by_server_s = proxy_idle_by_server_s or {}
         self._checks = PoolChecks(thresholds)
 
     def take_push(self, push: Push, now_s: float) -> Heard:
@@ -174,15 +168,13 @@ class Correlator:
         )
 
     def _confirm(self, held: HeardCheckout, now_s: float) -> None:
-        self.confirmations.heard(key_of(held.checkout), now_s, held.interval_s)
+        self.confirmations.heard(held.checkout.key, now_s, held.interval_s)
         until_s = sure_until(now_s, held.interval_s)
         self.held_idle.confirmed(held.checkout, until_s, now_s)
 
     def _servers(self) -> list[Located]:
-        found: dict[str, Located] = {
-            name: ConfiguredServer(name, addresses) for name, addresses in self._addresses.items()
-        }
-        found.update(self._identities)
+        """Return where each server is: as it says itself, or as configured until it was reached."""
+        found: dict[str, Located] = {**self._configured, **self._identities}
         return list(found.values())
 
     def _place(self, checkout: Checkout) -> Place:
@@ -201,15 +193,8 @@ class Correlator:
         identity = view.identity or self._identities.get(view.server)
         up = view.up and view.server not in self._down
         orphans = self.orphans.told(view.server) if up else None
-        addresses = view.addresses or self._addresses.get(view.server, frozenset())
-        return replace(
-            view,
-            identity=identity,
-            up=up,
-            orphans=orphans,
-            addresses=addresses,
-            proxy_idle_timeout_s=self._proxy_idle_by_server_s.get(view.server),
-        )
+        configured = self._configured.get(view.server)
+        return replace(view, identity=identity, up=up, orphans=orphans, configured=configured)
 
     def _note(self, heard: HeardCheckout, sample: SessionSample) -> None:
         if not _had_begun(heard, sample):
@@ -248,11 +233,11 @@ class Correlator:
             self.confirmations.paths.record_link(checkout, outcome)
             self.orphans.note_session(checkout.pool, outcome)
             self.held_idle.record_idle(heard, outcome, sample.took_s)
-        self.confirmations.record_outcome(key_of(checkout), outcome, sample.taken_at_s)
+        self.confirmations.record_outcome(checkout.key, outcome, sample.taken_at_s)
 
     def _forget(self, held: Sequence[HeardCheckout], now_s: float) -> None:
         checkouts = [heard.checkout for heard in held]
-        keys = {key_of(checkout) for checkout in checkouts}
+        keys = {checkout.key for checkout in checkouts}
         self.confirmations.keep_only(keys)
         self.held_idle.keep_held(keys)
         instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]

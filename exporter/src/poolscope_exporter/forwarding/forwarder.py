@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-import random
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,7 +11,8 @@ from poolscope_exporter import clock
 from poolscope_exporter.forwarding.batch import ForwardAs, pack
 from poolscope_exporter.forwarding.queue import ForwardReport, Loss, Outbox, Parcel
 from poolscope_exporter.forwarding.upstream import RETRYABLE, Answer, Delivery
-from poolscope_exporter.polling.record import wait_for_any
+from poolscope_exporter.polling.backoff import Backoff
+from poolscope_exporter.polling.waiting import wait_for_any
 
 DRAIN_S = 2.0
 RETRY_FOR_S = 120.0
@@ -21,7 +21,7 @@ STALE_S = 0.5
 
 MAX_BATCH_ITEMS = 100
 MAX_BATCH_BYTES = 1024 * 1024
-MIN_BACKOFF_S, MAX_BACKOFF_S = 0.5, 30.0
+BACKOFF = Backoff(0.5, 30.0)
 
 HURRIED_S = 0.1
 """Between two attempts while the process ends."""
@@ -117,7 +117,7 @@ class Forwarder:
             self._note(answer)
             if answer.delivery not in RETRYABLE:
                 break
-            wait_s = max(answer.retry_after_s, _backoff_s(attempt))
+            wait_s = max(answer.retry_after_s, BACKOFF.pause_s(attempt))
             if clock.monotonic() + wait_s > useful_until_s:
                 return Loss.TOO_OLD
             await self._wait(wait_s)
@@ -150,9 +150,3 @@ class Forwarder:
         self._outbox.lost[Loss.SHUTDOWN] += left
         if left:
             _log.warning("%d pushes were not forwarded: there was no more time", left)
-
-
-def _backoff_s(attempt: int) -> float:
-    doubled_s = MIN_BACKOFF_S * 2.0 ** min(attempt - 1, 10)
-    jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
-    return min(MAX_BACKOFF_S, doubled_s) * jitter

@@ -152,7 +152,7 @@ class BoundedProtocol(H11Protocol):
         ]
         if idle:
             idlest = min(idle, key=lambda each: each._since_s)  # noqa: SLF001 - of the same class
-            idlest._close(Closed.REPLACED, b"")  # noqa: SLF001
+            idlest._close(Closed.REPLACED, b"")  # noqa: SLF001 - as above
         return bool(idle)
 
     @property

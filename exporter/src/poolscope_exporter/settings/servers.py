@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import ConfiguredServer
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.declaration import option
@@ -133,6 +134,17 @@ class ServerTarget:
         values.Seconds(1, 7 * 86_400),
         default=None,
     )
+
+    @property
+    def configured(self) -> ConfiguredServer:
+        """Return what linking and judging need of it, without how to get in."""
+        return ConfiguredServer(
+            server=self.name,
+            addresses=self.addresses,
+            proxy_idle_timeout_s=self.proxy_idle_timeout_s,
+            shown_databases=self.shown_databases,
+            shown_roles=self.shown_roles,
+        )
 
     @property
     def addresses(self) -> frozenset[Endpoint]:

@@ -14,10 +14,10 @@ import pytest
 
 from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.polling import connection as opening
-from poolscope_exporter.polling.connection import Opening
+from poolscope_exporter.polling import opening
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.opening import Opening
 from poolscope_exporter.polling.passwords import PasswordCommand
 from support.postgres.server import make_role, run_sql
 

@@ -271,12 +271,11 @@ async def test_our_session_is_read_only_and_bounded_by_the_server(
     postgres: EmbeddedPostgres,
 ) -> None:
     async with connected(postgres.dsn) as server:
-        assert server._connection is not None
-        cursor = await server._connection.execute(
-            "SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout',"
-            " 'default_transaction_read_only', 'application_name', 'search_path')"
+        found = await server._connection.fetch_rows(
+            b"SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout',"
+            b" 'default_transaction_read_only', 'application_name', 'search_path')"
         )
-        rows = {row["name"]: row["setting"] for row in await cursor.fetchall()}
+        rows = {row["name"]: row["setting"] for row in found}
 
     assert rows == {
         "statement_timeout": "2000",
@@ -357,8 +356,8 @@ async def test_the_kept_connection_answers_while_the_server_is_full(
 
 async def test_a_terminated_session_is_reported_and_replaced(postgres: EmbeddedPostgres) -> None:
     async with connected(postgres.dsn) as server:
-        assert server._connection is not None
-        pid = server._connection.info.backend_pid
+        assert server._connection.connection_info is not None
+        pid = server._connection.connection_info.backend_pid
         run_sql(postgres.dsn, "SELECT pg_terminate_backend(%s, 5000)", pid)
         with pytest.raises(ServerUnavailableError) as info:
             await server.look_up([pid])
@@ -381,9 +380,10 @@ async def test_a_statement_that_times_out_costs_its_answer_alone(
         " AS $$ SELECT 1::oid, 1::oid, ''::text, ''::text FROM pg_sleep(5) $$",
     )
     async with connected(postgres.dsn) as server:
-        assert server._connection is not None
-        await server._connection.execute("SET search_path = slow, pg_catalog")
-        await server._connection.execute("SET statement_timeout = 50")
+        driver = server._connection._driver
+        assert driver is not None
+        await driver.execute(b"SET search_path = slow, pg_catalog")
+        await driver.execute(b"SET statement_timeout = 50")
         survey = await server.survey()
         assert server.is_connected
     run_sql(postgres.dsn, "DROP SCHEMA slow CASCADE")

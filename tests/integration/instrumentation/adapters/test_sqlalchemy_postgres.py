@@ -24,7 +24,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.held_checkouts import HolderList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications import attributes
 from support.applications.apps import Readings, instrumented
@@ -58,7 +58,7 @@ async def an_async_engine(
 
 def held(readings: Readings) -> list[dict[str, Any]]:
     """Return the attributes of every held checkout that a push would list now."""
-    listing = HeldList(monotonic(), 0.0)
+    listing = HolderList(monotonic(), 0.0)
     for identity, watched in readings.instrumentation.registry.named_pools():
         listing.list_held(identity, watched.stats, watched.leaks)
     return [

@@ -327,6 +327,18 @@ async def test_series_that_would_collide_are_summed() -> None:
     assert await the_sample(scrape, name, le="0.5") == 8
 
 
+async def test_of_colliding_histograms_with_unequal_bounds_the_later_is_exposed_whole() -> None:
+    earlier = a_point(catalogue.WAIT_TIME, HistogramValue((0.1,), (9, 9), 9.0))
+    later = a_point(catalogue.WAIT_TIME, HistogramValue((0.5, 2.0), (4, 1, 2), 1.5))
+    scrape = a_scrape(earlier, later)
+
+    name = "db_client_connection_wait_time_seconds"
+    assert await the_sample(scrape, f"{name}_count") == 7
+    assert await the_sample(scrape, f"{name}_sum") == 1.5
+    bounds = [dict(labels)["le"] for labels in await samples_of(scrape, f"{name}_bucket")]
+    assert bounds == ["0.5", "2.0", "+Inf"]
+
+
 async def test_a_name_that_two_senders_use_for_two_types_is_exposed_once() -> None:
     gauge = Point("db.client.connection.x", Kind.GAUGE, "", {}, 1.0)
     counter = Point("db.client.connection.x", Kind.COUNTER, "", {}, 2.0)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, engine_from_config, event, pool, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import base
 
 import poolscope
@@ -80,6 +81,34 @@ def test_an_error_that_cannot_print_itself_reaches_the_caller_as_it_is(readings:
     with pytest.raises(UnprintableError):
         pool.QueuePool(refuse).connect()
     assert readings.instrumentation.registry.hook_errors == 1
+
+
+OFF_THE_HOT_PATH = [
+    "attach_engine", "attach_pool", "connect_failed", "on_close", "on_connect", "on_detach",
+    "on_invalidate", "on_session_error",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hook", OFF_THE_HOT_PATH)
+def test_an_error_in_a_hook_is_counted_and_never_reaches_the_application(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError(hook)
+
+    monkeypatch.setattr(SqlalchemyHooks, hook, broken)
+    with instrumented() as readings:
+        engine = an_engine()
+        engine.connect().invalidate()
+        engine.connect().detach()
+        engine.connect().close()
+        engine.dispose()
+        with pytest.raises(ZeroDivisionError):
+            pool.QueuePool(lambda: 1 / 0).connect()  # type: ignore[arg-type]
+        session = Session(engine).begin()
+        with pytest.raises(InvalidRequestError):
+            session._raise_for_prerequisite_state("execute", session._state)
+        assert readings.instrumentation.registry.last_hook_error == f"LookupError: {hook}"
 
 
 def test_an_error_that_we_counted_can_still_be_pickled(readings: Readings) -> None:

@@ -1,26 +1,17 @@
 """Follow one application process over its pushes: its series, its pools, what it holds."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal, admit, is_gauge
-from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeardCheckout, ListedCheckouts
-from poolscope_exporter.core.fleet.limits import Rooms, Taken
-from poolscope_exporter.core.fleet.pool_numbers import (
-    WATCHED,
-    Growth,
-    Marks,
-    PoolNumbers,
-    growth_of,
-    marks_of,
-    numbers_of,
-)
+from poolscope_exporter.core.fleet.growth import GrowthHistory
+from poolscope_exporter.core.fleet.held_list import HeardCheckout, HeldList, ListedCheckouts
+from poolscope_exporter.core.fleet.limits import Rooms
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
-    GROWTH_PUSHES,
     LONGEST_INTERVAL_S,
     MISSED_PUSHES,
     UNTOLD_INTERVAL_S,
@@ -28,10 +19,8 @@ from poolscope_exporter.core.fleet.retention import (
 from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounts
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import SeriesBook
-from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
-
-_WATCHED = frozenset(metric.name for metric in WATCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +54,21 @@ class Process:
         self.interval_s = UNTOLD_INTERVAL_S
         self.last_push_s = 0.0
         self.ended = False
-        self.backend_pids: Mapping[Pool, frozenset[int]] = {}
-        self._max_pools = max_pools
         self._sequence: int | None = None
         self._started_ns: int | None = None
         self._series = SeriesBook(instance, max_pools, max_series_per_pool, rooms.series)
         self._totals = totals
         self._is_from_zero = is_from_zero
         self._routes = RouteCounts(instance, max_pools, max_series_per_pool, rooms.series)
-        self._rooms = rooms
-        self._taken = Taken()
-        self._held: dict[Pool, ListedCheckouts] = {}
-        self._marks: dict[Pool, deque[Marks]] = {}
+        self._held = HeldList(max_pools, rooms)
+        self._growth = GrowthHistory()
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
+
+    @property
+    def backend_pids(self) -> Mapping[Pool, frozenset[int]]:
+        """Return the pids of all its connections, by pool; none once it is gone."""
+        return self._held.backend_pids
 
     def is_live(self, now_s: float) -> bool:
         """Return whether the process is taken to be running: its gauges hold, its list counts."""
@@ -120,11 +110,13 @@ class Process:
         self._sequence = push.sequence
         starts = (start for start in (self._started_ns, _started_ns(push)) if start)
         self._started_ns = min(starts, default=None)
-        refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
-        refused.held.update(self._keep_sessions(push))
+        refused = Refused(
+            points=self._keep_points(push, now_s),
+            held=self._held.replace_lists(push, self.interval_s, now_s),
+        )
         # Our own pushes are complete: a route that comes up later was not used before.
         self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
-        self._mark(now_s)
+        self._growth.record_counters(self._series.numbers_since(now_s))
         self._numbers_as_of = None
         self.expire(now_s)
         return refused
@@ -132,17 +124,17 @@ class Process:
     def expire(self, now_s: float) -> None:
         """Forget what is no longer so: everything of the moment at once when the process ended."""
         self._series.drop(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
-        self._held = self._held_lists(now_s)
-        if not self.is_live(now_s):
-            self._marks, self.backend_pids = {}, {}
-        self._settle()
+        if self.is_live(now_s):
+            self._held.drop_lists(self._lists_since_s(now_s))
+        else:
+            self._held.drop_all()
+            self._growth.forget_counters()
 
     def release_room(self) -> None:
         """Give back the room that the process took; it is not heard again."""
         self._series.release_series()
         self._routes.release_routes()
-        self._held, self.backend_pids = {}, {}
-        self._settle()
+        self._held.drop_all()
 
     def live_points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are true now: no gauges of a process that is gone."""
@@ -150,12 +142,12 @@ class Process:
 
     def held_checkouts(self, now_s: float) -> Iterator[HeardCheckout]:
         """Yield the held checkouts; none of a process that is gone."""
-        for held in self._held_lists(now_s).values():
+        for held in self._held.lists_since(self._lists_since_s(now_s)).values():
             yield from held.listed
 
     def pool_numbers(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
         """Return the numbers of each pool; none of a process that is gone."""
-        since_s, held = self._since_s(now_s), self._held_lists(now_s)
+        since_s, held = self._since_s(now_s), self._held.lists_since(self._lists_since_s(now_s))
         as_of = since_s, tuple(held)
         if self._numbers_as_of != as_of:
             self._numbers, self._numbers_as_of = self._numbers_of(since_s, held), as_of
@@ -173,19 +165,18 @@ class Process:
         is_complete = self._sequence is not None
         return self.last_push_s if is_complete else now_s - self._patience_s
 
-    def _held_lists(self, now_s: float) -> dict[Pool, ListedCheckouts]:
-        since_s = now_s - self._patience_s if self.is_live(now_s) else float("inf")
-        return {pool: held for pool, held in self._held.items() if held.heard_at_s >= since_s}
-
-    def _growth(self, pool: Pool) -> Growth:
-        return growth_of(tuple(self._marks.get(pool, ())))
+    def _lists_since_s(self, now_s: float) -> float:
+        """Return since when a list must have arrived to be true now."""
+        return now_s - self._patience_s if self.is_live(now_s) else float("inf")
 
     def _numbers_of(
         self, since_s: float, held: Mapping[Pool, ListedCheckouts]
     ) -> Mapping[Pool, PoolNumbers]:
         points = self._series.numbers_since(since_s)
         return {
-            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
+            pool: numbers_of(
+                points.get(pool, []), _counts(held.get(pool)), self._growth.pool_growth(pool)
+            )
             for pool in points.keys() | held.keys()
         }
 
@@ -214,67 +205,6 @@ class Process:
             count.pool, count.route, count.metric, count.growth, now_s
         )
         return None if has_room else Refusal.TOO_MANY_SERVICES
-
-    def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:
-        known = {
-            heard.checkout.id: heard.first_heard_at_s
-            for held in self._held.values()
-            for heard in held.listed
-        }
-        kept = {held.pool for held in push.held}
-        others = sum(len(each.listed) for pool, each in self._held.items() if pool not in kept)
-        room = min(MAX_HELD, self._rooms.held.free + self._taken.held)
-        room = max(0, room - others)
-        refused: Counter[Refusal] = Counter()
-        for held in push.held:
-            if held.pool not in self._held and len(self._held) >= self._max_pools:
-                refused[Refusal.TOO_MANY_POOLS] += 1
-                continue
-            listed = held.listed[:room]
-            room -= len(listed)
-            refused[Refusal.TOO_MANY_CHECKOUTS] += len(held.listed) - len(listed)
-            self._held[held.pool] = self._heard(held, listed, known, now_s)
-        return +refused
-
-    def _keep_sessions(self, push: Push) -> Counter[Refusal]:
-        room = self._rooms.sessions.free + self._taken.sessions
-        refused: Counter[Refusal] = Counter()
-        kept: dict[Pool, frozenset[int]] = {}
-        for pool, pids in islice(push.backend_pids.items(), self._max_pools):
-            if len(pids) > room:
-                refused[Refusal.TOO_MANY_SESSIONS] += 1
-                continue
-            kept[pool] = pids
-            room -= len(pids)
-        self.backend_pids = kept
-        return refused
-
-    def _settle(self) -> None:
-        held = sum(len(each.listed) for each in self._held.values())
-        sessions = sum(map(len, self.backend_pids.values()))
-        self._rooms.held.give_back(self._taken.held - held)
-        self._rooms.sessions.give_back(self._taken.sessions - sessions)
-        self._taken = Taken(held, sessions)
-
-    def _heard(
-        self,
-        held: HeldCheckouts,
-        listed: tuple[Checkout, ...],
-        known: Mapping[int, float],
-        now_s: float,
-    ) -> ListedCheckouts:
-        heard = tuple(
-            HeardCheckout(c, now_s, known.get(c.id, now_s), self.interval_s, self.publisher)
-            for c in listed
-        )
-        return ListedCheckouts(held.held, heard, now_s)
-
-    def _mark(self, now_s: float) -> None:
-        pools = self._series.numbers_since(now_s)
-        history = {pool: self._marks.get(pool) or deque(maxlen=GROWTH_PUSHES + 1) for pool in pools}
-        for pool, points in pools.items():
-            history[pool].append(marks_of(p for p in points if p.metric in _WATCHED))
-        self._marks = history
 
 
 def _counts(held: ListedCheckouts | None) -> tuple[int, int] | None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poolscope import catalogue
-from poolscope_exporter.core.fleet.admission import Refusal, pool_of
+from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.limits import Budget, size_of
 from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
-from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.checkouts import Instance, pool_of
 from poolscope_exporter.core.model.pushes import Point
 
 ROUTE_METRICS = frozenset(

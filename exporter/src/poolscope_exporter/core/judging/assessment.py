@@ -19,7 +19,6 @@ from poolscope_exporter.core.linking.confirmation import (
     Confirmed,
     State,
     Unseen,
-    key_of,
 )
 from poolscope_exporter.core.linking.destination import choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, pid_defect
@@ -75,7 +74,7 @@ class _Views:
 
 
 def _located(view: ServerView) -> Located:
-    return view.identity or ConfiguredServer(view.server, view.addresses)
+    return view.identity or view.configured or ConfiguredServer(view.server)
 
 
 def assess(
@@ -152,7 +151,7 @@ def _state(checkout: Checkout, confirmations: Confirmations, views: _Views) -> S
     # What a server said before it went down may be true no longer.
     if not view.up:
         return NoLink(Unlinked.SERVER_DOWN, view.server)
-    state = confirmations.confirmed_or_waiting(key_of(checkout))
+    state = confirmations.confirmed_or_waiting(checkout.key)
     return NoLink(Unlinked.NOT_SAMPLED, view.server) if isinstance(state, Unseen) else state
 
 
@@ -169,7 +168,7 @@ def _state_behind(
             return server
         if not server.up:
             return NoLink(Unlinked.SERVER_DOWN, server.server, view.bouncer)
-    state = confirmations.confirmed_or_waiting(key_of(checkout))
+    state = confirmations.confirmed_or_waiting(checkout.key)
     if isinstance(state, Unseen):
         return NoLink(Unlinked.NOT_SAMPLED, None, view.bouncer)
     if not views.is_up(state.outcome.server):
@@ -260,8 +259,7 @@ def _diagnose(
     sessions = [j.link.session for j in judgements if isinstance(j.link, Link)]
     roles = {session.user for session in sessions if session.user}
     databases = {session.database for session in sessions if session.database}
-    # The semantic conventions write "database|schema".
-    databases.add(pool.db_namespace.partition("|")[0])
+    databases.add(pool.database)
     return diagnose(numbers, judgements, room.free_for(roles, databases))
 
 

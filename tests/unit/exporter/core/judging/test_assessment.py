@@ -10,7 +10,7 @@ from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.judging.views import ServerView
-from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
+from poolscope_exporter.core.linking.confirmation import Confirmations
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.linking.suspects import suspects
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
@@ -45,8 +45,8 @@ def confirmed(*answers: tuple[Checkout, Session]) -> Confirmations:
     confirmations = Confirmations()
     for checkout, session in answers:
         link = Link(LinkLevel.ADDRESS, SERVER, session, 100.0)
-        confirmations.record_outcome(key_of(checkout), link, 100.0)
-        confirmations.heard(key_of(checkout), 105.0, 5.0)
+        confirmations.record_outcome(checkout.key, link, 100.0)
+        confirmations.heard(checkout.key, 105.0, 5.0)
     return confirmations
 
 
@@ -114,8 +114,8 @@ def test_server_that_was_never_reached_does_not_make_its_checkouts_unknown_serve
 def test_lost_needs_a_path_that_was_proven() -> None:
     checkout = a_checkout()
     confirmations = Confirmations()
-    confirmations.record_outcome(key_of(checkout), NoLink(Unlinked.NO_ROW, SERVER), 100.0)
-    confirmations.heard(key_of(checkout), 105.0, 5.0)
+    confirmations.record_outcome(checkout.key, NoLink(Unlinked.NO_ROW, SERVER), 100.0)
+    confirmations.heard(checkout.key, 105.0, 5.0)
     fleet = a_fleet(checkout)
     assert assess(fleet, confirmations, [UP], 105.0).judgements[0].verdict is Verdict.UNKNOWN
     other = a_checkout(9, backend_pid=90)

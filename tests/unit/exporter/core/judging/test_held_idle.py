@@ -7,6 +7,7 @@ from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.held_idle import MAX_SPANS, HeldIdle
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.servers import ConfiguredServer
 from poolscope_exporter.core.model.sessions import Session, SessionState
 from support.exporter.builders import (
     BACKEND_START_S,
@@ -180,7 +181,7 @@ class Books:
     """A correlator with one server and one process, told what happens second by second."""
 
     def __init__(self) -> None:
-        self.correlator = Correlator([SERVER])
+        self.correlator = Correlator([ConfiguredServer(SERVER)])
         self.correlator.server_up(a_server())
         self._sequence = 0
 

@@ -6,15 +6,15 @@ from poolscope_exporter.core.linking.confirmation import (
     MAX_PENDING,
     Confirmations,
     Confirmed,
-    Key,
     Pending,
     Unseen,
 )
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.checkouts import CheckoutKey
 from support.exporter.builders import SERVER, a_checkout, a_session, an_instance
 
-KEY: Key = (an_instance(), 1)
-OTHER: Key = (an_instance("shop-2"), 1)
+KEY = CheckoutKey(an_instance(), 1)
+OTHER = CheckoutKey(an_instance("shop-2"), 1)
 
 
 def a_link(taken_at_s: float) -> Link:
