@@ -23,14 +23,10 @@ LIFECYCLE: Final = frozenset({"close", "refresh", "run", "start", "stop", "wake"
 """Verbs that begin, end or wake what runs: a reader expects them on everything that does."""
 
 SHARED_VERBS: Final[Mapping[str, str]] = {
-    "connect": "a poll of PostgreSQL and a poll of PgBouncer begin with the same step",
     "poll_report": "a scrape asks the pollers of PostgreSQL and of PgBouncer for the same report",
     "uninstrument": "OpenTelemetry calls its instrumentors by this name, users our handle",
 }
 """Verbs that several classes have although no rule explains it, each with its reason."""
-
-WITHOUT_REASONS: Final = ("instrumentation/src",)
-"""Folders whose exemptions from lint rules are not checked for reasons."""
 
 FILES: Final = python_files()
 PRODUCT_FILES: Final = below(FILES, PRODUCT)
@@ -75,7 +71,6 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_what_is_exempt_from_a_lint_rule_gives_the_reason() -> None:
-    checked = [each for each in FILES if not each.path.startswith(WITHOUT_REASONS)]
-    found = [exemption for module in checked for exemption in exemptions(module)]
+    found = [exemption for module in FILES for exemption in exemptions(module)]
     bare = [str(exemption) for exemption in found if not exemption.has_reason]
     assert bare == [], "write `# noqa: CODE - the reason`"

@@ -17,7 +17,7 @@ from poolscope_exporter.core.model.endpoints import is_loopback
 from poolscope_exporter.listeners.tokens import read_tokens
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.options import BY_FIELD
-from poolscope_exporter.web.rows import alike
+from poolscope_exporter.web.rows import group_by_configuration
 
 FLAGS = ("--url", "--ca-file", "--ignore")
 """The flags with a value that no other command has."""
@@ -118,7 +118,7 @@ def _ask(question: Question) -> _Told | str:
 def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
     if not told.pools:
         return Audit(Result.UNKNOWN, reason="no application has pushed a pool to this exporter")
-    rows = alike(_without(asdict(pool), ignored) for pool in told.pools)
+    rows = group_by_configuration(_without(asdict(pool), ignored) for pool in told.pools)
     pools = TypeAdapter(tuple[AuditedPool, ...]).validate_python(rows)
     results = {check.result for pool in pools for check in pool.config_checks}
     hidden = told.withheld.get("pools", 0)

@@ -22,9 +22,7 @@ def poller_of(
         correlator,
         target.poll_interval_s,
         bouncers,
-        cpus=target.cpus,
-        expects=target.expects,
-        reserved_slots=target.reserved_slots,
+        configured=target.configured,
         counts_orphans=counts_orphans,
     )
 

@@ -137,10 +137,13 @@ class ServerTarget:
 
     @property
     def configured(self) -> ConfiguredServer:
-        """Return what linking and judging need of it, without how to get in."""
+        """Return what polling, linking and judging need of it, without how to get in."""
         return ConfiguredServer(
             server=self.name,
             addresses=self.addresses,
+            expects=self.expects,
+            reserved_slots=self.reserved_slots,
+            cpus=self.cpus,
             proxy_idle_timeout_s=self.proxy_idle_timeout_s,
             shown_databases=self.shown_databases,
             shown_roles=self.shown_roles,
