@@ -7,7 +7,7 @@ import pytest
 
 from poolscope import catalogue
 from poolscope_exporter.receiver.endpoint import PATH
-from poolscope_exporter.settings.model import load_settings
+from poolscope_exporter.settings.loading import load_settings
 from poolscope_exporter.web.openapi import OPERATIONS
 from support.documents.markdown import ROOT
 

@@ -34,12 +34,12 @@ from poolscope_exporter.pgbouncer.group import BouncerGroup
 from poolscope_exporter.polling.loop import PollLoop
 from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
-from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
 from poolscope_exporter.receiver.refusals import DecodeRefusal
 from poolscope_exporter.receiver.senders import Senders
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
+from poolscope_exporter.settings.servers import ServerTarget
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
 

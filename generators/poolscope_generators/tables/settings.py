@@ -3,17 +3,19 @@
 `make docs` runs it.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from poolscope_exporter.settings.options import OPTIONS, Option
+from poolscope_exporter.settings.declaration import Option
+from poolscope_exporter.settings.options import OPTIONS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "exporter.md"
 HEAD = ("| flag | variable | key in the file | meaning (default) |", "|---|---|---|---|")
 
 
-def table() -> list[str]:
+def table(options: Iterable[Option] = OPTIONS) -> list[str]:
     """Return the lines of the table."""
-    return [*HEAD, *map(_row, OPTIONS)]
+    return [*HEAD, *map(_row, options)]
 
 
 def write() -> None:
@@ -26,7 +28,7 @@ def write() -> None:
 
 def _row(option: Option) -> str:
     flag = f"`{option.flag} {option.metavar}`".replace(" `", "`") if option.flag else ""
-    key = "" if option.field == "config" else f"`{option.field}`"
+    key = f"`{option.field}`" if option.in_file else ""
     if option.in_table and option.in_table != option.field:
         key += f"; per server `{option.in_table}`"
     elif option.in_table:

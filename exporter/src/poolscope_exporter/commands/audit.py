@@ -174,22 +174,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     token = BY_FIELD["token_file"]
     parser.add_argument(
-        "--url", metavar="URL", default=DEFAULT_URL, help=f"of the exporter ({DEFAULT_URL})"
+        "--url",
+        metavar="URL",
+        default=DEFAULT_URL,
+        help=f"address of the exporter (default: {DEFAULT_URL})",
     )
     parser.add_argument(
         token.flag or "",
         metavar=token.metavar,
-        help=f"file whose first token opens the API [{token.variable}]",
+        help=f"file with the token of the API in its first line [{token.variable}]",
     )
     parser.add_argument(
-        "--ca-file", metavar="FILE", help="certificates of the authorities to trust (the system's)"
+        "--ca-file",
+        metavar="FILE",
+        help="certificates of the authorities to trust (default: the system's)",
     )
     parser.add_argument(
         "--ignore",
         metavar="CHECK",
         action="append",
         default=[],
-        help="leave a check out, such as C3; repeatable",
+        help="check to leave out, such as C3; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

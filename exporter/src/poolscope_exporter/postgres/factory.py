@@ -6,7 +6,7 @@ from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.polling.passwords import passwords_of
 from poolscope_exporter.postgres.poller import Poller, Refreshable
 from poolscope_exporter.postgres.server import PostgresServer
-from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.settings.servers import ServerTarget
 
 
 def poller_of(

@@ -7,12 +7,10 @@ import pytest
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId
 from poolscope_exporter.core.model.endpoints import Endpoint, is_loopback
 from poolscope_exporter.forwarding.upstream import UpstreamTarget
-from poolscope_exporter.settings.model import (
-    ExporterSettings,
-    WrongSettingsError,
-    load_settings,
-    unknown_variables,
-)
+from poolscope_exporter.settings.loading import WrongSettingsError, load_settings
+from poolscope_exporter.settings.model import ExporterSettings
+from poolscope_exporter.settings.options import OPTIONS, VARIABLES_OF_THE_APP, unknown_variables
+from poolscope_exporter.settings.servers import ServerTarget
 from support.exporter.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY
 
 SECRET = "s3cr3t"
@@ -20,8 +18,14 @@ SECRET = "s3cr3t"
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for option in (*ExporterSettings.model_fields, "ENDPOINT"):
-        monkeypatch.delenv(f"POOLSCOPE_{option.upper()}", raising=False)
+    for variable in (*VARIABLES_OF_THE_APP, *(option.variable for option in OPTIONS)):
+        monkeypatch.delenv(variable, raising=False)
+
+
+def server_of(**flags: str | list[str]) -> ServerTarget:
+    """Return the one server that the flags describe, and the variables."""
+    (target,) = load_settings({"dsn": "host=db", **flags}).targets
+    return target
 
 
 def problems_of(**flags: str) -> tuple[str, ...]:
@@ -41,7 +45,6 @@ def owners(settings: ExporterSettings, token: str) -> int:
 def test_defaults_receive_on_this_machine_alone() -> None:
     settings = load_settings({})
 
-    assert settings.dsn is None
     assert settings.targets == ()
     assert settings.listen == Endpoint("0.0.0.0", 9736)
     assert settings.otlp_listen == Endpoint("127.0.0.1", 9737)
@@ -103,7 +106,7 @@ def test_the_poll_interval_has_a_range(text: str, is_good: bool) -> None:
 )  # fmt: skip
 def test_the_cpus_of_a_server_have_a_range(text: str, is_good: bool) -> None:
     if is_good:
-        assert load_settings({"server_cpus": text}).server_cpus == float(text)
+        assert server_of(server_cpus=text).cpus == float(text)
     else:
         assert problems_of(server_cpus=text) == (
             f"--server-cpus={text}: must be a number, more than 0 and at most 4096",
@@ -111,7 +114,7 @@ def test_the_cpus_of_a_server_have_a_range(text: str, is_good: bool) -> None:
 
 
 def test_the_cpus_of_a_server_are_unknown_unless_they_are_set() -> None:
-    assert load_settings({}).server_cpus is None
+    assert server_of().cpus is None
 
 
 def test_all_wrong_settings_are_named_at_once_without_their_secrets(
@@ -127,9 +130,9 @@ def test_all_wrong_settings_are_named_at_once_without_their_secrets(
     assert [problem.partition(":")[0].partition("=")[0] for problem in problems] == [
         "POOLSCOPE_DSN",
         "POOLSCOPE_POLL_INTERVAL_S",
+        "POOLSCOPE_SERVER_ALIASES",
         "--listen",
         "--otlp-listen",
-        "POOLSCOPE_SERVER_ALIASES",
         "POOLSCOPE_LOG_LEVEL",
     ]
     assert SECRET not in "".join(problems)
@@ -137,9 +140,9 @@ def test_all_wrong_settings_are_named_at_once_without_their_secrets(
 
 def test_aliases_come_from_one_variable_or_several_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     both = (Endpoint("a", 1), Endpoint("b", 2))
-    assert load_settings({"server_aliases": ["a:1", "b:2"]}).server_aliases == both
+    assert server_of(server_aliases=["a:1", "b:2"]).aliases == both
     monkeypatch.setenv("POOLSCOPE_SERVER_ALIASES", "a:1, b:2")
-    assert load_settings({}).server_aliases == both
+    assert server_of().aliases == both
 
 
 def test_bouncers_come_from_one_variable_or_several_flags(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,6 +235,24 @@ def test_a_server_is_named_by_its_address_unless_it_has_a_name() -> None:
     dsn = f"postgresql://u:{SECRET}@db/shop"
     assert load_settings({"dsn": dsn}).targets[0].name == "db:5432"
     assert load_settings({"dsn": dsn, "server_name": "main"}).targets[0].name == "main"
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_a_server_has_a_name_that_can_be_seen(name: str) -> None:
+    assert problems_of(dsn="host=db", server_name=name) == (
+        f"--server-name={name}: must be a name",
+    )
+
+
+def test_the_case_of_a_variable_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("poolscope_poll_interval_s", "7")
+    assert load_settings({}).poll_interval_s == 7
+
+
+def test_what_depends_on_a_wrong_setting_is_not_reported_too() -> None:
+    flags = {"otlp_listen": "0.0.0.0:1", "insecure_otlp": "true"}
+    (problem,) = problems_of(token_file="/none", **flags)
+    assert problem.startswith("--token-file=/none: ")
 
 
 def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_not() -> None:
