@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
-from poolscope_exporter.settings.model import load_settings
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.receiver.endpoint import PATH
+from poolscope_exporter.settings.loading import load_settings
+from poolscope_exporter.web.openapi import OPERATIONS
 from support.documents.markdown import ROOT
 
 SECURITY = (ROOT / "SECURITY.md").read_text()
@@ -40,14 +40,16 @@ def test_nothing_on_the_wire_is_a_query_or_a_user() -> None:
 
 
 def test_every_path_that_answers_is_listed_with_who_gets_an_answer() -> None:
-    def nothing() -> None:
-        raise AssertionError("nobody asks")
-
-    web = create_web(Sources(nothing, nothing, nothing, nothing), None)  # type: ignore[arg-type]
-    receiver = create_receiver(nothing, None, ReceiverCounts())  # type: ignore[arg-type]
-    paths = {str(getattr(route, "path", "")) for app in (web, receiver) for route in app.routes}
-    listed = set(re.findall(r"`(/[a-z0-9/.]*)`", SECURITY.partition("## What holds")[0]))
-    assert paths == listed
+    table = SECURITY.partition("## What holds")[0]
+    rows = {
+        frozenset(re.findall(r"`(/[a-z0-9/.]*)`", paths)): who
+        for paths, who in re.findall(r"^\| (`/.*?) \| .*? \| (.*) \|$", table, re.MULTILINE)
+    }
+    everyone = frozenset(each.path for each in OPERATIONS if not each.is_guarded)
+    guarded = frozenset(each.path for each in OPERATIONS if each.is_guarded)
+    assert rows.keys() == {everyone, guarded, frozenset({PATH})}
+    assert rows[everyone].startswith("everyone")
+    assert all("shows the token" in rows[paths] for paths in rows.keys() - {everyone})
 
 
 def test_the_default_addresses_are_those_of_the_settings() -> None:

@@ -16,8 +16,9 @@ from poolscope_exporter.pgbouncer.console import PgBouncerConsole
 from poolscope_exporter.polling.connection import UNTIL_POLL_ENDS
 from poolscope_exporter.polling.dsn import parse_console_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_generators.incident.pgbouncer import PgBouncer
 from support.exporter.held_pushes import own_end
-from support.pgbouncer import PgBouncer, require_pgbouncer
+from support.pgbouncer import require_pgbouncer
 from support.postgres.server import run_sql
 from support.processes.black_hole import BlackHole
 

@@ -16,7 +16,7 @@ from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.postgres.factory import poller_of
-from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.settings.servers import ServerTarget
 from poolscope_exporter.web.rows import link_text
 from support.exporter.builders import a_checkout, a_pool, a_push, holding, pool_points
 from support.exporter.held_pushes import AnyConnection, own_end
@@ -27,7 +27,8 @@ LOOK_INTERVAL_S = 0.02
 
 
 def a_target(dsn: str, **described: object) -> ServerTarget:
-    return ServerTarget("main", parse_dsn(dsn), poll_interval_s=POLL_INTERVAL_S, **described)  # type: ignore[arg-type]
+    given = {"name": "main", "dsn": parse_dsn(dsn), "poll_interval_s": POLL_INTERVAL_S}
+    return ServerTarget(**{**given, **described})  # type: ignore[arg-type]  # the keywords vary
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from poolscope_exporter.core.capacity.headroom import Headroom, headroom
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.model.servers import (
-    ANY_ROLE,
     Change,
+    ConfiguredServer,
     Privilege,
     ServerLimits,
     ServerRole,
@@ -89,18 +89,14 @@ class Poller:
         interval_s: float,
         bouncers: Sequence[Refreshable] = (),
         *,
-        cpus: float | None = None,
-        reserved_slots: int = 0,
+        configured: ConfiguredServer | None = None,
         counts_orphans: bool = True,
-        expects: str = ANY_ROLE,
     ) -> None:
         self._server = server
         self._correlator = correlator
         self._bouncers = bouncers
-        self._cpus = cpus
-        self._reserved_slots = reserved_slots
+        self._configured = configured or ConfiguredServer(server.name)
         self._counts_orphans = counts_orphans
-        self._expects = expects
         self._record = PollRecord(server.name)
         self._tiers = TierRecord()
         self.loop = PollLoop(self, server, self._record, Pace(interval_s, FRESH_SUSPECTS_S))
@@ -132,7 +128,6 @@ class Poller:
             last_success_age_s=self._record.last_success_age_s(now_s),
             sample=self._sample,
             active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
-            cpus=self._cpus,
             place=self._place,
             is_full=self._record.reason in FULL,
         )
@@ -200,7 +195,7 @@ class Poller:
         if addresses:
             census = await self._tiers.ask(Tier.CENSUS, self._server.census(addresses))
         if census is None:
-            self._correlator.orphans.cannot_count(self._server.name)
+            self._correlator.orphans.discard_census(self._server.name)
         else:
             self._correlator.take_census(census, clock.monotonic())
 
@@ -225,7 +220,7 @@ class Poller:
         try:
             await self._accept(await self._tiers.ask(Tier.FACTS, self._server.identify()))
             limits = await self._tiers.ask(Tier.FACTS, self._server.read_limits())
-            self._limits = limits and replace(limits, managed=self._reserved_slots)
+            self._limits = limits and replace(limits, managed=self._configured.reserved_slots)
         except ServerUnavailableError:
             if self._facts_at_s is None or not self._server.is_connected:
                 raise
@@ -237,11 +232,12 @@ class Poller:
     async def _accept(self, arrival: Arrival) -> None:
         """Take in who answers; raises where it is not what the target expects."""
         self._place = role_of(arrival.identity)
-        if not is_expected(arrival.identity, self._expects):
+        if not is_expected(arrival.identity, self._configured.expects):
             # Another one may be the right one at the next look-up of the name.
             await self._server.close()
             raise ServerUnavailableError(
-                Reason.WRONG_ROLE, f"a {self._place} answers where a {self._expects} is expected"
+                Reason.WRONG_ROLE,
+                f"a {self._place} answers where a {self._configured.expects} is expected",
             )
         self._arrival = arrival
         if change := self._correlator.server_up(arrival.identity):

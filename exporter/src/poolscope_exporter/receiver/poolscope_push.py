@@ -53,7 +53,7 @@ from poolscope_exporter.receiver.attributes import (
     seconds,
     text,
 )
-from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
@@ -110,15 +110,15 @@ def _held(
     for attributes, age_s in points.get(CHECKOUT_AGE.name, ()):
         checkout = _checkout(_pool(instance, attributes), attributes, age_s)
         if checkout is None:
-            refused[Unreadable.MALFORMED_CHECKOUT] += 1
+            refused[DecodeRefusal.MALFORMED_CHECKOUT] += 1
         else:
             listed[checkout.pool].append(checkout)
-    said = _by_pool(instance, points.get(CHECKOUTS_LISTED.name, ()))
+    listed_counts = _by_pool(instance, points.get(CHECKOUTS_LISTED.name, ()))
     held = _by_pool(instance, points.get(CHECKOUTS_HELD.name, ()))
     return tuple(
         HeldCheckouts(pool, count, tuple(listed[pool]))
         for pool, count in held.items()
-        if said.get(pool) == len(listed[pool])
+        if listed_counts.get(pool) == len(listed[pool])
     )
 
 

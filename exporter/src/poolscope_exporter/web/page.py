@@ -7,7 +7,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.version import __version__
-from poolscope_exporter.web.rows import alike, bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.web.rows import (
+    bouncer_row,
+    checkout_row,
+    group_by_configuration,
+    pool_row,
+    server_row,
+)
 from poolscope_exporter.web.worst_first import order_checkouts, order_pools
 
 REFRESH_S = 2
@@ -20,7 +26,7 @@ def render_page(situation: Situation, taken_at: str, role: Role = Role.STANDALON
         servers=[server_row(view) for view in situation.servers],
         bouncers=[bouncer_row(view) for view in situation.bouncers],
         pools=[rows[state.pool] for state in order_pools(situation.pools)],
-        configurations=alike(rows.values()),
+        configurations=group_by_configuration(rows.values()),
         checkouts=[checkout_row(each) for each in order_checkouts(situation.judgements)],
         taken_at=taken_at,
         role=role,

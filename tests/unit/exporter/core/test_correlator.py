@@ -201,6 +201,15 @@ def test_configured_server_that_nobody_speaks_of_is_told_as_not_up() -> None:
     assert [(view.server, view.up) for view in situation.servers] == [(SERVER, False)]
 
 
+@pytest.mark.parametrize("views", [[], [UP], [ServerView(SERVER, up=False)]])
+def test_configured_cpus_are_shown_whether_the_server_is_up_or_not(
+    views: list[ServerView],
+) -> None:
+    correlator = Correlator([ConfiguredServer(SERVER, cpus=16.0)])
+    [view] = correlator.situation(100.0, views).servers
+    assert view.cpus == 16.0
+
+
 def test_without_servers_the_evidence_stands_alone() -> None:
     correlator = Correlator([])
     leak = a_checkout(evidence=Evidence.TASK_FINISHED)
@@ -238,7 +247,7 @@ def test_returned_checkout_leaves_nothing_behind() -> None:
     story.poll(a_sample(taken_at_s=106.0))
     assert story.correlator.situation(106.0, [UP]).judgements == ()
     assert not story.correlator.confirmations._records
-    assert not story.correlator.confirmations.paths._pins
+    assert not story.correlator.confirmations.link_history._pins
 
 
 def test_checkout_of_a_restarted_process_is_not_the_one_with_the_same_id_before() -> None:

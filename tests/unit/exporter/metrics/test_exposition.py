@@ -35,9 +35,14 @@ from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Instance
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
-from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
+from poolscope_exporter.core.model.servers import (
+    ConfiguredServer,
+    Privilege,
+    ServerLimits,
+    ServerRole,
+)
 from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
-from poolscope_exporter.metrics.exposition import Exposition, ahead_in
+from poolscope_exporter.metrics.exposition import Exposition, write_delay_s
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.polling.tiers import TierReport
@@ -117,7 +122,7 @@ def a_view(*, up: bool = True) -> ServerView:
         headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
         orphans={("acme", "shop"): 2} if up else None,
         active_on_cpu=3 if up else None,
-        cpus=16.0,
+        configured=ConfiguredServer("main", cpus=16.0),
     )
 
 
@@ -677,7 +682,7 @@ class OnlyThese(Collector):
 def test_a_regular_scrape_is_written_before_it_comes(
     period_s: float, delay_s: float | None
 ) -> None:
-    assert ahead_in(period_s) == delay_s
+    assert write_delay_s(period_s) == delay_s
 
 
 @pytest.mark.parametrize(("later_s", "taken"), [(2.99, 1), (3.0, 2)])

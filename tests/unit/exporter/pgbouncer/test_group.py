@@ -90,7 +90,7 @@ class Bench:
     async def running(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
         task = asyncio.create_task(self.group.run(stop))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             yield
             stop.set()
             await task

@@ -131,7 +131,7 @@ def test_a_waiting_caller_is_pending_and_then_is_not(readings: Readings) -> None
         pass
     assert readings.value(catalogue.PENDING_REQUESTS) == 1
     held.pop().close()
-    waiting.join(10)
+    waiting.join(60)
     assert readings.value(catalogue.PENDING_REQUESTS) == 0
     assert readings.value(catalogue.QUEUE_TIME) == 1
     for connection in held:

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal, admit, is_gauge
 from poolscope_exporter.core.fleet.growth import GrowthHistory
-from poolscope_exporter.core.fleet.held_list import HeardCheckout, HeldList, ListedCheckouts
-from poolscope_exporter.core.fleet.limits import Rooms
+from poolscope_exporter.core.fleet.held_list import CheckoutReport, HeldList, ListedCheckouts
+from poolscope_exporter.core.fleet.limits import SharedBudgets
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
+    DEFAULT_INTERVAL_S,
     LONGEST_INTERVAL_S,
     MISSED_PUSHES,
-    UNTOLD_INTERVAL_S,
 )
-from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounts
+from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounters
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals
-from poolscope_exporter.core.fleet.series import SeriesBook
+from poolscope_exporter.core.fleet.series import ProcessSeries
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
@@ -44,23 +44,23 @@ class Process:
         max_pools: int,
         max_series_per_pool: int,
         totals: ServiceTotals,
-        rooms: Rooms,
+        budgets: SharedBudgets,
         *,
         is_from_zero: bool,
     ) -> None:
         self.instance = instance
         self.resource: Mapping[str, str] = {}
         self.publisher = Publisher.EXPORTER
-        self.interval_s = UNTOLD_INTERVAL_S
+        self.interval_s = DEFAULT_INTERVAL_S
         self.last_push_s = 0.0
         self.ended = False
         self._sequence: int | None = None
         self._started_ns: int | None = None
-        self._series = SeriesBook(instance, max_pools, max_series_per_pool, rooms.series)
+        self._series = ProcessSeries(instance, max_pools, max_series_per_pool, budgets.series)
         self._totals = totals
         self._is_from_zero = is_from_zero
-        self._routes = RouteCounts(instance, max_pools, max_series_per_pool, rooms.series)
-        self._held = HeldList(max_pools, rooms)
+        self._routes = RouteCounters(instance, max_pools, max_series_per_pool, budgets.series)
+        self._held = HeldList(max_pools, budgets)
         self._growth = GrowthHistory()
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
@@ -72,7 +72,7 @@ class Process:
 
     def is_live(self, now_s: float) -> bool:
         """Return whether the process is taken to be running: its gauges hold, its list counts."""
-        return not self.ended and now_s - self.last_push_s <= self._patience_s
+        return not self.ended and now_s - self.last_push_s <= self._silence_limit_s
 
     def is_forgotten(self, now_s: float) -> bool:
         """Return whether nothing of the process is of interest any more."""
@@ -80,7 +80,7 @@ class Process:
         return not self.is_live(now_s) and silent_s > COUNTER_RETENTION_S
 
     def is_ahead_of(self, push: Push) -> bool:
-        """Return whether the push is older than, or the same as, one that was heard before."""
+        """Return whether the push is older than, or the same as, one that came before."""
         if push.sequence is None or self._sequence is None:
             return False
         return push.sequence <= self._sequence
@@ -99,7 +99,7 @@ class Process:
         started_ns = _started_ns(push)
         if started_ns and self._started_ns and started_ns > self._started_ns:
             return True
-        is_silent = now_s - self.last_push_s > self._patience_s
+        is_silent = now_s - self.last_push_s > self._silence_limit_s
         return self.is_ahead_of(push) and is_silent
 
     def apply_push(self, push: Push, now_s: float) -> Refused:
@@ -123,7 +123,7 @@ class Process:
 
     def expire(self, now_s: float) -> None:
         """Forget what is no longer so: everything of the moment at once when the process ended."""
-        self._series.drop(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+        self._series.drop_series(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
         if self.is_live(now_s):
             self._held.drop_lists(self._lists_since_s(now_s))
         else:
@@ -131,7 +131,7 @@ class Process:
             self._growth.forget_counters()
 
     def release_room(self) -> None:
-        """Give back the room that the process took; it is not heard again."""
+        """Give back the room that the process took; it is not used again."""
         self._series.release_series()
         self._routes.release_routes()
         self._held.drop_all()
@@ -140,7 +140,7 @@ class Process:
         """Yield the series that are true now: no gauges of a process that is gone."""
         return self._series.points_since(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
 
-    def held_checkouts(self, now_s: float) -> Iterator[HeardCheckout]:
+    def held_checkouts(self, now_s: float) -> Iterator[CheckoutReport]:
         """Yield the held checkouts; none of a process that is gone."""
         for held in self._held.lists_since(self._lists_since_s(now_s)).values():
             yield from held.listed
@@ -154,20 +154,20 @@ class Process:
         return self._numbers
 
     @property
-    def _patience_s(self) -> float:
+    def _silence_limit_s(self) -> float:
         return MISSED_PUSHES * self.interval_s
 
     def _since_s(self, now_s: float) -> float:
-        """Return since when a thing must have been heard to be true now."""
+        """Return since when a thing must have been reported to be true now."""
         if not self.is_live(now_s):
             return float("inf")
         # Our own pushes are complete: a gauge that one leaves out has ceased to be.
         is_complete = self._sequence is not None
-        return self.last_push_s if is_complete else now_s - self._patience_s
+        return self.last_push_s if is_complete else now_s - self._silence_limit_s
 
     def _lists_since_s(self, now_s: float) -> float:
         """Return since when a list must have arrived to be true now."""
-        return now_s - self._patience_s if self.is_live(now_s) else float("inf")
+        return now_s - self._silence_limit_s if self.is_live(now_s) else float("inf")
 
     def _numbers_of(
         self, since_s: float, held: Mapping[Pool, ListedCheckouts]
@@ -184,21 +184,21 @@ class Process:
         refused: Counter[Refusal] = Counter()
         for point in push.points:
             kept = admit(point)
-            refusal = kept if isinstance(kept, Refusal) else self._keep(kept, now_s)
+            refusal = kept if isinstance(kept, Refusal) else self._keep_point(kept, now_s)
             if refusal:
                 refused[refusal] += 1
         return refused
 
-    def _keep(self, point: Point, now_s: float) -> Refusal | None:
+    def _keep_point(self, point: Point, now_s: float) -> Refusal | None:
         if point.metric in ROUTE_METRICS:
-            return self._add_up(point, now_s)
+            return self._count_route(point, now_s)
         return self._series.keep_point(point, now_s)
 
-    def _add_up(self, point: Point, now_s: float) -> Refusal | None:
+    def _count_route(self, point: Point, now_s: float) -> Refusal | None:
         """Add what the routes counted since the last push to the totals of the service."""
         if self.publisher is not Publisher.EXPORTER:
             return None
-        count = self._routes.moved(point, is_from_zero=self._is_from_zero)
+        count = self._routes.record_point(point, is_from_zero=self._is_from_zero)
         if isinstance(count, Refusal):
             return count
         has_room = self._totals.add_growth(
@@ -218,6 +218,6 @@ def _started_ns(push: Push) -> int | None:
 
 
 def _interval_s(push: Push) -> float:
-    told = push.interval_s
-    is_credible = told is not None and 0 < told <= LONGEST_INTERVAL_S
-    return told if told is not None and is_credible else UNTOLD_INTERVAL_S
+    interval_s = push.interval_s
+    is_credible = interval_s is not None and 0 < interval_s <= LONGEST_INTERVAL_S
+    return interval_s if interval_s is not None and is_credible else DEFAULT_INTERVAL_S

@@ -24,7 +24,7 @@ class _Entry:
     is_gauge: bool
 
 
-class SeriesBook:
+class ProcessSeries:
     """The series of one process, as last pushed; deltas are added up."""
 
     def __init__(
@@ -60,7 +60,7 @@ class SeriesBook:
                 yield entry.point
 
     def numbers_since(self, since_s: float) -> dict[Pool, list[Point]]:
-        """Return the pools that were heard of then or later, with what was said of them."""
+        """Return the points of each pool that were last seen then or later."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
             for pool, entries in self._by_pool.items()
@@ -68,7 +68,7 @@ class SeriesBook:
         }
         return {pool: points for pool, points in found.items() if points}
 
-    def drop(self, gauges_before_s: float, counters_before_s: float) -> None:
+    def drop_series(self, gauges_before_s: float, counters_before_s: float) -> None:
         """Forget the series that were last seen before then."""
         before_s = {True: gauges_before_s, False: counters_before_s}
         if all(before_s[kind] <= self._least_seen_s[kind] for kind in before_s):
@@ -142,7 +142,7 @@ def refusal_of(last: Point, point: Point) -> Refusal | None:
 
 
 def _is_of_another(last: Point, point: Point) -> bool:
-    """Tell whether two processes push the series under one name.
+    """Return whether two processes push the series under one name.
 
     A process never says something newer of a series that began earlier than it said before, and
     its intervals never overlap.

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
 from poolscope_exporter.core.linking.link import Link
 from poolscope_exporter.core.model.checkouts import Checkout, CheckoutKey, Instance
@@ -46,20 +46,20 @@ class HeldIdle:
         self.totals = ServiceTotals()
         self._records: dict[CheckoutKey, _IdleRecord] = {}
 
-    def record_idle(self, heard: HeardCheckout, link: Link, took_s: float) -> None:
+    def record_idle(self, reported: CheckoutReport, link: Link, took_s: float) -> None:
         """Note what a server said of the checkout's session; it took `took_s` to answer."""
-        record = self._records.setdefault(heard.checkout.key, _IdleRecord())
+        record = self._records.setdefault(reported.checkout.key, _IdleRecord())
         session = link.session
         if session.state not in IDLE or session.state_age_s is None:
             return
-        held_since_s = heard.heard_at_s - heard.checkout.age_s
+        held_since_s = reported.reported_at_s - reported.checkout.age_s
         # The age was read somewhere between the question and its answer: take the later.
         idle_since_s = link.taken_at_s + took_s - session.state_age_s
         begin_s = max(held_since_s, idle_since_s, record.seen_until_s)
         if begin_s < link.taken_at_s:
             _add(record, _Span(begin_s, link.taken_at_s))
 
-    def confirmed(self, checkout: Checkout, until_s: float, now_s: float) -> None:
+    def count_confirmed(self, checkout: Checkout, until_s: float, now_s: float) -> None:
         """Count what was idle before `until_s`: a push shows the checkout held at that time."""
         record = self._records.get(checkout.key)
         if record is None:

@@ -21,8 +21,8 @@ class ServerView:
     """What is known of one configured server; None is unknown.
 
     `connections` counts sessions by state, `orphans` those that outlived their process, by
-    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`
-    is a setting, as is all of `configured`. `reason` says why the server is not up. `place` is
+    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing.
+    `configured` is what the settings say of it. `reason` says why the server is not up. `place` is
     what it is to its cluster: known also where that is the reason. `is_full`: it turned us away
     because no slot is free.
     """
@@ -38,10 +38,14 @@ class ServerView:
     sample: SessionSample | None = None
     orphans: Mapping[tuple[str, str], int] | None = None
     active_on_cpu: int | None = None
-    cpus: float | None = None
     configured: ConfiguredServer | None = None
     place: ServerRole | None = None
     is_full: bool = False
+
+    @property
+    def cpus(self) -> float | None:
+        """Return how many CPUs it has, where that is configured."""
+        return self.configured.cpus if self.configured else None
 
     @property
     def proxy_idle_timeout_s(self) -> float | None:

@@ -104,7 +104,7 @@ def of_own_pod(situation: Situation) -> Situation:
             headroom=None,
             orphans=None,
             active_on_cpu=None,
-            cpus=None,
+            configured=None,
         )
         for view in situation.servers
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from poolscope_exporter.core.linking.link import Link, NoLink
-from poolscope_exporter.core.linking.link_history import Paths
+from poolscope_exporter.core.linking.link_history import LinkHistory
 from poolscope_exporter.core.model.checkouts import CheckoutKey, Instance
 
 CONFIRM_MARGIN_S: Final = 1.0
@@ -46,7 +46,7 @@ class _Unconfirmed:
 
 
 def sure_until(now_s: float, interval_s: float) -> float:
-    """Return until when, for sure, a checkout was held that a push heard now still lists."""
+    """Return until when, for sure, a checkout was held that a push of now still lists."""
     return now_s - min(CONFIRM_MARGIN_S, interval_s / 2)
 
 
@@ -54,7 +54,7 @@ class Confirmations:
     """What servers said of each held checkout, and which of it a later push confirmed."""
 
     def __init__(self) -> None:
-        self.paths = Paths()
+        self.link_history = LinkHistory()
         self._records: dict[CheckoutKey, _Unconfirmed] = {}
 
     def record_outcome(self, key: CheckoutKey, outcome: Outcome, taken_at_s: float) -> None:
@@ -68,8 +68,8 @@ class Confirmations:
         if len(pending) > MAX_PENDING:
             del pending[-2]
 
-    def heard(self, key: CheckoutKey, now_s: float, interval_s: float) -> None:
-        """Note that a push heard at `now_s` shows the checkout still held."""
+    def confirm_held(self, key: CheckoutKey, now_s: float, interval_s: float) -> None:
+        """Note that a push at `now_s` shows the checkout still held."""
         record = self._records.get(key)
         if record is None:
             return
@@ -103,4 +103,4 @@ class Confirmations:
     def drop_instance(self, instance: Instance) -> None:
         """Forget a process that started again: its checkout ids start again as well."""
         self.keep_only([key for key in self._records if key.instance != instance])
-        self.paths.drop_links(instance)
+        self.link_history.drop_links(instance)

@@ -93,7 +93,7 @@ def test_who_queues_in_a_paused_bouncer_is_told_so(is_paused: bool) -> None:
     fleet.record_push(a_push(*pool_points(BEHIND), held=(holding(checkout, pool=BEHIND),)), 100.0)
     outcome = NoLink(Unlinked.WAITING_IN_POOLER, None, BOUNCER, 5.0)
     confirmations.record_outcome(checkout.key, outcome, 100.0)
-    confirmations.heard(checkout.key, 105.0, 5.0)
+    confirmations.confirm_held(checkout.key, 105.0, 5.0)
 
     [state] = assess(fleet, confirmations, [], 105.0, [a_view(paused=is_paused)]).pools
 
@@ -126,7 +126,7 @@ def test_pool_behind_a_bouncer_leads_to_the_server_that_its_last_link_saw(
 ) -> None:
     confirmations, fleet = Confirmations(), Fleet()
     link = Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, through)
-    confirmations.paths.record_link(a_checkout(pool=BEHIND), link)
+    confirmations.link_history.record_link(a_checkout(pool=BEHIND), link)
     fleet.record_push(a_push(*pool_points(BEHIND)), 100.0)
     [state] = assess(fleet, confirmations, [], 105.0, [a_view()]).pools
     assert (state.server, state.bouncer) == (server, BOUNCER)

@@ -14,7 +14,7 @@ from support.exporter.builders import (
     PID,
     SERVER,
     a_checkout,
-    a_heard_checkout,
+    a_checkout_report,
     a_push,
     a_sample,
     a_server,
@@ -42,13 +42,13 @@ class Story:
         *,
         took_s: float = 0.0,
     ) -> None:
-        heard = a_heard_checkout(a_checkout(age_s=at_s - BEGAN_S), heard_at_s=at_s)
+        reported = a_checkout_report(a_checkout(age_s=at_s - BEGAN_S), reported_at_s=at_s)
         age_s = None if idle_since_s is None else at_s + took_s - idle_since_s
         session = a_session(state=state, state_age_s=age_s)
-        self.idle.record_idle(heard, Link(LinkLevel.ADDRESS, SERVER, session, at_s), took_s)
+        self.idle.record_idle(reported, Link(LinkLevel.ADDRESS, SERVER, session, at_s), took_s)
 
     def held_until(self, until_s: float) -> None:
-        self.idle.confirmed(a_checkout(), until_s, until_s + 1.0)
+        self.idle.count_confirmed(a_checkout(), until_s, until_s + 1.0)
 
     @property
     def seconds(self) -> float | None:

@@ -61,7 +61,7 @@ class Story:
     def census(self, now_s: float, *sessions: Session) -> int | None:
         """Return how many orphans the service has by this list of sessions, None if untold."""
         self.correlator.take_census(Census(SERVER, now_s, sessions), now_s)
-        told = self.correlator.orphans.told(SERVER)
+        told = self.correlator.orphans.count_by_service(SERVER)
         assert told is not None
         return told.get(SHOP)
 
@@ -214,8 +214,8 @@ def test_view_of_a_server_tells_its_orphans_while_it_is_up() -> None:
 def test_what_was_refused_once_is_unknown_again() -> None:
     story = Story(PID)
     story.census(106.0, left())
-    story.correlator.orphans.cannot_count(SERVER)
-    assert story.correlator.orphans.told(SERVER) is None
+    story.correlator.orphans.discard_census(SERVER)
+    assert story.correlator.orphans.count_by_service(SERVER) is None
 
 
 def test_claims_and_witnesses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
