@@ -15,8 +15,8 @@ from poolscope.pushing.samples import Sample
 from poolscope.recording.leaks import Leak
 from support.applications.apps import Readings
 
-SETTLED_WITHIN_S = 20.0
-PATIENTLY_S = 20.0
+SETTLED_WITHIN_S = 60.0
+PATIENTLY_S = 60.0
 COLLECTED = "leak: garbage_collected"
 
 
@@ -133,11 +133,11 @@ class Case:
         """Look for leaks as the pusher would look so many seconds from now."""
         found = []
         for _, watched in self.readings.instrumentation.registry.named_pools():
-            slots = watched.stats.slots.copy().values()
-            outs = [slot.out for slot in slots if slot.out is not None]
             collected = [*watched.stats.collected]
             watched.stats.collected.clear()
-            found += watched.leaks.scan(outs, collected, monotonic() + after_s)
+            found += watched.leaks.scan(
+                watched.stats.open_checkouts(), collected, monotonic() + after_s
+            )
         self.leaked += len(found)
         return found
 

@@ -1,4 +1,4 @@
-"""Say whether a connection pool leaks, is too small, is blocked or is slow, and who holds it."""
+"""Return whether a connection pool leaks, is too small, is blocked or is slow, and who holds it."""
 
 from __future__ import annotations
 

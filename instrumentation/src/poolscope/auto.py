@@ -24,16 +24,16 @@ class PoolscopeInstrumentor:
             from poolscope.instrumentation import start  # noqa: PLC0415 - it may fail to import
 
             start(options.get("meter_provider"))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - see the class: neither method raises
             logger.error("poolscope is off: %s", error)  # noqa: TRY400 - the text says it all
 
     def uninstrument(self, **_options: Any) -> None:
         """Detach from every pool, and push a last time."""
         try:
-            from poolscope.instrumentation import active  # noqa: PLC0415
+            from poolscope.instrumentation import active  # noqa: PLC0415 - as above
 
             instrumentation = active()
             if instrumentation is not None:
                 instrumentation.uninstrument()
-        except Exception as error:  # noqa: BLE001
-            logger.error("poolscope could not detach: %s", error)  # noqa: TRY400
+        except Exception as error:  # noqa: BLE001 - as above
+            logger.error("poolscope could not detach: %s", error)  # noqa: TRY400 - as above

@@ -91,7 +91,7 @@ class LeakGate:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> _Wrapper:
         """Begin to watch a test that is to be checked."""
-        from poolscope.testing import LeakWatch  # noqa: PLC0415
+        from poolscope.testing import LeakWatch  # noqa: PLC0415 - as above
 
         asked = self._every_test or FLAG in getattr(item, "fixturenames", ())
         if asked:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from poolscope.clock import monotonic
 from poolscope.instrumentation import Instrumentation, active, start
 from poolscope.recording.callsite import Site
-from poolscope.recording.pool import Out, PoolStats, next_checkout_id
+from poolscope.recording.pool import OpenCheckout, PoolStats, next_checkout_id
 from poolscope.recording.requests import Request
 
 MAY_COME_BACK_S = 1.0
@@ -98,7 +98,7 @@ class LeakWatch:
         try:
             yield
         finally:
-            self._excused |= {out[0] for _, out in _outs() if out[0] > since}
+            self._excused |= {held.id for _, held in _open_checkouts() if held.id > since}
 
     def unreturned(self, may_come_back_s: float = MAY_COME_BACK_S) -> list[Unreturned]:
         """Return what was taken since the beginning and is out, or was collected unreturned.
@@ -107,18 +107,19 @@ class LeakWatch:
         in the test's process gives its connection back after the client has its answer.
         """
         deadline_s = monotonic() + may_come_back_s
-        while any(_runs_elsewhere(out) for _, out in self._out()) and monotonic() < deadline_s:
+        while any(_runs_elsewhere(held) for _, held in self._blamed()) and monotonic() < deadline_s:
             time.sleep(_POLL_S)
-        if self._out():
+        if self._blamed():
             _collect_garbage()
         now_s = monotonic()
-        return [_still_out(pool, out, now_s) for pool, out in self._out()] + self._collected()
+        still_out = [_still_out(pool, held, now_s) for pool, held in self._blamed()]
+        return still_out + self._collected()
 
-    def _out(self) -> list[tuple[str, Out]]:
+    def _blamed(self) -> list[tuple[str, OpenCheckout]]:
         return [
-            (pool, out)
-            for pool, out in _outs()
-            if self._blames(out[0]) and not (out[3] is not None and out[3].long_lived)
+            (pool, held)
+            for pool, held in _open_checkouts()
+            if self._blames(held.id) and not (held.request is not None and held.request.long_lived)
         ]
 
     def _blames(self, checkout_id: int) -> bool:
@@ -138,28 +139,23 @@ def _pools() -> list[PoolStats]:
     return [pool.stats for pool in instrumentation.registry.pools] if instrumentation else []
 
 
-def _outs() -> list[tuple[str, Out]]:
-    return [
-        (stats.identity.name, out)
-        for stats in _pools()
-        for slot in stats.slots.copy().values()
-        if (out := slot.out) is not None
-    ]
+def _open_checkouts() -> list[tuple[str, OpenCheckout]]:
+    return [(stats.identity.name, held) for stats in _pools() for held in stats.open_checkouts()]
 
 
-def _still_out(pool: str, out: Out, now_s: float) -> Unreturned:
+def _still_out(pool: str, held: OpenCheckout, now_s: float) -> Unreturned:
     """Describe a checkout; a pool may not notice that its connection was collected."""
-    is_collected = out[6]() is None
-    return Unreturned(pool, out[2], _route(out[3]), None if is_collected else now_s - out[1])
+    held_s = None if held.alive() is None else now_s - held.taken_at_s
+    return Unreturned(pool, held.site, _route(held.request), held_s)
 
 
 def _route(request: Request | None) -> str | None:
     return request.route if request is not None else None
 
 
-def _runs_elsewhere(out: Out) -> bool:
-    """Say whether a thread that runs meanwhile holds the connection: it may give it back."""
-    owner = out[4]
+def _runs_elsewhere(held: OpenCheckout) -> bool:
+    """Return whether a thread that runs meanwhile holds the connection: it may give it back."""
+    owner = held.owner
     if isinstance(owner, int):
         return owner != threading.get_ident() and any(
             thread.ident == owner for thread in threading.enumerate()

@@ -41,7 +41,7 @@ def install(registry: Registry) -> Callable[[], None]:
 
 
 def is_known(call: Any) -> bool:
-    """Say whether an application's call does what we know that it does, and nothing else."""
+    """Return whether an application's call does what we know that it does, and nothing else."""
     names = ("middleware_stack", "build_middleware_stack")
     return uses_only(call, names, frozenset({"app"}))
 
@@ -49,7 +49,9 @@ def is_known(call: Any) -> bool:
 def call_around(original: Call, lifecycle: Lifecycle) -> Call:
     """Return the call with each request measured around it, whatever it does."""
 
-    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807
+    async def __call__(  # noqa: N807 - it takes the place of the method
+        self: Any, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         app = partial(original, self)
         if scope["type"] in REQUESTS:
             await run_request(app, scope, receive, send)
@@ -65,7 +67,9 @@ def call_in_place(original: Call, lifecycle: Lifecycle) -> Call:
     Every request of the application pays for each coroutine that it runs in.
     """
 
-    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: N807
+    async def __call__(  # noqa: N807 - it takes the place of the method
+        self: Any, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         if SCOPE_KEY in scope:
             await original(self, scope, receive, send)
         elif scope["type"] in REQUESTS:

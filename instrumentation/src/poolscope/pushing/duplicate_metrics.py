@@ -15,30 +15,30 @@ _SHARED = frozenset(m.name for m in catalogue.METRICS if not m.name.startswith("
 
 
 @dataclass(frozen=True, slots=True)
-class Rival:
+class DuplicateMetric:
     """An instrumentation, by its OpenTelemetry scope, and a metric of ours that it has too."""
 
     scope: str
     metric: str
 
 
-def find_rivals(provider: MeterProvider) -> list[Rival]:
-    """Return who else has instruments of our names, or of their former names, in a provider.
+def find_duplicate_metrics(provider: MeterProvider) -> list[DuplicateMetric]:
+    """Return the instruments of others in a provider that have our names, or their former names.
 
-    Also who has created such an instrument and never uses it. Nobody, where a provider that is
-    not OpenTelemetry's own hides its instruments.
+    Also those that were created and are never used. Empty where a provider that is not
+    OpenTelemetry's own hides its instruments.
     """
-    return rivals_among(_instruments(provider))
+    return duplicates_among(_instruments(provider))
 
 
-def rivals_among(instruments: Iterable[tuple[str, str]]) -> list[Rival]:
-    """Return the rivals among (scope, instrument), each once, in order of their names."""
+def duplicates_among(instruments: Iterable[tuple[str, str]]) -> list[DuplicateMetric]:
+    """Return the duplicates among (scope, instrument), each once, in order of their names."""
     found = {
         (scope, name)
         for scope, name in instruments
         if scope != catalogue.SCOPE and (name in _SHARED or name.startswith(FORMER_PREFIX))
     }
-    return [Rival(scope, name) for scope, name in sorted(found)]
+    return [DuplicateMetric(scope, name) for scope, name in sorted(found)]
 
 
 def _instruments(provider: Any) -> list[tuple[str, str]]:
@@ -46,8 +46,8 @@ def _instruments(provider: Any) -> list[tuple[str, str]]:
     try:
         return [
             (scope.name, identifier.partition(",")[0])
-            for scope, meter in dict(provider._meters).items()  # noqa: SLF001
-            for identifier in list(meter._instrument_ids)  # noqa: SLF001
+            for scope, meter in dict(provider._meters).items()  # noqa: SLF001 - the SDK has no public list
+            for identifier in list(meter._instrument_ids)  # noqa: SLF001 - as above
         ]
     except Exception:  # noqa: BLE001 - a warning is not worth the loss of a push
         return []

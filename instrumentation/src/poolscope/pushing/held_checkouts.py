@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from poolscope import catalogue
 from poolscope.catalogue import Evidence
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
-from poolscope.recording.leaks import LeakLedger, owner_kind
-from poolscope.recording.pool import Out, PoolIdentity, PoolStats, Slot
+from poolscope.recording.leaks import LeakDetector, owner_kind
+from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
 from poolscope.recording.tracing import trace_id_of
 
 MAX_LISTED = 500
@@ -15,38 +15,39 @@ MAX_LISTED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Holder:
     """One held checkout, with the pool and connection it belongs to."""
 
     identity: PoolIdentity
     slot: Slot
-    out: Out
+    checkout: OpenCheckout
     evidence: Evidence | None
     age_s: float
 
 
 @dataclass(slots=True)
-class HeldList:
-    """What is held in the whole process; `add` each pool, then take `samples`."""
+class HolderList:
+    """All checkouts held in the process: `list_held` of each pool, then read `held_samples`."""
 
     now_s: float
     held_after_s: float
-    _held: list[Held] = field(default_factory=list)
+    _held: list[Holder] = field(default_factory=list)
     _pools: list[tuple[PoolIdentity, PoolStats]] = field(default_factory=list)
 
-    def list_held(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakLedger) -> None:
+    def list_held(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector) -> None:
         """Add what one pool has out that is old enough, or that there is evidence against."""
         self._pools.append((identity, stats))
         for slot in stats.slots.copy().values():
             out = slot.out  # read once: the application goes on meanwhile
             if out is None:
                 continue
-            evidence, age_s = leaks.evidence_of(out[0]), self.now_s - out[1]
+            checkout = OpenCheckout._make(out)
+            evidence, age_s = leaks.evidence_of(checkout.id), self.now_s - checkout.taken_at_s
             if evidence is not None or age_s >= self.held_after_s:
-                self._held.append(Held(identity, slot, out, evidence, age_s))
+                self._held.append(Holder(identity, slot, checkout, evidence, age_s))
 
     @property
-    def oldest(self) -> list[Held]:
+    def oldest(self) -> list[Holder]:
         """Return what a push may list, oldest first."""
         return sorted(self._held, key=lambda held: -held.age_s)[:MAX_LISTED]
 
@@ -71,9 +72,9 @@ def _backend_pids(stats: PoolStats) -> list[int]:
     return sorted(slot.facts.backend_pid for slot in live if slot.facts.backend_pid is not None)
 
 
-def _attributes(held: Held, now_s: float) -> dict[str, AttributeValue]:
-    out, facts = held.out, held.slot.facts
-    place, request = out[2].place, out[3]
+def _attributes(held: Holder, now_s: float) -> dict[str, AttributeValue]:
+    checkout, facts = held.checkout, held.slot.facts
+    place, request = checkout.site.place, checkout.request
     opened_at_s = held.slot.opened_at_s
     optional: dict[str, AttributeValue | None] = {
         catalogue.BACKEND_PID: facts.backend_pid,
@@ -87,8 +88,8 @@ def _attributes(held: Held, now_s: float) -> dict[str, AttributeValue]:
         catalogue.CODE_LINE_NUMBER: place[1] if place else None,
         catalogue.CODE_FUNCTION_NAME: place[2] if place else None,
         catalogue.EVIDENCE: held.evidence.value if held.evidence else None,
-        catalogue.TRACE_ID: trace_id_of(out[5]),
+        catalogue.TRACE_ID: trace_id_of(checkout.context),
     }
     own = identity_attributes(held.identity)
-    own |= {catalogue.CHECKOUT_ID: out[0], catalogue.OWNER_KIND: owner_kind(out).value}
+    own |= {catalogue.CHECKOUT_ID: checkout.id, catalogue.OWNER_KIND: owner_kind(checkout).value}
     return own | {name: value for name, value in optional.items() if value is not None}

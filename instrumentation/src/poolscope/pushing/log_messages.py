@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from opentelemetry.metrics import MeterProvider
 
 from poolscope.catalogue import FailureReason
-from poolscope.pushing.duplicate_metrics import Rival, find_rivals
-from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.duplicate_metrics import DuplicateMetric, find_duplicate_metrics
+from poolscope.pushing.held_checkouts import HolderList
 from poolscope.pushing.timeout_report import TimeoutReports, describe_exhaustion
 from poolscope.recording.leaks import Leak
 from poolscope.recording.registry import Registry
@@ -17,17 +17,17 @@ LEAKS_LOGGED_AT_ONCE = 5
 logger = logging.getLogger("poolscope")
 
 
-class Notices:
-    """What was said already, and what is news."""
+class LogMessages:
+    """Messages for the log of the application; each is logged once, or rarely."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._timeouts = TimeoutReports()
         self._reachable: dict[str, bool] = {}
-        self._rivals: set[Rival] = set()
-        self._told_hook_error = False
+        self._duplicates: set[DuplicateMetric] = set()
+        self._hook_error_logged = False
 
-    def tell_leaks(self, leaks: list[tuple[str, Leak]]) -> None:
+    def log_leaks(self, leaks: list[tuple[str, Leak]]) -> None:
         """Log new leaks, with the names of their pools."""
         for pool, leak in leaks[:LEAKS_LOGGED_AT_ONCE]:
             logger.warning(
@@ -41,40 +41,40 @@ class Notices:
         if len(leaks) > LEAKS_LOGGED_AT_ONCE:
             logger.warning("and %d more apparent leaks", len(leaks) - LEAKS_LOGGED_AT_ONCE)
 
-    def tell_timeouts(self, now_s: float) -> None:
+    def log_timeouts(self, now_s: float) -> None:
         """Log who holds what, at the first pool time-out in a while."""
         for identity, pool in self._registry.named_pools():
             timeouts = pool.stats.failures[FailureReason.TIMEOUT]
             if self._timeouts.is_due(identity, timeouts, now_s):
-                holders = HeldList(now_s, held_after_s=0.0)
+                holders = HolderList(now_s, held_after_s=0.0)
                 holders.list_held(identity, pool.stats, pool.leaks)
                 logger.warning("%s", describe_exhaustion(identity, pool.stats, holders.oldest))
 
-    def tell_troubles(self) -> None:
+    def log_problems(self) -> None:
         """Log what hooks left: renamed pools, pools without room, the first error of ours."""
         registry = self._registry
         while registry.renamed:
             logger.warning("two pools had the same name; one is now %s", registry.renamed.pop())
-        if registry.hook_errors and not self._told_hook_error:
-            self._told_hook_error = True
+        if registry.hook_errors and not self._hook_error_logged:
+            self._hook_error_logged = True
             logger.warning("poolscope lost some signal: %s", registry.last_hook_error)
         if registry.pools_refused:
             logger.warning("more pools than POOLSCOPE_MAX_POOLS: %d", registry.pools_refused)
             registry.pools_refused = 0
 
-    def tell_rivals(self, provider: MeterProvider, off: Iterable[str]) -> None:
+    def log_duplicate_metrics(self, provider: MeterProvider, off: Iterable[str]) -> None:
         """Log who else publishes a metric of ours in the same provider, once each."""
-        for rival in find_rivals(provider):
-            if rival not in self._rivals and rival.metric not in off:
-                self._rivals.add(rival)
+        for duplicate in find_duplicate_metrics(provider):
+            if duplicate not in self._duplicates and duplicate.metric not in off:
+                self._duplicates.add(duplicate)
                 logger.warning(
                     "%s publishes %s beside poolscope: sums will be wrong. Switch ours off with "
                     "POOLSCOPE_METRICS_OFF, or theirs with OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
-                    rival.scope,
-                    rival.metric,
+                    duplicate.scope,
+                    duplicate.metric,
                 )
 
-    def tell_reachability(self, endpoint: str, problem: Exception | None) -> None:
+    def log_reachability(self, endpoint: str, problem: Exception | None) -> None:
         """Log, quietly, that an exporter went away or came back."""
         was_there = self._reachable.get(endpoint, True)
         self._reachable[endpoint] = problem is None

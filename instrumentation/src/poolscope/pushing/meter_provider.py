@@ -26,7 +26,7 @@ def configured_provider() -> MeterProvider | None:
 
 
 def _readers(provider: SDKMeterProvider) -> bool:
-    """Say whether any reader collects from it; True where a future SDK hides that.
+    """Return whether any reader collects from it; True where a future SDK hides that.
 
     `opentelemetry-instrument` configures a provider without any for `OTEL_METRICS_EXPORTER=none`.
     """
@@ -107,12 +107,12 @@ class ProviderPublisher:
 
         return observe
 
-    def _refresh(self, asked: str) -> None:
+    def _refresh(self, name: str) -> None:
         """Read anew where a collection begins: it asks for each metric once."""
-        if self._served and asked not in self._served:
-            self._served.add(asked)
+        if self._served and name not in self._served:
+            self._served.add(name)
             return
-        self._served = {asked}
+        self._served = {name}
         self._replay()
         self._samples = {}
         for sample in self._read():

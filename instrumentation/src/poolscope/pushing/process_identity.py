@@ -1,4 +1,4 @@
-"""Say which process this is: the resource that everything it sends is about."""
+"""Identify this process: the OpenTelemetry resource of everything that it sends."""
 
 import multiprocessing
 import os
@@ -49,7 +49,7 @@ class ProcessIdentity:
 
 
 def _is_worker() -> bool:
-    """Say whether siblings run the same code in the same environment, so with the same given id.
+    """Return whether siblings run the same code in the same environment, so with the same given id.
 
     uvicorn's workers and multiprocessing's children import us on their own; gunicorn's, unless it
     preloads, after they were forked, when no fork hook of ours was there.

@@ -18,8 +18,8 @@ from poolscope import catalogue
 from poolscope.catalogue import Publisher
 from poolscope.clock import monotonic, wall_ns
 from poolscope.pushing.encoding import encode
-from poolscope.pushing.held_checkouts import HeldList
-from poolscope.pushing.log_messages import Notices
+from poolscope.pushing.held_checkouts import HolderList
+from poolscope.pushing.log_messages import LogMessages
 from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
 from poolscope.pushing.process_identity import ProcessIdentity
 from poolscope.pushing.samples import Sample, pool_samples
@@ -62,7 +62,7 @@ class Pusher:
         self._start_ns = wall_ns()
         self._sequence = 0
         self._failures = 0
-        self._notices = Notices(self._registry)
+        self._log_messages = LogMessages(self._registry)
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._wake = threading.Event()
@@ -134,7 +134,7 @@ class Pusher:
             self._wake.clear()
             if self._turn(due=monotonic() >= due_at_s):
                 # Jitter keeps the pods of one rollout from pushing in step.
-                due_at_s = monotonic() + interval_s * random.uniform(0.9, 1.1)  # noqa: S311
+                due_at_s = monotonic() + interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
 
     def _turn(self, *, due: bool) -> bool:
         """Look for leaks, and push if it is time, if the process ends or if there is a new leak."""
@@ -142,8 +142,8 @@ class Pusher:
         pushing = due or ending
         try:
             leaks = self._scan_leaks()
-            self._notices.tell_leaks(leaks)
-            self._notices.tell_timeouts(monotonic())
+            self._log_messages.log_leaks(leaks)
+            self._log_messages.log_timeouts(monotonic())
             pushing = pushing or bool(leaks)
             if ending or (pushing and self._is_active()):
                 self._push(end=ending)
@@ -155,18 +155,20 @@ class Pusher:
         return pushing
 
     def _is_active(self) -> bool:
-        """Say whether there is anything new since the end marker, if there was one."""
+        """Return whether there is anything new since the end marker, if there was one."""
         return self._activity_at_end is None or self._activity() != self._activity_at_end
 
     def _activity(self) -> int:
         return sum(sum(pool.stats.wait.counts) for pool in list(self._registry.pools))
 
     def _push(self, *, end: bool) -> None:
-        self._notices.tell_troubles()
+        self._log_messages.log_problems()
         if self._settings.metrics is not MetricsDestination.EXPORTER:
             self._find_provider()
         if self._publisher is not None:
-            self._notices.tell_rivals(self._publisher.provider, self._settings.metrics_off)
+            self._log_messages.log_duplicate_metrics(
+                self._publisher.provider, self._settings.metrics_off
+            )
         self._sequence += 1
         samples = chain(self.samples(), self._held(), [self._mark(end)])
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
@@ -178,12 +180,12 @@ class Pusher:
             transport.send_body(body, self._settings.read_token())
         except (PushError, OSError) as error:
             self._failures += 1
-            self._notices.tell_reachability(transport.endpoint, error)
+            self._log_messages.log_reachability(transport.endpoint, error)
         else:
-            self._notices.tell_reachability(transport.endpoint, None)
+            self._log_messages.log_reachability(transport.endpoint, None)
 
     def _held(self) -> Iterator[Sample]:
-        held = HeldList(monotonic(), self._settings.held_after_s)
+        held = HolderList(monotonic(), self._settings.held_after_s)
         for identity, pool in self._registry.named_pools():
             held.list_held(identity, pool.stats, pool.leaks)
         return held.held_samples()
@@ -220,8 +222,8 @@ class Pusher:
         found = []
         for identity, pool in self._registry.named_pools():
             pool.stats.count()  # here rather than in the application's threads
-            outs = [slot.out for slot in pool.stats.slots.copy().values() if slot.out is not None]
+            checkouts = pool.stats.open_checkouts()
             collected = drained(pool.stats.collected.popleft)
-            leaks = pool.leaks.scan(outs, collected, monotonic())
+            leaks = pool.leaks.scan(checkouts, collected, monotonic())
             found += [(identity.name, leak) for leak in leaks]
         return found

@@ -1,4 +1,4 @@
-"""Say what is to be published: every sample of the process, as of one instant."""
+"""Collect the data points that are published: all pools of the process, as of one instant."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from poolscope.catalogue import (
     Metric,
 )
 from poolscope.recording.histogram import Buckets
-from poolscope.recording.leaks import LeakKey, LeakLedger
+from poolscope.recording.leaks import LeakDetector, LeakKey
 from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats
 
 AttributeValue = str | int | float | bool | list[int]
@@ -42,7 +42,7 @@ def identity_attributes(identity: PoolIdentity) -> dict[str, AttributeValue]:
     return attributes
 
 
-def pool_samples(identity: PoolIdentity, stats: PoolStats, leaks: LeakLedger) -> Iterator[Sample]:
+def pool_samples(identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector) -> Iterator[Sample]:
     """Return all aggregates of one pool; what has no meaning for it is absent."""
     own = identity_attributes(identity)
     state = stats.reader.state(stats.slots.copy())
@@ -104,7 +104,7 @@ def _routes(stats: PoolStats, own: Attributes) -> Iterator[Sample]:
         yield Sample(catalogue.ROUTE_HELD_TIME, labels, held_s)
 
 
-def _leaks(leaks: LeakLedger, own: Attributes) -> Iterator[Sample]:
+def _leaks(leaks: LeakDetector, own: Attributes) -> Iterator[Sample]:
     zeros: dict[LeakKey, int] = {(evidence, "", ""): 0 for evidence in Evidence}
     for key in {**zeros, **leaks.leaked}:
         evidence, route, site = key

@@ -1,9 +1,9 @@
-"""Say, when callers time out, what an operator asks next: who holds the connections."""
+"""Describe an exhausted pool when callers time out: its numbers, and who holds the connections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from poolscope.pushing.held_checkouts import Held
+from poolscope.pushing.held_checkouts import Holder
 from poolscope.recording.leaks import owner_kind
 from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats
 
@@ -21,7 +21,7 @@ class TimeoutReports:
     _reported_at_s: dict[PoolIdentity, float] = field(default_factory=dict)
 
     def is_due(self, identity: PoolIdentity, timeouts: int, now_s: float) -> bool:
-        """Say whether the pool's first time-out in a while is news; `timeouts` is the total."""
+        """Return whether the pool's first time-out in a while is news; `timeouts` is the total."""
         is_new = timeouts > self._seen.get(identity, 0)
         self._seen[identity] = timeouts
         last_s = self._reported_at_s.get(identity)
@@ -31,7 +31,7 @@ class TimeoutReports:
         return True
 
 
-def describe_exhaustion(identity: PoolIdentity, stats: PoolStats, holders: Sequence[Held]) -> str:
+def describe_exhaustion(identity: PoolIdentity, stats: PoolStats, holders: Sequence[Holder]) -> str:
     """Return the report: the numbers as of now, then the holders, oldest first."""
     state = stats.reader.state(stats.slots.copy())
     configuration = stats.reader.configuration()
@@ -54,13 +54,13 @@ def _numbers(state: PoolState | None, configuration: PoolConfiguration | None, w
     )
 
 
-def _holder(held: Held) -> str:
-    place, request = held.out[2].place, held.out[3]
+def _holder(held: Holder) -> str:
+    checkout = held.checkout
+    place, request = checkout.site.place, checkout.request
     line = f"{place[0]}:{place[1]} in {place[2]}" if place else "an unknown line"
     route = (request.route if request is not None else None) or "no route"
     evidence = f", evidence {held.evidence.value}" if held.evidence else ""
     pid = held.slot.facts.backend_pid
     session = f", backend {pid}" if pid is not None else ""
-    return (
-        f"  {held.age_s:8.1f} s  {route}  {line}  ({owner_kind(held.out).value}{evidence}{session})"
-    )
+    owner = owner_kind(checkout).value
+    return f"  {held.age_s:8.1f} s  {route}  {line}  ({owner}{evidence}{session})"

@@ -119,7 +119,7 @@ def _classify(filename: str) -> int:
 
 
 def is_library(filename: str) -> bool:
-    """Say whether code from `filename` is a library's; an application may be installed too."""
+    """Return whether code from `filename` is a library's; an application may be installed too."""
     if filename.startswith("<"):
         return True  # generated: "<string>", "<frozen …>", "<sqlalchemy generated …>"
     if filename.startswith(_STANDARD_LIBRARY) and "/site-packages/" not in filename:
@@ -129,13 +129,16 @@ def is_library(filename: str) -> bool:
 
 
 def _is_inside(filename: str, package: str) -> bool:
-    """Say whether a file is the imported package's: an application may have a folder of its name.
+    """Return whether a file is the imported package's; an application may use the same name.
 
     Where the package is imported from does not matter: site-packages, or a folder beside the
     application, as on AWS Lambda.
     """
     origin = getattr(sys.modules.get(package), "__file__", None)
-    return origin is not None and filename.startswith(os.path.dirname(origin) + "/")  # noqa: PTH120
+    if origin is None:
+        return False
+    folder = os.path.dirname(origin)  # noqa: PTH120 - runs in checkouts; a Path costs more
+    return filename.startswith(folder + "/")
 
 
 def _line_at(code: CodeType, lasti: int) -> int:

@@ -1,23 +1,26 @@
 """Note that a connection was taken: the hot path, where each microsecond is the application's."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
-from weakref import ReferenceType, ref
+from typing import Protocol
+from weakref import ref
 
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site, known_sites
-from poolscope.recording.pool import NOTED_LIMIT, PoolStats, Slot, next_checkout_id
+from poolscope.recording.pool import (
+    NOTED_LIMIT,
+    Alive,
+    Owner,
+    PoolStats,
+    Slot,
+    next_checkout_id,
+)
 from poolscope.recording.requests import CURRENT
 from poolscope.recording.tasks import running_loop, running_task, task_of
 from poolscope.recording.tracing import current_context
 
-Alive = Callable[[], object]
-"""Returns None once the pooled connection object that the application holds is collected."""
-
-Asked = tuple[Site, "ReferenceType[asyncio.Task[Any]] | int"]
-"""Who asked for a connection: the place in the code, and the task or thread that ran it.
+Caller = tuple[Site, Owner]
+"""The caller that asks for a connection: its place in the code, and its task or thread.
 
 Where a library makes an awaitable first, `asyncio.wait_for` (until Python 3.11) and `gather` await
 it in a task that ends at once and has no line of the application on its stack. Taken for the
@@ -25,33 +28,33 @@ owner, it would be evidence of a leak against a healthy checkout.
 """
 
 
-class Take(Protocol):
+class RecordCheckout(Protocol):
     """Notes a checkout: who has the connection, since when, and the wait for it."""
 
     def __call__(  # noqa: PLR0917 - keyword arguments would cost
         self,
         stats: PoolStats,
         slot: Slot,
-        asked_s: float,
+        began_s: float,
         got_s: float,
         frame: FrameType | None,
         alive: Alive,
         outer: FrameType | None = None,
-        who: Asked | None = None,
+        caller: Caller | None = None,
     ) -> None:
-        """Note a checkout by `who`, or by the task that runs now.
+        """Note a checkout by `caller`, or by the task that runs now.
 
         `frame` is what runs now; `outer`, what awaits the greenlet where it runs in one.
         """
 
 
-def make_ask() -> Callable[[FrameType], Asked]:
-    """Return what says who asks: the task that runs now, and the line that `frame` is at."""
+def make_find_caller() -> Callable[[FrameType], Caller]:
+    """Return the function that finds the caller: the line of a frame, the task that runs now."""
     loop_of, thread_ident, find_task, weak, known_site, site_of = (
         running_loop, threading.get_ident, task_of, ref, known_sites.get, find_site,
     )  # fmt: skip
 
-    def ask(frame: FrameType) -> Asked:
+    def find_caller(frame: FrameType) -> Caller:
         loop = loop_of()
         task = find_task(loop) if loop is not None else None
         return (
@@ -59,11 +62,11 @@ def make_ask() -> Callable[[FrameType], Asked]:
             thread_ident() if task is None else weak(task),
         )
 
-    return ask
+    return find_caller
 
 
-def make_take() -> Take:
-    """Return what notes a checkout.
+def make_record_checkout() -> RecordCheckout:
+    """Return the function that notes a checkout.
 
     The names are local because looking up globals costs; it may raise, so its callers contain it.
     """
@@ -73,19 +76,19 @@ def make_take() -> Take:
     )  # fmt: skip
     known_site, nowhere, limit = known_sites.get, UNKNOWN_SITE, NOTED_LIMIT
 
-    def take(  # noqa: PLR0917 - keyword arguments would cost
+    def record_checkout(  # noqa: PLR0917 - keyword arguments would cost
         stats: PoolStats,
         slot: Slot,
-        asked_s: float,
+        began_s: float,
         got_s: float,
         frame: FrameType | None,
         alive: Alive,
         outer: FrameType | None = None,
-        who: Asked | None = None,
+        caller: Caller | None = None,
     ) -> None:
-        if who is not None:
-            site, owner = who
-            if site is nowhere:  # asked inside of a greenlet, but awaited by the application
+        if caller is not None:
+            site, owner = caller
+            if site is nowhere:  # called inside of a greenlet, but awaited by the application
                 site = site_of(frame)
         else:
             loop = loop_of()
@@ -100,15 +103,21 @@ def make_take() -> Take:
             stats.end(slot, got_s)
         slot.out = next_id(), got_s, site, request_of(), owner, context_of(), alive
         waits = stats.waits
-        waits.append(got_s - asked_s)
+        waits.append(got_s - began_s)
         if len(waits) > limit:
             stats.count()
 
-    return take
+    return record_checkout
+
+
+def count_nested(stats: PoolStats) -> None:
+    """Count a caller that is about to block while it holds a connection of the same pool."""
+    if holds_another(stats):
+        stats.nested += 1
 
 
 def holds_another(stats: PoolStats) -> bool:
-    """Say whether whoever runs now has a connection of this pool out already.
+    """Return whether whoever runs now has a connection of this pool out already.
 
     For the blocked path only: a request or task that holds a connection and waits for another of
     the same pool deadlocks it once enough do so.

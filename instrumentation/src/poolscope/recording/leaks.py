@@ -13,7 +13,7 @@ from weakref import ReferenceType, ref
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_library
-from poolscope.recording.pool import Collected, Out
+from poolscope.recording.pool import CollectedCheckout, OpenCheckout, Owner
 from poolscope.recording.requests import Request
 
 GRACE_S = {
@@ -42,24 +42,24 @@ LeakKey = tuple[Evidence, str, str]
 """Evidence, route and call site of a leak counter; empty where unknown."""
 
 
-def owner_kind(out: Out) -> OwnerKind:
+def owner_kind(checkout: OpenCheckout) -> OwnerKind:
     """Return who took the connection: its request where there is one."""
-    if out[3] is not None:
-        return OwnerKind.LONG_LIVED if out[3].long_lived else OwnerKind.REQUEST
-    return OwnerKind.THREAD if isinstance(out[4], int) else OwnerKind.TASK
+    if checkout.request is not None:
+        return OwnerKind.LONG_LIVED if checkout.request.long_lived else OwnerKind.REQUEST
+    return OwnerKind.THREAD if isinstance(checkout.owner, int) else OwnerKind.TASK
 
 
-def gone_owner(out: Out, threads: dict[int, FrameType]) -> Evidence | None:
+def gone_owner(checkout: OpenCheckout, threads: dict[int, FrameType]) -> Evidence | None:
     """Return the evidence that nobody is left to return the connection, else None.
 
     A request that has ended keeps its checkout while the task or thread that took it for the
     request still runs: fire-and-forget work is no leak. `threads` is `sys._current_frames()`.
     """
-    request, owner = out[3], out[4]
+    request, owner = checkout.request, checkout.owner
     if request is not None and request.long_lived:
         return None
     if request is not None:
-        ended = request.finished_at_s is not None and not _still_works(out, request, threads)
+        ended = request.finished_at_s is not None and not _still_works(owner, request, threads)
         return Evidence.REQUEST_FINISHED if ended else None
     if isinstance(owner, int):
         return None if owner in threads else Evidence.THREAD_FINISHED
@@ -67,8 +67,7 @@ def gone_owner(out: Out, threads: dict[int, FrameType]) -> Evidence | None:
     return Evidence.TASK_FINISHED if task is None or task.done() else None
 
 
-def _still_works(out: Out, request: Request, threads: dict[int, FrameType]) -> bool:
-    owner = out[4]
+def _still_works(owner: Owner, request: Request, threads: dict[int, FrameType]) -> bool:
     if isinstance(owner, int):
         return _is_at_work(threads.get(owner))
     task = owner()
@@ -80,7 +79,7 @@ def _still_works(out: Out, request: Request, threads: dict[int, FrameType]) -> b
 
 
 def _is_at_work(frame: FrameType | None) -> bool:
-    """Say whether application code is on the stack of a (pooled) worker thread.
+    """Return whether application code is on the stack of a (pooled) worker thread.
 
     The function that took the connection may have returned meanwhile: a helper, or a generator
     behind a `with`. A worker that is already busy with other work makes the evidence late, not
@@ -93,7 +92,7 @@ def _is_at_work(frame: FrameType | None) -> bool:
     return False
 
 
-class LeakLedger:
+class LeakDetector:
     """The leaks of one pool: each checkout once, under its first evidence. Only the pusher uses it.
 
     `leaked` and `recovered` count by `LeakKey`.
@@ -112,22 +111,27 @@ class LeakLedger:
         key = self._counted.get(checkout_id)
         return key[0] if key is not None else None
 
-    def scan(self, outs: Iterable[Out], collected: Iterable[Collected], now_s: float) -> list[Leak]:
+    def scan(
+        self,
+        checkouts: Iterable[OpenCheckout],
+        collected: Iterable[CollectedCheckout],
+        now_s: float,
+    ) -> list[Leak]:
         """Look at everything that is out, and at what was collected since; return new leaks."""
-        # Collections come first: a checkout they ended is no longer among `outs`.
+        # Collections come first: a checkout they ended is no longer among `checkouts`.
         leaks = [leak for item in collected if (leak := self._collect(item))]
-        alive = {out[0]: out for out in outs}
+        alive = {checkout.id: checkout for checkout in checkouts}
         self._recover(alive)
         with _collections_paused():
             threads = _frames_of_threads(alive.values())
             reused = self._reused_idents(alive.values()) if threads else set()
             judged = [
-                self._judge(out, {} if out[0] in reused else threads, now_s)
-                for out in alive.values()
+                self._judge(checkout, {} if checkout.id in reused else threads, now_s)
+                for checkout in alive.values()
             ]
         return leaks + [leak for leak in judged if leak is not None]
 
-    def _collect(self, item: Collected) -> Leak | None:
+    def _collect(self, item: CollectedCheckout) -> Leak | None:
         if item.id in self._counted:
             return None  # it leaked before, by other evidence; being collected is its recovery
         route = item.request.route if item.request is not None else None
@@ -135,20 +139,24 @@ class LeakLedger:
         self.leaked[self._key(leak)] += 1
         return leak
 
-    def _recover(self, alive: dict[int, Out]) -> None:
+    def _recover(self, alive: dict[int, OpenCheckout]) -> None:
         for identifier in [i for i in self._counted if i not in alive]:
             self.recovered[self._counted.pop(identifier)] += 1
         for known in (self._gone_since_s, self._threads):
             for identifier in [i for i in known if i not in alive]:
                 del known[identifier]
 
-    def _reused_idents(self, outs: Iterable[Out]) -> set[int]:
+    def _reused_idents(self, checkouts: Iterable[OpenCheckout]) -> set[int]:
         """Return the checkouts of threads whose ident another thread has now: they are gone.
 
         Python hands the ident of a thread that ended to the next one.
         """
         running = {thread.ident: thread for thread in threading.enumerate()}
-        held = ((out[0], running.get(out[4])) for out in outs if isinstance(out[4], int))
+        held = (
+            (checkout.id, running.get(checkout.owner))
+            for checkout in checkouts
+            if isinstance(checkout.owner, int)
+        )
         return {
             identifier
             for identifier, thread in held
@@ -156,17 +164,20 @@ class LeakLedger:
             and self._threads.setdefault(identifier, ref(thread))() is not thread
         }
 
-    def _judge(self, out: Out, threads: dict[int, FrameType], now_s: float) -> Leak | None:
-        evidence = None if out[0] in self._counted else gone_owner(out, threads)
+    def _judge(
+        self, checkout: OpenCheckout, threads: dict[int, FrameType], now_s: float
+    ) -> Leak | None:
+        evidence = None if checkout.id in self._counted else gone_owner(checkout, threads)
         if evidence is None:
             return None
-        since_s = self._gone_since_s.setdefault(out[0], _gone_since(out, now_s))
+        since_s = self._gone_since_s.setdefault(checkout.id, _gone_since(checkout, now_s))
         if now_s - since_s < GRACE_S[evidence]:
             return None
-        leak = Leak(evidence, out[3].route if out[3] else None, out[2], now_s - out[1])
+        route = checkout.request.route if checkout.request else None
+        leak = Leak(evidence, route, checkout.site, now_s - checkout.taken_at_s)
         key = self._key(leak)
         self.leaked[key] += 1
-        self._counted[out[0]] = key
+        self._counted[checkout.id] = key
         return leak
 
     def _key(self, leak: Leak) -> LeakKey:
@@ -177,9 +188,9 @@ class LeakLedger:
         return leak.evidence, catalogue.OTHER, catalogue.OTHER
 
 
-def _frames_of_threads(outs: Iterable[Out]) -> dict[int, FrameType]:
+def _frames_of_threads(checkouts: Iterable[OpenCheckout]) -> dict[int, FrameType]:
     """Return what each thread runs, where any of them holds a connection: else nobody needs it."""
-    if not any(isinstance(out[4], int) for out in outs):
+    if not any(isinstance(checkout.owner, int) for checkout in checkouts):
         return {}
     return sys._current_frames()  # noqa: SLF001 - public in all but name
 
@@ -200,9 +211,9 @@ def _collections_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _gone_since(out: Out, now_s: float) -> float:
+def _gone_since(checkout: OpenCheckout, now_s: float) -> float:
     """Return when the owner went: known for a request, otherwise when we first noticed."""
-    request, owner = out[3], out[4]
+    request, owner = checkout.request, checkout.owner
     task = None if isinstance(owner, int) else owner()
     own_task = request is not None and request.task is not None and request.task() is task
     if request is None or request.finished_at_s is None or (task is not None and not own_task):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from weakref import ReferenceType
 
 from poolscope import catalogue
@@ -21,16 +21,37 @@ from poolscope.recording.drivers import UNKNOWN, ConnectionFacts
 from poolscope.recording.histogram import Histogram
 from poolscope.recording.requests import Request
 
-Out = tuple[
-    int,  # id, never reused in this process
-    float,  # when it was taken, by clock.monotonic
-    Site,
-    Request | None,
-    "ReferenceType[asyncio.Task[Any]] | int",  # the task that took it, or the thread's ident
-    Any,  # the OpenTelemetry context it was taken in
-    Callable[[], object],  # returns None once the pooled connection object is collected
-]
-"""One checkout. A tuple that is made whole and set at once, so that no reader sees half of it."""
+Owner = ReferenceType[asyncio.Task[Any]] | int
+"""The task that took a connection, or the ident of the thread that did."""
+
+Alive = Callable[[], object]
+"""Returns None once the pooled connection object that the application holds is collected."""
+
+CheckoutTuple = tuple[int, float, Site, Request | None, Owner, Any, Alive]
+"""One checkout, as hooks make it; `OpenCheckout` names the parts, in the same order.
+
+It is made whole and set at once, so that no reader sees half of it. It is a plain tuple because a
+class, even a named tuple, costs a call for each checkout of the application.
+"""
+
+
+class OpenCheckout(NamedTuple):
+    """One checkout by the names of its parts: `OpenCheckout._make(slot.out)`.
+
+    Everything but a hook that runs at each checkout reads it so.
+    """
+
+    id: int
+    """Never used again in this process."""
+    taken_at_s: float
+    """By `clock.monotonic`."""
+    site: Site
+    request: Request | None
+    owner: Owner
+    context: Any
+    """The OpenTelemetry context that it was taken in."""
+    alive: Alive
+
 
 next_checkout_id = count(1).__next__
 
@@ -44,14 +65,14 @@ class Slot:
 
     def __init__(self, stats: "PoolStats") -> None:
         self.stats = stats
-        self.out: Out | None = None
+        self.out: CheckoutTuple | None = None
         self.facts: ConnectionFacts = UNKNOWN
         self.opened_at_s: float | None = None
         self.fresh = False
         self.invalidated = False
         self.queued_s = 0.0
 
-    def opened(self, facts: ConnectionFacts) -> None:
+    def begin_session(self, facts: ConnectionFacts) -> None:
         """Begin a new connection to the server."""
         self.facts = facts
         self.opened_at_s = monotonic()
@@ -62,7 +83,7 @@ class Slot:
         self.facts, self.opened_at_s = UNKNOWN, None
 
     def expired(self, recycle_s: float) -> bool:
-        """Say whether the connection is older than the pool lets it become (-1: any age)."""
+        """Return whether the connection is older than the pool lets it become (-1: any age)."""
         if recycle_s < 0 or self.opened_at_s is None:
             return False
         return monotonic() - self.opened_at_s >= recycle_s
@@ -81,7 +102,7 @@ class PoolIdentity:
 
 @dataclass(frozen=True, slots=True)
 class PoolConfiguration:
-    """What the pool was told to do; None where it has no such setting or no limit. Seconds."""
+    """Settings of a pool, times in seconds; None where it has no such setting or no limit."""
 
     pool_class: str
     library: str
@@ -97,14 +118,14 @@ class PoolConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """What is open and out at one instant, read from the pool itself."""
+    """Numbers of used and idle connections at one instant, read from the pool itself."""
 
     used: int
     idle: int
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class CollectedCheckout:
     """A checkout that the garbage collector ended."""
 
     id: int
@@ -119,7 +140,7 @@ class PoolReader(Protocol):
         """Return what is open and out; None once the pool is gone."""
 
     def configuration(self) -> PoolConfiguration | None:
-        """Return what the pool was told to do; None once it is gone."""
+        """Return the settings of the pool; None once it is gone."""
 
 
 COLLECTED_LIMIT = 1000
@@ -215,9 +236,9 @@ class PoolStats:
         self.nested = 0
         self.shared = 0
         self.untimed = 0
-        self.collected: deque[Collected] = deque(maxlen=COLLECTED_LIMIT)
+        self.collected: deque[CollectedCheckout] = deque(maxlen=COLLECTED_LIMIT)
 
-    def forget_wait(self) -> None:
+    def discard_last_wait(self) -> None:
         """Take back the wait of the last checkout: it was not measured, and 0 would be a lie."""
         self._wait.counts[0] -= 1
         self.untimed += 1
@@ -236,9 +257,15 @@ class PoolStats:
         if out[6]() is None:
             self.note_collected(out)
 
-    def note_collected(self, out: Out) -> None:
+    def note_collected(self, out: CheckoutTuple) -> None:
         """Note a checkout that the garbage collector has ended."""
-        self.collected.append(Collected(out[0], out[2], out[3]))
+        checkout = OpenCheckout._make(out)
+        self.collected.append(CollectedCheckout(checkout.id, checkout.site, checkout.request))
+
+    def open_checkouts(self) -> list[OpenCheckout]:
+        """Return what is checked out at this instant, by names."""
+        outs = [slot.out for slot in self.slots.copy().values()]
+        return [OpenCheckout._make(out) for out in outs if out is not None]
 
     def count(self) -> None:
         """Count what is noted; several threads may at once, and hooks may note more meanwhile."""

@@ -4,9 +4,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from poolscope.recording.leaks import LeakLedger
+from poolscope.recording.leaks import LeakDetector
 from poolscope.recording.pool import PoolIdentity, PoolStats
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class WatchedPool:
@@ -19,13 +24,13 @@ class WatchedPool:
 
     def __init__(self, stats: PoolStats, owner: weakref.ReferenceType[object]) -> None:
         self.stats = stats
-        self.leaks = LeakLedger()
+        self.leaks = LeakDetector()
         self.owner = owner
         self.identity: PoolIdentity | None = None
 
     @property
     def is_over(self) -> bool:
-        """Say whether the pool is gone without ever having been used: nothing to tell of it."""
+        """Return whether the pool is gone without ever having been used: nothing to tell of it."""
         return self.owner() is None and not any(self.stats.wait.counts)
 
 
@@ -83,6 +88,26 @@ class Registry:
         self.hook_errors += 1
         self.last_hook_error = f"{type(error).__name__}: {error}"
 
+    def contained(
+        self, hook: Callable[_Arguments, _Result]
+    ) -> Callable[_Arguments, _Result | None]:
+        """Return `hook` with its errors contained: it returns None where it would raise.
+
+        Wrap a hook once, where it is registered. What runs at each checkout or return contains its
+        errors inline instead, because the wrapper costs one more call.
+        """
+        contain = self.contain
+
+        @wraps(hook)
+        def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result | None:
+            try:
+                return hook(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+                contain(error)
+                return None
+
+        return run
+
     def buffer_histograms(self) -> None:
         """Keep the samples of all histograms for an OpenTelemetry provider, from now on."""
         self.buffering = True
@@ -118,7 +143,7 @@ class Registry:
         self._naming = threading.Lock()
         for pool in self.pools:
             pool.stats.reset()
-            pool.leaks = LeakLedger()
+            pool.leaks = LeakDetector()
         for forget in self.on_fork:
             forget()
 

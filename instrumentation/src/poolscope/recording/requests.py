@@ -59,7 +59,7 @@ class Request:
                 path = scope["route"].path_format
                 if not path or path.__class__ is not str:
                     path = route_of(scope)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - a framework may put anything into the scope
             path = _readable_route_of(scope)
         self.known_route, self.scope, self.finished_at_s = path, None, monotonic()
 
@@ -108,7 +108,7 @@ def _readable_route_of(scope: Scope) -> str | None:
     """Return the route, or None where it cannot be read: unknown, whatever the reason."""
     try:
         return route_of(scope)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - a framework may put anything into the scope
         return None
 
 

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-# The public one raises where no loop runs, which costs.
-running_loop: Callable[[], asyncio.AbstractEventLoop | None] = asyncio._get_running_loop  # noqa: SLF001
+running_loop: Callable[[], asyncio.AbstractEventLoop | None]
+running_loop = asyncio._get_running_loop  # noqa: SLF001 - the public one raises without a loop: slow
 
 # Up to Python 3.11 asyncio.current_task() is written in Python, and four times as dear.
 _tasks: Any = asyncio.tasks
 task_of: Callable[[asyncio.AbstractEventLoop], "asyncio.Task[Any] | None"] = (
-    asyncio.current_task if sys.version_info >= (3, 12) else _tasks._current_tasks.get  # noqa: SLF001
+    asyncio.current_task if sys.version_info >= (3, 12) else _tasks._current_tasks.get  # noqa: SLF001 - see above
 )
 """Return the task that a running loop is in, or None between two of them."""
 

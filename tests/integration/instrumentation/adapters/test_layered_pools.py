@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from poolscope import catalogue
 from poolscope.clock import monotonic
-from poolscope.pushing.held_checkouts import HeldList
+from poolscope.pushing.held_checkouts import HolderList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
 
@@ -49,7 +49,7 @@ def libraries(readings: Readings) -> set[object]:
 
 def held(readings: Readings) -> list[dict[str, Any]]:
     """Return the attributes of every held checkout that a push would list now."""
-    listing = HeldList(monotonic(), 0.0)
+    listing = HolderList(monotonic(), 0.0)
     for identity, watched in readings.instrumentation.registry.named_pools():
         listing.list_held(identity, watched.stats, watched.leaks)
     return [

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, engine_from_config, event, pool, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import base
 
 import poolscope
@@ -85,6 +86,34 @@ def test_an_error_that_cannot_print_itself_reaches_the_caller_and_counts(
     assert readings.instrumentation.registry.hook_errors == 0
 
 
+OFF_THE_HOT_PATH = [
+    "attach_engine", "attach_pool", "connect_failed", "on_close", "on_connect", "on_detach",
+    "on_invalidate", "on_session_error",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hook", OFF_THE_HOT_PATH)
+def test_an_error_in_a_hook_is_counted_and_never_reaches_the_application(
+    hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError(hook)
+
+    monkeypatch.setattr(SqlalchemyHooks, hook, broken)
+    with instrumented() as readings:
+        engine = an_engine()
+        engine.connect().invalidate()
+        engine.connect().detach()
+        engine.connect().close()
+        engine.dispose()
+        with pytest.raises(ZeroDivisionError):
+            pool.QueuePool(lambda: 1 / 0).connect()  # type: ignore[arg-type]
+        session = Session(engine).begin()
+        with pytest.raises(InvalidRequestError):
+            session._raise_for_prerequisite_state("execute", session._state)
+        assert readings.instrumentation.registry.last_hook_error == f"LookupError: {hook}"
+
+
 def test_an_error_that_we_counted_can_still_be_pickled(readings: Readings) -> None:
     """Task queues and process pools send exceptions to other processes."""
     engine = an_engine()
@@ -105,7 +134,7 @@ def test_a_waiting_caller_is_pending_and_then_is_not(readings: Readings) -> None
         pass
     assert readings.value(catalogue.PENDING_REQUESTS) == 1
     held.pop().close()
-    waiting.join(10)
+    waiting.join(60)
     assert readings.value(catalogue.PENDING_REQUESTS) == 0
     assert readings.value(catalogue.QUEUE_TIME) == 1
     for connection in held:

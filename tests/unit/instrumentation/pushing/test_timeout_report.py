@@ -36,9 +36,9 @@ def test_the_report_answers_what_an_operator_asks_next(caplog: pytest.LogCapture
         held = [engine.connect() for _ in range(3)]
         with pytest.raises(PoolTimeoutError):
             engine.connect()
-        notices = readings.instrumentation.pusher._notices
-        notices.tell_timeouts(monotonic())
-        notices.tell_timeouts(monotonic())
+        notices = readings.instrumentation.pusher._log_messages
+        notices.log_timeouts(monotonic())
+        notices.log_timeouts(monotonic())
         for connection in held:
             connection.close()
     [said] = [record.getMessage() for record in caplog.records if "gave up" in record.getMessage()]

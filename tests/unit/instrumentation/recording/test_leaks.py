@@ -14,8 +14,8 @@ import pytest
 
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import Site, find_site
-from poolscope.recording.leaks import MAX_SERIES, Leak, LeakLedger, owner_kind
-from poolscope.recording.pool import Collected, Out
+from poolscope.recording.leaks import MAX_SERIES, Leak, LeakDetector, owner_kind
+from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
 
 ids = count(1)
@@ -35,8 +35,8 @@ def out(
     owner: Any = 0,
     taken_at_s: float = 0.0,
     site: Site = SITE,
-) -> Out:
-    return next(ids), taken_at_s, site, request, owner, None, Alive()
+) -> OpenCheckout:
+    return OpenCheckout(next(ids), taken_at_s, site, request, owner, None, Alive())
 
 
 def a_request(
@@ -60,39 +60,42 @@ def gone_thread() -> int:
 
 
 def scan(
-    correlator: LeakLedger, now_s: float, *outs: Out, collected: tuple[Collected, ...] = ()
+    detector: LeakDetector,
+    now_s: float,
+    *outs: OpenCheckout,
+    collected: tuple[CollectedCheckout, ...] = (),
 ) -> list[Leak]:
-    return correlator.scan(outs, collected, now_s)
+    return detector.scan(outs, collected, now_s)
 
 
 @pytest.mark.parametrize(("now_s", "leaks"), [(11.99, 0), (12.0, 1), (12.01, 1)])
 def test_a_checkout_that_outlives_its_request_counts_after_two_seconds(
     now_s: float, leaks: int
 ) -> None:
-    taken, correlator = (
+    taken, detector = (
         out(request=a_request(finished_at_s=10.0), owner=gone_thread()),
-        LeakLedger(),
+        LeakDetector(),
     )
-    found = scan(correlator, now_s, taken)
+    found = scan(detector, now_s, taken)
     assert len(found) == leaks
     assert all(leak.evidence is Evidence.REQUEST_FINISHED for leak in found)
 
 
 async def test_a_checkout_of_a_request_in_flight_never_counts() -> None:
     taken = out(request=a_request(), owner=ref(await a_finished_task()))
-    assert scan(LeakLedger(), 1e6, taken) == []
+    assert scan(LeakDetector(), 1e6, taken) == []
 
 
 async def test_work_that_a_request_started_and_that_still_runs_keeps_its_checkout() -> None:
     gate = asyncio.Event()
     task = asyncio.create_task(gate.wait())
     taken = out(request=a_request(finished_at_s=10.0), owner=ref(task))
-    correlator = LeakLedger()
-    assert scan(correlator, 1000.0, taken) == []
+    detector = LeakDetector()
+    assert scan(detector, 1000.0, taken) == []
     gate.set()
     await task
-    assert scan(correlator, 1001.0, taken) == []  # first seen without an owner: the grace begins
-    assert len(scan(correlator, 1003.0, taken)) == 1
+    assert scan(detector, 1001.0, taken) == []  # first seen without an owner: the grace begins
+    assert len(scan(detector, 1003.0, taken)) == 1
 
 
 async def test_a_request_that_ran_in_a_task_that_lives_on_has_ended_all_the_same() -> None:
@@ -100,7 +103,7 @@ async def test_a_request_that_ran_in_a_task_that_lives_on_has_ended_all_the_same
     current = asyncio.current_task()
     assert current is not None
     request.task = ref(current)
-    assert len(scan(LeakLedger(), 12.0, out(request=request, owner=ref(current)))) == 1
+    assert len(scan(LeakDetector(), 12.0, out(request=request, owner=ref(current)))) == 1
 
 
 def test_a_worker_thread_still_in_the_function_that_took_it_keeps_its_checkout() -> None:
@@ -110,17 +113,17 @@ def test_a_worker_thread_still_in_the_function_that_took_it_keeps_its_checkout()
     def export() -> None:
         sites.append(find_site(sys._getframe()))
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
 
     thread = threading.Thread(target=export)
     thread.start()
-    entered.wait(10)
+    entered.wait(60)
     assert thread.ident is not None
     taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=sites[0])
-    assert scan(LeakLedger(), 1000.0, taken) == []
+    assert scan(LeakDetector(), 1000.0, taken) == []
     leave.set()
     thread.join()
-    assert len(scan(LeakLedger(), 1000.0, taken)) == 1
+    assert len(scan(LeakDetector(), 1000.0, taken)) == 1
 
 
 def test_a_worker_thread_keeps_its_checkout_when_a_helper_took_it() -> None:
@@ -128,86 +131,86 @@ def test_a_worker_thread_keeps_its_checkout_when_a_helper_took_it() -> None:
 
     def export() -> None:
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
 
     thread = threading.Thread(target=export)
     thread.start()
-    entered.wait(10)
+    entered.wait(60)
     taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=SITE)
-    assert scan(LeakLedger(), 1000.0, taken) == []
+    assert scan(LeakDetector(), 1000.0, taken) == []
     leave.set()
     thread.join()
-    assert len(scan(LeakLedger(), 1000.0, taken)) == 1
+    assert len(scan(LeakDetector(), 1000.0, taken)) == 1
 
 
 def test_a_worker_thread_that_has_nothing_to_do_keeps_nothing() -> None:
     with ThreadPoolExecutor(1) as workers:
         ident = workers.submit(threading.get_ident).result()
         taken = out(request=a_request(finished_at_s=10.0), owner=ident)
-        assert len(scan(LeakLedger(), 1000.0, taken)) == 1
+        assert len(scan(LeakDetector(), 1000.0, taken)) == 1
 
 
 async def test_a_task_without_a_request_counts_thirty_seconds_after_we_saw_it_gone() -> None:
-    taken, correlator = out(owner=ref(await a_finished_task())), LeakLedger()
-    assert scan(correlator, 100.0, taken) == []
-    assert scan(correlator, 129.9, taken) == []
-    [leak] = scan(correlator, 130.0, taken)
+    taken, detector = out(owner=ref(await a_finished_task())), LeakDetector()
+    assert scan(detector, 100.0, taken) == []
+    assert scan(detector, 129.9, taken) == []
+    [leak] = scan(detector, 130.0, taken)
     assert leak.evidence is Evidence.TASK_FINISHED
 
 
 def test_a_thread_that_is_gone_counts_thirty_seconds_after_we_saw_it_gone() -> None:
-    taken, correlator = out(owner=gone_thread()), LeakLedger()
-    assert scan(correlator, 100.0, taken) == []
-    [leak] = scan(correlator, 130.0, taken)
+    taken, detector = out(owner=gone_thread()), LeakDetector()
+    assert scan(detector, 100.0, taken) == []
+    [leak] = scan(detector, 130.0, taken)
     assert leak.evidence is Evidence.THREAD_FINISHED
 
 
 def test_a_living_thread_never_counts() -> None:
-    taken, correlator = out(owner=threading.get_ident()), LeakLedger()
-    assert scan(correlator, 100.0, taken) == []
-    assert scan(correlator, 1e6, taken) == []
+    taken, detector = out(owner=threading.get_ident()), LeakDetector()
+    assert scan(detector, 100.0, taken) == []
+    assert scan(detector, 1e6, taken) == []
 
 
 def test_a_checkout_that_was_declared_long_lived_never_counts() -> None:
     taken = out(request=a_request(long_lived=True), owner=gone_thread())
-    correlator = LeakLedger()
-    assert scan(correlator, 100.0, taken) == scan(correlator, 1e6, taken) == []
+    detector = LeakDetector()
+    assert scan(detector, 100.0, taken) == scan(detector, 1e6, taken) == []
     assert owner_kind(taken) is OwnerKind.LONG_LIVED
 
 
 def test_a_collected_connection_counts_at_once() -> None:
-    correlator = LeakLedger()
-    [leak] = scan(correlator, 0.0, collected=(Collected(1, SITE, a_request("/a")),))
+    detector = LeakDetector()
+    [leak] = scan(detector, 0.0, collected=(CollectedCheckout(1, SITE, a_request("/a")),))
     assert leak.evidence is Evidence.GARBAGE_COLLECTED
-    assert correlator.leaked[Evidence.GARBAGE_COLLECTED, "/a", SITE.label] == 1
+    assert detector.leaked[Evidence.GARBAGE_COLLECTED, "/a", SITE.label] == 1
 
 
 def test_each_checkout_counts_once_and_a_late_return_is_a_recovery() -> None:
     taken = out(request=a_request("/a", 10.0), owner=gone_thread())
-    correlator, key = LeakLedger(), (Evidence.REQUEST_FINISHED, "/a", SITE.label)
-    assert len(scan(correlator, 12.0, taken)) == 1
-    assert scan(correlator, 17.0, taken) == []
-    assert correlator.evidence_of(taken[0]) is Evidence.REQUEST_FINISHED
-    assert correlator.recovered[key] == 0
-    scan(correlator, 20.0)
-    assert (correlator.leaked[key], correlator.recovered[key]) == (1, 1)
-    assert correlator.evidence_of(taken[0]) is None
+    detector, key = LeakDetector(), (Evidence.REQUEST_FINISHED, "/a", SITE.label)
+    assert len(scan(detector, 12.0, taken)) == 1
+    assert scan(detector, 17.0, taken) == []
+    assert detector.evidence_of(taken.id) is Evidence.REQUEST_FINISHED
+    assert detector.recovered[key] == 0
+    scan(detector, 20.0)
+    assert (detector.leaked[key], detector.recovered[key]) == (1, 1)
+    assert detector.evidence_of(taken.id) is None
 
 
 def test_a_leak_that_is_collected_later_is_a_recovery_and_no_second_leak() -> None:
     request = a_request("/a", 10.0)
-    taken, correlator = out(request=request, owner=gone_thread()), LeakLedger()
-    scan(correlator, 12.0, taken)
-    assert scan(correlator, 13.0, collected=(Collected(taken[0], SITE, request),)) == []
-    assert sum(correlator.leaked.values()) == sum(correlator.recovered.values()) == 1
+    taken, detector = out(request=request, owner=gone_thread()), LeakDetector()
+    scan(detector, 12.0, taken)
+    assert scan(detector, 13.0, collected=(CollectedCheckout(taken.id, SITE, request),)) == []
+    assert sum(detector.leaked.values()) == sum(detector.recovered.values()) == 1
 
 
 def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
-    correlator = LeakLedger()
-    many = [Collected(n, SITE, a_request(f"/{n}")) for n in range(MAX_SERIES + 5)]
-    scan(correlator, 0.0, collected=tuple(many))
-    assert correlator.leaked[Evidence.GARBAGE_COLLECTED, "other", "other"] == 5
-    assert len(correlator.leaked) == MAX_SERIES + 1
+    detector = LeakDetector()
+    many = [CollectedCheckout(n, SITE, a_request(f"/{n}")) for n in range(MAX_SERIES + 5)]
+    scan(detector, 0.0, collected=tuple(many))
+    assert detector.leaked[Evidence.GARBAGE_COLLECTED, "other", "other"] == 5
+    assert len(detector.leaked) == MAX_SERIES + 1
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,9 @@ def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
         (lambda: out(owner=1), OwnerKind.THREAD),
     ],
 )
-def test_the_request_owns_where_there_is_one(make: Callable[[], Out], kind: OwnerKind) -> None:
+def test_the_request_owns_where_there_is_one(
+    make: Callable[[], OpenCheckout], kind: OwnerKind
+) -> None:
     assert owner_kind(make()) is kind
 
 
@@ -235,7 +240,7 @@ def test_no_collection_runs_while_frames_of_other_threads_are_looked_at(
     monkeypatch.setattr(sys, "_current_frames", frames)
     gc.enable() if enabled else gc.disable()
     try:
-        scan(LeakLedger(), 1000.0, out(owner=1))
+        scan(LeakDetector(), 1000.0, out(owner=1))
         assert (seen, gc.isenabled()) == ([False], enabled)
     finally:
         gc.enable()
@@ -247,21 +252,21 @@ async def test_threads_are_not_looked_at_where_none_holds_a_connection(
     monkeypatch.delattr(sys, "_current_frames")
     current = asyncio.current_task()
     assert current is not None
-    assert scan(LeakLedger(), 1000.0, out(owner=ref(current))) == []
+    assert scan(LeakDetector(), 1000.0, out(owner=ref(current))) == []
 
 
 def test_a_thread_whose_ident_another_one_has_now_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    ident, correlator = threading.get_ident(), LeakLedger()
+    ident, detector = threading.get_ident(), LeakDetector()
     taken = out(owner=ident)
-    assert scan(correlator, 1000.0, taken) == []
+    assert scan(detector, 1000.0, taken) == []
     another = threading.Thread()
     another._ident = ident  # type: ignore[attr-defined]  # as if started where this one was
     monkeypatch.setattr(threading, "enumerate", lambda: [another])
-    assert scan(correlator, 1001.0, taken) == []  # first seen without its owner: the grace begins
-    [leak] = scan(correlator, 1031.0, taken)
+    assert scan(detector, 1001.0, taken) == []  # first seen without its owner: the grace begins
+    [leak] = scan(detector, 1031.0, taken)
     assert leak.evidence is Evidence.THREAD_FINISHED
 
 
 def test_a_thread_that_holds_for_long_keeps_its_ident() -> None:
-    correlator, taken = LeakLedger(), out(owner=threading.get_ident())
-    assert [scan(correlator, now_s, taken) for now_s in (1000.0, 1001.0, 1e6)] == [[], [], []]
+    detector, taken = LeakDetector(), out(owner=threading.get_ident())
+    assert [scan(detector, now_s, taken) for now_s in (1000.0, 1001.0, 1e6)] == [[], [], []]

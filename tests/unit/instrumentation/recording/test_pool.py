@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from poolscope import catalogue
-from poolscope.recording.checkout import make_take
+from poolscope.recording.checkout import make_record_checkout
 from poolscope.recording.pool import NOTED_LIMIT, PoolIdentity, PoolStats, Slot
 from poolscope.recording.requests import CURRENT, Request
 
@@ -97,5 +97,5 @@ def test_many_threads_that_note_and_count_at_once_lose_nothing(
 def check_out(stats: PoolStats) -> None:
     """Take a connection and give it back."""
     slot = Slot(stats)
-    make_take()(stats, slot, 1.0, 1.5, None, object)
+    make_record_checkout()(stats, slot, 1.0, 1.5, None, object)
     stats.end(slot, 1.5 + HELD_S)

@@ -39,7 +39,7 @@ class Budget:
         self.used = 0
 
     @property
-    def free(self) -> int:
+    def room(self) -> int:
         """Return for how many things there is room."""
         return max(0, self.limit - self.used)
 
@@ -60,7 +60,7 @@ def size_of(metric: str, attributes: Mapping[str, str]) -> int:
     return 1 + (len(metric) + sum(map(len, attributes.values()))) // TEXT_OF_A_SERIES
 
 
-class Rooms:
+class SharedBudgets:
     """What all application processes share: room for series, held checkouts and backend pids."""
 
     def __init__(self, max_series: int, max_held: int) -> None:
@@ -70,7 +70,7 @@ class Rooms:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ProcessUsage:
     """How much of the room for held checkouts and for backend pids one process has taken."""
 
     held: int = 0

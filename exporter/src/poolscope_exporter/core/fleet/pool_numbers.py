@@ -1,21 +1,13 @@
 """Read the numbers of one pool from its series: what judging and showing it need."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import isfinite
 
 from poolscope import catalogue
-from poolscope.catalogue import ConnectErrorKind, ConnectionState, Metric
-from poolscope_exporter.core.model.pushes import HistogramValue, Point
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """How far counters grew over the last few pushes; None where that is not known."""
-
-    timeouts: float | None = None
-    blocking_checkouts: float | None = None
-    too_many_connections: float | None = None
+from poolscope.catalogue import ConnectionState
+from poolscope_exporter.core.fleet.growth import UNKNOWN_GROWTH, Growth
+from poolscope_exporter.core.fleet.point_sums import PointSums, whole
+from poolscope_exporter.core.model.pushes import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,121 +43,43 @@ class PoolNumbers:
     blocking_checkouts_total: int | None = None
     held_total: int | None = None
     listed_total: int | None = None
-    growth: Growth = Growth()
-
-
-class _Reader:
-    """Sums of the values of a pool's points, by metric."""
-
-    def __init__(self, points: Iterable[Point]) -> None:
-        self._points: dict[str, list[Point]] = {}
-        for point in points:
-            self._points.setdefault(point.metric, []).append(point)
-
-    def number(self, metric: Metric, attribute: str = "", value: str = "") -> float | None:
-        values = [
-            point.value
-            for point in self._points.get(metric.name, ())
-            if isinstance(point.value, float | int) and point.attributes.get(attribute, "") == value
-        ]
-        return _finite(sum(values)) if values else None
-
-    def mean(self, metric: Metric) -> float | None:
-        points = self._points.get(metric.name, ())
-        found = [point.value for point in points if isinstance(point.value, HistogramValue)]
-        count = sum(sum(buckets.counts) for buckets in found)
-        return _finite(sum(buckets.sum for buckets in found) / count) if count else None
-
-    def total(self, metric: Metric) -> int | None:
-        points = self._points.get(metric.name, ())
-        values = [point.value for point in points if isinstance(point.value, float | int)]
-        return _whole(_finite(sum(values))) if values else None
-
-    def text(self, metric: Metric, attribute: str) -> str | None:
-        points = self._points.get(metric.name, ())
-        return next((point.attributes.get(attribute) or None for point in points), None)
+    growth: Growth = UNKNOWN_GROWTH
 
 
 def numbers_of(
     points: Iterable[Point], held: tuple[int, int] | None, growth: Growth
 ) -> PoolNumbers:
     """Read a pool's numbers; `held` is how many checkouts are (held, listed), None if not told."""
-    read = _Reader(points)
-    pre_ping = read.number(catalogue.POOL_PRE_PING)
+    sums = PointSums(points)
+    pre_ping = sums.sum_of(catalogue.POOL_PRE_PING)
     return PoolNumbers(
-        idle=_whole(_connections(read, ConnectionState.IDLE)),
-        used=_whole(_connections(read, ConnectionState.USED)),
-        max=read.total(catalogue.MAX),
-        pending=read.total(catalogue.PENDING_REQUESTS),
-        idle_max=read.total(catalogue.IDLE_MAX),
-        idle_min=read.total(catalogue.IDLE_MIN),
-        size=read.total(catalogue.POOL_SIZE),
-        max_overflow=read.total(catalogue.POOL_MAX_OVERFLOW),
-        overflow=read.total(catalogue.POOL_OVERFLOW),
-        timeout_s=read.number(catalogue.POOL_TIMEOUT),
-        recycle_s=read.number(catalogue.POOL_RECYCLE),
+        idle=whole(_connections(sums, ConnectionState.IDLE)),
+        used=whole(_connections(sums, ConnectionState.USED)),
+        max=sums.whole_sum_of(catalogue.MAX),
+        pending=sums.whole_sum_of(catalogue.PENDING_REQUESTS),
+        idle_max=sums.whole_sum_of(catalogue.IDLE_MAX),
+        idle_min=sums.whole_sum_of(catalogue.IDLE_MIN),
+        size=sums.whole_sum_of(catalogue.POOL_SIZE),
+        max_overflow=sums.whole_sum_of(catalogue.POOL_MAX_OVERFLOW),
+        overflow=sums.whole_sum_of(catalogue.POOL_OVERFLOW),
+        timeout_s=sums.sum_of(catalogue.POOL_TIMEOUT),
+        recycle_s=sums.sum_of(catalogue.POOL_RECYCLE),
         pre_ping=None if pre_ping is None else pre_ping > 0,
-        ping_s=read.mean(catalogue.PING_TIME),
-        keepalive_s=read.number(catalogue.POOL_KEEPALIVE),
-        pool_class=read.text(catalogue.POOL_INFO, catalogue.POOL_CLASS),
-        library=read.text(catalogue.POOL_INFO, catalogue.LIBRARY),
-        timeouts_total=read.total(catalogue.TIMEOUTS),
-        checkouts_total=read.total(catalogue.CHECKOUTS),
-        checkins_total=read.total(catalogue.CHECKINS),
-        leaks_total=read.total(catalogue.LEAKS),
-        leaks_recovered_total=read.total(catalogue.LEAKS_RECOVERED),
-        blocking_checkouts_total=read.total(catalogue.BLOCKING_CHECKOUTS),
+        ping_s=sums.mean_of(catalogue.PING_TIME),
+        keepalive_s=sums.sum_of(catalogue.POOL_KEEPALIVE),
+        pool_class=sums.text_of(catalogue.POOL_INFO, catalogue.POOL_CLASS),
+        library=sums.text_of(catalogue.POOL_INFO, catalogue.LIBRARY),
+        timeouts_total=sums.whole_sum_of(catalogue.TIMEOUTS),
+        checkouts_total=sums.whole_sum_of(catalogue.CHECKOUTS),
+        checkins_total=sums.whole_sum_of(catalogue.CHECKINS),
+        leaks_total=sums.whole_sum_of(catalogue.LEAKS),
+        leaks_recovered_total=sums.whole_sum_of(catalogue.LEAKS_RECOVERED),
+        blocking_checkouts_total=sums.whole_sum_of(catalogue.BLOCKING_CHECKOUTS),
         held_total=held[0] if held else None,
         listed_total=held[1] if held else None,
         growth=growth,
     )
 
 
-WATCHED = (catalogue.TIMEOUTS, catalogue.BLOCKING_CHECKOUTS, catalogue.CONNECT_ERRORS)
-"""The counters whose growth is judged."""
-
-Marks = Mapping[str, float]
-"""The values of the watched counters at one push, as far as they exist."""
-
-
-def marks_of(points: Iterable[Point]) -> Marks:
-    """Note where the watched counters stand."""
-    read = _Reader(points)
-    marks = {
-        "timeouts": read.number(catalogue.TIMEOUTS),
-        "blocking_checkouts": read.number(catalogue.BLOCKING_CHECKOUTS),
-        "too_many_connections": read.number(
-            catalogue.CONNECT_ERRORS, catalogue.KIND, ConnectErrorKind.TOO_MANY_CONNECTIONS
-        ),
-    }
-    return {name: value for name, value in marks.items() if value is not None}
-
-
-def growth_of(history: Sequence[Marks]) -> Growth:
-    """Return how far the watched counters grew from the first to the last of a pool's marks.
-
-    A counter that appears between two pushes grew from 0; one that fell was reset, and grew to
-    what it is now. Of a single push nothing is known: its totals may be hours old.
-    """
-
-    def grown(name: str) -> float | None:
-        last = history[-1].get(name) if len(history) > 1 else None
-        if last is None:
-            return None
-        first = history[0].get(name, 0.0)
-        return last - first if last >= first else last
-
-    return Growth(grown("timeouts"), grown("blocking_checkouts"), grown("too_many_connections"))
-
-
-def _finite(value: float) -> float | None:
-    # The sum of numbers that are each finite need not be one.
-    return float(value) if isfinite(value) else None
-
-
-def _connections(read: _Reader, state: ConnectionState) -> float | None:
-    return read.number(catalogue.COUNT, catalogue.CONNECTION_STATE, state)
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else round(value)
+def _connections(sums: PointSums, state: ConnectionState) -> float | None:
+    return sums.sum_of(catalogue.COUNT, catalogue.CONNECTION_STATE, state)

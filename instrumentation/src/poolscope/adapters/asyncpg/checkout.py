@@ -42,8 +42,8 @@ class _Context:
         self.done = False
 
 
-def asking(original: Method, hooks: AsyncpgHooks) -> Method:
-    """Return `Pool.acquire` with who asks remembered: `wait_for` may await it in another task."""
+def remembering_caller(original: Method, hooks: AsyncpgHooks) -> Method:
+    """Return `Pool.acquire` with its caller remembered: `wait_for` may await it in another task."""
     context_class = hooks.context_class
     if context_class is None:
         return original
@@ -73,11 +73,12 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
     What `acquire()` returns measures it itself, in as many coroutines as the driver's own takes:
     one around another costs. Where that is not the driver's that we know, it stays as it is.
     """
+    first_use = hooks.contained(hooks.first_use)
     known = is_known(PoolAcquireContext)
     base: Any = PoolAcquireContext if known else _Context
 
-    class Acquiring(base):  # type: ignore[misc]
-        """What `pool.acquire()` returns, and who asked for it, where that is known."""
+    class MeasuredContext(base):  # type: ignore[misc]
+        """The result of `pool.acquire()`, with its caller where that is known."""
 
         __slots__ = ("owner", "site")
 
@@ -85,7 +86,9 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
         site: Site | None
         connection: Any
 
-        async def __aenter__(self, itself: bool = False) -> Any:  # noqa: C901
+        async def __aenter__(  # noqa: C901 - the hot path, as above
+            self, itself: bool = False
+        ) -> Any:
             """Acquire a connection that is released at the end of the block.
 
             Whatever goes wrong after `original` has returned must not lose the connection.
@@ -104,7 +107,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 if timeout is not None or not queue._queue:
                     hooks.measure_queue(pool, timeout)  # it may have to wait
             except AttributeError:
-                stats = hooks.first_asked(pool, timeout)
+                stats = first_use(pool, timeout)
             if stats is None:
                 self.connection = connection = await original(pool, timeout)
                 return connection
@@ -118,10 +121,12 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 got, slot = monotonic(), queue._poolscope_slots[connection._holder]
                 site = self.site
                 if site is None or site is UNKNOWN_SITE:
-                    asked = None if site is None else (site, self.owner)
-                    hooks.take(stats, slot, began, got, sys._getframe(), slot.alive, None, asked)
+                    caller = None if site is None else (site, self.owner)
+                    hooks.record_checkout(
+                        stats, slot, began, got, sys._getframe(), slot.alive, None, caller
+                    )
                     return connection
-                # What `take` does, written out: another function costs more than what it does.
+                # `record_checkout`, written out: another function costs more than what it does.
                 slot.out = (
                     next_checkout_id(), got, site, request_of(), self.owner, current_context(),
                     slot.alive,
@@ -130,7 +135,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 waits.append(got - began)
                 if len(waits) > NOTED_LIMIT:
                     stats.count()
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
                 hooks.contain(error)
             return connection
 
@@ -139,21 +144,21 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
             if type(self.pool)._acquire is not _acquire:
                 return super().__await__()  # type: ignore[no-any-return]
             self.done = True  # type: ignore[misc]  # a slot of the untyped parent
-            context = Acquiring(self.pool, self.timeout)
+            context = MeasuredContext(self.pool, self.timeout)
             context.site, context.owner = self.site, self.owner
             return context.__aenter__(itself=True).__await__()
 
     async def _acquire(self: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - it is theirs
-        context = Acquiring(self, timeout)
+        context = MeasuredContext(self, timeout)
         context.site = context.owner = None
         return await context.__aenter__(itself=True)
 
-    hooks.context_class = Acquiring if known else None
+    hooks.context_class = MeasuredContext if known else None
     return _acquire
 
 
 def is_known(context_class: type) -> bool:
-    """Say whether the driver's context touches what we know that it does, and nothing else."""
+    """Return whether the driver's context touches what we know that it does, and nothing else."""
     own = vars(context_class)
     return all(
         names == getattr(getattr(own.get(name), "__code__", None), "co_names", None)

@@ -13,10 +13,10 @@ from poolscope.adapters.asyncpg.pools import (
     identify_pool,
 )
 from poolscope.adapters.common.patching import take_off
-from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot, count_nested
+from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import make_take
+from poolscope.recording.checkout import count_nested, make_record_checkout
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
@@ -26,32 +26,32 @@ CONNECTING = "_poolscope_connecting"
 
 
 class AsyncpgHooks:
-    """What happens around a pool; every method is contained and takes no lock.
+    """What happens around a pool; no method takes a lock.
+
+    What runs at each checkout contains its errors itself. Every other method may raise: it is
+    wrapped by `contained` where it is registered.
 
     The statistics of a pool are kept on its queue, and so are its slots by holder: a pool and its
     holders have no `__dict__`. All of them go together, when the collector takes the pool.
     """
 
     def __init__(self, registry: Registry) -> None:
-        self.contain = registry.contain
+        self.contain, self.contained = registry.contain, registry.contained
+        self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
-        self.keeper = Keeper(registry, self._make, self._adopt)
-        self.take = make_take()
+        self.attachments = PoolAttachments(registry, self._make, self._adopt)
+        self.record_checkout = make_record_checkout()
         self.context_class: type | None = None
         """What `acquire()` shall return, if not the driver's own."""
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
-        try:
-            queue = pool._queue
-            if queue is None:
-                return None  # not initialised: the caller is about to hear so
-            if not hasattr(queue, "_poolscope"):
-                return self.keeper.attach_keeper(queue, pool)
-            stats: PoolStats | None = queue._poolscope
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
-            return None
+        queue = pool._queue
+        if queue is None:
+            return None  # not initialised: the driver is about to raise
+        if not hasattr(queue, "_poolscope"):
+            return self.attachments.attach_pool_of(queue, pool)
+        stats: PoolStats | None = queue._poolscope
         return stats
 
     def find(self, target: object) -> PoolStats | None:
@@ -68,31 +68,25 @@ class AsyncpgHooks:
         for holder in pool._holders:
             slot = slots[holder] = KeptSlot(stats, holder, self._collected)
             if holder.is_connected():
-                slot.found(describe(holder._con))
+                slot.connection_found(describe(holder._con))
         queue._poolscope_slots = slots
 
-    def _collected(self, slot: KeptSlot) -> None:
+    def _end_collected(self, slot: KeptSlot) -> None:
         """Note that a pool was dropped whole, maybe with this connection still out."""
-        try:
-            slot.stats.end(slot, monotonic())
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        slot.stats.end(slot, monotonic())
 
     def detach_all(self) -> None:
         """Take everything away from the pools; what is checked out stays as it is."""
-        for queue in self.keeper.anchors:
+        for queue in self.attachments.anchors:
             take_off(queue, "get", "_poolscope_slots")
-        self.keeper.detach_keeper()
+        self.attachments.detach_pools()
 
     def shared(self, connection: Any) -> None:
         """Note that two tasks use one connection of a pool at once."""
-        try:
-            proxy = getattr(connection, "_proxy", None)
-            stats = self.stats_of(proxy._holder._pool) if proxy is not None else None
-            if stats is not None:
-                stats.shared += 1
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        proxy = getattr(connection, "_proxy", None)
+        stats = self.stats_of(proxy._holder._pool) if proxy is not None else None
+        if stats is not None:
+            stats.shared += 1
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
         """Count a checkout that ended without a connection; a slow server is no pool time-out."""
@@ -105,22 +99,17 @@ class AsyncpgHooks:
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened."""
-        try:
-            stats.connect_errors[classify_connect_error(error)] += 1
-            error.__dict__[CONNECTING] = True
-        except Exception as own:  # noqa: BLE001
-            self.contain(own)
+        stats.connect_errors[classify_connect_error(error)] += 1
+        error.__dict__[CONNECTING] = True
 
     def opened(self, stats: PoolStats, holder: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
-        try:
-            stats.create.count_value(create_s)
-            stats.opened += 1
-            holder._pool._queue._poolscope_slots[holder].opened(describe(holder._con))
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        stats.create.count_value(create_s)
+        stats.opened += 1
+        slot: KeptSlot = holder._pool._queue._poolscope_slots[holder]
+        slot.connection_opened(describe(holder._con))
 
-    def first_asked(self, pool: Any, timeout: float | None) -> PoolStats | None:
+    def first_use(self, pool: Any, timeout: float | None) -> PoolStats | None:
         """Return the statistics of a pool that may be new, and measure its queue if it matters."""
         stats = self.stats_of(pool)
         self.measure_queue(pool, timeout)
@@ -135,16 +124,13 @@ class AsyncpgHooks:
             stats = getattr(queue, "_poolscope", None)
             if stats is not None and hasattr(queue.get, "__self__"):  # a method, so not yet ours
                 queue.get = self.queued(stats, queue.get, queue._queue)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - inline: runs at each checkout with a time-out
             self.contain(error)
 
     def not_found(self, holder: Any, error: Exception) -> None:
         """Note that the end of a use could not be counted, unless its pool is not watched."""
-        try:
-            if hasattr(holder._pool._queue, "_poolscope_slots"):
-                self.contain(error)
-        except Exception as own:  # noqa: BLE001
-            self.contain(own)
+        if hasattr(holder._pool._queue, "_poolscope_slots"):
+            self.contain(error)
 
     def queued(
         self,
@@ -153,11 +139,12 @@ class AsyncpgHooks:
         free: Sequence[Any],
     ) -> Callable[[], Coroutine[Any, Any, Any]]:
         """Return the queue's `get` with the blocked time measured; `free` is what waits in it."""
+        note_nested = self.contained(count_nested)
 
         async def wait() -> Any:
             began, token = monotonic(), next_checkout_id()
             stats.waiting[token] = began
-            count_nested(stats, self.contain)
+            note_nested(stats)
             try:
                 return await get()
             finally:
@@ -171,16 +158,13 @@ class AsyncpgHooks:
 
     def closed(self, holder: Any) -> None:
         """Note that a connection was closed, by whom and when ever; its holder lives on."""
-        try:
-            slots = getattr(holder._pool._queue, "_poolscope_slots", None)
-            if slots is None:
-                return  # a pool that is not watched, or has not been used since
-            slot = slots[holder]
-            reason = close_reason(holder)
-            if slot.is_open:
-                slot.stats.closed[reason] += 1
-                if reason is CloseReason.INVALIDATED:
-                    slot.stats.invalidated[InvalidationReason.ERROR] += 1
-            slot.closed()
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        slots = getattr(holder._pool._queue, "_poolscope_slots", None)
+        if slots is None:
+            return  # a pool that is not watched, or has not been used since
+        slot: KeptSlot = slots[holder]  # so that the type checker knows the methods
+        reason = close_reason(holder)
+        if slot.is_open:
+            slot.stats.closed[reason] += 1
+            if reason is CloseReason.INVALIDATED:
+                slot.stats.invalidated[InvalidationReason.ERROR] += 1
+        slot.connection_closed()

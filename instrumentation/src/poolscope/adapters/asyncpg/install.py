@@ -18,7 +18,7 @@ from asyncpg.pool import (  # type: ignore[import-untyped]
     PoolConnectionHolder,
 )
 
-from poolscope.adapters.asyncpg.checkout import asking, measured_acquire
+from poolscope.adapters.asyncpg.checkout import measured_acquire, remembering_caller
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
@@ -30,29 +30,31 @@ Method = Callable[..., Any]
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = AsyncpgHooks(registry)
-    registry.on_fork.append(hooks.keeper.detach_keeper)
-    registry.finders.append(hooks.find)
+    registry.on_fork.append(hooks.attachments.detach_pools)
+    registry.finders.append(registry.contained(hooks.find))
     wrappers: tuple[tuple[Any, str, Callable[[Method, AsyncpgHooks], Method]], ...] = (
         (Pool, "_acquire", measured_acquire),
-        (Pool, "acquire", asking),
+        (Pool, "acquire", remembering_caller),
         (PoolConnectionHolder, "connect", measured_connect),
-        (PoolConnectionHolder, "_release", ending),
-        (PoolConnectionHolder, "_release_on_close", closing),
+        (PoolConnectionHolder, "_release", measured_release),
+        (PoolConnectionHolder, "_release_on_close", measured_close),
     )
 
     def put(owner: Any, name: str, measured: Callable[[Method, AsyncpgHooks], Method]) -> Undo:
         return replace(owner, name, lambda original: measured(original, hooks), hooks.contain)
 
     undo = [put(*wrapper) for wrapper in wrappers]
-    undo.append(put(InterfaceError, "__init__", telling_sharing))
+    undo.append(put(InterfaceError, "__init__", reporting_shared_connection))
     return in_order([*undo, hooks.detach_all])
 
 
 def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `connect` with opening a connection measured, and failures classified."""
+    stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
+    connect_failed = hooks.contained(hooks.connect_failed)
 
     async def connect(self: Any) -> None:
-        stats = hooks.stats_of(self._pool)
+        stats = stats_of(self._pool)
         if stats is None:
             await original(self)
             return
@@ -60,31 +62,34 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
         try:
             await original(self)
         except Exception as error:
-            hooks.connect_failed(stats, error)
+            connect_failed(stats, error)
             raise
-        hooks.opened(stats, self, monotonic() - began)
+        opened(stats, self, monotonic() - began)
 
     return connect
 
 
-def telling_sharing(original: Method, hooks: AsyncpgHooks) -> Method:
+def reporting_shared_connection(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return an error's `__init__` that tells when two tasks use one connection at once.
 
     The driver's protocol raises it, which nothing else could watch; the frame that it was called
     from is a method of the connection.
     """
+    shared = hooks.contained(hooks.shared)
 
-    def __init__(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+    def __init__(  # noqa: N807 - it takes the place of the method
+        self: Any, message: Any, *args: Any, **kwargs: Any
+    ) -> None:
         original(self, message, *args, **kwargs)
         if "another operation is in progress" in str(message):
-            hooks.shared(sys._getframe(1).f_locals.get("self"))
+            shared(sys._getframe(1).f_locals.get("self"))
 
     return __init__
 
 
-def ending(original: Method, hooks: AsyncpgHooks) -> Method:
+def measured_release(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `_release` with the end of its use noted, whoever ends it."""
-    not_found = hooks.not_found
+    not_found = hooks.contained(hooks.not_found)
 
     def _release(self: Any) -> None:
         try:
@@ -97,18 +102,19 @@ def ending(original: Method, hooks: AsyncpgHooks) -> Method:
                     # What `end` does, written out: another function costs more than what it does.
                     slot.out = None
                     slot.stats.uses.append((monotonic() - out[1], out[3]))
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - inline: runs at each return
             not_found(self, error)
         original(self)
 
     return _release
 
 
-def closing(original: Method, hooks: AsyncpgHooks) -> Method:
+def measured_close(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `_release_on_close` with the connection's end noted."""
+    closed = hooks.contained(hooks.closed)
 
     def _release_on_close(self: Any) -> None:
-        hooks.closed(self)
+        closed(self)
         original(self)
 
     return _release_on_close

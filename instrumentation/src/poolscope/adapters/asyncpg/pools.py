@@ -29,7 +29,7 @@ class AsyncpgPoolReader:
         return PoolState(len(connected) - idle, idle)
 
     def configuration(self) -> PoolConfiguration | None:
-        """Return what the pool was told to do; None once it is gone.
+        """Return the settings of the pool; None once it is gone.
 
         Without a time-out of its own (`acquire` takes one) callers wait for ever.
         """
@@ -60,7 +60,7 @@ def identify_pool(pool: Any) -> PoolIdentity:
 
 
 def close_reason(holder: Any) -> CloseReason:
-    """Say why the connection of a holder was closed, before the holder forgets it."""
+    """Return why the connection of a holder was closed, before the holder forgets it."""
     pool, connection = holder._pool, holder._con
     if pool.is_closing():
         return CloseReason.OTHER

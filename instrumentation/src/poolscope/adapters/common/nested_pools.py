@@ -11,7 +11,7 @@ from typing import Any
 from weakref import ref
 
 from poolscope.adapters.common.slot_keeper import kept_on
-from poolscope.recording.pool import PoolStats, Slot
+from poolscope.recording.pool import OpenCheckout, PoolStats, Slot
 from poolscope.recording.requests import Request
 
 
@@ -27,16 +27,16 @@ def slot_below(connection: Any) -> Slot | None:
     return stats.slots.get(ref(holder)) if isinstance(stats, PoolStats) else None
 
 
-def keep(slot: Slot) -> None:
+def mark_long_lived(slot: Slot) -> None:
     """Declare that the pool above keeps this connection, whoever happened to make it do so."""
     out = slot.out
     if out is not None:
         kept = Request()
         kept.long_lived = True
-        slot.out = (*out[:3], kept, *out[4:])
+        slot.out = OpenCheckout._make(out)._replace(request=kept)
 
 
-def hold(slot: Slot, alive: Callable[[], object]) -> None:
+def tie_to_upper_holder(slot: Slot, alive: Callable[[], object]) -> None:
     """Make what the caller of the pool above holds stand for the connection below.
 
     That pool returns what its caller leaked, so that the leak would look like an ordinary return.

@@ -39,7 +39,7 @@ def replace(
 def uses_only(
     function: Any, names: tuple[str, ...], constants: frozenset[str] = frozenset()
 ) -> bool:
-    """Say whether a function uses just these names, in this order, and these constants.
+    """Return whether a function uses just these names, in this order, and these constants.
 
     Then it does what we know that it does, and we can do that in its place, without its frame.
     """

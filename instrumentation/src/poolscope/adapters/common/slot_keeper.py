@@ -5,7 +5,6 @@ from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from poolscope.adapters.common.patching import take_off
-from poolscope.recording.checkout import holds_another
 from poolscope.recording.drivers import ConnectionFacts
 from poolscope.recording.pool import PoolStats, Slot
 from poolscope.recording.registry import Registry
@@ -36,13 +35,13 @@ class KeptSlot(Slot):
         self.alive: Callable[[], Any] = ref(kept, forget)
         slots[self.alive] = self
 
-    def opened(self, facts: ConnectionFacts) -> None:
+    def connection_opened(self, facts: ConnectionFacts) -> None:
         """Begin a new connection to the server."""
-        super().opened(facts)
+        self.begin_session(facts)
         self.is_open = True
 
-    def found(self, facts: ConnectionFacts) -> None:
-        """Begin with a connection that was there before us: how old it is, we do not know."""
+    def connection_found(self, facts: ConnectionFacts) -> None:
+        """Begin with a connection that was open before we attached: its age is unknown."""
         self.facts, self.is_open = facts, True
 
     def connection_closed(self) -> None:
@@ -57,7 +56,7 @@ def kept_on(connection: Any) -> KeptSlot | None:
     return slot if isinstance(slot, KeptSlot) else None  # a mock has every attribute
 
 
-class Keeper:
+class PoolAttachments:
     """The statistics of all pools of one library.
 
     `make` returns those of a pool that is new to us; `adopt` attaches to what it has already. The
@@ -75,15 +74,10 @@ class Keeper:
         self._adopt = adopt
         self._known: WeakKeyDictionary[Any, PoolStats | None] = WeakKeyDictionary()
 
-    def attach_keeper(self, anchor: Any, pool: Any) -> PoolStats | None:
+    def attach_pool_of(self, anchor: Any, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None where it cannot be watched."""
-        try:
-            stats = self._stats_of(anchor, pool)
-            anchor._poolscope = stats
-            self._registry.on_activity()
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
-            self._registry.contain(error)
-            return None
+        stats = anchor._poolscope = self._stats_of(anchor, pool)
+        self._registry.on_activity()
         return stats
 
     def _stats_of(self, anchor: Any, pool: Any) -> PoolStats | None:
@@ -105,16 +99,7 @@ class Keeper:
         """Return what we are attached to."""
         return list(self._known)
 
-    def detach_keeper(self) -> None:
+    def detach_pools(self) -> None:
         """Attach anew at the next use: in a forked child, that starts its own pusher."""
         for anchor in self.anchors:
             take_off(anchor, "_poolscope")
-
-
-def count_nested(stats: PoolStats, contain: Callable[[Exception], None]) -> None:
-    """Count a caller that is about to block while it holds a connection of the same pool."""
-    try:
-        if holds_another(stats):
-            stats.nested += 1
-    except Exception as error:  # noqa: BLE001
-        contain(error)

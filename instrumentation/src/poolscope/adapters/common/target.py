@@ -30,8 +30,8 @@ def read_url(url: str) -> dict[str, str]:
     found |= {"host": host, "port": port}
     found = {name: unquote(value) for name, value in found.items() if value}
     wanted = {"host", "port", "user", "dbname", "database"}
-    asked = {name: value for name, value in parse_qsl(parts.query) if name in wanted}
-    return {**asked, **found}
+    in_query = {name: value for name, value in parse_qsl(parts.query) if name in wanted}
+    return {**in_query, **found}
 
 
 def _split_host(address: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import Asked, make_ask, make_take
+from poolscope.recording.checkout import Caller, make_find_caller, make_record_checkout
 
 Method = Callable[..., Any]
 
@@ -17,16 +17,16 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
     It is called in the task that asks, but `wait_for` and `gather` await it in another.
     """
-    get_frame, contain, ask = sys._getframe, hooks.contain, make_ask()
+    get_frame, contain, find_caller = sys._getframe, hooks.contain, make_find_caller()
     measured = _measured(original, hooks)
 
     def getconn(self: Any, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         try:
-            who = ask(get_frame(1))
+            caller = find_caller(get_frame(1))
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
             return original(self, timeout)  # type: ignore[no-any-return]
-        return measured(self, timeout, who)
+        return measured(self, timeout, caller)
 
     # Python 3.11 has no public mark for "calling this makes a coroutine".
     getconn._is_coroutine = getattr(coroutines, "_is_coroutine", True)  # type: ignore[attr-defined]
@@ -35,13 +35,17 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Coroutine[Any, Any, Any]]:
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take = make_take()
+    record_checkout, stats_of = make_record_checkout(), hooks.contained(hooks.stats_of)
 
-    async def getconn(self: Any, timeout: float | None, who: Asked) -> Any:  # noqa: ASYNC109
+    async def getconn(
+        self: Any,
+        timeout: float | None,  # noqa: ASYNC109 - it is theirs
+        caller: Caller,
+    ) -> Any:
         try:
             stats = self._poolscope
         except AttributeError:
-            stats = hooks.stats_of(self)
+            stats = stats_of(self)
         if stats is None:
             return await original(self, timeout)
         began = now()
@@ -55,7 +59,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
                 slot = connection._poolscope
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame(), slot.alive, None, who)
+            record_checkout(stats, slot, began, now(), get_frame(), slot.alive, None, caller)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection
@@ -65,7 +69,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
 
 def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `putconn` with the end of the checkout noted before the connection is free again."""
-    returned, discarded = hooks.returned, hooks.discarded
+    returned, discarded = hooks.returned, hooks.contained(hooks.discarded)
 
     async def putconn(self: Any, conn: Any) -> None:
         returned(self, conn)
@@ -78,18 +82,20 @@ def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
+    stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
+    connect_failed = hooks.contained(hooks.connect_failed)
 
     async def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
-        stats = hooks.stats_of(self)
+        stats = stats_of(self)
         if stats is None:
             return await original(self, *args, **kwargs)
         began = monotonic()
         try:
             connection = await original(self, *args, **kwargs)
         except Exception as error:
-            hooks.connect_failed(stats, error)
+            connect_failed(stats, error)
             raise
-        hooks.opened(stats, connection, monotonic() - began)
+        opened(stats, connection, monotonic() - began)
         return connection
 
     return _connect
@@ -97,9 +103,10 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
+    waited_for = hooks.contained(hooks.waited_for)
 
     async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - it is theirs
-        stats = hooks.waited_for(sys._getframe(1)) if self.conn is None else None
+        stats = waited_for(sys._getframe(1)) if self.conn is None else None
         if stats is None:
             return await original(self, timeout)
         place, connection = hooks.wait_began(stats), None

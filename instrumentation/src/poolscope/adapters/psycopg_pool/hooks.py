@@ -9,10 +9,11 @@ from weakref import ref
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from poolscope.adapters.common.patching import take_off
-from poolscope.adapters.common.slot_keeper import Keeper, KeptSlot, count_nested, kept_on
+from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments, kept_on
 from poolscope.adapters.psycopg_pool.pools import PsycopgPoolReader, close_reason, identify_pool
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
 from poolscope.clock import monotonic
+from poolscope.recording.checkout import count_nested
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
@@ -22,22 +23,27 @@ Check = Callable[[Any], Any]
 
 
 class PsycopgPoolHooks:
-    """What happens around a pool; every method is contained and takes no lock.
+    """What happens around a pool; no method takes a lock.
+
+    What runs at each checkout or return contains its errors itself. Every other method may raise:
+    it is wrapped by `contained` where it is registered.
 
     The statistics of a pool are kept on the pool, a connection's slot on the connection.
     """
 
     def __init__(self, registry: Registry) -> None:
-        self.contain = registry.contain
+        self.contain, self.contained = registry.contain, registry.contained
+        self._count_nested = registry.contained(count_nested)
+        self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
-        self.keeper = Keeper(registry, self._make, self._adopt)
+        self.attachments = PoolAttachments(registry, self._make, self._adopt)
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
         try:
             stats: PoolStats | None = pool._poolscope
         except AttributeError:
-            stats = self.keeper.attach_keeper(pool, pool)
+            stats = self.attachments.attach_pool_of(pool, pool)
         return stats
 
     def find(self, target: object) -> PoolStats | None:
@@ -59,16 +65,16 @@ class PsycopgPoolHooks:
             measured = self.checked_later if stats.is_async else self.checked
             pool._check = measured(stats, pool._check)
         for connection in list(pool._pool):
-            self.new_slot(stats, connection).found(describe(connection))
+            self.new_slot(stats, connection).connection_found(describe(connection))
 
     def detach_all(self) -> None:
         """Take everything away from the pools; what is checked out stays as it is."""
-        for pool in self.keeper.anchors:
+        for pool in self.attachments.anchors:
             pool._check = getattr(pool._check, "_poolscope_original", pool._check)
             stats = getattr(pool, "_poolscope", None)
             for reference in list(stats.slots) if stats is not None else ():
                 take_off(reference(), "_poolscope")
-        self.keeper.detach_keeper()
+        self.attachments.detach_pools()
 
     def new_slot(self, stats: PoolStats, connection: Any) -> KeptSlot:
         """Begin to account for a connection; it goes when the connection does."""
@@ -80,7 +86,7 @@ class PsycopgPoolHooks:
         slot = kept_on(connection)
         if slot is None:
             slot = self.new_slot(stats, connection)
-            slot.found(describe(connection))
+            slot.connection_found(describe(connection))
         return slot
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
@@ -95,50 +101,41 @@ class PsycopgPoolHooks:
     def returned(self, pool: Any, connection: Any) -> None:
         """Note a return, before the pool can hand the connection to somebody else."""
         try:
-            slot = connection._poolscope
-        except AttributeError:
-            self._taken_before(pool, connection)
-            return
-        try:
+            try:
+                slot = connection._poolscope
+            except AttributeError:
+                self._taken_before(pool, connection)
+                return
             if connection._pool is pool:  # else the pool is about to refuse it
                 slot.stats.end(slot, monotonic())
                 slot.fresh = False
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - inline: runs at each return
             self.contain(error)
 
     def _taken_before(self, pool: Any, connection: Any) -> None:
         """Account from now on for a connection that was taken before we were attached."""
-        try:
-            stats = self.stats_of(pool)
-            if stats is not None and connection._pool is pool:
-                self.slot_of(stats, connection)
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        stats = self.stats_of(pool)
+        if stats is not None and connection._pool is pool:
+            self.slot_of(stats, connection)
 
     def discarded(self, pool: Any, connection: Any) -> None:
         """Note that a pool dropped a returned connection: that is one which stays with it, dead."""
-        try:
-            if connection._pool is pool and connection.closed:
-                slot = kept_on(connection)
-                if slot is not None and slot.out is None:
-                    self._broken(slot)
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        if connection._pool is pool and connection.closed:
+            slot = kept_on(connection)
+            if slot is not None and slot.out is None:
+                self._broken(slot)
 
     def closing(self, pool: Any, connection: Any) -> None:
         """Note that a pool closes a connection, right before it does."""
-        try:
-            slot = kept_on(connection)
-            if slot is None or not slot.is_open:
-                return
-            reason = close_reason(pool, connection, slot)
-            if reason is CloseReason.INVALIDATED:
-                self._broken(slot)
-            else:
-                slot.stats.closed[reason] += 1
-                slot.connection_closed()
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        slot = kept_on(connection)
+        if slot is None or not slot.is_open:
+            return
+        reason = close_reason(pool, connection, slot)
+        if reason is CloseReason.INVALIDATED:
+            self._broken(slot)
+        else:
+            slot.stats.closed[reason] += 1
+            slot.connection_closed()
 
     def _broken(self, slot: KeptSlot) -> None:
         if not slot.is_open:
@@ -148,55 +145,42 @@ class PsycopgPoolHooks:
             slot.stats.invalidated[InvalidationReason.ERROR] += 1
         slot.connection_closed()
 
-    def _collected(self, slot: KeptSlot) -> None:
+    def _end_collected(self, slot: KeptSlot) -> None:
         """Note that a connection was collected: leaked while it was out, or dropped as broken."""
-        try:
-            stats = slot.stats
-            if slot.out is not None:
-                stats.end(slot, monotonic())
-                if isinstance(stats.reader, PsycopgPoolReader):
-                    stats.reader.lost += 1
-                stats.closed[CloseReason.OTHER] += slot.is_open
-                slot.connection_closed()
-            else:
-                self._broken(slot)
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        stats = slot.stats
+        if slot.out is None:
+            self._broken(slot)
+            return
+        stats.end(slot, monotonic())
+        if isinstance(stats.reader, PsycopgPoolReader):
+            stats.reader.lost += 1
+        stats.closed[CloseReason.OTHER] += slot.is_open
+        slot.connection_closed()
 
     def opened(self, stats: PoolStats, connection: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
-        try:
-            stats.create.count_value(create_s)
-            stats.opened += 1
-            slot = self.new_slot(stats, connection)
-            slot.create_s = create_s
-            slot.opened(describe(connection))
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        stats.create.count_value(create_s)
+        stats.opened += 1
+        slot = self.new_slot(stats, connection)
+        slot.create_s = create_s
+        slot.connection_opened(describe(connection))
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened."""
-        try:
-            stats.connect_errors[classify_connect_error(error)] += 1
-        except Exception as own:  # noqa: BLE001
-            self.contain(own)
+        stats.connect_errors[classify_connect_error(error)] += 1
 
     def waited_for(self, caller: FrameType) -> PoolStats | None:
         """Return the statistics of the pool that a client waits for: `caller` is its method.
 
         The client, a place in the pool's queue, does not know whose queue it is.
         """
-        try:
-            return self.find(caller.f_locals.get("self"))
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
-            return None
+        return self.find(caller.f_locals.get("self"))
 
     def wait_began(self, stats: PoolStats) -> tuple[int, float]:
         """Note that a caller is about to block; return its place among those who wait."""
         token, began = next_checkout_id(), monotonic()
         stats.waiting[token] = began
-        count_nested(stats, self.contain)
+        self._count_nested(stats)
         return token, began
 
     def wait_ended(self, stats: PoolStats, place: tuple[int, float], connection: Any) -> None:
@@ -222,7 +206,7 @@ class PsycopgPoolHooks:
                 stats.invalidated[InvalidationReason.PING] += 1
                 if connection.closed:  # the pool drops it without another word
                     self._broken(slot)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - inline: runs at each checked checkout
             self.contain(error)
 
     def checked(self, stats: PoolStats, check: Check) -> Check:

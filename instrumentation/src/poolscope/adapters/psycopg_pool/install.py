@@ -16,7 +16,7 @@ from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.adapters.psycopg_pool import asynchronous
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import make_take
+from poolscope.recording.checkout import make_record_checkout
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -25,18 +25,18 @@ Method = Callable[..., Any]
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = PsycopgPoolHooks(registry)
-    registry.on_fork.append(hooks.keeper.detach_keeper)
-    registry.finders.append(hooks.find)
+    registry.on_fork.append(hooks.attachments.detach_pools)
+    registry.finders.append(registry.contained(hooks.find))
     wrappers: tuple[tuple[Any, str, Callable[[Method, PsycopgPoolHooks], Method]], ...] = (
         (ConnectionPool, "getconn", measured_getconn),
         (ConnectionPool, "putconn", measured_putconn),
         (ConnectionPool, "_connect", measured_connect),
-        (ConnectionPool, "_close_connection", closing),
+        (ConnectionPool, "_close_connection", measured_close),
         (pool.WaitingClient, "wait", measured_wait),
         (AsyncConnectionPool, "getconn", asynchronous.measured_getconn),
         (AsyncConnectionPool, "putconn", asynchronous.measured_putconn),
         (AsyncConnectionPool, "_connect", asynchronous.measured_connect),
-        (AsyncConnectionPool, "_close_connection", closing),
+        (AsyncConnectionPool, "_close_connection", measured_close),
         (pool_async.WaitingClient, "wait", asynchronous.measured_wait),
     )
 
@@ -53,13 +53,13 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     a place in the pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
-    take = make_take()
+    record_checkout, stats_of = make_record_checkout(), hooks.contained(hooks.stats_of)
 
     def getconn(self: Any, timeout: float | None = None) -> Any:
         try:
             stats = self._poolscope
         except AttributeError:
-            stats = hooks.stats_of(self)
+            stats = stats_of(self)
         if stats is None:
             return original(self, timeout)
         began = now()
@@ -73,7 +73,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
                 slot = connection._poolscope
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
-            take(stats, slot, began, now(), get_frame().f_back, slot.alive)
+            record_checkout(stats, slot, began, now(), get_frame().f_back, slot.alive)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return connection
@@ -83,7 +83,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `putconn` with the end of the checkout noted before the connection is free again."""
-    returned, discarded = hooks.returned, hooks.discarded
+    returned, discarded = hooks.returned, hooks.contained(hooks.discarded)
 
     def putconn(self: Any, conn: Any) -> None:
         returned(self, conn)
@@ -96,28 +96,31 @@ def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
+    stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
+    connect_failed = hooks.contained(hooks.connect_failed)
 
     def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
-        stats = hooks.stats_of(self)
+        stats = stats_of(self)
         if stats is None:
             return original(self, *args, **kwargs)
         began = monotonic()
         try:
             connection = original(self, *args, **kwargs)
         except Exception as error:
-            hooks.connect_failed(stats, error)
+            connect_failed(stats, error)
             raise
-        hooks.opened(stats, connection, monotonic() - began)
+        opened(stats, connection, monotonic() - began)
         return connection
 
     return _connect
 
 
-def closing(original: Method, hooks: PsycopgPoolHooks) -> Method:
+def measured_close(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_close_connection`, of either kind of pool, with the reason noted."""
+    note_closing = hooks.contained(hooks.closing)
 
     def _close_connection(self: Any, conn: Any) -> Any:
-        hooks.closing(self, conn)
+        note_closing(self, conn)
         return original(self, conn)
 
     return _close_connection
@@ -125,9 +128,10 @@ def closing(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return a waiting client's `wait` with the blocked time measured, and only that."""
+    waited_for = hooks.contained(hooks.waited_for)
 
     def wait(self: Any, timeout: float) -> Any:
-        stats = hooks.waited_for(sys._getframe(1)) if self.conn is None else None
+        stats = waited_for(sys._getframe(1)) if self.conn is None else None
         if stats is None:
             return original(self, timeout)
         place, connection = hooks.wait_began(stats), None

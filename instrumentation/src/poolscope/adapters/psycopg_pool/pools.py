@@ -51,7 +51,7 @@ class PsycopgPoolReader:
         return PoolState(out if pool.closed else out + self.lost, len(pool._pool))
 
     def configuration(self) -> PoolConfiguration | None:
-        """Return what the pool was told to do; None once it is gone."""
+        """Return the settings of the pool; None once it is gone."""
         pool = self._find()
         if pool is None:
             return None
@@ -81,12 +81,12 @@ def identify_pool(pool: Any) -> PoolIdentity:
     given = None if _MADE_UP_NAME.fullmatch(pool.name) else pool.name
     conninfo, kwargs = pool.conninfo or "", pool.kwargs or {}
     parts = conninfo_to_dict("" if callable(conninfo) else conninfo)
-    told = {**parts, **({} if callable(kwargs) else kwargs)}
-    return identify(given, target_of(told), LIBRARY)
+    given_parts = {**parts, **({} if callable(kwargs) else kwargs)}
+    return identify(given, target_of(given_parts), LIBRARY)
 
 
 def close_reason(pool: Any, connection: Any, slot: KeptSlot) -> CloseReason:
-    """Say why a pool closes a connection, before it does."""
+    """Return why a pool closes a connection, before it does."""
     status = connection.pgconn.transaction_status
     if isinstance(pool, NULL_POOLS):
         # It closes what nobody waits for as it is returned, an open transaction included.

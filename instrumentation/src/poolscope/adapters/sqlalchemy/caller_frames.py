@@ -18,11 +18,11 @@ def code_of(function: Any) -> Any:
 
 RAW_CONNECTION, ENGINE_CONNECT = code_of(Engine.raw_connection), code_of(Engine.connect)
 
-FROM_THERE = 3
+FRAMES_TO_CONNECT = 3
 """Frames from `Engine.connect` to a pool's `connect`: no use in looking at each."""
 
 
-def make_awaiting() -> Callable[[], Frames]:
+def make_find_frames() -> Callable[[], Frames]:
     """Return what finds who awaits the greenlet that an asynchronous engine's pool runs in.
 
     It is to be called by what a pool calls, or stands for. Where a coroutine of SQLAlchemy made the
@@ -30,8 +30,8 @@ def make_awaiting() -> Callable[[], Frames]:
     """
     try:
         from greenlet import getcurrent  # noqa: PLC0415 - only asynchronous engines need greenlet
-        from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession  # noqa: PLC0415
-        from sqlalchemy.util.concurrency import greenlet_spawn  # noqa: PLC0415
+        from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession  # noqa: PLC0415 - as above
+        from sqlalchemy.util.concurrency import greenlet_spawn  # noqa: PLC0415 - as above
     except ImportError:
         return lambda: (sys._getframe(1).f_back or sys._getframe(1), None)
     current: Callable[[], Any] = getcurrent
@@ -43,7 +43,7 @@ def make_awaiting() -> Callable[[], Frames]:
         for function in (AsyncConnection.start, AsyncSession.execute)
     }
 
-    def awaiting() -> Frames:
+    def find_frames() -> Frames:
         try:
             frame = current().parent.gr_frame
             if frame.f_code is spawn:
@@ -58,4 +58,4 @@ def make_awaiting() -> Callable[[], Frames]:
             frame = None
         return sys._getframe(1).f_back or sys._getframe(1), frame
 
-    return awaiting
+    return find_frames

@@ -8,18 +8,18 @@ from weakref import ref
 
 import sqlalchemy.pool.base
 
-from poolscope.adapters.common.nested_pools import hold, slot_below
+from poolscope.adapters.common.nested_pools import slot_below, tie_to_upper_holder
 from poolscope.adapters.common.patching import uses_only
 from poolscope.adapters.sqlalchemy.caller_frames import (
     ENGINE_CONNECT,
-    FROM_THERE,
+    FRAMES_TO_CONNECT,
     RAW_CONNECTION,
-    make_awaiting,
+    make_find_frames,
 )
 from poolscope.adapters.sqlalchemy.hooks import SqlalchemyHooks
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import find_site, known_sites
-from poolscope.recording.checkout import make_take
+from poolscope.recording.checkout import make_record_checkout
 from poolscope.recording.pool import NOTED_LIMIT, next_checkout_id
 from poolscope.recording.requests import CURRENT
 from poolscope.recording.tasks import running_loop, task_of
@@ -40,22 +40,27 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
     pool for good.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
+    attach_pool = hooks.contained(hooks.attach_pool)
     loop_of, find_task, thread_ident, next_id, site_of, request_of, context_of, weak = (
         running_loop, task_of, get_ident, next_checkout_id, find_site, CURRENT.get,
         current_context, ref,
     )  # fmt: skip
-    awaiting, known_site, limit = make_awaiting(), known_sites.get, NOTED_LIMIT
-    raw_connection, engine_connect, from_there = RAW_CONNECTION, ENGINE_CONNECT, FROM_THERE
+    find_frames, known_site, limit = make_find_frames(), known_sites.get, NOTED_LIMIT
+    raw_connection, engine_connect, frames_to_connect = (
+        RAW_CONNECTION,
+        ENGINE_CONNECT,
+        FRAMES_TO_CONNECT,
+    )
     is_known = uses_only(original, ("_ConnectionFairy", "_checkout"))
 
-    def connect(self: Any) -> Any:  # noqa: C901, PLR0912
+    def connect(self: Any) -> Any:  # noqa: C901, PLR0912 - the hot path, as above
         try:
             stats = self._poolscope
         except AttributeError:
-            stats = hooks.attach_pool(self)
+            stats = attach_pool(self)
         if stats is None:
-            return _passed_on(original(self), contain)
-        asked = now()
+            return _pass_through(original(self), contain)
+        began = now()
         try:
             # What it does, if it is known, in its place: without its frame.
             fairy = _base._ConnectionFairy._checkout(self) if is_known else original(self)
@@ -76,20 +81,20 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
                 stats.end(slot, got)
             loop = loop_of()
             if stats.is_async:
-                frame, outer = awaiting()
+                frame, outer = find_frames()
             else:
                 outer = None
                 try:
                     frame = caller = get_frame(1)
                     if caller.f_code is raw_connection:
-                        asking = get_frame(from_there)
-                        if asking.f_code is engine_connect:
-                            frame = asking.f_back or caller
+                        outer_caller = get_frame(frames_to_connect)
+                        if outer_caller.f_code is engine_connect:
+                            frame = outer_caller.f_back or caller
                 except ValueError:  # the stack of a greenlet may be short
                     frame = get_frame().f_back or get_frame()
                 if loop is not None:
                     stats.blocking += 1
-            # What `take` does, written out: another function costs more than what it does.
+            # `record_checkout`, written out: another function costs more than what it does.
             task = find_task(loop) if loop is not None else None
             slot.out = (
                 next_id(),
@@ -101,11 +106,11 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
                 record.fairy_ref,
             )
             waits = stats.waits
-            waits.append(got - asked)
+            waits.append(got - began)
             if len(waits) > limit:
                 stats.count()
             if stats.pre_ping:
-                hooks.pinged(stats, slot, got - asked)
+                hooks.pinged(stats, slot, got - began)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
             contain(error)
         return fairy
@@ -120,7 +125,9 @@ def measured_return(
 
     The collector runs it too: a synchronous connection that was never closed comes back by it.
     """
-    now, contain, adopt = monotonic, hooks.contain, hooks.adopt
+    now, contain = monotonic, hooks.contain
+    # A connection that was taken before we were attached counts from its return on.
+    adopt = hooks.contained(hooks.slot_of)
     is_known = uses_only(original, ("_do_return_conn",))
 
     def _return_conn(self: Any, record: Any) -> None:
@@ -137,7 +144,7 @@ def measured_return(
                     stats.uses.append((now() - out[1], out[3]))
                     if out[6]() is None:
                         stats.note_collected(out)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:  # noqa: BLE001 - inline: runs at each return
                 contain(error)
         if is_known:
             self._do_return_conn(record)
@@ -147,31 +154,31 @@ def measured_return(
     return _return_conn
 
 
-def _passed_on(fairy: Any, contain: Callable[[Exception], None]) -> Any:
+def _pass_through(fairy: Any, contain: Callable[[Exception], None]) -> Any:
     """Return what a pool handed out that we do not count: maybe because the one below does."""
     try:
         record = fairy._connection_record
         below = slot_below(record.driver_connection)
         if below is not None:
-            hold(below, record.fairy_ref)
-    except Exception as error:  # noqa: BLE001
+            tie_to_upper_holder(below, record.fairy_ref)
+    except Exception as error:  # noqa: BLE001 - inline: runs at each checkout of such a pool
         contain(error)
     return fairy
 
 
-def noted_checkout(hooks: SqlalchemyHooks) -> Callable[[Any, Any, Any], None]:
+def checkout_listener(hooks: SqlalchemyHooks) -> Callable[[Any, Any, Any], None]:
     """Return a listener of the public `checkout` event: who took what, but not how long it took."""
-    take, awaiting = make_take(), make_awaiting()
+    record_checkout, find_frames = make_record_checkout(), make_find_frames()
 
     def on_checkout(_dbapi_connection: Any, record: Any, proxy: Any) -> None:
         try:
             slot = hooks.slot_of(record)
             if slot is not None:
                 got = monotonic()
-                frames = awaiting() if slot.stats.is_async else (sys._getframe().f_back, None)
-                take(slot.stats, slot, got, got, frames[0], ref(proxy), frames[1])
-                slot.stats.forget_wait()
-        except Exception as error:  # noqa: BLE001
+                frames = find_frames() if slot.stats.is_async else (sys._getframe().f_back, None)
+                record_checkout(slot.stats, slot, got, got, frames[0], ref(proxy), frames[1])
+                slot.stats.discard_last_wait()
+        except Exception as error:  # noqa: BLE001 - inline: a listener of every checkout
             hooks.contain(error)
 
     return on_checkout

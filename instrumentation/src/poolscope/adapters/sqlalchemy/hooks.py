@@ -10,12 +10,12 @@ import sqlalchemy
 from sqlalchemy import exc
 from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 
-from poolscope.adapters.common.nested_pools import keep, slot_below
+from poolscope.adapters.common.nested_pools import mark_long_lived, slot_below
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.sqlalchemy import pools
 from poolscope.catalogue import CloseReason, FailureReason
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import holds_another
+from poolscope.recording.checkout import count_nested
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, Slot, next_checkout_id
@@ -23,11 +23,16 @@ from poolscope.recording.registry import Registry
 
 
 class SqlalchemyHooks:
-    """What happens around a pool; every method is contained and takes no lock."""
+    """What happens around a pool; no method takes a lock.
+
+    What runs at each checkout or return contains its errors itself. Every other method may raise:
+    it is wrapped by `contained` where it is registered.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self.contain = registry.contain
+        self.contain, self.contained = registry.contain, registry.contained
+        self._count_nested = registry.contained(count_nested)
         self.on_class: Callable[[type], None] = _nothing
         self._attached: weakref.WeakKeyDictionary[Any, object] = weakref.WeakKeyDictionary()
         self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
@@ -43,20 +48,13 @@ class SqlalchemyHooks:
 
     def attach_engine(self, engine: sqlalchemy.Engine) -> None:
         """Remember an engine's address, for its pool's name, and attach to the pool."""
-        try:
-            self._engines[engine.dialect] = ref(engine)
-            self._attach(engine.pool)
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        self._engines[engine.dialect] = ref(engine)
+        self._attach(engine.pool)
 
     def attach_pool(self, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None where it cannot be watched."""
-        try:
-            stats = self._attach(pool)
-            self._registry.on_activity()
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
-            return None
+        stats = self._attach(pool)
+        self._registry.on_activity()
         return stats
 
     def _attach(self, pool: Any) -> PoolStats | None:
@@ -94,10 +92,7 @@ class SqlalchemyHooks:
     def _wrap(self, pool: Any, stats: PoolStats) -> None:
         """Wrap what is private to the instance: what is missing costs its own signal only."""
         for step in (self._wrap_creator, self._wrap_queue, self._adopt_idle):
-            try:
-                step(pool, stats)
-            except Exception as error:  # noqa: BLE001
-                self.contain(error)
+            self.contained(step)(pool, stats)
 
     def _wrap_creator(self, pool: Any, stats: PoolStats) -> None:
         pool._invoke_creator = self.created(stats, pool._invoke_creator)
@@ -148,7 +143,7 @@ class SqlalchemyHooks:
         return self.new_slot(stats, record) if stats is not None else None
 
     def is_noted(self, slot: Slot, record: Any) -> bool:
-        """Say whether this very checkout was noted before."""
+        """Return whether this very checkout was noted before."""
         return slot.out is not None and slot.out[6] is record.fairy_ref
 
     def failed(self, stats: PoolStats, error: BaseException) -> None:
@@ -217,22 +212,16 @@ class SqlalchemyHooks:
             slot.queued_s = waited_s
         return record
 
-    def _count_nested(self, stats: PoolStats) -> None:
-        try:
-            if holds_another(stats):
-                stats.nested += 1
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
-
     def created(self, stats: PoolStats, create: Callable[..., Any]) -> Callable[..., Any]:
         """Return the pool's creator with opening a connection measured, and failures classified."""
+        connect_failed = self.contained(self.connect_failed)
 
         def measured_create(record: Any) -> Any:
             began = monotonic()
             try:
                 connection = create(record)
             except Exception as error:
-                self.connect_failed(stats, error)
+                connect_failed(stats, error)
                 raise
             stats.create.count_value(monotonic() - began)
             return connection
@@ -241,30 +230,24 @@ class SqlalchemyHooks:
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened; its error may not even print itself."""
-        try:
-            stats.connect_errors[classify_connect_error(error)] += 1
-        except Exception as own:  # noqa: BLE001
-            self.contain(own)
+        stats.connect_errors[classify_connect_error(error)] += 1
 
     def on_connect(self, _dbapi_connection: Any, record: Any) -> None:
         """Note a connection that was opened."""
-        try:
-            slot = self.slot_of(record)
-            if slot is not None and not self._leaves_to_pool_below(slot.stats, record):
-                slot.opened(describe(record.driver_connection))
-                slot.stats.opened += 1
-            self._registry.on_activity()
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        slot = self.slot_of(record)
+        if slot is not None and not self._leaves_to_pool_below(slot.stats, record):
+            slot.begin_session(describe(record.driver_connection))
+            slot.stats.opened += 1
+        self._registry.on_activity()
 
     def _leaves_to_pool_below(self, stats: PoolStats, record: Any) -> bool:
-        """Say whether this pool only passes on what another one lends; stop counting it then."""
+        """Return whether this pool only passes on what another one lends; stop counting it then."""
         below = slot_below(record.driver_connection)
         if below is None:
             return False
         pool: Any = pools.pool_of(record)
         if not pools.passes_on(pool):
-            keep(below)
+            mark_long_lived(below)
             return False
         for owner in [owner for owner, known in self._known.items() if known is stats]:
             self._known[owner] = None
@@ -276,67 +259,45 @@ class SqlalchemyHooks:
     def on_checkin(self, _dbapi_connection: Any, record: Any) -> None:
         """Note that a connection came back, or was collected: a synchronous leak heals so."""
         try:
-            slot = record._poolscope
-        except AttributeError:
-            self.adopt(record)
-            return
-        try:
-            if slot.out is not None:
+            slot = self.slot_of(record)
+            if slot is not None and slot.out is not None:
                 slot.stats.end(slot, monotonic())
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
-
-    def adopt(self, record: Any) -> None:
-        """Account from now on for a connection that was taken before we were attached."""
-        try:
-            self.slot_of(record)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - inline: a listener of every return
             self.contain(error)
 
     def on_detach(self, _dbapi_connection: Any, record: Any) -> None:
         """Note that a connection left: by `detach()`, or collected (an asynchronous leak)."""
-        try:
-            slot = self.slot_of(record)
-            if slot is not None:
-                slot.stats.closed[CloseReason.DETACHED] += 1
-                slot.forget_session()
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        # First, because it contains its errors: what fails below must not keep the checkout open.
         self.on_checkin(_dbapi_connection, record)
+        slot = self.slot_of(record)
+        if slot is not None:
+            slot.stats.closed[CloseReason.DETACHED] += 1
+            slot.forget_session()
 
     def on_invalidate(
         self, _dbapi_connection: Any, record: Any, exception: BaseException | None
     ) -> None:
         """Note that a connection was found to be broken, or was declared so."""
-        try:
-            slot = self.slot_of(record)
-            if slot is not None:
-                slot.invalidated = True
-                slot.stats.invalidated[pools.invalidation_reason(exception)] += 1
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
-        self.on_checkin(_dbapi_connection, record)
+        self.on_checkin(_dbapi_connection, record)  # first, as above
+        slot = self.slot_of(record)
+        if slot is not None:
+            slot.invalidated = True
+            slot.stats.invalidated[pools.invalidation_reason(exception)] += 1
 
     def on_close(self, _dbapi_connection: Any, record: Any) -> None:
         """Note that the pool closed a connection."""
-        try:
-            slot = self.slot_of(record)
-            if slot is not None:
-                slot.stats.closed[pools.close_reason(record)] += 1
-                slot.forget_session()
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        slot = self.slot_of(record)
+        if slot is not None:
+            slot.stats.closed[pools.close_reason(record)] += 1
+            slot.forget_session()
 
     def on_session_error(self, transaction: Any, state: Any) -> None:
         """Note an error that reveals that two tasks use one session at once."""
-        try:
-            if getattr(state, "name", "") == "PROVISIONING_CONNECTION":
-                bind = transaction.session.get_bind()
-                stats = getattr(bind.engine.pool, "_poolscope", None)
-                if stats is not None:
-                    stats.shared += 1
-        except Exception as error:  # noqa: BLE001
-            self.contain(error)
+        if getattr(state, "name", "") == "PROVISIONING_CONNECTION":
+            bind = transaction.session.get_bind()
+            stats = getattr(bind.engine.pool, "_poolscope", None)
+            if stats is not None:
+                stats.shared += 1
 
 
 def _pool_of(find_engine: Callable[[], Any]) -> Callable[[], Any]:

@@ -18,7 +18,11 @@ from sqlalchemy import event, orm
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
-from poolscope.adapters.sqlalchemy.checkout import measured_connect, measured_return, noted_checkout
+from poolscope.adapters.sqlalchemy.checkout import (
+    checkout_listener,
+    measured_connect,
+    measured_return,
+)
 from poolscope.adapters.sqlalchemy.hooks import SqlalchemyHooks
 from poolscope.recording.registry import Registry
 
@@ -30,7 +34,10 @@ Undo = Callable[[], None]
 def install(registry: Registry) -> Undo:
     """Attach to every pool, and return what detaches from all of them."""
     hooks = SqlalchemyHooks(registry)
-    undo = [_listen(Pool, name, getattr(hooks, f"on_{name}")) for name in POOL_EVENTS]
+    undo = [
+        _listen(Pool, name, registry.contained(getattr(hooks, f"on_{name}")))
+        for name in POOL_EVENTS
+    ]
     undo += [_watch_shared_sessions(hooks)]
     undo += [
         _measure_checkouts(hooks),
@@ -40,8 +47,9 @@ def install(registry: Registry) -> Undo:
     ]
     registry.on_fork.append(hooks.forget_attachments)
     registry.finders.append(hooks.find)
+    attach_engine = registry.contained(hooks.attach_engine)
     for engine in _existing_engines():
-        hooks.attach_engine(engine)
+        attach_engine(engine)
 
     def uninstall() -> None:
         for step in undo:
@@ -54,7 +62,7 @@ def _measure_checkouts(hooks: SqlalchemyHooks) -> Undo:
     missing = missing_names()
     if missing:
         hooks.contain(AttributeError(f"SQLAlchemy has no {', '.join(missing)}: no wait times"))
-        return _listen(Pool, "checkout", noted_checkout(hooks))
+        return _listen(Pool, "checkout", checkout_listener(hooks))
     return _Wrappers(hooks).restore
 
 
@@ -144,10 +152,11 @@ def _watch_new_engines(hooks: SqlalchemyHooks) -> Undo:
     """
     dialect: Any = Dialect
     original = dialect.__dict__["engine_created"]
+    attach_engine = hooks.contained(hooks.attach_engine)
 
     def engine_created(cls: Any, engine: Any) -> None:
         original.__get__(None, cls)(engine)
-        hooks.attach_engine(engine)
+        attach_engine(engine)
 
     dialect.engine_created = classmethod(engine_created)
 
@@ -167,9 +176,10 @@ def _watch_shared_sessions(hooks: SqlalchemyHooks) -> Undo:
     original = transaction.__dict__.get("_raise_for_prerequisite_state")
     if original is None:
         return lambda: None
+    on_session_error = hooks.contained(hooks.on_session_error)
 
     def raise_for_state(self: Any, operation: str, state: Any) -> Any:
-        hooks.on_session_error(self, state)
+        on_session_error(self, state)
         return original(self, operation, state)
 
     transaction._raise_for_prerequisite_state = raise_for_state

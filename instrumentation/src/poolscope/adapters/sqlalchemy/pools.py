@@ -39,7 +39,7 @@ class SqlalchemyPoolReader:
         return PoolState(used, len(open_records) - used)
 
     def configuration(self) -> PoolConfiguration | None:
-        """Return what the pool was told to do; None once it is gone."""
+        """Return the settings of the pool; None once it is gone."""
         pool = self._find()
         if pool is None:
             return None
@@ -87,7 +87,7 @@ def pool_of(record: Any) -> Any:
 
 
 def passes_on(pool: Any) -> bool:
-    """Say whether a pool keeps nothing: it opens a connection, passes it on, and closes it."""
+    """Return whether a pool keeps nothing: it opens a connection, passes it on, and closes it."""
     return isinstance(pool, NullPool)
 
 
@@ -106,7 +106,7 @@ def idle_records(pool: Any) -> list[Any]:
 
 
 def close_reason(record: Any) -> CloseReason:
-    """Say why a pool closes the connection of `record`, from the state it is in."""
+    """Return why a pool closes the connection of `record`, from the state it is in."""
     pool, queue = pool_of(record), queue_of(pool_of(record))
     if isinstance(pool, NullPool):
         return CloseReason.NOT_POOLED
@@ -120,7 +120,7 @@ def close_reason(record: Any) -> CloseReason:
 
 
 def _is_recycled(record: Any, recycle_s: float) -> bool:
-    """Say whether the pool finds a connection too old, by its own date and clock.
+    """Return whether the pool finds a connection too old, by its own date and clock.
 
     By ours it is younger: it was not open yet when SQLAlchemy began to count.
     """
@@ -129,7 +129,7 @@ def _is_recycled(record: Any, recycle_s: float) -> bool:
 
 
 def invalidation_reason(error: BaseException | None) -> InvalidationReason:
-    """Say why a connection was invalidated."""
+    """Return why a connection was invalidated."""
     if error is None:
         return InvalidationReason.REQUESTED
     if isinstance(error, InvalidatePoolError):

@@ -3,14 +3,9 @@
 import pytest
 
 from poolscope import catalogue
-from poolscope.catalogue import ConnectErrorKind, Evidence, Metric
-from poolscope_exporter.core.fleet.pool_numbers import (
-    Growth,
-    PoolNumbers,
-    growth_of,
-    marks_of,
-    numbers_of,
-)
+from poolscope.catalogue import Evidence, Metric
+from poolscope_exporter.core.fleet.growth import Growth
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
 from poolscope_exporter.core.model.pushes import HistogramValue
 from support.exporter.builders import a_point, pool_points
 
@@ -68,35 +63,6 @@ def test_class_and_library_are_read_from_their_attributes() -> None:
     attributes = {catalogue.POOL_CLASS: "AsyncAdaptedQueuePool", catalogue.LIBRARY: "sqlalchemy"}
     numbers = numbers_of([a_point(catalogue.POOL_INFO, attributes=attributes)], None, Growth())
     assert (numbers.pool_class, numbers.library) == ("AsyncAdaptedQueuePool", "sqlalchemy")
-
-
-def test_growth_of_a_single_push_is_unknown() -> None:
-    assert growth_of([]) == growth_of([{"timeouts": 5.0}]) == Growth()
-
-
-@pytest.mark.parametrize(
-    ("history", "grown"),
-    [
-        ([{"timeouts": 5.0}, {"timeouts": 5.0}], 0.0),
-        ([{"timeouts": 5.0}, {"timeouts": 6.0}, {"timeouts": 8.0}], 3.0),
-        ([{}, {"timeouts": 2.0}], 2.0),
-        ([{"timeouts": 9.0}, {"timeouts": 1.0}], 1.0),
-        ([{"timeouts": 9.0}, {}], None),
-    ],
-)
-def test_growth_is_from_the_first_to_the_last_push(
-    history: list[dict[str, float]], grown: float | None
-) -> None:
-    assert growth_of(history).timeouts == grown
-
-
-def test_only_refusals_for_too_many_connections_are_marked() -> None:
-    points = [
-        a_point(catalogue.CONNECT_ERRORS, n, attributes={catalogue.KIND: str(kind)})
-        for n, kind in enumerate(ConnectErrorKind, start=1)
-    ]
-    expected = list(ConnectErrorKind).index(ConnectErrorKind.TOO_MANY_CONNECTIONS) + 1
-    assert marks_of(points) == {"too_many_connections": expected}
 
 
 def test_ping_takes_what_it_took_on_average() -> None:

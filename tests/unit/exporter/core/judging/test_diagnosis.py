@@ -3,7 +3,8 @@
 import pytest
 
 from poolscope.catalogue import Evidence
-from poolscope_exporter.core.fleet.pool_numbers import Growth, PoolNumbers
+from poolscope_exporter.core.fleet.growth import Growth
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.judging.diagnosis import (
     Destination,
     Diagnosis,
