@@ -74,13 +74,16 @@ class UnprintableError(Exception):
         raise RuntimeError("no text")
 
 
-def test_an_error_that_cannot_print_itself_reaches_the_caller_as_it_is(readings: Readings) -> None:
+def test_an_error_that_cannot_print_itself_reaches_the_caller_and_counts(
+    readings: Readings,
+) -> None:
     def refuse() -> Any:
         raise UnprintableError
 
     with pytest.raises(UnprintableError):
         pool.QueuePool(refuse).connect()
-    assert readings.instrumentation.registry.hook_errors == 1
+    assert readings.value(catalogue.CONNECT_ERRORS, kind="other") == 1
+    assert readings.instrumentation.registry.hook_errors == 0
 
 
 OFF_THE_HOT_PATH = [
