@@ -15,8 +15,9 @@ from poolscope.catalogue import ConnectErrorKind as Kind
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.incident.pgbouncer import PgBouncer
 from support.applications.mariadb import MariaDB
-from support.pgbouncer import PgBouncer, require_pgbouncer
+from support.pgbouncer import require_pgbouncer
 
 TIMEOUT_S = 5
 MOST_CLIENTS = 2
