@@ -13,8 +13,9 @@ from weakref import ReferenceType, ref
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_library
-from poolscope.recording.pool import CollectedCheckout, OpenCheckout, Owner
+from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
+from poolscope.recording.tasks import Owner
 
 GRACE_S = {
     Evidence.REQUEST_FINISHED: 2.0,

@@ -4,14 +4,12 @@ Everything that a hook calls here takes no lock, calls no OpenTelemetry object a
 hooks run in the caller's path, and out of the garbage collector inside anybody's lock.
 """
 
-import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple, Protocol, TypeVar
-from weakref import ReferenceType
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, FailureReason
@@ -20,9 +18,8 @@ from poolscope.recording.callsite import Site
 from poolscope.recording.drivers import UNKNOWN, ConnectionFacts
 from poolscope.recording.histogram import Histogram
 from poolscope.recording.requests import Request
-
-Owner = ReferenceType[asyncio.Task[Any]] | int
-"""The task that took a connection, or the ident of the thread that did."""
+from poolscope.recording.tasks import Owner
+from poolscope.recording.waiters import Waiter
 
 Alive = Callable[[], object]
 """Returns None once the pooled connection object that the application holds is collected."""
@@ -226,7 +223,7 @@ class PoolStats:
         self._routes.clear()
         for slot in self.slots.copy().values():
             slot.out = None
-        self.waiting: dict[int, float] = {}
+        self.waiting: dict[int, Waiter] = {}
         self.failures: Counter[FailureReason] = Counter()
         self.connect_errors: Counter[ConnectErrorKind] = Counter()
         self.closed: Counter[catalogue.CloseReason] = Counter()

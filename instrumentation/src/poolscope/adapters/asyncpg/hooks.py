@@ -1,26 +1,32 @@
 """Account for what happens to asyncpg's connections; nothing here locks, blocks or raises."""
 
+import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
+from types import CodeType, FrameType
 from typing import Any
 from weakref import ref
 
-from asyncpg.pool import Pool  # type: ignore[import-untyped]
+from asyncpg.pool import Pool, PoolConnectionHolder  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.pools import (
     AsyncpgPoolReader,
     close_reason,
     identify_pool,
 )
+from poolscope.adapters.common.calling_frames import frame_running
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments
-from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
+from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason, Phase
 from poolscope.clock import monotonic
+from poolscope.recording.callsite import UNKNOWN_SITE, find_site
 from poolscope.recording.checkout import count_nested, make_record_checkout
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
+from poolscope.recording.tasks import running_owner
+from poolscope.recording.waiters import Waiter, blocked_caller
 
 CONNECTING = "_poolscope_connecting"
 
@@ -43,6 +49,10 @@ class AsyncpgHooks:
         self.record_checkout = make_record_checkout()
         self.context_class: type | None = None
         """What `acquire()` shall return, if not the driver's own."""
+        self.acquire_codes: set[CodeType] = set()
+        """What runs while a caller is blocked; its `self` has the caller."""
+        acquire = getattr(PoolConnectionHolder, "acquire", None)
+        self._holder_code: CodeType | None = getattr(acquire, "__code__", None)
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
@@ -102,6 +112,25 @@ class AsyncpgHooks:
         stats.connect_errors[classify_connect_error(error)] += 1
         error.__dict__[CONNECTING] = True
 
+    def connect_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
+        """Note a caller that waits for a new connection; `frame` is what opens it.
+
+        The pool opens connections for nobody too, when it is made and to keep its minimum.
+        """
+        if frame.f_code is self._holder_code:
+            stats.waiting[token] = self._waiter(Phase.CONNECT, began_s, frame)
+
+    def queue_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
+        """Note a caller that waits for a place in the pool; `frame` is what waits."""
+        stats.waiting[token] = self._waiter(Phase.QUEUE, began_s, frame)
+
+    def _waiter(self, phase: Phase, began_s: float, frame: FrameType) -> Waiter:
+        acquiring = frame_running(self.acquire_codes, frame)
+        context = None if acquiring is None else acquiring.f_locals["self"]
+        if context is None or context.site is None or context.site is UNKNOWN_SITE:
+            return blocked_caller(phase, began_s, find_site(frame), running_owner())
+        return blocked_caller(phase, began_s, context.site, context.owner)
+
     def opened(self, stats: PoolStats, holder: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
         stats.create.count_value(create_s)
@@ -139,13 +168,13 @@ class AsyncpgHooks:
         free: Sequence[Any],
     ) -> Callable[[], Coroutine[Any, Any, Any]]:
         """Return the queue's `get` with the blocked time measured; `free` is what waits in it."""
-        note_nested = self.contained(count_nested)
+        note_nested, queue_began = self.contained(count_nested), self.contained(self.queue_began)
 
         async def wait() -> Any:
             began, token = monotonic(), next_checkout_id()
-            stats.waiting[token] = began
-            note_nested(stats)
             try:
+                queue_began(stats, token, began, sys._getframe())
+                note_nested(stats)
                 return await get()
             finally:
                 stats.waiting.pop(token, None)
