@@ -75,6 +75,7 @@ def _pending(stats: PoolStats, own: Attributes, now_s: float) -> Iterator[Sample
 def _state(state: PoolState, own: Attributes) -> Iterator[Sample]:
     for name, value in ((ConnectionState.IDLE, state.idle), (ConnectionState.USED, state.used)):
         yield Sample(catalogue.COUNT, {**own, catalogue.CONNECTION_STATE: name.value}, value)
+    yield Sample(catalogue.LOST_PLACES, own, state.lost)
 
 
 def _traffic(stats: PoolStats, own: Attributes) -> Iterator[Sample]:

@@ -115,10 +115,14 @@ class PoolConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """Numbers of used and idle connections at one instant, read from the pool itself."""
+    """Numbers of used and idle connections at one instant, read from the pool itself.
+
+    `lost` counts those of the used ones that the application cannot return any more.
+    """
 
     used: int
     idle: int
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)

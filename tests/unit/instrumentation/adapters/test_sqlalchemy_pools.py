@@ -242,6 +242,7 @@ def test_a_collected_synchronous_connection_is_a_leak_and_its_slot_recovers(
     assert [s.attributes[catalogue.EVIDENCE] for s in leaks] == ["garbage_collected"]
     assert "test_sqlalchemy_pools.py:" in str(leaks[0].attributes[catalogue.CALL_SITE])
     assert (readings.used, readings.out) == (0, 0)
+    assert readings.value(catalogue.LOST_PLACES) == 0
 
 
 def test_a_null_pool_has_no_maximum_and_keeps_nothing(readings: Readings) -> None:

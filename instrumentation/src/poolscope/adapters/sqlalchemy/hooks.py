@@ -114,7 +114,8 @@ class SqlalchemyHooks:
 
         A pool without an engine may share its dialect with pools that are counted apart.
         """
-        dialect, ping = pool._dialect, getattr(pool._dialect, "do_ping", None)
+        dialect = pool._dialect
+        ping: Any = getattr(dialect, "do_ping", None)
         is_method = getattr(ping, "__self__", None) is dialect  # so not yet ours
         if stats.pre_ping and is_method and dialect in self._engines:
             dialect.do_ping = self.tested(stats, ping)
