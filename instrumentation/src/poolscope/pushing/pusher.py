@@ -143,7 +143,7 @@ class Pusher:
         try:
             leaks = self._scan_leaks()
             self._log_messages.log_leaks(leaks)
-            self._log_messages.log_timeouts(monotonic())
+            self._log_messages.log_timeouts()
             pushing = pushing or bool(leaks)
             if ending or (pushing and self._is_active()):
                 self._push(end=ending)

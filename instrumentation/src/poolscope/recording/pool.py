@@ -16,6 +16,7 @@ from poolscope.catalogue import ConnectErrorKind, FailureReason
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import Site
 from poolscope.recording.drivers import UNKNOWN, ConnectionFacts
+from poolscope.recording.exhaustion import Exhaustion
 from poolscope.recording.histogram import Histogram
 from poolscope.recording.requests import Request
 from poolscope.recording.tasks import Owner
@@ -158,6 +159,9 @@ class PoolStats:
     Hooks only note how many seconds somebody waited for a connection (`waits`), and had it for a
     request or none (`uses`): what lies in the processor's cache is the application's, not our
     histograms. `count` counts what is noted, and whoever reads `wait`, `use` or `routes` calls it.
+
+    `exhaustion` is what the first caller that gave up saw, until the pusher takes it to log it;
+    `look_again_at_s` is when another one may look.
     """
 
     def __init__(
@@ -228,6 +232,8 @@ class PoolStats:
         for slot in self.slots.copy().values():
             slot.out = None
         self.waiting: dict[int, Waiter] = {}
+        self.exhaustion: Exhaustion | None = None
+        self.look_again_at_s = 0.0
         self.failures: Counter[FailureReason] = Counter()
         self.connect_errors: Counter[ConnectErrorKind] = Counter()
         self.closed: Counter[catalogue.CloseReason] = Counter()

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from poolscope import catalogue
 from poolscope.catalogue import Metric, Phase
 from poolscope.pushing.samples import Sample
+from poolscope.recording.exhaustion import Exhaustion
 from poolscope.recording.waiters import CALLER_PHASES, Waiter
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
@@ -245,6 +246,12 @@ def waiter(readings: Readings) -> Waiter:
     return found
 
 
+def exhaustions(readings: Readings) -> list[Exhaustion]:
+    """Return what callers that gave up have seen and the pusher has not logged yet."""
+    pools = readings.instrumentation.registry.pools
+    return [seen for pool in pools if (seen := pool.stats.exhaustion) is not None]
+
+
 def assert_at_a_marked_line(found: Waiter) -> None:
     place = found.site.place
     assert place is not None
@@ -395,12 +402,15 @@ async def test_a_caller_that_is_cancelled_in_a_liveness_check_waits_no_more(
 async def test_a_caller_that_gives_up_waits_no_more(
     readings: Readings, postgres: EmbeddedPostgres, library: Library
 ) -> None:
+    readings.instrumentation.pusher.stop()  # it would take what the caller has seen
     async with a_slow_pool(library, postgres) as (pool, _):
         give_back = await library.take(pool)
         with pytest.raises(Exception, match=r"(?i)time.*out|^$|couldn't get a connection"):
             await library.take(pool)
         assert pending(readings) == NOBODY
         assert sum(number(sample) for sample in readings.samples(catalogue.TIMEOUTS)) == 1
+        [seen] = exhaustions(readings)
+        assert (seen.held_total, len(seen.holders)) == (1, 1)
         await give_back()
 
 

@@ -26,6 +26,7 @@ from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
 from poolscope.recording.tasks import running_owner
+from poolscope.recording.timeouts import look_at_timeout
 from poolscope.recording.waiters import Waiter, blocked_caller
 
 CONNECTING = "_poolscope_connecting"
@@ -43,6 +44,7 @@ class AsyncpgHooks:
 
     def __init__(self, registry: Registry) -> None:
         self.contain, self.contained = registry.contain, registry.contained
+        self._look_at_timeout = registry.contained(look_at_timeout)
         self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
         self.attachments = PoolAttachments(registry, self._make, self._adopt)
@@ -104,6 +106,7 @@ class AsyncpgHooks:
             stats.failures[FailureReason.CANCELLED] += 1
         elif isinstance(error, TimeoutError) and CONNECTING not in error.__dict__:
             stats.failures[FailureReason.TIMEOUT] += 1
+            self._look_at_timeout(stats, monotonic())
         else:
             stats.failures[FailureReason.ERROR] += 1
 

@@ -21,6 +21,7 @@ from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
 from poolscope.recording.tasks import running_owner
+from poolscope.recording.timeouts import look_at_timeout
 from poolscope.recording.waiters import Waiter, blocked_caller, pinging_caller
 
 Check = Callable[[Any], Any]
@@ -38,6 +39,7 @@ class PsycopgPoolHooks:
     def __init__(self, registry: Registry) -> None:
         self.contain, self.contained = registry.contain, registry.contained
         self._count_nested = registry.contained(count_nested)
+        self._look_at_timeout = registry.contained(look_at_timeout)
         self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
@@ -100,6 +102,7 @@ class PsycopgPoolHooks:
         """Count a checkout that ended without a connection."""
         if isinstance(error, PoolTimeout):
             stats.failures[FailureReason.TIMEOUT] += 1
+            self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
             stats.failures[FailureReason.CANCELLED] += 1
         else:

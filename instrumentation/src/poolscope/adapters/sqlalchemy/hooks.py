@@ -24,6 +24,7 @@ from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, Slot, next_checkout_id
 from poolscope.recording.registry import Registry
 from poolscope.recording.tasks import running_owner
+from poolscope.recording.timeouts import look_at_timeout
 from poolscope.recording.waiters import blocked_caller, pinging_caller
 
 
@@ -38,6 +39,7 @@ class SqlalchemyHooks:
         self._registry = registry
         self.contain, self.contained = registry.contain, registry.contained
         self._count_nested = registry.contained(count_nested)
+        self._look_at_timeout = registry.contained(look_at_timeout)
         self._wait_began = registry.contained(self._note_waiter)
         self._find_frames = make_find_frames()
         self.on_class: Callable[[type], None] = _nothing
@@ -174,6 +176,7 @@ class SqlalchemyHooks:
         error.__dict__["_poolscope"] = id(stats)
         if isinstance(error, exc.TimeoutError):
             stats.failures[FailureReason.TIMEOUT] += 1
+            self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
             stats.failures[FailureReason.CANCELLED] += 1
         else:
