@@ -1,4 +1,4 @@
-"""A TCP proxy that can stop forwarding without closing: a network that is cut off."""
+"""A TCP proxy that can stop forwarding without closing: a network that is cut off or slow."""
 
 import asyncio
 import contextlib
@@ -7,11 +7,13 @@ from typing import Self
 
 
 class BlackHole:
-    """Forwards to a port of this machine until `swallow` is called; then it answers nothing."""
+    """Forwards to a port of this machine, unless it was told to swallow or to keep everything."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
         self._is_swallowing = False
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
 
@@ -26,6 +28,14 @@ class BlackHole:
     def forward(self) -> None:
         """Forward again; what was swallowed is lost."""
         self._is_swallowing = False
+
+    def stall(self) -> None:
+        """Keep everything until `resume` is called: a network or server that is very slow."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        """Deliver what was kept, and all that comes."""
+        self._flowing.set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -46,8 +56,12 @@ class BlackHole:
                 await writer.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        accepting = asyncio.current_task()
+        assert accepting is not None
+        self._tasks.add(accepting)  # it may end before the connection behind is open
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
-        self._writers += [writer, far_writer]
+        self._writers.append(far_writer)
         for source, target in ((reader, far_writer), (far_reader, writer)):
             task = asyncio.create_task(self._pump(source, target))
             self._tasks.add(task)
@@ -55,6 +69,10 @@ class BlackHole:
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                await self._flowing.wait()
                 if not self._is_swallowing:
                     target.write(data)
                     await target.drain()
+            await self._flowing.wait()
+            if not self._is_swallowing:
+                target.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from poolscope import catalogue
 from poolscope.catalogue import Evidence
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
-from poolscope.recording.leaks import LeakDetector, owner_kind
+from poolscope.recording.leaks import LeakDetector, kind_of_owner
 from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
 from poolscope.recording.tracing import trace_id_of
 
@@ -91,5 +91,6 @@ def _attributes(held: Holder, now_s: float) -> dict[str, AttributeValue]:
         catalogue.TRACE_ID: trace_id_of(checkout.context),
     }
     own = identity_attributes(held.identity)
-    own |= {catalogue.CHECKOUT_ID: checkout.id, catalogue.OWNER_KIND: owner_kind(checkout).value}
+    owner = kind_of_owner(checkout.owner, request)
+    own |= {catalogue.CHECKOUT_ID: checkout.id, catalogue.OWNER_KIND: owner.value}
     return own | {name: value for name, value in optional.items() if value is not None}

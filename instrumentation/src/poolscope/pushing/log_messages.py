@@ -5,10 +5,8 @@ from collections.abc import Iterable
 
 from opentelemetry.metrics import MeterProvider
 
-from poolscope.catalogue import FailureReason
 from poolscope.pushing.duplicate_metrics import DuplicateMetric, find_duplicate_metrics
-from poolscope.pushing.held_checkouts import HolderList
-from poolscope.pushing.timeout_report import TimeoutReports, describe_exhaustion
+from poolscope.pushing.timeout_report import describe_exhaustion
 from poolscope.recording.leaks import Leak
 from poolscope.recording.registry import Registry
 
@@ -22,7 +20,6 @@ class LogMessages:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._timeouts = TimeoutReports()
         self._reachable: dict[str, bool] = {}
         self._duplicates: set[DuplicateMetric] = set()
         self._hook_error_logged = False
@@ -41,14 +38,19 @@ class LogMessages:
         if len(leaks) > LEAKS_LOGGED_AT_ONCE:
             logger.warning("and %d more apparent leaks", len(leaks) - LEAKS_LOGGED_AT_ONCE)
 
-    def log_timeouts(self, now_s: float) -> None:
-        """Log who holds what, at the first pool time-out in a while."""
+    def log_timeouts(self) -> None:
+        """Log who held what and who waited, as the first caller that gave up saw it."""
         for identity, pool in self._registry.named_pools():
-            timeouts = pool.stats.failures[FailureReason.TIMEOUT]
-            if self._timeouts.is_due(identity, timeouts, now_s):
-                holders = HolderList(now_s, held_after_s=0.0)
-                holders.list_held(identity, pool.stats, pool.leaks)
-                logger.warning("%s", describe_exhaustion(identity, pool.stats, holders.oldest))
+            stats = pool.stats
+            exhaustion, stats.exhaustion = stats.exhaustion, None
+            if exhaustion is not None:
+                report = describe_exhaustion(
+                    identity.name,
+                    exhaustion,
+                    stats.reader.configuration(),
+                    pool.leaks.evidence_of,
+                )
+                logger.warning("%s", report)
 
     def log_problems(self) -> None:
         """Log what hooks left: renamed pools, pools without room, the first error of ours."""

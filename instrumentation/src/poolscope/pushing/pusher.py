@@ -112,9 +112,9 @@ class Pusher:
         return (sample for sample in self._all_samples() if sample.metric.name not in off)
 
     def _all_samples(self) -> Iterator[Sample]:
-        pools = self._registry.named_pools()
+        pools, now_s = self._registry.named_pools(), monotonic()
         yield from chain.from_iterable(
-            pool_samples(identity, pool.stats, pool.leaks) for identity, pool in pools
+            pool_samples(identity, pool.stats, pool.leaks, now_s) for identity, pool in pools
         )
         dropped = sum(timed.dropped for _, pool in pools for _, timed in pool.stats.timed)
         yield Sample(catalogue.HOOK_ERRORS, {}, self._registry.hook_errors)
@@ -143,7 +143,7 @@ class Pusher:
         try:
             leaks = self._scan_leaks()
             self._log_messages.log_leaks(leaks)
-            self._log_messages.log_timeouts(monotonic())
+            self._log_messages.log_timeouts()
             pushing = pushing or bool(leaks)
             if ending or (pushing and self._is_active()):
                 self._push(end=ending)

@@ -16,6 +16,7 @@ from poolscope.catalogue import (
 from poolscope.recording.histogram import Buckets
 from poolscope.recording.leaks import LeakDetector, LeakKey
 from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats
+from poolscope.recording.waiters import oldest_by_phase
 
 AttributeValue = str | int | float | bool | list[int]
 Attributes = Mapping[str, AttributeValue]
@@ -42,11 +43,13 @@ def identity_attributes(identity: PoolIdentity) -> dict[str, AttributeValue]:
     return attributes
 
 
-def pool_samples(identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector) -> Iterator[Sample]:
+def pool_samples(
+    identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector, now_s: float
+) -> Iterator[Sample]:
     """Return all aggregates of one pool; what has no meaning for it is absent."""
     own = identity_attributes(identity)
     state = stats.reader.state(stats.slots.copy())
-    yield Sample(catalogue.PENDING_REQUESTS, own, len(stats.waiting))
+    yield from _pending(stats, own, now_s)
     if state is not None:
         yield from _state(state, own)
     yield from _traffic(stats, own)
@@ -59,9 +62,20 @@ def pool_samples(identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector) 
         yield from _settings(configuration, state, _keepalive(stats), own)
 
 
+def _pending(stats: PoolStats, own: Attributes, now_s: float) -> Iterator[Sample]:
+    """Return the callers that wait; each phase has a 0, so that an end shows."""
+    by_phase = oldest_by_phase(stats.waiting.copy().values(), now_s)
+    yield Sample(catalogue.PENDING_REQUESTS, own, sum(count for count, _ in by_phase.values()))
+    for phase, (count, age_s) in by_phase.items():
+        labels = {**own, catalogue.PHASE: phase.value}
+        yield Sample(catalogue.PENDING, labels, count)
+        yield Sample(catalogue.PENDING_AGE, labels, age_s)
+
+
 def _state(state: PoolState, own: Attributes) -> Iterator[Sample]:
     for name, value in ((ConnectionState.IDLE, state.idle), (ConnectionState.USED, state.used)):
         yield Sample(catalogue.COUNT, {**own, catalogue.CONNECTION_STATE: name.value}, value)
+    yield Sample(catalogue.LOST_PLACES, own, state.lost)
 
 
 def _traffic(stats: PoolStats, own: Attributes) -> Iterator[Sample]:

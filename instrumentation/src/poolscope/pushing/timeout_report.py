@@ -1,66 +1,77 @@
-"""Describe an exhausted pool when callers time out: its numbers, and who holds the connections."""
+"""Describe an exhausted pool when callers time out: its numbers, who held it, and who waited."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
-from poolscope.pushing.held_checkouts import Holder
-from poolscope.recording.leaks import owner_kind
-from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats
+from poolscope.catalogue import Evidence, Phase
+from poolscope.recording.callsite import Site
+from poolscope.recording.exhaustion import Exhaustion, HolderThen, WaitersThen
+from poolscope.recording.pool import PoolConfiguration
 
-REPORT_AGAIN_S = 300.0
-"""Time-outs come in swarms: one report says it, and the next only after this time."""
+EvidenceOf = Callable[[int], Evidence | None]
+"""Returns the evidence against a checkout, by its number."""
 
-HOLDERS_SHOWN = 10
-
-
-@dataclass(slots=True)
-class TimeoutReports:
-    """Which pools have timed out since we last looked, at most once in a while."""
-
-    _seen: dict[PoolIdentity, int] = field(default_factory=dict)
-    _reported_at_s: dict[PoolIdentity, float] = field(default_factory=dict)
-
-    def is_due(self, identity: PoolIdentity, timeouts: int, now_s: float) -> bool:
-        """Return whether the pool's first time-out in a while is news; `timeouts` is the total."""
-        is_new = timeouts > self._seen.get(identity, 0)
-        self._seen[identity] = timeouts
-        last_s = self._reported_at_s.get(identity)
-        if not is_new or (last_s is not None and now_s - last_s < REPORT_AGAIN_S):
-            return False
-        self._reported_at_s[identity] = now_s
-        return True
+_WAITING_FOR = {
+    Phase.QUEUE: "in the queue",
+    Phase.CONNECT: "for a new connection",
+    Phase.PING: "for a liveness check",
+}
 
 
-def describe_exhaustion(identity: PoolIdentity, stats: PoolStats, holders: Sequence[Holder]) -> str:
-    """Return the report: the numbers as of now, then the holders, oldest first."""
-    state = stats.reader.state(stats.slots.copy())
-    configuration = stats.reader.configuration()
-    lines = [f"pool {identity.name}: {_numbers(state, configuration, len(stats.waiting))}"]
-    lines += [_holder(held) for held in holders[:HOLDERS_SHOWN]]
-    if len(holders) > HOLDERS_SHOWN:
-        lines.append(f"  and {len(holders) - HOLDERS_SHOWN} more")
+def describe_exhaustion(
+    name: str,
+    exhaustion: Exhaustion,
+    configuration: PoolConfiguration | None,
+    evidence_of: EvidenceOf,
+) -> str:
+    """Return the report: the numbers at the time-out, then holders and waiters, oldest first."""
+    lines = [f"pool {name}: {_numbers(exhaustion, configuration)}"]
+    lines += [_holder(held, evidence_of(held.checkout_id)) for held in exhaustion.holders]
+    if exhaustion.held_total > len(exhaustion.holders):
+        lines.append(f"  and {exhaustion.held_total - len(exhaustion.holders)} more")
+    lines += _waiters(exhaustion)
     return "\n".join(lines)
 
 
-def _numbers(state: PoolState | None, configuration: PoolConfiguration | None, waiting: int) -> str:
-    used = "?" if state is None else state.used
-    idle = "?" if state is None else state.idle
+def _numbers(exhaustion: Exhaustion, configuration: PoolConfiguration | None) -> str:
     limit = configuration.max if configuration else None
     timeout_s = configuration.timeout_s if configuration else None
     after = "" if timeout_s is None else f" after {timeout_s:g} s"
+    holders = "held by:" if exhaustion.held_total else "nobody held a connection"
     return (
-        f"callers gave up{after}; now {used} used of {'?' if limit is None else limit},"
-        f" {idle} idle, {waiting} waiting; held by:"
+        f"callers gave up{after}; now {_known(exhaustion.used)} used of {_known(limit)},"
+        f" {_known(exhaustion.idle)} idle, {sum(exhaustion.waiting.values())} waiting; {holders}"
     )
 
 
-def _holder(held: Holder) -> str:
-    checkout = held.checkout
-    place, request = checkout.site.place, checkout.request
+def _known(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _holder(held: HolderThen, evidence: Evidence | None) -> str:
+    reason = f", evidence {evidence.value}" if evidence else ""
+    session = f", backend {held.backend_pid}" if held.backend_pid is not None else ""
+    owner = held.owner.value
+    return f"  {held.age_s:8.1f} s  {_place(held.route, held.site)}  ({owner}{reason}{session})"
+
+
+def _waiters(exhaustion: Exhaustion) -> Iterator[str]:
+    """Return the lines of each phase that somebody waited in; the groups of the oldest are kept."""
+    for phase, count in exhaustion.waiting.items():
+        if not count:
+            continue
+        yield f"{count} waiting {_WAITING_FOR.get(phase, phase.value)}:"
+        groups = [group for group in exhaustion.waiters if group.phase is phase]
+        yield from map(_group, groups)
+        left_out = count - sum(group.count for group in groups)
+        if left_out:
+            yield f"  and {left_out} more"
+
+
+def _group(group: WaitersThen) -> str:
+    return f"  {group.oldest_s:8.1f} s  {_place(group.route, group.site)}  ({group.count} waiting)"
+
+
+def _place(route: str | None, site: Site) -> str:
+    place = site.place
     line = f"{place[0]}:{place[1]} in {place[2]}" if place else "an unknown line"
-    route = (request.route if request is not None else None) or "no route"
-    evidence = f", evidence {held.evidence.value}" if held.evidence else ""
-    pid = held.slot.facts.backend_pid
-    session = f", backend {pid}" if pid is not None else ""
-    owner = owner_kind(checkout).value
-    return f"  {held.age_s:8.1f} s  {route}  {line}  ({owner}{evidence}{session})"
+    return f"{route or 'no route'}  {line}"

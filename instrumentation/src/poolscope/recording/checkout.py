@@ -10,13 +10,12 @@ from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site, known_si
 from poolscope.recording.pool import (
     NOTED_LIMIT,
     Alive,
-    Owner,
     PoolStats,
     Slot,
     next_checkout_id,
 )
 from poolscope.recording.requests import CURRENT
-from poolscope.recording.tasks import running_loop, running_task, task_of
+from poolscope.recording.tasks import Owner, running_loop, running_owner, task_of
 from poolscope.recording.tracing import current_context
 
 Caller = tuple[Site, Owner]
@@ -122,9 +121,7 @@ def holds_another(stats: PoolStats) -> bool:
     For the blocked path only: a request or task that holds a connection and waits for another of
     the same pool deadlocks it once enough do so.
     """
-    task = running_task()
-    owner = threading.get_ident() if task is None else ref(task)
-    request = CURRENT.get()
+    owner, request = running_owner(), CURRENT.get()
     outs = [slot.out for slot in stats.slots.copy().values()]
     return any(
         out is not None and (out[4] == owner or (request is not None and out[3] is request))

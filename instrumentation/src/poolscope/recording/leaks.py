@@ -13,8 +13,9 @@ from weakref import ReferenceType, ref
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_library
-from poolscope.recording.pool import CollectedCheckout, OpenCheckout, Owner
+from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
+from poolscope.recording.tasks import Owner
 
 GRACE_S = {
     Evidence.REQUEST_FINISHED: 2.0,
@@ -42,11 +43,11 @@ LeakKey = tuple[Evidence, str, str]
 """Evidence, route and call site of a leak counter; empty where unknown."""
 
 
-def owner_kind(checkout: OpenCheckout) -> OwnerKind:
-    """Return who took the connection: its request where there is one."""
-    if checkout.request is not None:
-        return OwnerKind.LONG_LIVED if checkout.request.long_lived else OwnerKind.REQUEST
-    return OwnerKind.THREAD if isinstance(checkout.owner, int) else OwnerKind.TASK
+def kind_of_owner(owner: Owner, request: Request | None) -> OwnerKind:
+    """Return who asks for a connection, or took it: its request where there is one."""
+    if request is not None:
+        return OwnerKind.LONG_LIVED if request.long_lived else OwnerKind.REQUEST
+    return OwnerKind.THREAD if isinstance(owner, int) else OwnerKind.TASK
 
 
 def gone_owner(checkout: OpenCheckout, threads: dict[int, FrameType]) -> Evidence | None:

@@ -4,25 +4,23 @@ Everything that a hook calls here takes no lock, calls no OpenTelemetry object a
 hooks run in the caller's path, and out of the garbage collector inside anybody's lock.
 """
 
-import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, NamedTuple, Protocol, TypeVar
-from weakref import ReferenceType
 
 from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, FailureReason
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import Site
 from poolscope.recording.drivers import UNKNOWN, ConnectionFacts
+from poolscope.recording.exhaustion import Exhaustion
 from poolscope.recording.histogram import Histogram
 from poolscope.recording.requests import Request
-
-Owner = ReferenceType[asyncio.Task[Any]] | int
-"""The task that took a connection, or the ident of the thread that did."""
+from poolscope.recording.tasks import Owner
+from poolscope.recording.waiters import Waiter
 
 Alive = Callable[[], object]
 """Returns None once the pooled connection object that the application holds is collected."""
@@ -118,10 +116,14 @@ class PoolConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """Numbers of used and idle connections at one instant, read from the pool itself."""
+    """Numbers of used and idle connections at one instant, read from the pool itself.
+
+    `lost` counts those of the used ones that the application cannot return any more.
+    """
 
     used: int
     idle: int
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,9 @@ class PoolStats:
     Hooks only note how many seconds somebody waited for a connection (`waits`), and had it for a
     request or none (`uses`): what lies in the processor's cache is the application's, not our
     histograms. `count` counts what is noted, and whoever reads `wait`, `use` or `routes` calls it.
+
+    `exhaustion` is what the first caller that gave up saw, until the pusher takes it to log it;
+    `look_again_at_s` is when another one may look.
     """
 
     def __init__(
@@ -226,7 +231,9 @@ class PoolStats:
         self._routes.clear()
         for slot in self.slots.copy().values():
             slot.out = None
-        self.waiting: dict[int, float] = {}
+        self.waiting: dict[int, Waiter] = {}
+        self.exhaustion: Exhaustion | None = None
+        self.look_again_at_s = 0.0
         self.failures: Counter[FailureReason] = Counter()
         self.connect_errors: Counter[ConnectErrorKind] = Counter()
         self.closed: Counter[catalogue.CloseReason] = Counter()

@@ -382,8 +382,11 @@ async def test_a_collected_connection_is_a_leak_and_its_place_stays_lost(
     readings: Readings, postgres: EmbeddedPostgres, kind: str
 ) -> None:
     async with a_pool(kind, postgres, min_size=1, max_size=2) as pool:
-        await done(pool.getconn())  # nobody keeps it
+        connection = await done(pool.getconn())
+        assert readings.value(catalogue.LOST_PLACES) == 0
+        del connection
         gc.collect()
+        assert readings.value(catalogue.LOST_PLACES) == 1
         assert (readings.used, readings.idle) == truth(pool) == (1, 0)
         readings.scan()
         [leak] = [s for s in readings.samples(catalogue.LEAKS) if s.value]
@@ -395,6 +398,7 @@ async def test_a_collected_connection_is_a_leak_and_its_place_stays_lost(
             if s.metric is catalogue.POOL_SESSIONS
         ]
         assert sessions.value == 0
+    assert readings.value(catalogue.LOST_PLACES) == 0  # a closed pool has no places
 
 
 @NULL_KINDS

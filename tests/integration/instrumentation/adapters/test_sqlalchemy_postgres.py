@@ -258,6 +258,7 @@ async def test_a_collected_asynchronous_connection_is_a_leak_and_its_slot_recove
         [leak] = [s for s in readings.samples(catalogue.LEAKS) if s.value]
         assert leak.attributes[catalogue.EVIDENCE] == "garbage_collected"
         assert (readings.used, readings.out) == (0, 0)
+        assert readings.value(catalogue.LOST_PLACES) == 0
     gc.collect()
 
 

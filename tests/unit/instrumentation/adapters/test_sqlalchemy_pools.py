@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, engine_from_config, event, pool, text
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from sqlalchemy.pool import base
 
 import poolscope
 from poolscope import catalogue
+from poolscope.adapters.sqlalchemy import hooks
 from poolscope.adapters.sqlalchemy import install as adapter
 from poolscope.adapters.sqlalchemy.hooks import SqlalchemyHooks
 from poolscope.recording.pool import NOTED_LIMIT, PoolStats
@@ -88,7 +90,7 @@ def test_an_error_that_cannot_print_itself_reaches_the_caller_and_counts(
 
 OFF_THE_HOT_PATH = [
     "attach_engine", "attach_pool", "connect_failed", "on_close", "on_connect", "on_detach",
-    "on_invalidate", "on_session_error",
+    "on_invalidate", "on_session_error", "_note_waiter",
 ]  # fmt: skip
 
 
@@ -243,6 +245,7 @@ def test_a_collected_synchronous_connection_is_a_leak_and_its_slot_recovers(
     assert [s.attributes[catalogue.EVIDENCE] for s in leaks] == ["garbage_collected"]
     assert "test_sqlalchemy_pools.py:" in str(leaks[0].attributes[catalogue.CALL_SITE])
     assert (readings.used, readings.out) == (0, 0)
+    assert readings.value(catalogue.LOST_PLACES) == 0
 
 
 def test_a_null_pool_has_no_maximum_and_keeps_nothing(readings: Readings) -> None:
@@ -532,6 +535,40 @@ def test_a_private_attribute_that_is_missing_costs_its_signal_only(
     assert readings.instrumentation.registry.hook_errors >= 1
 
 
+def test_a_caller_in_a_liveness_check_is_pending_and_then_is_not(
+    readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    server, ping = Server(), DefaultDialect.do_ping
+
+    def do_ping(self: Any, connection: Any) -> Any:
+        seen.append(readings.value(catalogue.PENDING, phase="ping"))
+        return ping(self, connection)
+
+    monkeypatch.setattr(DefaultDialect, "do_ping", do_ping)
+    engine = an_engine(server, pool_pre_ping=True)
+    for _ in range(2):
+        engine.connect().close()
+    server.broken = True
+    with pytest.raises(OperationalError):
+        engine.connect().exec_driver_sql("select 1")
+    assert seen == [1, 1]
+    assert readings.value(catalogue.PENDING_REQUESTS) == 0
+
+
+def test_an_error_in_noting_a_liveness_check_never_reaches_the_application(
+    readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: float) -> None:
+        raise LookupError("ping")
+
+    monkeypatch.setattr(hooks, "pinging_caller", broken)
+    engine = an_engine(pool_pre_ping=True)
+    for _ in range(2):
+        engine.connect().close()
+    assert readings.instrumentation.registry.last_hook_error == "LookupError: ping"
+
+
 def test_a_caller_that_waits_while_it_holds_one_is_nested(readings: Readings) -> None:
     engine = an_engine()
     held = [engine.connect() for _ in range(3)]
@@ -587,11 +624,13 @@ def test_what_somebody_puts_into_a_pool_after_us_is_called(
 def test_uninstrument_leaves_no_trace() -> None:
     before = pool.Pool.connect, pool.SingletonThreadPool.connect, pool.Pool._return_conn
     with instrumented():
-        engine = an_engine()
+        engine = an_engine(pool_pre_ping=True)
         engine.connect().close()
+        assert "do_ping" in vars(engine.dialect)
     now = pool.Pool.connect, pool.SingletonThreadPool.connect, pool.Pool._return_conn
     assert now == before
     assert not [name for name in vars(engine.pool) if "poolscope" in name]
+    assert "do_ping" not in vars(engine.dialect)
     assert "get" not in vars(engine.pool._pool)  # type: ignore[attr-defined]
     assert not event.contains(pool.Pool, "checkin", lambda: None)
     with engine.connect() as connection:

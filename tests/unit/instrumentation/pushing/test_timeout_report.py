@@ -4,29 +4,61 @@ import threading
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from poolscope.clock import monotonic
-from poolscope.pushing.timeout_report import REPORT_AGAIN_S, TimeoutReports
-from poolscope.recording.pool import PoolIdentity
+from poolscope.catalogue import Evidence, OwnerKind, Phase
+from poolscope.pushing.timeout_report import describe_exhaustion
+from poolscope.recording.callsite import UNKNOWN_SITE
+from poolscope.recording.exhaustion import Exhaustion, HolderThen, WaitersThen
+from poolscope.recording.pool import PoolConfiguration
 from support.applications.apps import instrumented
 from support.applications.dbapi import an_engine
 
-ORDERS, USERS = PoolIdentity("orders"), PoolIdentity("users")
+A_HOLDER = HolderThen(7, UNKNOWN_SITE, "/orders", OwnerKind.REQUEST, 12.0, 47)
+NOBODY = Exhaustion(0, 0, 0, (), {}, ())
 
 
-def test_the_first_time_out_is_news_and_the_swarm_after_it_is_not() -> None:
-    reports = TimeoutReports()
-    assert not reports.is_due(ORDERS, 0, now_s=0)
-    assert reports.is_due(ORDERS, 1, now_s=10)
-    assert not reports.is_due(ORDERS, 50, now_s=11)
-    assert not reports.is_due(ORDERS, 51, now_s=10 + REPORT_AGAIN_S - 0.1)
-    assert not reports.is_due(ORDERS, 51, now_s=10 + REPORT_AGAIN_S)
-    assert reports.is_due(ORDERS, 52, now_s=10 + REPORT_AGAIN_S)
+def report(
+    exhaustion: Exhaustion, configuration: PoolConfiguration | None = None, leaked: int = 0
+) -> list[str]:
+    """Return the lines for the pool "orders"; checkout number `leaked` has evidence against it."""
+    evidence = {leaked: Evidence.REQUEST_FINISHED}
+    return describe_exhaustion("orders", exhaustion, configuration, evidence.get).splitlines()
 
 
-def test_each_pool_is_reported_by_itself() -> None:
-    reports = TimeoutReports()
-    assert reports.is_due(ORDERS, 1, now_s=0)
-    assert reports.is_due(USERS, 1, now_s=0)
+def test_a_pool_that_nobody_holds_says_so() -> None:
+    configuration = PoolConfiguration("QueuePool", "sqlalchemy", max=3, timeout_s=30)
+    [said] = report(NOBODY, configuration)
+    assert said == (
+        "pool orders: callers gave up after 30 s; now 0 used of 3, 0 idle, 0 waiting;"
+        " nobody held a connection"
+    )
+
+
+def test_what_is_unknown_is_no_number() -> None:
+    assert report(Exhaustion(None, None, 0, (), {}, ())) == [
+        "pool orders: callers gave up; now ? used of ?, ? idle, 0 waiting; nobody held a connection"
+    ]
+
+
+def test_holders_are_listed_with_the_evidence_against_them_and_the_rest_is_counted() -> None:
+    assert report(Exhaustion(3, 0, 3, (A_HOLDER,), {}, ()), leaked=7)[1:] == [
+        "      12.0 s  /orders  an unknown line  (request, evidence request_finished, backend 47)",
+        "  and 2 more",
+    ]
+
+
+def test_waiters_are_listed_by_phase_and_the_rest_is_counted() -> None:
+    waiters = (
+        WaitersThen(Phase.QUEUE, UNKNOWN_SITE, "/report", 54, 9.0),
+        WaitersThen(Phase.PING, UNKNOWN_SITE, None, 1, 4.0),
+    )
+    waiting = {Phase.QUEUE: 60, Phase.CONNECT: 0, Phase.PING: 1}
+    assert report(Exhaustion(3, 0, 0, (), waiting, waiters))[1:] == [
+        "60 waiting in the queue:",
+        "       9.0 s  /report  an unknown line  (54 waiting)",
+        "  and 6 more",
+        "1 waiting for a liveness check:",
+        "       4.0 s  no route  an unknown line  (1 waiting)",
+    ]
 
 
 def test_the_report_answers_what_an_operator_asks_next(caplog: pytest.LogCaptureFixture) -> None:
@@ -36,11 +68,11 @@ def test_the_report_answers_what_an_operator_asks_next(caplog: pytest.LogCapture
         held = [engine.connect() for _ in range(3)]
         with pytest.raises(PoolTimeoutError):
             engine.connect()
-        notices = readings.instrumentation.pusher._log_messages
-        notices.log_timeouts(monotonic())
-        notices.log_timeouts(monotonic())
         for connection in held:
-            connection.close()
+            connection.close()  # before the pusher looks: the caller has looked already
+        notices = readings.instrumentation.pusher._log_messages
+        notices.log_timeouts()
+        notices.log_timeouts()
     [said] = [record.getMessage() for record in caplog.records if "gave up" in record.getMessage()]
     first, *holders = said.splitlines()
     assert first == (

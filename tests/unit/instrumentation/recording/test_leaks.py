@@ -14,7 +14,7 @@ import pytest
 
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.recording.callsite import Site, find_site
-from poolscope.recording.leaks import MAX_SERIES, Leak, LeakDetector, owner_kind
+from poolscope.recording.leaks import MAX_SERIES, Leak, LeakDetector, kind_of_owner
 from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
 
@@ -175,7 +175,7 @@ def test_a_checkout_that_was_declared_long_lived_never_counts() -> None:
     taken = out(request=a_request(long_lived=True), owner=gone_thread())
     detector = LeakDetector()
     assert scan(detector, 100.0, taken) == scan(detector, 1e6, taken) == []
-    assert owner_kind(taken) is OwnerKind.LONG_LIVED
+    assert kind_of_owner(taken.owner, taken.request) is OwnerKind.LONG_LIVED
 
 
 def test_a_collected_connection_counts_at_once() -> None:
@@ -224,7 +224,8 @@ def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
 def test_the_request_owns_where_there_is_one(
     make: Callable[[], OpenCheckout], kind: OwnerKind
 ) -> None:
-    assert owner_kind(make()) is kind
+    taken = make()
+    assert kind_of_owner(taken.owner, taken.request) is kind
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -154,6 +154,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
         return await context.__aenter__(itself=True)
 
     hooks.context_class = MeasuredContext if known else None
+    hooks.acquire_codes.add(MeasuredContext.__aenter__.__code__)
     return _acquire
 
 

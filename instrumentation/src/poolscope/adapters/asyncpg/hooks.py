@@ -1,26 +1,33 @@
 """Account for what happens to asyncpg's connections; nothing here locks, blocks or raises."""
 
+import sys
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine, Sequence
+from types import CodeType, FrameType
 from typing import Any
 from weakref import ref
 
-from asyncpg.pool import Pool  # type: ignore[import-untyped]
+from asyncpg.pool import Pool, PoolConnectionHolder  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.pools import (
     AsyncpgPoolReader,
     close_reason,
     identify_pool,
 )
+from poolscope.adapters.common.calling_frames import frame_running
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments
-from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
+from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason, Phase
 from poolscope.clock import monotonic
+from poolscope.recording.callsite import UNKNOWN_SITE, find_site
 from poolscope.recording.checkout import count_nested, make_record_checkout
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
+from poolscope.recording.tasks import running_owner
+from poolscope.recording.timeouts import look_at_timeout
+from poolscope.recording.waiters import Waiter, blocked_caller
 
 CONNECTING = "_poolscope_connecting"
 
@@ -37,12 +44,17 @@ class AsyncpgHooks:
 
     def __init__(self, registry: Registry) -> None:
         self.contain, self.contained = registry.contain, registry.contained
+        self._look_at_timeout = registry.contained(look_at_timeout)
         self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
         self.attachments = PoolAttachments(registry, self._make, self._adopt)
         self.record_checkout = make_record_checkout()
         self.context_class: type | None = None
         """What `acquire()` shall return, if not the driver's own."""
+        self.acquire_codes: set[CodeType] = set()
+        """What runs while a caller is blocked; its `self` has the caller."""
+        acquire = getattr(PoolConnectionHolder, "acquire", None)
+        self._holder_code: CodeType | None = getattr(acquire, "__code__", None)
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
@@ -94,6 +106,7 @@ class AsyncpgHooks:
             stats.failures[FailureReason.CANCELLED] += 1
         elif isinstance(error, TimeoutError) and CONNECTING not in error.__dict__:
             stats.failures[FailureReason.TIMEOUT] += 1
+            self._look_at_timeout(stats, monotonic())
         else:
             stats.failures[FailureReason.ERROR] += 1
 
@@ -101,6 +114,25 @@ class AsyncpgHooks:
         """Count a connection that could not be opened."""
         stats.connect_errors[classify_connect_error(error)] += 1
         error.__dict__[CONNECTING] = True
+
+    def connect_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
+        """Note a caller that waits for a new connection; `frame` is what opens it.
+
+        The pool opens connections for nobody too, when it is made and to keep its minimum.
+        """
+        if frame.f_code is self._holder_code:
+            stats.waiting[token] = self._waiter(Phase.CONNECT, began_s, frame)
+
+    def queue_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
+        """Note a caller that waits for a place in the pool; `frame` is what waits."""
+        stats.waiting[token] = self._waiter(Phase.QUEUE, began_s, frame)
+
+    def _waiter(self, phase: Phase, began_s: float, frame: FrameType) -> Waiter:
+        acquiring = frame_running(self.acquire_codes, frame)
+        context = None if acquiring is None else acquiring.f_locals["self"]
+        if context is None or context.site is None or context.site is UNKNOWN_SITE:
+            return blocked_caller(phase, began_s, find_site(frame), running_owner())
+        return blocked_caller(phase, began_s, context.site, context.owner)
 
     def opened(self, stats: PoolStats, holder: Any, create_s: float) -> None:
         """Note a connection that was opened, and how long that took."""
@@ -139,13 +171,13 @@ class AsyncpgHooks:
         free: Sequence[Any],
     ) -> Callable[[], Coroutine[Any, Any, Any]]:
         """Return the queue's `get` with the blocked time measured; `free` is what waits in it."""
-        note_nested = self.contained(count_nested)
+        note_nested, queue_began = self.contained(count_nested), self.contained(self.queue_began)
 
         async def wait() -> Any:
             began, token = monotonic(), next_checkout_id()
-            stats.waiting[token] = began
-            note_nested(stats)
             try:
+                queue_began(stats, token, began, sys._getframe())
+                note_nested(stats)
                 return await get()
             finally:
                 stats.waiting.pop(token, None)

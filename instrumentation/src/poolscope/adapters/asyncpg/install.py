@@ -22,6 +22,7 @@ from poolscope.adapters.asyncpg.checkout import measured_acquire, remembering_ca
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
+from poolscope.recording.pool import next_checkout_id
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -52,18 +53,22 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a holder's `connect` with opening a connection measured, and failures classified."""
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
+    connect_began = hooks.contained(hooks.connect_began)
 
     async def connect(self: Any) -> None:
         stats = stats_of(self._pool)
         if stats is None:
             await original(self)
             return
-        began = monotonic()
+        began, token = monotonic(), next_checkout_id()
         try:
+            connect_began(stats, token, began, sys._getframe(1))
             await original(self)
         except Exception as error:
             connect_failed(stats, error)
             raise
+        finally:
+            stats.waiting.pop(token, None)
         opened(stats, self, monotonic() - began)
 
     return connect

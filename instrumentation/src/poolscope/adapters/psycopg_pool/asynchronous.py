@@ -8,6 +8,7 @@ from typing import Any
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import Caller, make_find_caller, make_record_checkout
+from poolscope.recording.pool import next_checkout_id
 
 Method = Callable[..., Any]
 
@@ -64,6 +65,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
             contain(error)
         return connection
 
+    hooks.getconn_codes.add(getconn.__code__)
     return getconn
 
 
@@ -84,17 +86,21 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
+    connect_began = hooks.contained(hooks.connect_began)
 
     async def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
         stats = stats_of(self)
         if stats is None:
             return await original(self, *args, **kwargs)
-        began = monotonic()
+        began, token = monotonic(), next_checkout_id()
         try:
+            connect_began(stats, token, began, sys._getframe(1))
             connection = await original(self, *args, **kwargs)
         except Exception as error:
             connect_failed(stats, error)
             raise
+        finally:
+            stats.waiting.pop(token, None)
         opened(stats, connection, monotonic() - began)
         return connection
 
@@ -109,11 +115,12 @@ def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
         stats = waited_for(sys._getframe(1)) if self.conn is None else None
         if stats is None:
             return await original(self, timeout)
-        place, connection = hooks.wait_began(stats), None
+        began, token, connection = monotonic(), next_checkout_id(), None
         try:
+            hooks.wait_began(stats, token, began, sys._getframe())
             connection = await original(self, timeout)
         finally:
-            hooks.wait_ended(stats, place, connection)
+            hooks.wait_ended(stats, token, began, connection)
         return connection
 
     return wait

@@ -2,22 +2,27 @@
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 from weakref import ref
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
+from poolscope.adapters.common.calling_frames import frame_running
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments, kept_on
 from poolscope.adapters.psycopg_pool.pools import PsycopgPoolReader, close_reason, identify_pool
-from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason
+from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason, Phase
 from poolscope.clock import monotonic
-from poolscope.recording.checkout import count_nested
+from poolscope.recording.callsite import UNKNOWN_SITE, find_site
+from poolscope.recording.checkout import Caller, count_nested
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
+from poolscope.recording.tasks import running_owner
+from poolscope.recording.timeouts import look_at_timeout
+from poolscope.recording.waiters import Waiter, blocked_caller, pinging_caller
 
 Check = Callable[[Any], Any]
 
@@ -34,9 +39,13 @@ class PsycopgPoolHooks:
     def __init__(self, registry: Registry) -> None:
         self.contain, self.contained = registry.contain, registry.contained
         self._count_nested = registry.contained(count_nested)
+        self._look_at_timeout = registry.contained(look_at_timeout)
+        self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
         self._max_routes = registry.max_routes
         self.attachments = PoolAttachments(registry, self._make, self._adopt)
+        self.getconn_codes: set[CodeType] = set()
+        """What runs while a caller is blocked; an asynchronous one has its `caller`."""
 
     def stats_of(self, pool: Any) -> PoolStats | None:
         """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
@@ -93,6 +102,7 @@ class PsycopgPoolHooks:
         """Count a checkout that ended without a connection."""
         if isinstance(error, PoolTimeout):
             stats.failures[FailureReason.TIMEOUT] += 1
+            self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
             stats.failures[FailureReason.CANCELLED] += 1
         else:
@@ -176,25 +186,52 @@ class PsycopgPoolHooks:
         """
         return self.find(caller.f_locals.get("self"))
 
-    def wait_began(self, stats: PoolStats) -> tuple[int, float]:
-        """Note that a caller is about to block; return its place among those who wait."""
-        token, began = next_checkout_id(), monotonic()
-        stats.waiting[token] = began
+    def wait_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
+        """Note that a caller is about to block in the queue; `frame` is what waits."""
+        self._queue_began(stats, token, began_s, frame)
         self._count_nested(stats)
-        return token, began
 
-    def wait_ended(self, stats: PoolStats, place: tuple[int, float], connection: Any) -> None:
+    def _note_in_queue(
+        self, stats: PoolStats, token: int, began_s: float, frame: FrameType
+    ) -> None:
+        getting = frame_running(self.getconn_codes, frame)
+        stats.waiting[token] = self._waiter(Phase.QUEUE, began_s, frame, getting)
+
+    def connect_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
+        """Note a caller that opens its connection itself, as those of a null pool do.
+
+        The workers of other pools open connections for nobody in particular.
+        """
+        getting = frame_running(self.getconn_codes, frame)
+        if getting is not None:
+            stats.waiting[token] = self._waiter(Phase.CONNECT, began_s, frame, getting)
+
+    def _waiter(
+        self, phase: Phase, began_s: float, frame: FrameType, getting: FrameType | None
+    ) -> Waiter:
+        caller: Caller | None = None if getting is None else getting.f_locals.get("caller")
+        if caller is None or caller[0] is UNKNOWN_SITE:
+            return blocked_caller(phase, began_s, find_site(frame), running_owner())
+        return blocked_caller(phase, began_s, *caller)
+
+    def wait_ended(self, stats: PoolStats, token: int, began_s: float, connection: Any) -> None:
         """Note the end of a wait, with the connection that ended it, if one did.
 
         Where that is a new one, the time to open it was not spent in the queue.
         """
-        token, began = place
         stats.waiting.pop(token, None)
-        waited_s = monotonic() - began
+        waited_s = monotonic() - began_s
         slot = kept_on(connection)
         if slot is not None and slot.fresh:
             waited_s = max(0.0, waited_s - slot.create_s)
         stats.queue.count_value(waited_s)
+
+    def _ping_began(self, stats: PoolStats, token: int, began_s: float) -> None:
+        """Note a caller whose connection is about to be tested."""
+        try:
+            stats.waiting[token] = pinging_caller(began_s)
+        except Exception as error:  # noqa: BLE001 - inline: runs at each checked checkout
+            self.contain(error)
 
     def pinged(self, stats: PoolStats, connection: Any, began: float, *, alive: bool) -> None:
         """Note a liveness check before a checkout, and what it found."""
@@ -213,11 +250,13 @@ class PsycopgPoolHooks:
         """Return a pool's `check` with its time and its verdict noted."""
 
         def measured_check(connection: Any) -> None:
-            began, alive = monotonic(), False
+            began, alive, token = monotonic(), False, next_checkout_id()
             try:
+                self._ping_began(stats, token, began)
                 check(connection)
                 alive = True
             finally:
+                stats.waiting.pop(token, None)
                 self.pinged(stats, connection, began, alive=alive)
 
         measured_check._poolscope_original = check  # type: ignore[attr-defined]
@@ -227,11 +266,13 @@ class PsycopgPoolHooks:
         """Return an asynchronous pool's `check` with its time and its verdict noted."""
 
         async def measured_check(connection: Any) -> None:
-            began, alive = monotonic(), False
+            began, alive, token = monotonic(), False, next_checkout_id()
             try:
+                self._ping_began(stats, token, began)
                 await check(connection)
                 alive = True
             finally:
+                stats.waiting.pop(token, None)
                 self.pinged(stats, connection, began, alive=alive)
 
         measured_check._poolscope_original = check  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from poolscope.adapters.psycopg_pool import asynchronous
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import make_record_checkout
+from poolscope.recording.pool import next_checkout_id
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -78,6 +79,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
             contain(error)
         return connection
 
+    hooks.getconn_codes.add(getconn.__code__)
     return getconn
 
 
@@ -98,17 +100,21 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `_connect` with opening a connection measured, and failures classified."""
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
+    connect_began = hooks.contained(hooks.connect_began)
 
     def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
         stats = stats_of(self)
         if stats is None:
             return original(self, *args, **kwargs)
-        began = monotonic()
+        began, token = monotonic(), next_checkout_id()
         try:
+            connect_began(stats, token, began, sys._getframe(1))
             connection = original(self, *args, **kwargs)
         except Exception as error:
             connect_failed(stats, error)
             raise
+        finally:
+            stats.waiting.pop(token, None)
         opened(stats, connection, monotonic() - began)
         return connection
 
@@ -134,11 +140,12 @@ def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
         stats = waited_for(sys._getframe(1)) if self.conn is None else None
         if stats is None:
             return original(self, timeout)
-        place, connection = hooks.wait_began(stats), None
+        began, token, connection = monotonic(), next_checkout_id(), None
         try:
+            hooks.wait_began(stats, token, began, sys._getframe())
             connection = original(self, timeout)
         finally:
-            hooks.wait_ended(stats, place, connection)
+            hooks.wait_ended(stats, token, began, connection)
         return connection
 
     return wait

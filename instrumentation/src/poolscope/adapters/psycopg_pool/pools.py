@@ -48,7 +48,8 @@ class PsycopgPoolReader:
             for reference, slot in slots.items()
             if isinstance(slot, KeptSlot) and slot.is_open
         )
-        return PoolState(out if pool.closed else out + self.lost, len(pool._pool))
+        lost = 0 if pool.closed else self.lost
+        return PoolState(out + lost, len(pool._pool), lost)
 
     def configuration(self) -> PoolConfiguration | None:
         """Return the settings of the pool; None once it is gone."""

@@ -1,5 +1,6 @@
 """Account for what happens to SQLAlchemy's connections; nothing here locks, blocks or raises."""
 
+import sys
 import weakref
 from asyncio import CancelledError
 from collections.abc import Callable
@@ -13,13 +14,18 @@ from sqlalchemy.util.queue import AsyncAdaptedQueue, Empty
 from poolscope.adapters.common.nested_pools import mark_long_lived, slot_below
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.sqlalchemy import pools
-from poolscope.catalogue import CloseReason, FailureReason
+from poolscope.adapters.sqlalchemy.caller_frames import make_find_frames
+from poolscope.catalogue import CloseReason, FailureReason, Phase
 from poolscope.clock import monotonic
+from poolscope.recording.callsite import find_site
 from poolscope.recording.checkout import count_nested
 from poolscope.recording.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, Slot, next_checkout_id
 from poolscope.recording.registry import Registry
+from poolscope.recording.tasks import running_owner
+from poolscope.recording.timeouts import look_at_timeout
+from poolscope.recording.waiters import blocked_caller, pinging_caller
 
 
 class SqlalchemyHooks:
@@ -33,6 +39,9 @@ class SqlalchemyHooks:
         self._registry = registry
         self.contain, self.contained = registry.contain, registry.contained
         self._count_nested = registry.contained(count_nested)
+        self._look_at_timeout = registry.contained(look_at_timeout)
+        self._wait_began = registry.contained(self._note_waiter)
+        self._find_frames = make_find_frames()
         self.on_class: Callable[[type], None] = _nothing
         self._attached: weakref.WeakKeyDictionary[Any, object] = weakref.WeakKeyDictionary()
         self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
@@ -91,7 +100,7 @@ class SqlalchemyHooks:
 
     def _wrap(self, pool: Any, stats: PoolStats) -> None:
         """Wrap what is private to the instance: what is missing costs its own signal only."""
-        for step in (self._wrap_creator, self._wrap_queue, self._adopt_idle):
+        for step in (self._wrap_creator, self._wrap_queue, self._wrap_ping, self._adopt_idle):
             self.contained(step)(pool, stats)
 
     def _wrap_creator(self, pool: Any, stats: PoolStats) -> None:
@@ -101,6 +110,17 @@ class SqlalchemyHooks:
         queue = pools.queue_of(pool)
         if queue is not None:
             queue.get = self.queued(stats, queue)
+
+    def _wrap_ping(self, pool: Any, stats: PoolStats) -> None:
+        """Wrap the liveness check of an engine's pools; they share the dialect that makes it.
+
+        A pool without an engine may share its dialect with pools that are counted apart.
+        """
+        dialect = pool._dialect
+        ping: Any = getattr(dialect, "do_ping", None)
+        is_method = getattr(ping, "__self__", None) is dialect  # so not yet ours
+        if stats.pre_ping and is_method and dialect in self._engines:
+            dialect.do_ping = self.tested(stats, ping)
 
     def _adopt_idle(self, pool: Any, stats: PoolStats) -> None:
         for record in pools.idle_records(pool):
@@ -114,6 +134,8 @@ class SqlalchemyHooks:
             queue = pools.queue_of(pool)
             if queue is not None:
                 take_off(queue, "get")
+            if hasattr(getattr(pool._dialect, "do_ping", None), "_poolscope"):
+                take_off(pool._dialect, "do_ping")
         for stats in list(self._known.values()):
             for reference in list(stats.slots) if stats is not None else ():
                 take_off(reference(), "_poolscope")
@@ -154,6 +176,7 @@ class SqlalchemyHooks:
         error.__dict__["_poolscope"] = id(stats)
         if isinstance(error, exc.TimeoutError):
             stats.failures[FailureReason.TIMEOUT] += 1
+            self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
             stats.failures[FailureReason.CANCELLED] += 1
         else:
@@ -199,9 +222,9 @@ class SqlalchemyHooks:
 
     def _wait(self, stats: PoolStats, get: Callable[..., Any], timeout: float | None) -> Any:
         began, token = monotonic(), next_checkout_id()
-        stats.waiting[token] = began
-        self._count_nested(stats)
         try:
+            self._wait_began(stats, token, Phase.QUEUE, began)
+            self._count_nested(stats)
             record = get(True, timeout)
         finally:
             stats.waiting.pop(token, None)
@@ -212,21 +235,48 @@ class SqlalchemyHooks:
             slot.queued_s = waited_s
         return record
 
+    def _note_waiter(self, stats: PoolStats, token: int, phase: Phase, began_s: float) -> None:
+        """Note the caller that is about to block; the end of its wait takes `token` away."""
+        # An asynchronous engine's pool runs in a greenlet, which hides the application's frames.
+        frames = self._find_frames() if stats.is_async else (sys._getframe(1), None)
+        stats.waiting[token] = blocked_caller(phase, began_s, find_site(*frames), running_owner())
+
     def created(self, stats: PoolStats, create: Callable[..., Any]) -> Callable[..., Any]:
         """Return the pool's creator with opening a connection measured, and failures classified."""
-        connect_failed = self.contained(self.connect_failed)
+        connect_failed, wait_began = self.contained(self.connect_failed), self._wait_began
 
         def measured_create(record: Any) -> Any:
-            began = monotonic()
+            began, token = monotonic(), next_checkout_id()
             try:
+                wait_began(stats, token, Phase.CONNECT, began)
                 connection = create(record)
             except Exception as error:
                 connect_failed(stats, error)
                 raise
+            finally:
+                stats.waiting.pop(token, None)
             stats.create.count_value(monotonic() - began)
             return connection
 
         return measured_create
+
+    def tested(self, stats: PoolStats, ping: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """Return a dialect's liveness check with its caller counted until the answer is there."""
+        now, next_token, contain = monotonic, next_checkout_id, self.contain
+
+        def measured_ping(connection: Any) -> bool:
+            token = next_token()
+            try:
+                try:
+                    stats.waiting[token] = pinging_caller(now())
+                except Exception as error:  # noqa: BLE001 - inline: runs at each tested checkout
+                    contain(error)
+                return ping(connection)
+            finally:
+                stats.waiting.pop(token, None)
+
+        measured_ping._poolscope = True  # type: ignore[attr-defined]
+        return measured_ping
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened; its error may not even print itself."""
