@@ -91,4 +91,4 @@ def _without_cause(window: _PoolWindow, found: PoolDiagnosis) -> PoolDiagnosis:
 
 def _calming(last: _Look, found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:
     calm = f"calm for {now_s - last.at_s:.0f} s: {found.reasons[0]}"
-    return replace(last.found, reasons=(calm, *last.found.reasons))
+    return replace(last.found, reasons=(calm, f"before that: {last.found.reasons[0]}"))

@@ -40,7 +40,7 @@ def test_a_cause_is_left_when_the_window_holds_no_evidence_of_it(cause: Diagnosi
 
 def test_a_pool_that_calms_down_says_since_when_and_keeps_its_reasons() -> None:
     last = settled(SLOW, HEALTHY, HEALTHY)[-1]
-    assert last.reasons == ("calm for 2 s: because healthy", "because slow_queries")
+    assert last.reasons == ("calm for 2 s: because healthy", "before that: because slow_queries")
 
 
 def test_unknown_alone_does_not_outlive_its_look() -> None:
