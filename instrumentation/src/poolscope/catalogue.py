@@ -194,6 +194,13 @@ TRACE_ID = "poolscope.trace_id"
 PUSH_INTERVAL = "poolscope.push.interval"
 PUSH_END = "poolscope.push.end"
 PUSH_PUBLISHER = "poolscope.push.publisher"
+PUSH_PRESSURE = "poolscope.push.pressure"
+
+FASTEST_PUSH_S = 1.0
+"""Seconds between two pushes of a process under pressure, unless the exporter asks for more."""
+
+INTERVAL_HEADER = "Poolscope-Push-Interval"
+"""Response header: how many seconds a process under pressure is to wait between two pushes."""
 
 # Bounds contain every threshold of the documented guides: 2 ms (ping), 0.5 s (T1), 2 s (T5),
 # 10 and 30 s (C3).
@@ -409,6 +416,7 @@ PUSH = _for_exporter(
     PUSH_INTERVAL,
     PUSH_END,
     PUSH_PUBLISHER,
+    PUSH_PRESSURE,
 )
 CHECKOUT_AGE = _for_exporter(
     "poolscope.checkout.age",

@@ -127,6 +127,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         sequence=scope_content.sequence,
         interval_s=scope_content.interval_s,
         is_end=scope_content.is_end,
+        is_pressed=scope_content.is_pressed,
         publisher=scope_content.publisher,
         held=scope_content.held,
         backend_pids=scope_content.backend_pids,

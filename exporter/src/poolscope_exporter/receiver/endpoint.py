@@ -18,6 +18,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from starlette.routing import Route
 
+from poolscope.catalogue import INTERVAL_HEADER
+from poolscope_exporter import clock
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.receiver.bodies import BodyReader, RequestBody
 from poolscope_exporter.receiver.decode import (
@@ -28,6 +30,7 @@ from poolscope_exporter.receiver.decode import (
     parse_json,
     parse_protobuf,
 )
+from poolscope_exporter.receiver.fast_pushes import FastPushes
 from poolscope_exporter.receiver.refusals import Outcome, RefusedError
 from poolscope_exporter.receiver.senders import AcceptPush, RequestSender, Senders
 
@@ -89,7 +92,7 @@ def create_receiver(
     `senders` says who may push, None lets everybody; `forward` must not wait.
     """
     app = FastAPI(openapi_url=None)
-    bodies = BodyReader(limits)
+    bodies, fast = BodyReader(limits), FastPushes()
 
     async def receive(request: Request) -> Response:
         encoding = _encoding(request) or Encoding.PROTOBUF
@@ -105,7 +108,7 @@ def create_receiver(
             forward(contents, encoding is Encoding.JSON)
         outcome = Outcome.PARTIAL if rejected else Outcome.OK
         counts.requests[outcome.value] += 1
-        return _acceptance(rejected, reason, encoding)
+        return _acceptance(rejected, reason, encoding, _allowed(decoded, fast))
 
     # A plain route: FastAPI's own would spend more on a push than most of what we do with it.
     app.router.routes.append(Route(PATH, receive, methods=["POST"]))
@@ -171,12 +174,23 @@ async def _accept_all(
     return rejected, ", ".join(dict.fromkeys(reasons))
 
 
-def _acceptance(rejected: int, reason: str, encoding: Encoding) -> Response:
+def _allowed(decoded: Decoded, fast: FastPushes) -> dict[str, str]:
+    """Return the header that tells our own senders how fast they may push under pressure."""
+    ours = [push for push in decoded.pushes if push.sequence is not None]
+    now_s = clock.monotonic()
+    for push in ours:
+        fast.record_pressure(push, now_s)
+    return {INTERVAL_HEADER: f"{fast.allowed_interval_s(now_s):g}"} if ours else {}
+
+
+def _acceptance(
+    rejected: int, reason: str, encoding: Encoding, headers: dict[str, str]
+) -> Response:
     answer = ExportMetricsServiceResponse()
     if rejected:
         answer.partial_success.rejected_data_points = rejected
         answer.partial_success.error_message = reason
-    return Response(encoding.encode(answer), media_type=encoding.value)
+    return Response(encoding.encode(answer), headers=headers, media_type=encoding.value)
 
 
 def _refusal(refused: RefusedError, encoding: Encoding) -> Response:

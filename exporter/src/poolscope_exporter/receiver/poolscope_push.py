@@ -30,6 +30,7 @@ from poolscope.catalogue import (
     PUSH,
     PUSH_END,
     PUSH_INTERVAL,
+    PUSH_PRESSURE,
     PUSH_PUBLISHER,
     TRACE_ID,
     Evidence,
@@ -65,6 +66,7 @@ class PushScope:
     sequence: int
     interval_s: float | None
     is_end: bool
+    is_pressed: bool
     publisher: Publisher
     held: tuple[HeldCheckouts, ...]
     backend_pids: Mapping[Pool, frozenset[int]]
@@ -84,6 +86,7 @@ def read_push_scope(
         sequence=int(sequence),
         interval_s=seconds(marker, PUSH_INTERVAL) or None,
         is_end=marker.get(PUSH_END) is True,
+        is_pressed=marker.get(PUSH_PRESSURE) is True,
         publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
         held=_held(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),

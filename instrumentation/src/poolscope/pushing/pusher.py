@@ -21,6 +21,7 @@ from poolscope.pushing.encoding import encode
 from poolscope.pushing.held_checkouts import HolderList
 from poolscope.pushing.log_messages import LogMessages
 from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
+from poolscope.pushing.pressure import Pressure
 from poolscope.pushing.process_identity import ProcessIdentity
 from poolscope.pushing.samples import Sample, pool_samples
 from poolscope.pushing.transport import PushError, Transport
@@ -70,6 +71,9 @@ class Pusher:
         self._ending = False
         self._stopped = False
         self._activity_at_end: int | None = None
+        self._pressure = Pressure()
+        self._pushed_at_s = monotonic()
+        self._fast_interval_s: float | None = None
 
     def start(self) -> None:
         """Start the thread unless it runs; called from hooks, so it never waits for a lock."""
@@ -144,7 +148,7 @@ class Pusher:
             leaks = self._scan_leaks()
             self._log_messages.log_leaks(leaks)
             self._log_messages.log_timeouts()
-            pushing = pushing or bool(leaks)
+            pushing = pushing or bool(leaks) or self._is_due_under_pressure()
             if ending or (pushing and self._is_active()):
                 self._push(end=ending)
                 self._activity_at_end = self._activity() if ending else None
@@ -153,6 +157,16 @@ class Pusher:
         if ending:
             self._ended.set()
         return pushing
+
+    def _is_due_under_pressure(self) -> bool:
+        """Return whether a pool is in trouble and the exporter takes the next push already."""
+        if self._fast_interval_s is None:
+            return False
+        is_due = monotonic() - self._pushed_at_s >= self._fast_interval_s - TICK_S / 2
+        return is_due and self._is_pressed()
+
+    def _is_pressed(self) -> bool:
+        return self._pressure.is_on([pool.stats for pool in list(self._registry.pools)])
 
     def _is_active(self) -> bool:
         """Return whether there is anything new since the end marker, if there was one."""
@@ -170,19 +184,26 @@ class Pusher:
                 self._publisher.provider, self._settings.metrics_off
             )
         self._sequence += 1
-        samples = chain(self.samples(), self._held(), [self._mark(end)])
+        self._pushed_at_s, is_pressed = monotonic(), self._is_pressed()
+        self._pressure.pushed([pool.stats for pool in list(self._registry.pools)])
+        samples = chain(self.samples(), self._held(), [self._mark(end=end, is_pressed=is_pressed)])
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
-        for transport in self._transports:
-            self._send(transport, body)
+        answers = [self._send(transport, body) for transport in self._transports]
+        named = [seconds for seconds in answers if seconds is not None]
+        # Of several exporters the busiest one decides; where none names an interval, no push is
+        # faster than the setting.
+        self._fast_interval_s = max(named, default=None)
 
-    def _send(self, transport: Transport, body: bytes) -> None:
+    def _send(self, transport: Transport, body: bytes) -> float | None:
+        """Return the interval that the exporter allows under pressure, None where it names none."""
         try:
-            transport.send_body(body, self._settings.read_token())
+            interval_s = transport.send_body(body, self._settings.read_token())
         except (PushError, OSError) as error:
             self._failures += 1
             self._log_messages.log_reachability(transport.endpoint, error)
-        else:
-            self._log_messages.log_reachability(transport.endpoint, None)
+            return None
+        self._log_messages.log_reachability(transport.endpoint, None)
+        return interval_s
 
     def _held(self) -> Iterator[Sample]:
         held = HolderList(monotonic(), self._settings.held_after_s)
@@ -190,13 +211,14 @@ class Pusher:
             held.list_held(identity, pool.stats, pool.leaks)
         return held.held_samples()
 
-    def _mark(self, end: bool) -> Sample:
+    def _mark(self, *, end: bool, is_pressed: bool) -> Sample:
         by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher
         publisher = Publisher.PROVIDER if by_provider else Publisher.EXPORTER
         attributes = {
             catalogue.PUSH_INTERVAL: self._settings.push_interval_s,
             catalogue.PUSH_END: end,
             catalogue.PUSH_PUBLISHER: publisher.value,
+            catalogue.PUSH_PRESSURE: is_pressed,
         }
         return Sample(catalogue.PUSH, attributes, self._sequence)
 

@@ -4,8 +4,10 @@ import ssl
 import urllib.error
 import urllib.request
 from http.client import HTTPException
+from math import isfinite
 from pathlib import Path
 
+from poolscope.catalogue import FASTEST_PUSH_S, INTERVAL_HEADER
 from poolscope.version import __version__
 
 TIMEOUT_S = 2.0
@@ -30,8 +32,12 @@ class Transport:
             handlers.append(urllib.request.HTTPSHandler(context=context))
         self._opener = urllib.request.build_opener(*handlers)
 
-    def send_body(self, body: bytes, token: str | None) -> None:
-        """Send one serialised request; raises `PushError` unless it was accepted."""
+    def send_body(self, body: bytes, token: str | None) -> float | None:
+        """Send one serialised request; raises `PushError` unless it was accepted.
+
+        Return the seconds between pushes that the exporter allows a process under pressure, None
+        where it names none: an older exporter, or a Collector.
+        """
         headers = {
             "Content-Type": "application/x-protobuf",
             "User-Agent": f"poolscope/{__version__}",
@@ -42,9 +48,19 @@ class Transport:
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as response:
                 response.read(65_536)
+                return _allowed_interval_s(response.headers.get(INTERVAL_HEADER))
         except urllib.error.HTTPError as error:
             error.close()
             raise PushError(f"{self.endpoint} answered {error.code}") from None
         except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise PushError(f"{self.endpoint}: {reason or type(error).__name__}") from None
+
+
+def _allowed_interval_s(text: str | None) -> float | None:
+    """Return the interval that a header names, None for what is no sensible number."""
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return None
+    return max(FASTEST_PUSH_S, seconds) if isfinite(seconds) and seconds > 0 else None

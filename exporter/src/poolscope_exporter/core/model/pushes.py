@@ -84,6 +84,7 @@ class Push:
     sequence: int | None = None
     interval_s: float | None = None
     is_end: bool = False
+    is_pressed: bool = False
     publisher: Publisher = Publisher.EXPORTER
     held: tuple[HeldCheckouts, ...] = ()
     backend_pids: Mapping[Pool, frozenset[int]] = field(default_factory=dict)
