@@ -126,6 +126,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         is_end=said.is_end,
         publisher=said.publisher,
         held=said.held,
+        waiters=said.waiters,
         backend_pids=said.backend_pids,
     )
 

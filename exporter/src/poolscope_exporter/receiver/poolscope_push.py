@@ -26,17 +26,23 @@ from poolscope.catalogue import (
     OWNER_KIND,
     PEER_ADDRESS,
     PEER_PORT,
+    PHASE,
     POOL_SESSIONS,
     PUSH,
     PUSH_END,
     PUSH_INTERVAL,
     PUSH_PUBLISHER,
     TRACE_ID,
+    WAITER_AGE,
+    WAITERS_LISTED,
+    WAITERS_WAITING,
     Evidence,
     OwnerKind,
+    Phase,
     Publisher,
 )
 from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.pushes import WaitingCaller, WaitingCallers
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
@@ -54,13 +60,14 @@ _Closed = TypeVar("_Closed", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class PushScope:
-    """What one push says of itself and of the checkouts that its process holds."""
+    """What one push says of itself, of held checkouts and of waiting callers."""
 
     sequence: int
     interval_s: float | None
     is_end: bool
     publisher: Publisher
     held: tuple[HeldCheckouts, ...]
+    waiters: tuple[WaitingCallers, ...]
     backend_pids: Mapping[Pool, frozenset[int]]
 
 
@@ -80,6 +87,7 @@ def read_push_scope(
         is_end=marker.get(PUSH_END) is True,
         publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
         held=_held(instance, points, refused),
+        waiters=_waiters(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
     )
 
@@ -113,6 +121,43 @@ def _held(
         HeldCheckouts(pool, count, tuple(listed[pool]))
         for pool, count in held.items()
         if said.get(pool) == len(listed[pool])
+    )
+
+
+def _waiters(
+    instance: Instance,
+    points: Mapping[str, Sequence[tuple[Attributes, float]]],
+    refused: Counter[str],
+) -> tuple[WaitingCallers, ...]:
+    """Return the pools whose list of waiting callers arrived whole."""
+    listed: dict[Pool, list[WaitingCaller]] = defaultdict(list)
+    for attributes, age_s in points.get(WAITER_AGE.name, ()):
+        waiter = _waiter(attributes, age_s)
+        if waiter is None:
+            refused[Unreadable.MALFORMED_WAITER] += 1
+        else:
+            listed[pool_of(instance, attributes)].append(waiter)
+    said = _by_pool(instance, points.get(WAITERS_LISTED.name, ()))
+    waiting = _by_pool(instance, points.get(WAITERS_WAITING.name, ()))
+    return tuple(
+        WaitingCallers(pool, count, tuple(listed[pool]))
+        for pool, count in waiting.items()
+        if said.get(pool) == len(listed[pool])
+    )
+
+
+def _waiter(attributes: Attributes, age_s: float) -> WaitingCaller | None:
+    phase = _closed(Phase, text(attributes, PHASE))
+    if phase is None or age_s < 0:
+        return None
+    return WaitingCaller(
+        phase=phase,
+        age_s=age_s,
+        route=text(attributes, HTTP_ROUTE),
+        code_file=text(attributes, CODE_FILE_PATH),
+        code_line=integer(attributes, CODE_LINE_NUMBER),
+        code_function=text(attributes, CODE_FUNCTION_NAME),
+        owner_kind=_closed(OwnerKind, text(attributes, OWNER_KIND)),
     )
 
 

@@ -24,6 +24,7 @@ from poolscope.pushing.meter_provider import ProviderPublisher, configured_provi
 from poolscope.pushing.process_identity import ProcessIdentity
 from poolscope.pushing.samples import Sample, pool_samples
 from poolscope.pushing.transport import PushError, Transport
+from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.leaks import Leak
 from poolscope.recording.pool import drained
 from poolscope.recording.registry import Registry
@@ -170,7 +171,7 @@ class Pusher:
                 self._publisher.provider, self._settings.metrics_off
             )
         self._sequence += 1
-        samples = chain(self.samples(), self._held(), [self._mark(end)])
+        samples = chain(self.samples(), self._held(), self._waiters(), [self._mark(end)])
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         for transport in self._transports:
             self._send(transport, body)
@@ -189,6 +190,12 @@ class Pusher:
         for identity, pool in self._registry.named_pools():
             held.list_held(identity, pool.stats, pool.leaks)
         return held.held_samples()
+
+    def _waiters(self) -> Iterator[Sample]:
+        waiters = WaiterList(monotonic(), self._settings.held_after_s)
+        for identity, pool in self._registry.named_pools():
+            waiters.list_waiters(identity, pool.stats)
+        return waiters.waiter_samples()
 
     def _mark(self, end: bool) -> Sample:
         by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from poolscope.catalogue import Phase
 from poolscope.recording.callsite import UNKNOWN_SITE, Site
 from poolscope.recording.requests import CURRENT, Request
-from poolscope.recording.tasks import Owner
+from poolscope.recording.tasks import Owner, running_owner
 
 CALLER_PHASES = (Phase.QUEUE, Phase.CONNECT, Phase.PING)
 """The phases that callers are counted in.
@@ -19,16 +19,16 @@ ended, so a return that hangs there is a held checkout.
 class Waiter(NamedTuple):
     """A blocked caller: what it waits for, since when, and who it is.
 
-    A liveness check comes before each checkout, so its waiter has no site and no owner: to find
-    them would cost more than the rest.
+    A liveness check comes before each checkout, so its waiter has no site: to find it would cost
+    more than the rest.
     """
 
     phase: Phase
     since_s: float
     """By `clock.monotonic`."""
-    site: Site = UNKNOWN_SITE
-    owner: Owner | None = None
-    request: Request | None = None
+    site: Site
+    owner: Owner
+    request: Request | None
 
 
 def blocked_caller(phase: Phase, since_s: float, site: Site, owner: Owner) -> Waiter:
@@ -38,7 +38,7 @@ def blocked_caller(phase: Phase, since_s: float, site: Site, owner: Owner) -> Wa
 
 def pinging_caller(since_s: float) -> Waiter:
     """Return the waiter for a caller whose connection is about to be tested."""
-    return Waiter(Phase.PING, since_s, request=CURRENT.get())
+    return Waiter(Phase.PING, since_s, UNKNOWN_SITE, running_owner(), CURRENT.get())
 
 
 def oldest_by_phase(waiters: Iterable[Waiter], now_s: float) -> dict[Phase, tuple[int, float]]:

@@ -20,6 +20,11 @@ from poolscope_exporter.core.fleet.retention import (
 from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounts
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import SeriesBook
+from poolscope_exporter.core.fleet.waiter_groups import (
+    MAX_WAITERS,
+    PoolWaiters,
+    group_waiters,
+)
 from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
@@ -66,6 +71,7 @@ class Process:
         self._rooms = rooms
         self._taken = Taken()
         self._held: dict[Pool, ListedCheckouts] = {}
+        self._waiters: Mapping[Pool, PoolWaiters] = {}
         self._histories: dict[Pool, CounterHistory] = {}
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
@@ -111,6 +117,7 @@ class Process:
         starts = (start for start in (self._started_ns, _started_ns(push)) if start)
         self._started_ns = min(starts, default=None)
         refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
+        refused.held.update(self._keep_waiters(push))
         refused.held.update(self._keep_sessions(push))
         # Our own pushes are complete: a route that comes up later was not used before.
         self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
@@ -124,14 +131,14 @@ class Process:
         self._series.drop(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
         self._held = self._held_lists(now_s)
         if not self.is_live(now_s):
-            self._histories, self.backend_pids = {}, {}
+            self._histories, self.backend_pids, self._waiters = {}, {}, {}
         self._settle()
 
     def release_room(self) -> None:
         """Give back the room that the process took; it is not heard again."""
         self._series.release_series()
         self._routes.release_routes()
-        self._held, self.backend_pids = {}, {}
+        self._held, self.backend_pids, self._waiters = {}, {}, {}
         self._settle()
 
     def live_points(self, now_s: float) -> Iterator[Point]:
@@ -176,7 +183,12 @@ class Process:
     ) -> Mapping[Pool, PoolNumbers]:
         points = self._series.numbers_since(since_s)
         return {
-            pool: numbers_of(points.get(pool, []), _counts(held.get(pool)), self._growth(pool))
+            pool: numbers_of(
+                points.get(pool, []),
+                _counts(held.get(pool)),
+                self._growth(pool),
+                self._waiters.get(pool),
+            )
             for pool in points.keys() | held.keys()
         }
 
@@ -227,6 +239,20 @@ class Process:
             self._held[held.pool] = self._heard(held, listed, known, now_s)
         return +refused
 
+    def _keep_waiters(self, push: Push) -> Counter[Refusal]:
+        """Keep the waiting callers of this push alone: those of the last one may wait no more."""
+        held = sum(len(each.listed) for each in self._held.values())
+        room = min(MAX_WAITERS, max(0, self._rooms.held.free + self._taken.held - held))
+        refused: Counter[Refusal] = Counter()
+        kept = {}
+        for each in push.waiters[: self._max_pools]:
+            listed = each.listed[:room]
+            room -= len(listed)
+            refused[Refusal.TOO_MANY_WAITERS] += len(each.listed) - len(listed)
+            kept[each.pool] = group_waiters(each.waiting, listed)
+        self._waiters = kept
+        return +refused
+
     def _keep_sessions(self, push: Push) -> Counter[Refusal]:
         room = self._rooms.sessions.free + self._taken.sessions
         refused: Counter[Refusal] = Counter()
@@ -242,6 +268,7 @@ class Process:
 
     def _settle(self) -> None:
         held = sum(len(each.listed) for each in self._held.values())
+        held += sum(len(each.groups) for each in self._waiters.values())
         sessions = sum(map(len, self.backend_pids.values()))
         self._rooms.held.give_back(self._taken.held - held)
         self._rooms.sessions.give_back(self._taken.sessions - sessions)
