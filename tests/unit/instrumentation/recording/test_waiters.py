@@ -13,8 +13,8 @@ from poolscope.recording.requests import CURRENT, Request
 from poolscope.recording.waiters import (
     Waiter,
     blocked_caller,
+    make_pinging_caller,
     oldest_by_phase,
-    pinging_caller,
 )
 
 
@@ -67,7 +67,7 @@ def test_a_forked_child_has_no_waiter_of_its_parent() -> None:
 def test_a_waiter_belongs_to_the_request_that_runs() -> None:
     request = Request()
     token = CURRENT.set(request)
-    queued, pinging = blocked_caller(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7), pinging_caller(2.0)
+    queued, pinging = blocked_caller(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7), make_pinging_caller()(2.0)
     CURRENT.reset(token)
     assert queued == Waiter(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7, request)
     assert pinging == Waiter(Phase.PING, 2.0, UNKNOWN_SITE, threading.get_ident(), request)
