@@ -17,12 +17,21 @@ HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 FRAMES := $(VENV)/frames
+PYTHONPATH_OF_GENERATORS := alerts:dashboards:generators
+GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
+# Tests mostly wait for servers, so a worker more than there are processors is not in the way.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+# What records its results runs in one process, which writes them when it ends.
+PYTEST_ALONE := $(BIN)/pytest
 
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
-.PHONY: help setup demo test test-all test-system test-older-sqlalchemy test-long rules docs conformance faults scenarios check format lock bench bench-exporter clean check-deploy version dist test-newest test-sqlalchemy test-postgres collector incident told otlp-backend pictures
+##@ Every day
 
 help: ## Say what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^##@ / { printf "%s%s\n", (n++ ? "\n" : ""), substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-22s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with the locked versions and both distributions
 
@@ -36,76 +45,136 @@ $(READY): requirements/dev.txt instrumentation/pyproject.toml exporter/pyproject
 demo: setup ## Run the whole story: a leaking app, its database and the exporter; Ctrl-C ends it
 	@$(BIN)/poolscope-exporter demo
 
-test: test-older-sqlalchemy test-newest ## Run every test that needs nothing but PyPI
+check: setup ## Lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards generators deploy/chart_files.py .ci/commit_subject.py tests
+	$(BIN)/lint-imports
 
-test-newest: setup ## The same, on the newest SQLAlchemy alone
-	$(BIN)/pytest
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
-test-all: test test-system ## Run every test, also those that need servers and tools of Debian's packages
+quick: check ## Check, and run the tests that start no server (4 minutes with the set-up)
+	$(PYTEST) tests/unit tests/contract
 
-test-system: setup
-	$(BIN)/pytest tests/system tests/alerts
+test: setup ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
+	$(PYTEST)
 
-test-older-sqlalchemy: $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
+clean: ## Remove the environment and what the tools left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+##@ Generated files
+
+generate: rules docs version ## Write every committed file that follows from the code: rules, docs, version
+
+rules: setup ## Write alert rules, the numbers of runbooks, dashboards, and their copies in deploy/, from alerts/*.toml
+	$(GENERATOR) poolscope_alerts
+	$(GENERATOR) poolscope_dashboards
+	$(BIN)/python deploy/chart_files.py  # copies: neither Helm nor kustomize reads outside of its folder
+
+docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics, scaling out
+	for table in settings thresholds metrics scaling; do \
+	  $(GENERATOR) poolscope_generators.tables.$$table || exit 1; done
+
+lock: setup ## Lock the versions again, with hashes and without any registry's address
+	cd requirements && for name in $(LOCKS); do \
+	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command 'make lock' \
+	    --no-emit-package poolscope --no-emit-package poolscope-exporter \
+	    $$name.in -o $$name.txt || exit 1; done
+
+conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write docs/conformance.md
+	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)
+	for folder in "" $(OLDER_SQLALCHEMY); do \
+	  PYTHONPATH=$$folder CONFORMANCE_RESULTS=$(CONFORMANCE) \
+	    $(PYTEST_ALONE) tests/conformance/test_conformance.py || exit 1; done
+	$(GENERATOR) poolscope_generators.conformance.document $(CONFORMANCE)
+
+faults: setup ## Break servers and networks, measure how long the exporter is blind, write docs/faults.md
+	FAULTS_RESULTS=$(abspath $(FAULTS)) $(PYTEST_ALONE) tests/integration/exporter/test_faults.py \
+	  tests/integration/exporter/test_exhaustion.py
+	$(GENERATOR) poolscope_generators.faults $(FAULTS)
+
+scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBouncer, write docs/scenarios.md
+	rm -rf $(SCENARIOS) && mkdir $(SCENARIOS)
+	SCENARIO_RESULTS=$(SCENARIOS) $(PYTEST_ALONE) tests/scenarios/test_scenarios.py \
+	  tests/system/test_oldest_server_scenarios.py tests/system/test_pooled_scenarios.py
+	$(GENERATOR) poolscope_generators.scenarios.document $(SCENARIOS)
+
+incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
+	$(GENERATOR) poolscope_generators.incident.record
+
+told: setup ## Write into docs/incident.md what the recorded incident shows (needs Prometheus)
+	$(GENERATOR) poolscope_generators.incident.told
+
+pictures: setup ## Draw the dashboards with Grafana's components from the recorded incident (needs Node, Chromium)
+	rm -rf $(FRAMES)
+	$(GENERATOR) poolscope_generators.incident.frames $(FRAMES)
+	cd generators/render && npm ci && node draw.mjs $(abspath $(FRAMES)) $(abspath docs/pictures)
+
+##@ Slow
+
+test-all: test test-older-sqlalchemy check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
+
+test-older-sqlalchemy: setup $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
 	for folder in $(OLDER_SQLALCHEMY); do \
-	  PYTHONPATH=$$folder $(BIN)/pytest $(INSTRUMENTATION_TESTS) || exit 1; done
+	  PYTHONPATH=$$folder $(PYTEST) $(INSTRUMENTATION_TESTS) || exit 1; done
 
 test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
 	rm -rf $(VENV)/sqlalchemy-given
 	$(BIN)/pip install --quiet --disable-pip-version-check --target $(VENV)/sqlalchemy-given --no-deps "$(SQLALCHEMY)"
-	PYTHONPATH=$(VENV)/sqlalchemy-given $(BIN)/pytest $(INSTRUMENTATION_TESTS)
+	PYTHONPATH=$(VENV)/sqlalchemy-given $(PYTEST) $(INSTRUMENTATION_TESTS)
 
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
-	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(BIN)/pytest tests/integration/exporter
+	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
 
-rules: setup ## Write alert rules, the numbers of runbooks, dashboards, and their copies in deploy/, from alerts/*.toml
-	PYTHONPATH=alerts $(BIN)/python -m poolscope_alerts
-	PYTHONPATH=alerts:dashboards $(BIN)/python -m poolscope_dashboards
-	$(BIN)/python deploy/chart_files.py  # copies: neither Helm nor kustomize reads outside of its folder
+test-folder: setup ## Run the tests in FOLDER, as a job of CI does
+	$(PYTEST) $(FOLDER)
 
-docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics
-	for table in settings thresholds metrics; do \
-	  PYTHONPATH=tests $(BIN)/python -m contract.$${table}_table || exit 1; done
+test-system: setup ## Run the tests that need servers and tools of Debian's packages
+	$(PYTEST) tests/system tests/alerts
+
+test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random and hostile input
+	GC_PRESSURE_S=30 RANDOM_RUNS=long $(PYTEST_ALONE) \
+	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
+	HOSTILE_BODIES=1000000 HOSTILE_LABELS=1000000 RANDOM_RUNS=long $(PYTEST_ALONE) -s \
+	  tests/unit/exporter/receiver/test_hostile_pushes.py \
+	  tests/integration/exporter/receiver/test_hostile_senders.py tests/integration/exporter/test_schema.py
+
+check-deploy: setup deploy-tools ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
+	$(PYTEST) tests/deploy
+
+bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
+	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
+
+bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
+	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
+
+deploy-tools: $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(DEPLOY_TOOLS)/actionlint $(OPERATOR_MODELS)/node_modules ## Build what check-deploy needs; needs Go and npm, takes minutes
+
+collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, takes minutes
+	GOBIN=$(abspath $(VENV))/go go install go.opentelemetry.io/collector/cmd/builder@v0.150.0
+	$(VENV)/go/builder --config deploy/collector/builder.yaml --skip-get-modules --skip-compilation
+	cd $(VENV)/collector && go build -mod=mod -trimpath -ldflags '-s -w' -o otelcol-poolscope .
+
+otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has not; needs Go, takes minutes
+	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
+	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
+
+##@ Release
 
 version: setup ## Write the version of instrumentation/src/poolscope/version.py everywhere
-	PYTHONPATH=tests $(BIN)/python -m contract.versions
+	$(GENERATOR) poolscope_generators.versions
 
 dist: setup ## Build the wheels and sdists of both distributions into dist/
 	rm -rf dist
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
-conformance: setup $(OLDER_SQLALCHEMY) ## Run the conformance suite on every SQLAlchemy and write its table
-	rm -rf $(CONFORMANCE) && mkdir $(CONFORMANCE)
-	for folder in "" $(OLDER_SQLALCHEMY); do \
-	  PYTHONPATH=$$folder CONFORMANCE_RESULTS=$(CONFORMANCE) \
-	    $(BIN)/pytest tests/conformance/test_conformance.py || exit 1; done
-	PYTHONPATH=tests $(BIN)/python -m conformance.document $(CONFORMANCE)
-
-faults: setup ## Break servers and networks, measure how long the exporter is blind, write docs/faults.md
-	FAULTS_RESULTS=$(abspath $(FAULTS)) $(BIN)/pytest tests/integration/exporter/test_faults.py \
-	  tests/integration/exporter/test_exhaustion.py
-	PYTHONPATH=tests $(BIN)/python -m support.documents.fault_records $(FAULTS)
-
-scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBouncer, write docs/scenarios.md
-	rm -rf $(SCENARIOS) && mkdir $(SCENARIOS)
-	SCENARIO_RESULTS=$(SCENARIOS) $(BIN)/pytest tests/scenarios/test_scenarios.py \
-	  tests/system/test_oldest_server_scenarios.py tests/system/test_pooled_scenarios.py
-	PYTHONPATH=tests $(BIN)/python -m scenarios.document $(SCENARIOS)
-
-test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random and hostile input
-	GC_PRESSURE_S=30 RANDOM_RUNS=long $(BIN)/pytest \
-	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
-	HOSTILE_BODIES=1000000 HOSTILE_LABELS=1000000 RANDOM_RUNS=long $(BIN)/pytest -s \
-	  tests/unit/exporter/receiver/test_hostile_pushes.py \
-	  tests/integration/exporter/receiver/test_hostile_senders.py tests/integration/exporter/test_schema.py
-
 $(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
-
-check-deploy: setup $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(DEPLOY_TOOLS)/actionlint $(OPERATOR_MODELS)/node_modules ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
-	$(BIN)/pytest tests/deploy
 
 $(DEPLOY_TOOLS)/helm:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(HELM)
@@ -119,48 +188,3 @@ $(DEPLOY_TOOLS)/kustomize:
 $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 	mkdir -p $(OPERATOR_MODELS) && cp tests/deploy/operator_models/* $(OPERATOR_MODELS)/
 	cd $(OPERATOR_MODELS) && npm ci --silent --no-audit --no-fund && touch node_modules
-incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
-	PYTHONPATH=alerts:tests $(BIN)/python -m replay.record
-
-told: setup
-	PYTHONPATH=alerts:tests $(BIN)/python -m replay.told
-
-otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has not; needs Go, takes minutes
-	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
-	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
-
-pictures: setup ## Draw the dashboards with Grafana's components from the recorded incident (needs Node, Chromium)
-	rm -rf $(FRAMES)
-	PYTHONPATH=alerts:tests $(BIN)/python -m replay.frames $(FRAMES)
-	cd tests/render && npm ci && node draw.mjs $(abspath $(FRAMES)) $(abspath docs/pictures)
-
-check: setup ## Lint, types and import contracts
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards deploy/chart_files.py tests
-	$(BIN)/lint-imports
-
-format: setup ## Format the code
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
-
-lock: setup ## Lock the versions again, with hashes and without any registry's address
-	cd requirements && for name in $(LOCKS); do \
-	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --custom-compile-command 'make lock' \
-	    --no-emit-package poolscope --no-emit-package poolscope-exporter \
-	    $$name.in -o $$name.txt || exit 1; done
-
-bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
-
-bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
-
-collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, takes minutes
-	GOBIN=$(abspath $(VENV))/go go install go.opentelemetry.io/collector/cmd/builder@v0.150.0
-	$(VENV)/go/builder --config deploy/collector/builder.yaml --skip-get-modules --skip-compilation
-	cd $(VENV)/collector && go build -mod=mod -trimpath -ldflags '-s -w' -o otelcol-poolscope .
-
-clean: ## Remove the environment and what the tools left
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

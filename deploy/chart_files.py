@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
-"""Copy rules and dashboards to where Helm and kustomize can read them: `make rules`.
+"""Write what Helm and kustomize take from elsewhere in the repository: `make rules`.
 
 Helm packs only what lies in the chart and follows no links; kustomize wants every file named. The
-sources are alerts/*.rules.yaml and dashboards/*.json; `--check` only says what differs.
+sources are alerts/*.rules.yaml and dashboards/*.json; the schema of the chart's `settings` follows
+the exporter's own declaration of them. `--check` only says what differs.
 """
 
+import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from poolscope_exporter.settings.declaration import Option
+from poolscope_exporter.settings.options import OPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART_FILES = Path("deploy/helm/poolscope/files")
 DASHBOARDS = Path("dashboards")
+SCHEMA = Path("deploy/helm/poolscope/values.schema.json")
 _HEAD = """\
 # Written by make rules: a ConfigMap for each dashboard, as Grafana's sidecar looks for them.
 apiVersion: kustomize.config.k8s.io/v1beta1
@@ -38,6 +44,17 @@ def _wanted(root: Path) -> Iterator[tuple[Path, str]]:
     if dashboards:
         maps = (f"  - name: {path.stem}\n    files: [{path.name}]\n" for path in dashboards)
         yield DASHBOARDS / "kustomization.yaml", _HEAD + "".join(maps)
+    schema = root / SCHEMA
+    if schema.is_file():
+        yield SCHEMA, with_settings(schema.read_text(encoding="utf-8"))
+
+
+def with_settings(schema: str, options: Iterable[Option] = OPTIONS) -> str:
+    """Return the chart's schema with the settings that its values may hold, all as strings."""
+    content = json.loads(schema)
+    allowed = {option.variable: {"type": "string"} for option in options if option.in_chart}
+    content["properties"]["settings"]["properties"] = allowed
+    return json.dumps(content, indent=2) + "\n"
 
 
 def stale(root: Path = ROOT) -> Iterator[Path]:

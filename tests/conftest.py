@@ -1,6 +1,17 @@
 """What every test shares: the event loop that async tests run on."""
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, and a test that fails must fail again.
+settings.register_profile(
+    "lanes",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("lanes")
 
 pytest_plugins = [
     "support.applications.mariadb",
@@ -8,7 +19,7 @@ pytest_plugins = [
     "support.postgres.server",
     "support.prometheus.replayed",
     "support.documents.fault_records",
-    "scenarios.results",
+    "scenarios.runs",
 ]
 
 

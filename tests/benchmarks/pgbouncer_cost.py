@@ -13,7 +13,7 @@ import psycopg
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
 from poolscope_exporter.polling.dsn import parse_console_dsn
-from support.pgbouncer import PgBouncer
+from poolscope_generators.incident.pgbouncer import PgBouncer
 
 CLIENTS = (100, 1000, 2000)
 ROUNDS = 50

@@ -67,7 +67,7 @@ def _measure(case: str, dsn: str, options: argparse.Namespace, rng: random.Rando
     }
 
 
-def _against_bare(  # noqa: PLR0917
+def _against_bare(  # noqa: PLR0917 - one comparison takes all of it
     case: str,
     dsn: str,
     variants: list[str],

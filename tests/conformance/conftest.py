@@ -1,6 +1,5 @@
 """Remember which cells passed, for the document."""
 
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -10,7 +9,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from conformance.results import RESULTS_VARIABLE
+from conformance.declared import declared
+from poolscope_generators.conformance.results import Run, write_run
+
+RESULTS_VARIABLE = "CONFORMANCE_RESULTS"
+"""Names the folder to write to; without it, nothing is written."""
 
 LIBRARIES = ("asyncpg", "psycopg", "psycopg-pool")
 
@@ -24,5 +27,4 @@ def passed_cells() -> Iterator[list[str]]:
     if folder is not None:
         versions = {name: version(name) for name in LIBRARIES}
         versions |= {"Python": platform.python_version(), "SQLAlchemy": sqlalchemy.__version__}
-        told = json.dumps({"passed": passed, "versions": versions})
-        (Path(folder) / f"sqlalchemy-{sqlalchemy.__version__}.json").write_text(told)
+        write_run(Run(declared(), tuple(passed), versions), Path(folder))

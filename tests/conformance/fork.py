@@ -12,7 +12,7 @@ from conformance.threads import finish
 from poolscope import catalogue
 from poolscope.pushing.samples import Sample
 
-CHILD_ENDS_WITHIN_S = 30
+CHILD_ENDS_WITHIN_S = 60
 
 
 async def forked(case: Case) -> None:

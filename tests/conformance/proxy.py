@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from poolscope_generators.ports import held_port
+
 
 class Proxy:
     """Forwards a TCP port of loopback to a server, in threads of its own.
@@ -15,7 +17,7 @@ class Proxy:
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
-        self.port = 0
+        self.port = held_port()
         self.held = 0
         self.links: set[Link] = set()
         self.passing = threading.Event()
@@ -28,9 +30,8 @@ class Proxy:
         return len(self.links)
 
     def accept(self) -> None:
-        """Listen; again on the same port, after the first time."""
+        """Listen, each time on the same port."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._serve, args=(self._listener,))
         self._accepting.start()
 
@@ -84,6 +85,10 @@ class Link:
     def run(self) -> None:
         self._proxy.passing.wait()
         with self._client, self._far, contextlib.suppress(OSError):
+            # To another destination, the kernel may give the port that the client has: then the
+            # server would see the client's own address, as if nothing translated it. A port that
+            # is bound first is nobody else's.
+            self._far.bind(("127.0.0.1", 0))
             self._far.connect(("127.0.0.1", self._proxy.target_port))
             back = threading.Thread(target=self._pump, args=(self._far, self._client))
             back.start()

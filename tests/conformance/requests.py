@@ -86,7 +86,7 @@ async def fire_and_forget_thread(case: Case) -> None:
 
     def work() -> None:
         handle = finish(case.take())
-        go_on.wait(30)
+        go_on.wait(60)
         finish(case.give_back(handle))
 
     async def handler() -> None:

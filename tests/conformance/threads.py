@@ -27,7 +27,7 @@ def in_new_thread(work: Callable[[], T]) -> T:
     run = copy_context().run
     thread = threading.Thread(target=lambda: results.append(run(work)))
     thread.start()
-    thread.join(30)
+    thread.join(60)
     [result] = results
     return result
 

@@ -11,6 +11,7 @@ from support.documents.guides import GUIDES
 from support.documents.markdown import ROOT, Block, Mark, blocks, commands, documents
 
 CURE = "docs/contributing.md says how a block is marked"
+NAMED_TEST = re.compile(r"(tests/[\w/]+\.py)::(test_\w+)")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(#[^)\s]*)?\)")
 
 DOCUMENTS = [str(path.relative_to(ROOT)) for path in documents()]
@@ -62,6 +63,12 @@ def test_every_link_leads_to_a_file(document: str) -> None:
         target for target, _ in LINK.findall(text) if target and not (path.parent / target).exists()
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_test_that_a_page_names_exists(document: str) -> None:
+    named = set(NAMED_TEST.findall((ROOT / document).read_text()))
+    assert {f"{path}::{name}" for path, name in named if name not in names_in(path)} == set()
 
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if name.startswith("docs/")])

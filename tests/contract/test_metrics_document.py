@@ -1,8 +1,8 @@
 """The metric reference is what the catalogues say, and leaves no series out."""
 
-from contract.metrics_table import BEGIN, DOCUMENT, END, table
 from poolscope import catalogue
 from poolscope_exporter.core.own_metrics import OWN_METRICS
+from poolscope_generators.tables.metrics import BEGIN, DOCUMENT, END, table
 
 
 def test_the_reference_is_what_the_catalogues_say() -> None:

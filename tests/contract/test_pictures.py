@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from replay.dashboards import FOLDER
+from poolscope_generators.incident.dashboards import FOLDER
 
 PICTURES = FOLDER.parent / "docs" / "pictures"
 UIDS = sorted(path.stem for path in FOLDER.glob("*.json"))

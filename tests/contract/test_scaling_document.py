@@ -2,14 +2,22 @@
 
 import pytest
 
-from benchmarks.scaling_out import BEGIN, DOCUMENT, END, MEASURED, Costs, measured, table
+from poolscope_generators.tables.scaling import (
+    BEGIN,
+    DOCUMENT,
+    END,
+    MEASURED,
+    Costs,
+    measured,
+    table,
+)
 
 
 def test_the_table_is_what_the_measured_numbers_give() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     costs = measured(MEASURED.read_text(encoding="utf-8"), document)
     written = document.partition(BEGIN)[2].partition(END)[0].strip().splitlines()
-    assert written == list(table(costs)), "run PYTHONPATH=tests python -m benchmarks.scaling_out"
+    assert written == list(table(costs)), "run `make docs`"
 
 
 def test_a_document_without_a_measurement_is_told() -> None:

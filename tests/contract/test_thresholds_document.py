@@ -3,14 +3,14 @@
 import re
 from itertools import takewhile
 
-from contract.thresholds_table import DOCUMENT, HEAD, table
 from poolscope_exporter.core.checks.model import CheckId
+from poolscope_generators.tables.thresholds import DOCUMENT, HEAD, table
 
 
 def test_the_documented_thresholds_are_those_of_the_source() -> None:
     lines = DOCUMENT.read_text().splitlines()
     documented = takewhile(lambda line: line.startswith("|"), lines[lines.index(HEAD[0]) :])
-    cure = "run `PYTHONPATH=tests python -m contract.thresholds_table`"
+    cure = "run `make docs`"
     assert list(documented) == table(), cure
 
 

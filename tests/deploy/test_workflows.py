@@ -8,14 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from poolscope_exporter.demo.postgres_wheel import Major
 from support.documents.rendering import ROOT, output
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+CI = ROOT / ".github" / "workflows" / "ci.yml"
 MAY_WRITE = {
     ("release.yml", "provenance"): {"id-token", "attestations"},
     ("release.yml", "publish"): {"id-token"},
@@ -87,18 +89,50 @@ def test_no_checkout_leaves_a_token_behind(path: Path) -> None:
 def test_the_make_targets_that_are_called_exist(path: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
     run = "\n".join(step.get("run", "") for step in steps(path))
-    called = {word for line in re.findall(r"(?m)^make (.*)$", run) for word in line.split()}
+    called = {
+        word
+        for line in re.findall(r"(?m)^make (.*)$", run)
+        for word in line.split()
+        if "=" not in word and not word.startswith("$")
+    }
     assert called
     assert called <= targets
 
 
+def test_the_quick_job_runs_before_every_other() -> None:
+    needs = {name: job.get("needs") for name, job in jobs(CI).items()}
+    assert needs.pop("quick") is None
+    assert set(needs.values()) == {"quick"}
+
+
+def test_every_test_runs_in_a_job() -> None:
+    shards = jobs(CI)["tests"]["strategy"]["matrix"]["folder"]
+    folders = [*shards, "tests/unit", "tests/contract"]  # make quick runs the last two
+    folders += ["tests/system", "tests/alerts", "tests/deploy"]  # the jobs system and deploy
+    tests = (path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py"))
+    nowhere = [str(path) for path in tests if not any(map(path.is_relative_to, folders))]
+    assert nowhere == []
+
+
 def test_every_python_sqlalchemy_and_postgresql_of_the_promise_has_a_job() -> None:
     matrices = {
-        name: job["strategy"]["matrix"]
-        for name, job in jobs(ROOT / ".github" / "workflows" / "ci.yml").items()
-        if "strategy" in job
+        name: job["strategy"]["matrix"] for name, job in jobs(CI).items() if "strategy" in job
     }
-    pythons = ["3.11", "3.12", "3.13", "3.14"]
-    assert matrices["python"]["python"] == matrices["sqlalchemy"]["python"] == pythons
-    assert [each["name"] for each in matrices["sqlalchemy"]["sqlalchemy"]] == ["2.0", "2.1", "main"]
-    assert matrices["postgres"]["postgres"] == ["14", "15", "16", "17", "18"]
+    [quick] = (step["with"] for step in jobs(CI)["quick"]["steps"] if "setup-python" in str(step))
+    assert [quick["python-version"], *matrices["python"]["python"]] == [
+        "3.11", "3.12", "3.13", "3.14",
+    ]  # fmt: skip
+    assert matrices["sqlalchemy"]["python"] == ["3.11", "3.14"]
+    others = {each["name"] for each in matrices["sqlalchemy"]["sqlalchemy"]}
+    assert others | {locked_sqlalchemy()} == {"2.0", "2.1", "main"}
+    of_the_wheel = {str(major) for major in get_args(Major)}
+    assert of_the_wheel.isdisjoint(matrices["postgres"]["postgres"])
+    assert of_the_wheel.union(matrices["postgres"]["postgres"]) == {"14", "15", "16", "17", "18"}
+
+
+def locked_sqlalchemy() -> str:
+    """Return major and minor version of the SQLAlchemy that `make setup` installs."""
+    locked = (ROOT / "requirements" / "dev.txt").read_text()
+    found = re.search(r"(?m)^sqlalchemy==(\d+\.\d+)", locked)
+    assert found
+    return found[1]

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.metadata import Metadata
 
-from contract.versions import version
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.versions import version
 from support.exporter.exporter_process import clean_environment
 from support.postgres.server import run_sql
 

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
 from support.exporter.receiver import Receiver, a_receiver, points, resource
 from support.processes.child_processes import is_alive, wait_until
@@ -105,7 +106,7 @@ class Server:
         self, command: list[str], folder: Path, receiver: Receiver, postgres: EmbeddedPostgres
     ) -> None:
         (folder / "service.py").write_text(SERVICE)
-        [port] = free_ports([0])
+        port = held_port()
         self._url = f"http://{HOST}:{port}"
         program, *options = [part.format(host=HOST, port=port) for part in command]
         self._command = [str(Path(sys.executable).with_name(program)), *options, "service:app"]
@@ -125,7 +126,7 @@ class Server:
             self.process = subprocess.Popen(
                 self._command, cwd=self._folder, env=self._environment, stdout=log, stderr=log
             )
-        assert wait_until(lambda: self._ask(1), within_s=30), self.log
+        assert wait_until(lambda: self._ask(1)), self.log
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,14 +140,14 @@ class Server:
         """End the server and its workers as a platform does."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         finally:
             self.process.kill()
             self.process.wait()
 
     def serve(self, workers: int) -> None:
         """Ask until so many workers, alive now, have answered ten times each."""
-        assert wait_until(lambda: self._ask(10) and self._is_served(workers), within_s=30), self.log
+        assert wait_until(lambda: self._ask(10) and self._is_served(workers)), self.log
 
     def _is_served(self, workers: int) -> bool:
         served = [pid for pid, times in self.answered.items() if times >= 10 and is_alive(pid)]
@@ -173,7 +174,7 @@ def test_each_worker_counts_its_own_before_and_after_one_is_replaced(
         assert wait_until(lambda: pushes.checkouts("shop") == server.answered), server.log
         replaced = min(server.answered)
         os.kill(replaced, signal.SIGTERM)
-        assert wait_until(lambda: not is_alive(replaced), within_s=20)
+        assert wait_until(lambda: not is_alive(replaced))
         assert replaced in pushes.ended()
         server.serve(2)
         assert wait_until(lambda: pushes.checkouts("shop") == server.answered), server.log

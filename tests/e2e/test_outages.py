@@ -13,8 +13,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port, held_ports
 from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.postgres.server import run_sql
 from support.processes.child_processes import wait_until
@@ -48,7 +49,7 @@ class Shop:
                 self._command, env=self._environment, stdout=log, stderr=log
             )
         self._client = httpx.Client(trust_env=False, timeout=10)
-        assert wait_until(self._is_up, within_s=30), self._log.read_text()
+        assert wait_until(self._is_up), self._log.read_text()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,7 +83,7 @@ class Shop:
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         run_sql(server.dsn, "CREATE SCHEMA poolscope_demo")
         yield server
 
@@ -100,13 +101,13 @@ def counted(exporter: ExporterProcess, name: str) -> float | None:
 
 
 def says(exporter: ExporterProcess, name: str, value: float) -> bool:
-    return wait_until(lambda: counted(exporter, name) == value, within_s=20)
+    return wait_until(lambda: counted(exporter, name) == value)
 
 
 def test_the_app_serves_without_its_exporter_and_no_total_is_lost(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    otlp_port, shop_port = free_ports([0, 0])
+    otlp_port, shop_port = held_ports(2)
     arguments = (f"--otlp-listen={HOST}:{otlp_port}",)
     total = "poolscope_checkouts_total"
     with Shop(server, otlp_port, shop_port, tmp_path / "shop.log") as shop:
@@ -128,14 +129,14 @@ def test_the_app_serves_without_its_exporter_and_no_total_is_lost(
 def test_the_last_push_of_an_app_that_ends_takes_its_gauges_away_and_keeps_its_totals(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    otlp_port, shop_port = free_ports([0, 0])
+    otlp_port, shop_port = held_ports(2)
     with ExitStack() as stack:
         exporter = stack.enter_context(ExporterProcess(f"--otlp-listen={HOST}:{otlp_port}"))
         shop = stack.enter_context(Shop(server, otlp_port, shop_port, tmp_path / "shop.log"))
         assert says(exporter, "db_client_connection_max", 10)
         shop.serve(3)
         shop.process.send_signal(signal.SIGTERM)
-        shop.process.wait(20)
+        shop.process.wait(60)
         assert wait_until(lambda: counted(exporter, "db_client_connection_max") is None)
         assert counted(exporter, "poolscope_checkouts_total") == shop.checkouts
 
@@ -143,7 +144,7 @@ def test_the_last_push_of_an_app_that_ends_takes_its_gauges_away_and_keeps_its_t
 def test_a_database_that_stops_is_told_and_found_again_with_its_checkouts(
     server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    otlp_port, shop_port = free_ports([0, 0])
+    otlp_port, shop_port = held_ports(2)
     arguments = (f"--otlp-listen={HOST}:{otlp_port}", f"--dsn={server.dsn}", "--poll-interval=0.5")
     with ExitStack() as stack:
         exporter = stack.enter_context(ExporterProcess(*arguments))
@@ -163,4 +164,4 @@ def test_a_database_that_stops_is_told_and_found_again_with_its_checkouts(
             held = exporter.checkouts()
             return [(c["verdict"], c["link"]) for c in held] == [("leaked", "address")]
 
-        assert wait_until(is_linked, within_s=20), exporter.checkouts()
+        assert wait_until(is_linked), exporter.checkouts()

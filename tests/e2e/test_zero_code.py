@@ -15,8 +15,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from poolscope import catalogue
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
 from support.exporter.receiver import Receiver, a_receiver, points, resource
 from support.processes.child_processes import wait_until
@@ -135,7 +136,7 @@ def test_uvicorn_is_measured_by_route(
     tmp_path: Path, exporter: Receiver, postgres: EmbeddedPostgres
 ) -> None:
     (tmp_path / "service.py").write_text(SERVICE)
-    [port] = free_ports([0])
+    port = held_port()
     variables = environment(exporter, None, SHOP_URL=postgres.sqlalchemy_url)
     command = [INSTRUMENT, "uvicorn", "service:app", f"--host={HOST}", f"--port={port}"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -144,11 +145,11 @@ def test_uvicorn_is_measured_by_route(
     )
     try:
         with httpx.Client(base_url=f"http://{HOST}:{port}", trust_env=False) as client:
-            assert wait_until(lambda: _is_up(client), within_s=30)
+            assert wait_until(lambda: _is_up(client))
             for number in range(5):
                 assert client.get(f"/orders/{number}").is_success
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
     finally:
         process.kill()
         process.wait()

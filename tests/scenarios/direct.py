@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.scenarios.results import Run
+from poolscope_generators.scenarios.scenario import Phase, Runs, Watcher
 from scenarios.app.pids import may_choose_pids
 from scenarios.play import Play
-from scenarios.results import Run
-from scenarios.scenario import Phase, Runs, Watcher
 from scenarios.sightings import Sightings
 from scenarios.stage import a_stage
 

@@ -6,8 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
-from scenarios.results import Outcome
-from scenarios.scenario import Phase, Runs, Scenario, Truth, Watcher
+from poolscope_generators.scenarios.results import Outcome
+from poolscope_generators.scenarios.scenario import Phase, Runs, Scenario, Truth, Watcher
 from scenarios.sightings import Sighting, Sightings
 from scenarios.stage import App, Stage
 from scenarios.table import SCENARIOS

@@ -6,12 +6,12 @@ from typing import Any
 from conformance.proxy import a_proxy
 from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.incident.pgbouncer import STATS_USER, Listening, PgBouncer
+from poolscope_generators.scenarios.results import Run
+from poolscope_generators.scenarios.scenario import Phase, Runs, Watcher
 from scenarios.play import Play
-from scenarios.results import Run
-from scenarios.scenario import Phase, Runs, Watcher
 from scenarios.sightings import Sightings
 from scenarios.stage import Stage, a_stage
-from support.pgbouncer import STATS_USER, Listening, PgBouncer
 
 CLIENT_IDLE_S = 4
 """How long the impatient one bears a client that is idle."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from scenarios.scenario import Expected, Scenario, Watcher
+from poolscope_generators.scenarios.scenario import Expected, Scenario, Watcher
 from support.exporter.exporter_process import ExporterProcess
 
 LOOK_INTERVAL_S = 0.15

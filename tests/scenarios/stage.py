@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance.proxy import a_proxy
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from scenarios.scenario import Watcher
+from poolscope_generators.ports import held_port
+from poolscope_generators.scenarios.scenario import Watcher
 from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.postgres.server import make_role, run_sql
 from support.processes.child_processes import wait_until
@@ -34,7 +35,7 @@ class App:
     """The app with its behaviours, in a process of its own; its requests are left open."""
 
     def __init__(self, ways: Mapping[str, str], endpoints: str, log: Path) -> None:
-        (self._port,) = free_ports([0])
+        self._port = held_port()
         self._log = log
         self._requests: list[http.client.HTTPConnection] = []
         self._command = [

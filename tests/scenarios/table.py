@@ -3,14 +3,18 @@
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.core.linking.link import Unlinked
-from scenarios.scenario import Expected, Phase, Runs, Scenario, Truth, Watcher
+from poolscope_generators.scenarios.scenario import (
+    Declared,
+    Expected,
+    Phase,
+    Runs,
+    Scenario,
+    Truth,
+    Watcher,
+    unlinked,
+)
 
 ADDRESS, AGE, PGBOUNCER = "address", "age", "pgbouncer"
-
-
-def unlinked(reason: Unlinked) -> str:
-    return f"unlinked:{reason}"
-
 
 ON_THE_WAY = {
     str(Verdict.UNCONFIRMED): "every checkout, until a later push shows it still held",
@@ -208,3 +212,5 @@ SCENARIOS = (
     *AFTERWARDS,
     *BEHIND_A_BOUNCER,
 )
+
+DECLARED = Declared(SCENARIOS, ON_THE_WAY)

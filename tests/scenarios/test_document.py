@@ -3,13 +3,14 @@
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.core.linking.link import LinkLevel, Unlinked
-from scenarios.document import DOCUMENT, declared
-from scenarios.table import ON_THE_WAY, SCENARIOS, unlinked
+from poolscope_generators.scenarios.document import DOCUMENT, declared_lines
+from poolscope_generators.scenarios.scenario import unlinked
+from scenarios.table import DECLARED, ON_THE_WAY, SCENARIOS
 
 
 def test_the_committed_tables_are_what_the_tests_declare() -> None:
     committed = DOCUMENT.read_text().splitlines()
-    missing = [line for line in declared() if line not in committed]
+    missing = [line for line in declared_lines(DECLARED) if line not in committed]
     assert not missing, "run `make scenarios`"
 
 

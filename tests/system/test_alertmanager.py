@@ -47,7 +47,7 @@ def told_of(alerts: list[dict[str, str]], folder: Path, silenced: list[dict[str,
             found = manager.suppressed(), manager.active()
             return tuple(map(in_order, found)) == (in_order(silenced), in_order(alerts))
 
-        assert wait_until(as_expected, 30), (manager.suppressed(), manager.active())
+        assert wait_until(as_expected), (manager.suppressed(), manager.active())
 
 
 def test_the_example_is_accepted() -> None:

@@ -17,6 +17,7 @@ import pytest
 from poolscope_alerts.__main__ import FOLDER, RULES
 from poolscope_alerts.__main__ import main as write_rules
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.applications.shop import Shop
 from support.exporter.crowd import a_crowd
 from support.exporter.exporter_process import ExporterProcess
@@ -57,7 +58,7 @@ class Watch:
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         yield server
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.incident.pgbouncer import PgBouncer
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import ExporterProcess, run_to_the_end
 from support.exporter.held_pushes import a_held_push
-from support.pgbouncer import PgBouncer, require_pgbouncer
+from support.pgbouncer import require_pgbouncer
 from support.postgres.server import make_role
 from support.processes.child_processes import wait_until
 
@@ -207,7 +208,7 @@ def test_processes_that_share_a_port_are_told_apart_by_their_consoles(
     postgres: EmbeddedPostgres, open_folder: Path
 ) -> None:
     require_pgbouncer()
-    port = free_ports([0])[0]
+    port = held_port()
     with ExitStack() as stack:
         folders = [open_folder / name for name in ("one", "two")]
         for folder in folders:

@@ -23,11 +23,12 @@ import pytest
 import yaml
 
 from poolscope_exporter.demo.accounts import Account
-from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.postgres_wheel import find_programs
+from poolscope_generators.incident.pgbouncer import PROGRAM
+from poolscope_generators.ports import held_ports
 from support.exporter.exporter_process import ExporterProcess, clean_environment
-from support.pgbouncer import PROGRAM, require_pgbouncer
+from support.pgbouncer import require_pgbouncer
 from support.postgres.role_script import SCRIPT
 from support.processes.child_processes import wait_until
 
@@ -75,7 +76,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     maker = str(FOLDER / "make_secrets.py")
     subprocess.run([sys.executable, maker, f"--folder={secrets}"], check=True)
     names = ("pgbouncer", "shop", "shop-pooled", "webhook")
-    stack = Stack(secrets, dict(zip(names, free_ports([0] * len(names)), strict=True)))
+    stack = Stack(secrets, dict(zip(names, held_ports(len(names)), strict=True)))
     with a_server(stack), a_bouncer(stack):
         yield stack
 
@@ -122,7 +123,7 @@ def a_bouncer(stack: Stack) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _bouncer_settings(stack: Stack) -> str:
@@ -152,7 +153,7 @@ def a_program(name: str, *, of: str, stack: Stack, folder: Path, **more: str) ->
         yield log
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def verdicts(exporter: ExporterProcess, token: str) -> set[tuple[str, str, str]]:
@@ -198,7 +199,7 @@ def test_the_stack_links_both_shops_and_its_faults_are_seen(stack: Stack, tmp_pa
                 )
             )
             url = f"http://127.0.0.1:{stack.ports[shop]}/orders/1"
-            assert wait_until(partial(is_up, url), 40), log.read_text()
+            assert wait_until(partial(is_up, url)), log.read_text()
         running.enter_context(a_program("load.py", of="load", stack=stack, folder=tmp_path))
         both = [
             ("shop", "leaked", "address"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from replay.frames import write_frames
-from replay.prometheus import Prometheus
-from replay.recording import Story
+from poolscope_generators.incident.frames import write_frames
+from poolscope_generators.incident.prometheus import Prometheus
+from poolscope_generators.incident.recording import Story
 
 RENDER = Path(__file__).parents[1] / "render"
 NEEDED = ("node", "npm", "chromium")

@@ -49,7 +49,7 @@ def test_each_process_is_at_one_backend_whichever_gateway_heard_it(tmp_path: Pat
                 for process in PROCESSES:
                     push(gateway, process, pool)
             everything = set(product(PROCESSES, ("orders", "reports")))
-            assert wait_until(lambda: heard(one) | heard(other) == everything, 20)
+            assert wait_until(lambda: heard(one) | heard(other) == everything)
             at_one, at_other = ({process for process, _ in heard(each)} for each in (one, other))
             assert at_one
             assert at_other

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 import poolscope_exporter.version
-from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port, held_ports
 from support.documents.images import Builder, Container, Image, require_builder
 from support.postgres.role_script import run_role_script
 from support.postgres.server import run_sql
@@ -45,7 +45,7 @@ class Serving:
     """Where an exporter in a container is told to listen."""
 
     def __init__(self) -> None:
-        web, otlp = free_ports([0, 0])
+        web, otlp = held_ports(2)
         self.url = f"http://127.0.0.1:{web}"
         self.otlp = f"http://127.0.0.1:{otlp}"
         self.variables = {
@@ -75,7 +75,7 @@ def test_it_serves_metrics_as_an_ordinary_user_who_can_write_nowhere(
 ) -> None:
     serving = Serving()
     with Container(exporter_image, **serving.variables, POOLSCOPE_DSN=dsn) as container:
-        assert wait_until(lambda: serving.has(r"^poolscope_server_up\{.*\} 1"), 30), container.log
+        assert wait_until(lambda: serving.has(r"^poolscope_server_up\{.*\} 1")), container.log
         assert container.status("Uid") == ["10001"] * 4
         assert container.status("Gid") == ["10001"] * 4
         assert container.status("CapEff") == ["0000000000000000"]
@@ -116,7 +116,7 @@ def test_the_sample_app_pushes_to_the_exporter(
     exporter_image: Image, sample_app_image: Image, postgres: EmbeddedPostgres, dsn: str
 ) -> None:
     run_sql(postgres.dsn, "CREATE SCHEMA IF NOT EXISTS poolscope_demo")
-    serving, (shop_port,) = Serving(), free_ports([0])
+    serving, shop_port = Serving(), held_port()
     shop = Container(
         sample_app_image,
         DEMO_DATABASE_URL=postgres.sqlalchemy_url,
@@ -127,9 +127,9 @@ def test_the_sample_app_pushes_to_the_exporter(
     )
     with Container(exporter_image, **serving.variables, POOLSCOPE_DSN=dsn), shop:
         url = f"http://127.0.0.1:{shop_port}/orders/1"
-        assert wait_until(lambda: answers(url), 30), shop.log
+        assert wait_until(lambda: answers(url)), shop.log
         held = r'^db_client_connection_count\{.*service_name="shop".*\} [1-9]'
-        assert wait_until(lambda: serving.has(held), 20), serving.metrics()
+        assert wait_until(lambda: serving.has(held)), serving.metrics()
         assert shop.status("Uid") == ["10001"] * 4
         assert shop.ends(signal.SIGTERM) == 0, shop.log
 

@@ -65,6 +65,19 @@ def test_a_synchronous_checkout_names_its_session(readings: Readings, mariadb: M
     engine.dispose()
 
 
+async def time_out_once_it_sleeps(limit: asyncio.Timeout, mariadb: MariaDB) -> None:
+    """Let a time limit run out when a session of the server sleeps in its query."""
+    engine = create_async_engine(mariadb.url("aiomysql"), pool_logging_name="looker")
+    sleeping = text(
+        "select count(*) from information_schema.processlist where state = 'User sleep'"
+    )
+    async with engine.connect() as connection:
+        while not (await connection.execute(sleeping)).scalar_one():
+            pass
+    await engine.dispose()
+    limit.reschedule(asyncio.get_running_loop().time())
+
+
 async def use(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         await connection.execute(text("select 1"))
@@ -86,9 +99,12 @@ async def test_time_outs_cancellations_and_kills_leave_the_numbers_right(
         killer.dispose()
         with pytest.raises(DBAPIError):
             await connection.execute(text("select 1"))
+    limit = asyncio.timeout(None)
+    ending = asyncio.create_task(time_out_once_it_sleeps(limit, mariadb))
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1), engine.connect() as connection:
-            await connection.execute(text("select sleep(30)"))
+        async with limit, engine.connect() as connection:
+            await connection.execute(text("select sleep(300)"))
+    await ending
     await use(engine)
     own = [s for s in readings.instrumentation.registry.named_pools() if s[0].name == "test"]
     [(_, watched)] = own

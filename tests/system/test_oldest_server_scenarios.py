@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from scenarios.direct import play_direct
-from scenarios.results import Runs
+from scenarios.runs import RecordedRuns
 from support.postgres.server import run_sql
 from support.postgres.system_postgres import OLDEST, oldest_postgres
 
 
 def test_what_is_said_is_what_is_so_on_the_oldest_server(
-    tmp_path: Path, scenario_runs: Runs
+    tmp_path: Path, scenario_runs: RecordedRuns
 ) -> None:
     with oldest_postgres() as server:
         ((version,),) = run_sql(server.dsn, "SHOW server_version_num")

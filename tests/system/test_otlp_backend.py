@@ -20,12 +20,13 @@ from poolscope_alerts.model import Alert
 from poolscope_alerts.prometheus_rules import groups
 from poolscope_exporter.core.own_metrics import OWN_METRICS
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.processes import ChildProcess
-from replay.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
-from replay.prometheus import Prometheus, a_prometheus
-from replay.traffic import Traffic
+from poolscope_generators.incident.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
+from poolscope_generators.incident.prometheus import Prometheus, a_prometheus
+from poolscope_generators.incident.traffic import Traffic
+from poolscope_generators.ports import held_port, held_ports
 from support.exporter.exporter_process import ExporterProcess
 from support.postgres.server import make_role, run_sql
 from support.prometheus.otlp_backend import OTLP_PROMETHEUS, needs_otlp_prometheus
@@ -68,7 +69,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     with ExitStack() as stack:
         folders = [tmp_path_factory.mktemp(name) for name in ("scraped", "pushed", "logs")]
         server = stack.enter_context(EmbeddedPostgres())
-        port, web = free_ports([0, 0])
+        port, web = held_ports(2)
         pushed = stack.enter_context(
             a_prometheus(
                 {**_scraping(web, drop=True), "otlp": {"promote_resource_attributes": PROMOTED}},
@@ -92,7 +93,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         )
         start = time.time()  # noqa: TID251 - samples have wall-clock times
         asyncio.run(_tell(server, exporter, folders[2]))
-        end = time.time() - 2 * SCRAPE_S  # noqa: TID251
+        end = time.time() - 2 * SCRAPE_S  # noqa: TID251 - as above
         yield Both(scraped, pushed, start, end)
 
 
@@ -115,7 +116,7 @@ async def _tell(server: EmbeddedPostgres, exporter: ExporterProcess, folder: Pat
     """Let a process leak until its pool is empty, and callers wait and time out."""
     run_sql(server.dsn, "CREATE DATABASE shop")
     run_sql(server.dsn_for("postgres", database="shop"), "CREATE SCHEMA poolscope_demo")
-    (port,) = free_ports([0])
+    port = held_port()
     arguments = ["uvicorn", "poolscope_exporter.demo.sample_app:app", "--log-level=warning"]
     environment = {
         "DEMO_DATABASE_URL": server.dsn_for("postgres", database="shop").replace(

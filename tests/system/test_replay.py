@@ -5,11 +5,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from replay.alarms import Alarm, alarms
-from replay.dashboards import FOLDER, Dashboard, Json, Panel, Range, read_dashboards
-from replay.prometheus import Prometheus
-from replay.recording import Story
-from replay.told import DOCUMENT, told, with_tables
+from poolscope_generators.incident.alarms import Alarm, alarms
+from poolscope_generators.incident.dashboards import (
+    FOLDER,
+    Dashboard,
+    Json,
+    Panel,
+    Range,
+    read_dashboards,
+)
+from poolscope_generators.incident.prometheus import Prometheus
+from poolscope_generators.incident.recording import Story
+from poolscope_generators.incident.told import DOCUMENT, told, with_tables
 
 UIDS = sorted(path.stem for path in FOLDER.glob("*.json"))
 POOLS = (("shop", "shop"), ("billing", "invoices"), ("billing", "ledger"), ("billing", "legacy"))

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.incident.pgbouncer import PgBouncer
 from support.exporter.exporter_process import ExporterProcess, run_to_the_end
 from support.exporter.held_pushes import a_held_push
-from support.pgbouncer import PgBouncer
 from support.postgres.server import make_role
 from support.processes.child_processes import wait_until
 

@@ -12,6 +12,7 @@ from poolscope_alerts.__main__ import RULES
 from poolscope_alerts.__main__ import main as write_rules
 from poolscope_exporter.core.prometheus_names import metric_name
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.applications.shop import Shop
 from support.exporter.crowd import a_crowd
 from support.exporter.transports import (
@@ -43,7 +44,7 @@ WAYS = [
 
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         yield server
 
 

@@ -18,27 +18,28 @@ from fastapi import FastAPI
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.fleet import Fleet, Heard
+from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.judging.situation import Situation
-from poolscope_exporter.core.judging.visibility import Role, Showing, of_own_pod, shown_only
+from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
 from poolscope_exporter.forwarding.upstream import Upstream
-from poolscope_exporter.listeners.bounded_http import Closed, bounded_protocol
-from poolscope_exporter.listeners.open_files import allow
+from poolscope_exporter.listeners.bounded_http import CloseCause, bounded_protocol
+from poolscope_exporter.listeners.open_files import raise_file_limit
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.pgbouncer.group import BouncerGroup
+from poolscope_exporter.polling.loop import PollLoop
 from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
-from poolscope_exporter.postgres.target import ServerTarget
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
-from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.refusals import DecodeRefusal
 from poolscope_exporter.receiver.senders import Senders
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
+from poolscope_exporter.settings.servers import ServerTarget
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
 
@@ -72,14 +73,12 @@ class Exporter:
     def __init__(self, settings: ExporterSettings) -> None:
         targets = settings.targets
         self._role = settings.role
-        self._showings = [_showing(target) for target in targets]
-        self.closed = {name: Counter({why.value: 0 for why in Closed}) for name in LISTENERS}
+        self._servers = [target.configured for target in targets]
+        self.closed = {name: Counter({why.value: 0 for why in CloseCause}) for name in LISTENERS}
         self.correlator = Correlator(
-            [target.name for target in targets],
+            self._servers,
             _fleet(settings.limits),
-            addresses={target.name: target.addresses for target in targets},
             proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
-            proxy_idle_by_server_s={each.name: each.proxy_idle_timeout_s for each in targets},
             thresholds=settings.thresholds,
         )
         self.counts = ReceiverCounts()
@@ -94,21 +93,22 @@ class Exporter:
         upstream = settings.upstream
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
 
-    def accept_push(self, push: Push) -> Heard:
+    def accept_push(self, push: Push) -> PushResult:
         """Take a push in; a checkout that was never listed before is looked up at once."""
         now_s = clock.monotonic()
-        heard = self.correlator.take_push(push, now_s)
+        result = self.correlator.take_push(push, now_s)
         held = self.correlator.fleet.held_by(push.instance, now_s)
-        if any(each.first_heard_at_s == now_s for each in held):
+        if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll asks the bouncers first; without servers they are all there is.
-            polled: Sequence[Poller | BouncerGroup] = self.pollers or [self.bouncers]
+            loops = [poller.loop for poller in self.pollers]
+            polled: Sequence[PollLoop | BouncerGroup] = loops or [self.bouncers]
             for each in polled:
                 each.wake()
-        return heard
+        return result
 
     def shown(self) -> Situation:
         """Return what is known now and may be shown to people."""
-        return shown_only(self._situation(), self._showings)
+        return shown_only(self._situation(), self._servers)
 
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
@@ -143,7 +143,7 @@ class Exporter:
 
     def _refused(self) -> dict[str, int]:
         """Return the counts by reason, 0 included: a counter's first step would else be lost."""
-        counts = Counter({reason.value: 0 for reason in (*Unreadable, *Refusal)})
+        counts = Counter({reason.value: 0 for reason in (*DecodeRefusal, *Refusal)})
         counts.update(self.counts.refused)
         counts.update(self.correlator.fleet.refused)
         return dict(counts)
@@ -168,7 +168,7 @@ async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
     exporter = Exporter(settings)
     keyring = settings.keyring()
     limits = settings.limits
-    allowed = allow(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
+    allowed = raise_file_limit(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
     limits = replace(limits, max_connections=allowed)
     protocols = {name: bounded_protocol(limits, exporter.closed[name]) for name in LISTENERS}
     senders = Senders(keyring, exporter.counts.refused) if keyring else None
@@ -189,7 +189,7 @@ async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
         tasks.create_task(_write_events(exporter, stop))
         tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
-            tasks.create_task(poller.run(stop))
+            tasks.create_task(poller.loop.run(stop))
         _announce(settings, listeners)
         await stop.wait()
         otlp.should_exit = web.should_exit = True
@@ -200,10 +200,6 @@ async def _receive(server: uvicorn.Server, listener: socket.socket, ended: async
         await server.serve([listener])
     finally:
         ended.set()
-
-
-def _showing(target: ServerTarget) -> Showing:
-    return Showing(target.name, target.addresses, target.shown_databases, target.shown_roles)
 
 
 def _bind(endpoint: Endpoint, field: str) -> socket.socket:

@@ -20,14 +20,12 @@ from poolscope_exporter.commands.audit import (
 from poolscope_exporter.commands.check import check
 from poolscope_exporter.core.checks.model import Result
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
-from poolscope_exporter.postgres.target import ServerTarget
-from poolscope_exporter.settings.model import (
-    ExporterSettings,
-    WrongSettingsError,
-    load_settings,
-    unknown_variables,
-)
-from poolscope_exporter.settings.options import OPTIONS, nearest
+from poolscope_exporter.settings.arguments import add_flags
+from poolscope_exporter.settings.loading import WrongSettingsError, load_settings
+from poolscope_exporter.settings.model import ExporterSettings
+from poolscope_exporter.settings.options import BY_FIELD, OPTIONS, unknown_variables
+from poolscope_exporter.settings.servers import ServerTarget
+from poolscope_exporter.settings.suggestions import nearest
 from poolscope_exporter.version import __version__
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
@@ -71,52 +69,35 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="run | check | audit | demo")
     run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
-    _add_options(run, [option.field for option in OPTIONS])
+    add_flags(run, OPTIONS)
     run.set_defaults(command=_run)
     checking = commands.add_parser(
-        "check", help="say what the exporter may see on a server, and what to grant",
+        "check", help="check what the exporter may see on a server, and what to grant",
         allow_abbrev=False,
     )  # fmt: skip
-    _add_options(checking, ["config", *(o.field for o in OPTIONS if o.of_server)])
+    add_flags(checking, [BY_FIELD["config"], *(each for each in OPTIONS if each.in_table)])
     checking.set_defaults(command=_check)
     auditing = commands.add_parser(
-        "audit", help="say how all pools are configured that a running exporter hears of",
+        "audit", help="check the configuration of every pool known to a running exporter",
         allow_abbrev=False,
     )  # fmt: skip
     add_arguments(auditing)
     auditing.set_defaults(command=_audit)
     demo = commands.add_parser(
-        "demo", help="run the whole story: a leaking app, its database, the exporter",
+        "demo", help="run the whole story: a leaking app, its database and the exporter",
         allow_abbrev=False,
     )  # fmt: skip
-    demo.add_argument("--for", dest="for_s", metavar="SECONDS", help="end after so long")
+    demo.add_argument(
+        "--for",
+        dest="for_s",
+        metavar="SECONDS",
+        help="time after which the demo ends by itself (default: it runs until Ctrl-C)",
+    )
     demo.add_argument("--json", action="store_true", help="print findings as JSON lines")
-    demo.add_argument("--dsn", help="use this server instead of an embedded one")
+    demo.add_argument("--dsn", help="server of the demo (default: an embedded one)")
     demo.set_defaults(command=_demo)
     flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
     return parser, frozenset({*flags, "--for", *FLAGS})
-
-
-def _add_options(parser: argparse.ArgumentParser, fields: Iterable[str]) -> None:
-    for option in OPTIONS:
-        if option.is_switch and option.flag and option.field in fields:
-            parser.add_argument(
-                option.flag,
-                dest=option.field,
-                help=f"{option.help} [{option.variable}]",
-                action="store_const",
-                const="true",
-                default=argparse.SUPPRESS,
-            )
-        elif option.flag and option.field in fields:
-            parser.add_argument(
-                option.flag,
-                dest=option.field,
-                metavar=option.metavar,
-                help=f"{option.help} [{option.variable}]",
-                action="append" if option.is_repeatable else "store",
-                default=argparse.SUPPRESS,
-            )
 
 
 def _run(namespace: argparse.Namespace, problems: Problems) -> int:
@@ -194,8 +175,7 @@ def _demo(namespace: argparse.Namespace, problems: Problems) -> int:
 
 def _settings(namespace: argparse.Namespace, problems: Problems) -> ExporterSettings | None:
     """Return the settings, or None where there are problems, to which it adds its own."""
-    fields = {option.field for option in OPTIONS}
-    flags = {name: value for name, value in vars(namespace).items() if name in fields}
+    flags = {name: value for name, value in vars(namespace).items() if name in BY_FIELD}
     try:
         settings = load_settings(flags)
     except WrongSettingsError as exc:

@@ -93,12 +93,26 @@ class InvalidationReason(StrEnum):
 
 
 class ConnectErrorKind(StrEnum):
-    """How opening a connection failed."""
+    """How opening a connection failed.
+
+    `unreachable`: no route, no local address, or a firewall of this host. `reset`: the server
+    closed the connection without an answer. `not_ready`: a server answers that it does not take
+    connections now: it starts, stops or recovers, it is not the primary or the standby that
+    `target_session_attrs` asks for, or a PgBouncer cannot reach it. `authentication`: it does not
+    accept the role: its password, its right to log in or to connect, pg_hba.conf.
+    `wrong_setting`: a parameter that the server or the driver does not know or accept.
+    """
 
     REFUSED = "refused"
+    UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     NAME_RESOLUTION = "name_resolution"
+    RESET = "reset"
+    TLS = "tls"
+    NOT_READY = "not_ready"
     AUTHENTICATION = "authentication"
+    UNKNOWN_DATABASE = "unknown_database"
+    WRONG_SETTING = "wrong_setting"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     OTHER = "other"
 

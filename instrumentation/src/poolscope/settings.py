@@ -2,15 +2,20 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from poolscope.catalogue import METRICS, SCOPE
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:9737"
+
+_SOURCE = "source"
+"""The key of a dataclass field's metadata that holds its Source."""
+
+_T = TypeVar("_T")
 
 
 class SettingsError(ValueError):
@@ -26,31 +31,32 @@ class MetricsDestination(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How one process is instrumented; times in seconds."""
+class Source:
+    """Where a setting comes from: an argument of `instrument()`, or else an environment variable.
 
-    endpoints: tuple[str, ...] = (DEFAULT_ENDPOINT,)
-    metrics: MetricsDestination = MetricsDestination.AUTO
-    push_interval_s: float = 5.0
-    held_after_s: float = 1.0
-    max_routes: int = 100
-    max_pools: int = 50
-    token: str | None = None
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    service_name: str | None = None
-    metrics_off: frozenset[str] = frozenset()
-    disabled: bool = False
+    `accepted` completes the error message of a value that `parse` refuses with ValueError.
+    """
 
-    def __repr__(self) -> str:
-        """Show the destination only: a token must not reach a log."""
-        return f"Settings(endpoints={self.endpoints}, metrics={self.metrics})"
+    field: str
+    argument: str
+    variable: str
+    parse: Callable[[str], object]
+    accepted: str
+    is_secret: bool
 
-    def read_token(self) -> str | None:
-        """Return the bearer token; a token file is read anew, so that it can be rotated."""
-        if self.token_file is not None:
-            return self.token_file.read_text(encoding="utf-8").strip()
-        return self.token
+
+def setting(
+    variable: str,
+    parse: Callable[[str], _T],
+    accepted: str,
+    *,
+    default: _T,
+    argument: str = "",
+    is_secret: bool = False,
+) -> _T:
+    """Declare where a dataclass field has its value from; the arguments are those of Source."""
+    source = Source("", argument, variable, parse, accepted, is_secret)
+    return field(default=default, metadata={_SOURCE: source})
 
 
 def _endpoints(value: str) -> tuple[str, ...]:
@@ -107,31 +113,72 @@ def _file(value: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
-    field: str
-    variable: str
-    parse: Callable[[str], object]
-    accepted: str
-    secret: bool = False
+class Settings:
+    """How one process is instrumented; times in seconds.
+
+    What is declared here is read, checked and refused by `read_settings` without another change.
+    """
+
+    endpoints: tuple[str, ...] = setting(
+        "POOLSCOPE_ENDPOINT",
+        _endpoints,
+        "one or more base URLs such as http://127.0.0.1:9737, separated by commas, "
+        "without user, password or query",
+        default=(DEFAULT_ENDPOINT,),
+        argument="endpoint",
+    )
+    metrics: MetricsDestination = setting(
+        "POOLSCOPE_METRICS",
+        MetricsDestination,
+        "auto, exporter or provider",
+        default=MetricsDestination.AUTO,
+    )
+    push_interval_s: float = setting(
+        "POOLSCOPE_PUSH_INTERVAL_S", _number(0.2, 300), "0.2 to 300", default=5.0
+    )
+    held_after_s: float = setting(
+        "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600", default=1.0
+    )
+    max_routes: int = setting(
+        "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000", default=100
+    )
+    max_pools: int = setting("POOLSCOPE_MAX_POOLS", _integer(1, 1000), "1 to 1000", default=50)
+    token: str | None = setting(
+        "POOLSCOPE_TOKEN", str, "a bearer token", default=None, is_secret=True
+    )
+    token_file: Path | None = setting(
+        "POOLSCOPE_TOKEN_FILE", _file, "the path of a readable file", default=None
+    )
+    ca_file: Path | None = setting(
+        "POOLSCOPE_CA_FILE", _file, "the path of a readable PEM file", default=None
+    )
+    service_name: str | None = setting("OTEL_SERVICE_NAME", str, "a name", default=None)
+    metrics_off: frozenset[str] = setting(
+        "POOLSCOPE_METRICS_OFF",
+        _metric_names,
+        "names of our metrics such as db.client.connection.count, separated by commas",
+        default=frozenset(),
+    )
+    disabled: bool = setting("POOLSCOPE_DISABLED", _boolean, "true or false", default=False)
+
+    def __repr__(self) -> str:
+        """Show the destination only: a token must not reach a log."""
+        return f"Settings(endpoints={self.endpoints}, metrics={self.metrics})"
+
+    def read_token(self) -> str | None:
+        """Return the bearer token; a token file is read anew, so that it can be rotated."""
+        if self.token_file is not None:
+            return self.token_file.read_text(encoding="utf-8").strip()
+        return self.token
 
 
-_SETTINGS = (
-    _Setting("endpoints", "POOLSCOPE_ENDPOINT", _endpoints,
-             "one or more base URLs such as http://127.0.0.1:9737, separated by commas, "
-             "without user, password or query"),
-    _Setting("metrics", "POOLSCOPE_METRICS", MetricsDestination, "auto, exporter or provider"),
-    _Setting("push_interval_s", "POOLSCOPE_PUSH_INTERVAL_S", _number(0.2, 300), "0.2 to 300"),
-    _Setting("held_after_s", "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600"),
-    _Setting("max_routes", "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000"),
-    _Setting("max_pools", "POOLSCOPE_MAX_POOLS", _integer(1, 1000), "1 to 1000"),
-    _Setting("token", "POOLSCOPE_TOKEN", str, "a bearer token", secret=True),
-    _Setting("token_file", "POOLSCOPE_TOKEN_FILE", _file, "the path of a readable file"),
-    _Setting("ca_file", "POOLSCOPE_CA_FILE", _file, "the path of a readable PEM file"),
-    _Setting("service_name", "OTEL_SERVICE_NAME", str, "a name"),
-    _Setting("metrics_off", "POOLSCOPE_METRICS_OFF", _metric_names,
-             "names of our metrics such as db.client.connection.count, separated by commas"),
-    _Setting("disabled", "POOLSCOPE_DISABLED", _boolean, "true or false"),
-)  # fmt: skip
+def sources() -> tuple[Source, ...]:
+    """Return where each setting comes from, in the order of the fields."""
+    return tuple(
+        replace(source, field=each.name, argument=source.argument or each.name)
+        for each in fields(Settings)
+        if isinstance(source := each.metadata[_SOURCE], Source)
+    )
 
 
 def read_settings(
@@ -144,30 +191,29 @@ def read_settings(
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for setting in _SETTINGS:
-        given = _given(setting, arguments, environment)
+    for source in sources():
+        given = _given(source, arguments, environment)
         if given is None:
             continue
-        source, text = given
+        name, text = given
         try:
-            values[setting.field] = setting.parse(text)
+            values[source.field] = source.parse(text)
         except ValueError:
-            shown = "(hidden)" if setting.secret else repr(text)
-            problems.append(f"{source}={shown}: accepted is {setting.accepted}")
+            shown = "(hidden)" if source.is_secret else repr(text)
+            problems.append(f"{name}={shown}: accepted is {source.accepted}")
     if problems:
         raise SettingsError("poolscope cannot start:\n  " + "\n  ".join(problems))
     return Settings(**values)
 
 
 def _given(
-    setting: _Setting, arguments: Mapping[str, Any], environment: Mapping[str, str]
+    source: Source, arguments: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[str, str] | None:
-    name = "endpoint" if setting.field == "endpoints" else setting.field
-    argument = arguments.get(name)
+    argument = arguments.get(source.argument)
     if argument is not None:
-        return name, _text(argument)
-    text = environment.get(setting.variable, "")
-    return (setting.variable, text) if text else None
+        return source.argument, _text(argument)
+    text = environment.get(source.variable, "")
+    return (source.variable, text) if text else None
 
 
 def _text(argument: object) -> str:

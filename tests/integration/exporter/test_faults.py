@@ -14,8 +14,10 @@ from poolscope_exporter import clock
 from poolscope_exporter.core.model.servers import ServerRole
 from poolscope_exporter.demo.postgres_data import EmbeddedPostgresError
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.postgres import poller as loop
-from support.documents.fault_records import Fault, Faults
+from poolscope_exporter.postgres import poller as poller_module
+from poolscope_generators.faults import Fault
+from poolscope_generators.ports import held_port
+from support.documents.fault_records import Faults
 from support.exporter.exporter_process import ExporterProcess
 from support.exporter.held_pushes import a_held_push
 from support.postgres.server import make_role, run_sql
@@ -33,7 +35,7 @@ SEES_ALL = ("pg_read_all_stats",)
 @pytest.fixture
 def own_postgres() -> Iterator[EmbeddedPostgres]:
     """Yield a server for one test alone, which may break it."""
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         yield server
 
 
@@ -77,7 +79,7 @@ def start_again(server: EmbeddedPostgres) -> None:
             return True
         return False
 
-    assert wait_until(is_started, 30)
+    assert wait_until(is_started)
 
 
 def via(server: EmbeddedPostgres, port: int) -> str:
@@ -106,8 +108,8 @@ async def test_a_server_that_is_killed_and_restarted(
 
 async def test_a_fail_over_to_another_server_behind_the_same_address(faults: Faults) -> None:
     with (
-        EmbeddedPostgres() as old,
-        EmbeddedPostgres() as new,
+        EmbeddedPostgres(port=held_port()) as old,
+        EmbeddedPostgres(port=held_port()) as new,
         a_proxy(old.port) as proxy,
         psycopg.connect(via(old, proxy.port)) as held,
     ):
@@ -208,9 +210,9 @@ async def test_a_locked_catalogue_costs_the_facts_alone(
     monkeypatch: pytest.MonkeyPatch,
     faults: Faults,
 ) -> None:
-    monkeypatch.setattr(loop, "FACTS_S", 0.0)
-    monkeypatch.setattr(loop, "FACTS_RETRY_S", 0.0)
-    monkeypatch.setattr(loop, "SURVEY_S", 0.0)
+    monkeypatch.setattr(poller_module, "FACTS_S", 0.0)
+    monkeypatch.setattr(poller_module, "FACTS_RETRY_S", 0.0)
+    monkeypatch.setattr(poller_module, "SURVEY_S", 0.0)
     held = psycopg.connect(every_postgres.dsn)
     locker = psycopg.connect(every_postgres.dsn)
     with held, locker:
@@ -263,7 +265,7 @@ async def test_a_role_that_may_not_connect_any_more_keeps_its_connection(
 async def test_a_password_that_is_rotated_is_read_anew(tmp_path: Path, faults: Faults) -> None:
     path = tmp_path / "password"
     path.write_text("old-secret\n")
-    with EmbeddedPostgres(auth="scram-sha-256", password="right") as postgres:
+    with EmbeddedPostgres(port=held_port(), auth="scram-sha-256", password="right") as postgres:
         make_role(postgres, "rotated", password="old-secret", member_of=SEES_ALL)
         target = a_target(postgres.dsn_for("rotated"), password_file=path)
         with psycopg.connect(postgres.dsn) as held:
@@ -312,7 +314,7 @@ async def test_a_wall_clock_that_jumps_changes_nothing_but_time_stamps(
 async def test_a_target_that_expects_a_primary_waits_for_one(
     tmp_path: Path, faults: Faults
 ) -> None:
-    with EmbeddedPostgres() as primary, EmbeddedPostgres() as other:
+    with EmbeddedPostgres(port=held_port()) as primary, EmbeddedPostgres(port=held_port()) as other:
         make_replica(other)
         with (
             a_proxy(other.port) as proxy,
@@ -335,7 +337,7 @@ async def test_a_target_that_expects_a_primary_waits_for_one(
 
 
 async def test_a_replica_that_is_promoted_keeps_its_links(faults: Faults) -> None:
-    with EmbeddedPostgres() as server:
+    with EmbeddedPostgres(port=held_port()) as server:
         make_replica(server)
         with psycopg.connect(server.dsn) as held:
             async with a_linked_watch(server.dsn, held) as watch:
@@ -374,11 +376,11 @@ def test_an_exporter_that_is_killed_begins_anew(postgres: EmbeddedPostgres, faul
     with psycopg.connect(postgres.dsn) as held:
         held.execute("SELECT 1")
         with ExporterProcess("--poll-interval=0.25", "--dsn", postgres.dsn) as first:
-            assert wait_until(lambda: is_judged(first), 30)
+            assert wait_until(lambda: is_judged(first))
             first.process.kill()
             killed_at_s = clock.monotonic()
         with ExporterProcess("--poll-interval=0.25", "--dsn", postgres.dsn) as second:
-            assert wait_until(lambda: is_judged(second), 30)
+            assert wait_until(lambda: is_judged(second))
             blind_s = clock.monotonic() - killed_at_s
             assert wait_until(lambda: own_sessions(postgres) == 1)
 

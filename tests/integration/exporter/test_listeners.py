@@ -137,7 +137,7 @@ def test_whatever_names_an_application_sends_they_are_text_everywhere() -> None:
         page = exporter.get("/")
         api = exporter.get("/api/v1/checkouts")
         metrics = exporter.get("/metrics").text
-        assert wait_until(lambda: exporter.events.count("\n") >= 1, 5)
+        assert wait_until(lambda: exporter.events.count("\n") >= 1)
         events = exporter.events
 
     assert "<script" not in page.text
@@ -171,7 +171,7 @@ def test_sessions_of_other_databases_are_counted_and_named_nowhere(
             metrics = exporter.get("/metrics").text
             return 'poolscope_links{level="address",reason=""} 1' in metrics
 
-        assert wait_until(is_linked, 20)
+        assert wait_until(is_linked)
         checkouts = exporter.get("/api/v1/checkouts").json()
         shown = exporter.get("/").text + exporter.get("/api/v1/pools").text + exporter.events
 

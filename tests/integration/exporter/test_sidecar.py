@@ -38,7 +38,7 @@ def test_it_judges_its_own_pod_and_exposes_no_facts_of_the_server(
             verdicts = [each["verdict"] for exporter in both for each in exporter.checkouts()]
             return verdicts == ["idle_in_transaction"] * 2
 
-        assert wait_until(is_judged, 20)
+        assert wait_until(is_judged)
         # The other exporter proves that each of them could have been told by now.
         assert wait_until(
             lambda: is_judged() and set(told(standalone)) == set(OF_THE_WHOLE_SERVER), 40

@@ -92,7 +92,7 @@ def test_an_exporter_that_fails_costs_nothing_and_totals_are_right_when_it_is_ba
     with instrumented(endpoint=receiver.endpoint, push_interval_s=0.2) as readings:
         engine = an_engine()
         use(engine, 5)
-        assert receiver.asked.acquire(timeout=20)
+        assert receiver.asked.acquire(timeout=60)
         use(engine, 5)  # while a push fails, or hangs
         receiver.mood = Mood.ACCEPTS
         receiver.wait_for_push()
@@ -271,7 +271,7 @@ def test_after_a_fork_each_process_counts_its_own_as_an_instance_of_its_own(
         for child in children:
             child.start()
         for child in children:
-            child.join(20)
+            child.join(60)
             assert child.exitcode == 0
     by_pid: dict[int, float] = {}
     ids = set()

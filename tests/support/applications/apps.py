@@ -2,13 +2,15 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
+from unittest import mock
 
 import poolscope
 from poolscope import catalogue
 from poolscope.catalogue import Metric
 from poolscope.instrumentation import Instrumentation
+from poolscope.pushing import pusher
 from poolscope.pushing.samples import Sample
 from poolscope.recording.histogram import Buckets
 
@@ -61,14 +63,22 @@ def _matches(sample: Sample, attributes: dict[str, str]) -> bool:
 
 @contextmanager
 def instrumented(**arguments: Any) -> Iterator[Readings]:
-    """Instrument the process, without any pushes unless an endpoint is given."""
+    """Instrument the process, without any pushes unless an endpoint is given.
+
+    Where nobody receives anything, the pusher's thread sleeps: in a test that takes long it would
+    have looked for the leaks that the test itself looks for.
+    """
     gc.collect()  # engines of earlier tests are found again while they wait for collection
-    arguments = {"endpoint": NOWHERE, "push_interval_s": 300, "metrics": "exporter", **arguments}
-    instrumentation = poolscope.instrument(**arguments)
-    assert instrumentation is not None
-    try:
-        yield Readings(instrumentation)
-    finally:
-        instrumentation.uninstrument()
-        if (thread := instrumentation.pusher._thread) is not None:
-            thread.join(10)  # while it runs it may hold an engine, which the next test would find
+    given = {"endpoint": NOWHERE, "push_interval_s": 300, "metrics": "exporter", **arguments}
+    is_received = not arguments.keys().isdisjoint({"endpoint", "meter_provider"})
+    sleeping = mock.patch.multiple(pusher, TICK_S=300.0, FIRST_PUSH_S=300.0)
+    with nullcontext() if is_received else sleeping:
+        instrumentation = poolscope.instrument(**given)
+        assert instrumentation is not None
+        try:
+            yield Readings(instrumentation)
+        finally:
+            instrumentation.uninstrument()
+            if (thread := instrumentation.pusher._thread) is not None:
+                # While it runs it may hold an engine, which the next test would find.
+                thread.join(60)

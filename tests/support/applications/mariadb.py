@@ -12,7 +12,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
+from poolscope_generators.ports import held_port
 from support.processes.child_processes import wait_until
 
 
@@ -35,17 +36,17 @@ def mariadb() -> Iterator[MariaDB]:
         install = ["mariadb-install-db", f"--datadir={folder}/data", "--skip-name-resolve"]
         install += ["--auth-root-authentication-method=normal"]
         subprocess.run(install, check=True, capture_output=True, cwd="/", **account)
-        [port] = free_ports([0])
+        port = held_port()
         server = ["mariadbd", "--no-defaults", f"--datadir={folder}/data", f"--port={port}"]
         server += [f"--bind-address={HOST}", f"--socket={folder}/socket", "--skip-name-resolve"]
         server += [f"--pid-file={folder}/pid"]
         process = subprocess.Popen(server, stderr=subprocess.DEVNULL, cwd="/", **account)
         try:
-            assert wait_until(lambda: _answers(port), within_s=30)
+            assert wait_until(lambda: _answers(port))
             yield MariaDB(port)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _account(folder: Path) -> dict[str, Any]:

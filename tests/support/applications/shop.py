@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
 from support.processes.child_processes import wait_until
 
@@ -21,7 +22,7 @@ class Shop:
     """The app, in a process of its own."""
 
     def __init__(self, server: EmbeddedPostgres, otlp: str, log: Path, *, is_mended: bool) -> None:
-        (port,) = free_ports([0])
+        port = held_port()
         self.url = f"http://{HOST}:{port}"
         self._log = log
         self._command = [

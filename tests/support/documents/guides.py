@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_ports
 from support.documents.markdown import ROOT, Block, Command, Mark, blocks, commands
 from support.exporter.exporter_process import clean_environment
 from support.postgres.server import run_sql
@@ -24,7 +25,7 @@ POSTGRES, APP, WEB, OTLP = 5432, 8000, 9736, 9737
 READY = re.compile(r"watches |Application startup complete|Uvicorn running|: ready")
 """What a program says once it can be asked: the exporter, uvicorn, the guides' own scripts."""
 
-ANSWER_WITHIN_S = 12
+ANSWER_WITHIN_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Play:
         self._guide = guide
         self._folder = folder
         self._server = server
-        ports = [server.port, *free_ports([0, 0, 0])]
+        ports = [server.port, *held_ports(3)]
         self._ports = dict(zip((POSTGRES, APP, WEB, OTLP), ports, strict=True))
         self._started: list[subprocess.Popen[bytes]] = []
 

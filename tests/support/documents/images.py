@@ -250,7 +250,7 @@ class Container:
     def ends(self, number: signal.Signals) -> int:
         """Send a signal to its process 1; return the exit code."""
         os.kill(self.pid, number)
-        return self._process.wait(15)
+        return self._process.wait(60)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run another program in the same surroundings, to its end."""

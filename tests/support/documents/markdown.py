@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).parents[3]
+AT_THE_ROOT = ("README.md", "CONTRIBUTING.md", "SECURITY.md")
 FOLDERS = ("docs", "deploy", "dashboards", "alerts", "instrumentation", "exporter")
 RUNNABLE = frozenset({"console", "python", "sh", "bash", "shell"})
 _MARK = re.compile(r"\s*<!-- (file|run by|run|not run)(?:: (.*?))? -->\s*")
@@ -58,9 +59,9 @@ class Command:
 
 
 def documents() -> list[Path]:
-    """Return every document that a user reads, the README first."""
+    """Return every document that a user or a contributor reads, the README first."""
     below = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.md")))
-    return [ROOT / "README.md", *below]
+    return [*(ROOT / name for name in AT_THE_ROOT), *below]
 
 
 def blocks(document: Path) -> list[Block]:

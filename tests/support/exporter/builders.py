@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, Metric, Phase, Publisher
-from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import (
@@ -91,14 +91,14 @@ def waiting_for(*callers: WaitingCaller, pool: Pool | None = None) -> WaitingCal
     return WaitingCallers(pool or a_pool(), len(callers), callers)
 
 
-def a_heard_checkout(
+def a_checkout_report(
     checkout: Checkout | None = None,
     *,
-    heard_at_s: float = 100.0,
+    reported_at_s: float = 100.0,
     interval_s: float = 5.0,
-) -> HeardCheckout:
-    return HeardCheckout(
-        checkout or a_checkout(), heard_at_s, heard_at_s, interval_s, Publisher.EXPORTER
+) -> CheckoutReport:
+    return CheckoutReport(
+        checkout or a_checkout(), reported_at_s, reported_at_s, interval_s, Publisher.EXPORTER
     )
 
 

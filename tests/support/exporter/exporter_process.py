@@ -37,7 +37,7 @@ def run_to_the_end(*arguments: str, **variables: str) -> subprocess.CompletedPro
         env=clean_environment(**variables),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 
@@ -56,7 +56,7 @@ class ExporterProcess:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, stdout=out, stderr=err
             )
-        assert wait_until(lambda: "watches" in self.log, 40), self.log
+        assert wait_until(lambda: "watches" in self.log), self.log
         self.web, self.otlp = re.findall(r" on (https?://\S+)", self.log)[:2]
         trusted = ssl.create_default_context(cafile=LOOPBACK_CERT)
         self._client = httpx.Client(trust_env=False, verify=trusted)

@@ -40,7 +40,7 @@ class Receiver:
 
     def wait_for_push(self) -> ExportMetricsServiceRequest:
         """Wait until one more push has been accepted, and return the newest."""
-        assert self.accepted.acquire(timeout=20)
+        assert self.accepted.acquire(timeout=60)
         return self.arrived[-1]
 
 

@@ -4,6 +4,7 @@ Where `POSTGRES_PROGRAMS` names a folder of programs, tests to which the version
 and those that want every version, run on these: `make test-postgres` sets it.
 """
 
+import asyncio
 import os
 import re
 import subprocess
@@ -76,6 +77,14 @@ def run_sql(dsn: str, statement: str, *parameters: object) -> list[tuple[Any, ..
     with psycopg.connect(dsn, autocommit=True) as connection:
         cursor = connection.execute(statement.encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
+
+
+async def time_out_once_it_runs(limit: asyncio.Timeout, dsn: str, statement: str) -> None:
+    """Let a time limit run out when the server runs the statement: no fixed time is surely so."""
+    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = %s"
+    while (await asyncio.to_thread(run_sql, dsn, running, statement)) != [(1,)]:
+        pass
+    limit.reschedule(asyncio.get_running_loop().time())
 
 
 def make_role(

@@ -7,6 +7,7 @@ import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.postgres_wheel import Programs
+from poolscope_generators.ports import held_port
 
 OLDEST = 15
 """The oldest major version that is supported."""
@@ -17,4 +18,4 @@ def oldest_postgres() -> EmbeddedPostgres:
     folder = Path(f"/usr/lib/postgresql/{OLDEST}/bin")
     if not folder.exists() and "CI" not in os.environ:
         pytest.skip(f"PostgreSQL {OLDEST} is not installed: apt-get install postgresql-{OLDEST}")
-    return EmbeddedPostgres(programs=Programs(folder))
+    return EmbeddedPostgres(programs=Programs(folder), port=held_port())

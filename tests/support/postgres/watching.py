@@ -16,7 +16,7 @@ from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.postgres.factory import poller_of
-from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.settings.servers import ServerTarget
 from poolscope_exporter.web.rows import link_text
 from support.exporter.builders import a_checkout, a_pool, a_push, holding, pool_points
 from support.exporter.held_pushes import AnyConnection, own_end
@@ -27,7 +27,8 @@ LOOK_INTERVAL_S = 0.02
 
 
 def a_target(dsn: str, **described: object) -> ServerTarget:
-    return ServerTarget("main", parse_dsn(dsn), poll_interval_s=POLL_INTERVAL_S, **described)  # type: ignore[arg-type]
+    given = {"name": "main", "dsn": parse_dsn(dsn), "poll_interval_s": POLL_INTERVAL_S}
+    return ServerTarget(**{**given, **described})  # type: ignore[arg-type]  # the keywords vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Watch:
     def __init__(
         self, target: ServerTarget, held: AnyConnection | None = None, port: int | None = None
     ) -> None:
-        self.correlator = Correlator([target.name])
+        self.correlator = Correlator([target.configured])
         self.poller = poller_of(target, self.correlator)
         self.shown: list[Shown] = []
         self._held = self._checkout(held, port or int(target.dsn.port)) if held else None
@@ -66,7 +67,7 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         self._running = [
-            asyncio.create_task(each) for each in (self.poller.run(self._stop), self._watch())
+            asyncio.create_task(each) for each in (self.poller.loop.run(self._stop), self._watch())
         ]
         return self
 

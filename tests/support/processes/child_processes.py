@@ -5,8 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+GIVE_UP_S = 60.0
+"""When what has not come to be is taken for broken: far longer than a busy machine takes."""
 
-def wait_until(is_so: Callable[[], bool], within_s: float = 10.0) -> bool:
+
+def wait_until(is_so: Callable[[], bool], within_s: float = GIVE_UP_S) -> bool:
     """Wait for the condition; return whether it came to hold within `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while not is_so() and time.monotonic() < deadline:

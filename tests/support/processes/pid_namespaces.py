@@ -34,7 +34,7 @@ def a_contained_postgres() -> Iterator[EmbeddedPostgres]:
         with (server._folder / "contained.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         try:
-            assert wait_until(lambda: _answers(server.dsn), 30)
+            assert wait_until(lambda: _answers(server.dsn))
             yield server
         finally:
             process.kill()

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
+from poolscope_generators.ports import held_port
 from support.processes.child_processes import wait_until
 
 PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -68,7 +69,7 @@ class Alertmanager:
 @contextmanager
 def an_alertmanager(configuration: Path, folder: Path) -> Iterator[Alertmanager]:
     """Run one; an empty cluster address keeps it on the loopback interface."""
-    address = f"{HOST}:{free_ports([0])[0]}"
+    address = f"{HOST}:{held_port()}"
     command = [
         str(PROGRAM),
         f"--config.file={configuration}",
@@ -80,7 +81,7 @@ def an_alertmanager(configuration: Path, folder: Path) -> Iterator[Alertmanager]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     manager = Alertmanager(address)
     try:
-        assert wait_until(lambda: process.poll() is not None or manager.is_ready(), 30)
+        assert wait_until(lambda: process.poll() is not None or manager.is_ready())
         assert process.poll() is None, f"{configuration}: Alertmanager ended at once"
         yield manager
     finally:

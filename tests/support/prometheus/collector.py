@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
+from poolscope_generators.ports import held_ports
 from support.processes.child_processes import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +37,7 @@ class Collector:
     """One Collector; what it does not use of its addresses, nobody listens on."""
 
     def __init__(self) -> None:
-        ports = free_ports([0, 0, 0])
+        ports = held_ports(3)
         self.otlp, self.grpc, self.metrics = (f"{HOST}:{port}" for port in ports)
 
     @property
@@ -70,7 +71,7 @@ def a_collector(configuration: str, folder: Path, **environment: str) -> Iterato
             stderr=output,
         )
     try:
-        assert wait_until(lambda: process.poll() is not None or collector.is_ready(), 30)
+        assert wait_until(lambda: process.poll() is not None or collector.is_ready())
         assert process.poll() is None, log.read_text()
         yield collector
     finally:

@@ -1,30 +1,15 @@
 """The recorded incident in a real Prometheus, shared by the tests of a session."""
 
-import tempfile
+import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from replay.dashboards import Range
-from replay.prometheus import KEEP_FOR_EVER, Prometheus, a_prometheus, load, require_prometheus
-from replay.recording import SAMPLES, Story, read_story
-
-
-@contextmanager
-def a_replay(samples: Path, story: Story) -> Iterator[Prometheus]:
-    """Load the samples and serve them.
-
-    A recording has no marks of where a series ends, and by default a series is taken to last for
-    5 minutes after its last sample: here it is two scrapes and a half.
-    """
-    with tempfile.TemporaryDirectory(prefix="poolscope-replay-") as name:
-        folder = Path(name)
-        load(samples, folder)
-        lookback = f"--query.lookback-delta={2.5 * story.scrape_interval_s * 1000:.0f}ms"
-        with a_prometheus({}, folder, KEEP_FOR_EVER, lookback) as server:
-            yield server
+from poolscope_generators.incident.dashboards import Range
+from poolscope_generators.incident.prometheus import Prometheus
+from poolscope_generators.incident.recording import SAMPLES, Story, read_story
+from poolscope_generators.incident.replay import a_replay
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +30,10 @@ def replayed(story: Story) -> Iterator[Prometheus]:
 def whole_incident(story: Story) -> Range:
     """Return the time range that shows all of it."""
     return Range(story.start, story.end, story.scrape_interval_s)
+
+
+def require_prometheus() -> None:
+    """Skip where the system's package is missing; in CI it must be there."""
+    missing = [name for name in ("prometheus", "promtool") if shutil.which(name) is None]
+    if missing and "CI" not in os.environ:
+        pytest.skip(f"{' and '.join(missing)} not installed: apt-get install prometheus")

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST
+from poolscope_generators.ports import held_port
 from support.processes.child_processes import wait_until
 
 PROGRAM = shutil.which("prometheus")
@@ -96,7 +97,7 @@ def a_prometheus(
     if not isinstance(configuration, str):
         configuration = json.dumps(configuration)  # JSON is YAML
     file.write_text(configuration, encoding="utf-8")
-    address = f"{HOST}:{free_ports([0])[0]}"
+    address = f"{HOST}:{held_port()}"
     command = [
         str(program),
         f"--config.file={file}",
@@ -109,7 +110,7 @@ def a_prometheus(
         process = subprocess.Popen(command, stdout=output, stderr=output)
     prometheus = Prometheus(f"http://{address}", process.pid, log)
     try:
-        assert wait_until(lambda: process.poll() is not None or prometheus.is_ready(), 30)
+        assert wait_until(lambda: process.poll() is not None or prometheus.is_ready())
         assert process.poll() is None, log.read_text()
         yield prometheus
     finally:

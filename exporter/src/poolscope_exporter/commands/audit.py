@@ -17,7 +17,7 @@ from poolscope_exporter.core.model.endpoints import is_loopback
 from poolscope_exporter.listeners.tokens import read_tokens
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.options import BY_FIELD
-from poolscope_exporter.web.rows import alike
+from poolscope_exporter.web.rows import group_by_configuration
 
 FLAGS = ("--url", "--ca-file", "--ignore")
 """The flags with a value that no other command has."""
@@ -118,7 +118,7 @@ def _ask(question: Question) -> _Told | str:
 def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
     if not told.pools:
         return Audit(Result.UNKNOWN, reason="no application has pushed a pool to this exporter")
-    rows = alike(_without(asdict(pool), ignored) for pool in told.pools)
+    rows = group_by_configuration(_without(asdict(pool), ignored) for pool in told.pools)
     pools = TypeAdapter(tuple[AuditedPool, ...]).validate_python(rows)
     results = {check.result for pool in pools for check in pool.config_checks}
     hidden = told.withheld.get("pools", 0)
@@ -174,22 +174,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     token = BY_FIELD["token_file"]
     parser.add_argument(
-        "--url", metavar="URL", default=DEFAULT_URL, help=f"of the exporter ({DEFAULT_URL})"
+        "--url",
+        metavar="URL",
+        default=DEFAULT_URL,
+        help=f"address of the exporter (default: {DEFAULT_URL})",
     )
     parser.add_argument(
         token.flag or "",
         metavar=token.metavar,
-        help=f"file whose first token opens the API [{token.variable}]",
+        help=f"file with the token of the API in its first line [{token.variable}]",
     )
     parser.add_argument(
-        "--ca-file", metavar="FILE", help="certificates of the authorities to trust (the system's)"
+        "--ca-file",
+        metavar="FILE",
+        help="certificates of the authorities to trust (default: the system's)",
     )
     parser.add_argument(
         "--ignore",
         metavar="CHECK",
         action="append",
         default=[],
-        help="leave a check out, such as C3; repeatable",
+        help="check to leave out, such as C3; repeatable",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 

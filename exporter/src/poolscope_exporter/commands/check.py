@@ -17,7 +17,7 @@ from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.postgres.factory import server_of
 from poolscope_exporter.postgres.rows import Survey
 from poolscope_exporter.postgres.server import Arrival
-from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.settings.servers import ServerTarget
 
 _SIGHT = {
     Privilege.FULL: "every session, with its state",

@@ -39,7 +39,7 @@ def url_of(environment: Mapping[str, str]) -> str:
 def _ask(url: str) -> None:
     """Raise OSError, of which urllib's errors are a kind, where the answer is no success."""
     # Whose certificate it is makes no difference: nothing is told, and it is this machine's.
-    context = ssl._create_unverified_context()  # noqa: S323, SLF001
+    context = ssl._create_unverified_context()  # noqa: S323, SLF001 - urllib has no public way
     # A proxy of the environment is for others: it would ask its own 127.0.0.1.
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)

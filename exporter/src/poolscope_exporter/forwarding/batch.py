@@ -11,7 +11,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 
 from poolscope.catalogue import PUSH, PUSH_PUBLISHER, PUSH_SCOPE, Publisher
-from poolscope_exporter.forwarding.queue import Parcel
+from poolscope_exporter.forwarding.queue import QueuedRequest
 from poolscope_exporter.receiver.decode import parse_json, parse_protobuf
 
 _LEVEL = 1
@@ -25,16 +25,16 @@ class ForwardAs(StrEnum):
     POOLSCOPE = "poolscope"
 
 
-def pack(parcels: Sequence[Parcel], forward_as: ForwardAs) -> bytes | None:
+def pack(requests: Sequence[QueuedRequest], forward_as: ForwardAs) -> bytes | None:
     """Return one gzipped protobuf request of them all, or None where nothing is left of them.
 
     An OTLP backend gets neither the held checkouts, whose cardinality knows no bounds, nor what
     the application's own provider publishes already.
     """
     whole = ExportMetricsServiceRequest()
-    for parcel in parcels:
-        parse = parse_json if parcel.is_json else parse_protobuf
-        for resource in parse(parcel.body).resource_metrics:
+    for request in requests:
+        parse = parse_json if request.is_json else parse_protobuf
+        for resource in parse(request.body).resource_metrics:
             if forward_as is ForwardAs.POOLSCOPE or _strip(resource):
                 whole.resource_metrics.append(resource)
     if not whole.resource_metrics:

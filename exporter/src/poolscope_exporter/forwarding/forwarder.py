@@ -3,16 +3,16 @@
 import asyncio
 import itertools
 import logging
-import random
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
 from poolscope_exporter import clock
 from poolscope_exporter.forwarding.batch import ForwardAs, pack
-from poolscope_exporter.forwarding.queue import ForwardReport, Loss, Outbox, Parcel
-from poolscope_exporter.forwarding.upstream import RETRYABLE, Answer, Delivery
-from poolscope_exporter.polling.record import wait_for_any
+from poolscope_exporter.forwarding.queue import ForwardQueue, ForwardReport, Loss, QueuedRequest
+from poolscope_exporter.forwarding.upstream import RETRYABLE, Delivery, UpstreamAnswer
+from poolscope_exporter.polling.backoff import Backoff
+from poolscope_exporter.polling.waiting import wait_for_any
 
 DRAIN_S = 2.0
 RETRY_FOR_S = 120.0
@@ -21,7 +21,7 @@ STALE_S = 0.5
 
 MAX_BATCH_ITEMS = 100
 MAX_BATCH_BYTES = 1024 * 1024
-MIN_BACKOFF_S, MAX_BACKOFF_S = 0.5, 30.0
+BACKOFF = Backoff(0.5, 30.0)
 
 HURRIED_S = 0.1
 """Between two attempts while the process ends."""
@@ -32,7 +32,7 @@ _log = logging.getLogger("poolscope_exporter")
 class Recipient(Protocol):
     """Where packed requests go; `post` never raises."""
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> UpstreamAnswer:
         """Send one request."""
 
     async def close_connections(self) -> None:
@@ -43,22 +43,22 @@ class Forwarder:
     """The queue and the one worker that empties it."""
 
     def __init__(
-        self, upstream: Recipient, forward_as: ForwardAs, outbox: Outbox | None = None
+        self, upstream: Recipient, forward_as: ForwardAs, queue: ForwardQueue | None = None
     ) -> None:
         self._upstream = upstream
         self._forward_as = forward_as
-        self._outbox = outbox or Outbox()
+        self._queue = queue or ForwardQueue()
         self._requests = Counter({delivery.value: 0 for delivery in Delivery})
-        self._in_flight: Sequence[Parcel] = ()
+        self._in_flight: Sequence[QueuedRequest] = ()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._ending = asyncio.Event()
-        self._told: Delivery | None = None
+        self._logged: Delivery | None = None
 
     def enqueue(self, body: bytes, is_json: bool) -> None:
         """Put the body of a received request in the queue."""
-        self._outbox.put(Parcel(body, is_json, clock.monotonic()))
+        self._queue.put(QueuedRequest(body, is_json, clock.monotonic()))
         self._idle.clear()
         self._wake.set()
 
@@ -66,9 +66,9 @@ class Forwarder:
         """Return the counts as of now."""
         return ForwardReport(
             requests=dict(self._requests),
-            lost={reason.value: count for reason, count in self._outbox.lost.items()},
-            waiting=len(self._outbox) + len(self._in_flight),
-            waiting_bytes=self._outbox.size + sum(len(each.body) for each in self._in_flight),
+            lost={reason.value: count for reason, count in self._queue.lost.items()},
+            waiting=len(self._queue) + len(self._in_flight),
+            waiting_bytes=self._queue.size + sum(len(each.body) for each in self._in_flight),
         )
 
     async def run(self, stop: asyncio.Event, received: asyncio.Event) -> None:
@@ -88,7 +88,7 @@ class Forwarder:
 
     async def _work(self) -> None:
         while True:
-            if not len(self._outbox):
+            if not len(self._queue):
                 self._idle.set()
                 self._wake.clear()
                 await self._wake.wait()
@@ -100,14 +100,14 @@ class Forwarder:
                 self._lose(Loss.ERROR)
             self._in_flight = ()
 
-    def _next(self) -> Sequence[Parcel]:
+    def _next(self) -> Sequence[QueuedRequest]:
         if self._forward_as is ForwardAs.POOLSCOPE:
-            self._outbox.drop_before(clock.monotonic() - STALE_S)
-        return self._outbox.take_batch(MAX_BATCH_ITEMS, MAX_BATCH_BYTES)
+            self._queue.drop_before(clock.monotonic() - STALE_S)
+        return self._queue.take_batch(MAX_BATCH_ITEMS, MAX_BATCH_BYTES)
 
-    async def _deliver(self, parcels: Sequence[Parcel]) -> None:
-        body = await asyncio.to_thread(pack, parcels, self._forward_as) if parcels else None
-        if body is not None and (loss := await self._post(body, self._useful_until_s(parcels))):
+    async def _deliver(self, requests: Sequence[QueuedRequest]) -> None:
+        body = await asyncio.to_thread(pack, requests, self._forward_as) if requests else None
+        if body is not None and (loss := await self._post(body, self._useful_until_s(requests))):
             self._lose(loss)
 
     async def _post(self, body: bytes, useful_until_s: float) -> Loss | None:
@@ -117,7 +117,7 @@ class Forwarder:
             self._note(answer)
             if answer.delivery not in RETRYABLE:
                 break
-            wait_s = max(answer.retry_after_s, _backoff_s(attempt))
+            wait_s = max(answer.retry_after_s, BACKOFF.pause_s(attempt))
             if clock.monotonic() + wait_s > useful_until_s:
                 return Loss.TOO_OLD
             await self._wait(wait_s)
@@ -129,30 +129,24 @@ class Forwarder:
         if self._ending.is_set():
             await asyncio.sleep(min(wait_s, HURRIED_S))
 
-    def _useful_until_s(self, parcels: Sequence[Parcel]) -> float:
+    def _useful_until_s(self, requests: Sequence[QueuedRequest]) -> float:
         """Return until when the oldest of them is worth another attempt."""
         keep_s = STALE_S if self._forward_as is ForwardAs.POOLSCOPE else RETRY_FOR_S
-        return parcels[0].arrived_at_s + keep_s
+        return requests[0].arrived_at_s + keep_s
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: UpstreamAnswer) -> None:
         self._requests[answer.delivery.value] += 1
-        if answer.delivery is not self._told:
+        if answer.delivery is not self._logged:
             is_good = answer.delivery is Delivery.OK
             level = logging.INFO if is_good else logging.WARNING
             _log.log(level, "forwarding: %s %s", answer.delivery, answer.detail)
-            self._told = answer.delivery
+            self._logged = answer.delivery
 
     def _lose(self, reason: Loss) -> None:
-        self._outbox.lost[reason] += len(self._in_flight)
+        self._queue.lost[reason] += len(self._in_flight)
 
     def _give_up(self) -> None:
-        left = len(self._outbox) + len(self._in_flight)
-        self._outbox.lost[Loss.SHUTDOWN] += left
+        left = len(self._queue) + len(self._in_flight)
+        self._queue.lost[Loss.SHUTDOWN] += left
         if left:
             _log.warning("%d pushes were not forwarded: there was no more time", left)
-
-
-def _backoff_s(attempt: int) -> float:
-    doubled_s = MIN_BACKOFF_S * 2.0 ** min(attempt - 1, 10)
-    jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
-    return min(MAX_BACKOFF_S, doubled_s) * jitter

@@ -20,7 +20,7 @@ class Loss(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class QueuedRequest:
     """One received request, as it came, without its compression."""
 
     body: bytes = field(repr=False)
@@ -38,33 +38,33 @@ class ForwardReport:
     waiting_bytes: int
 
 
-class Outbox:
-    """A queue of parcels that never outgrows its bounds; `lost` counts parcels by reason."""
+class ForwardQueue:
+    """A queue that never outgrows its bounds; `lost` counts its requests by reason."""
 
     def __init__(self, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
         self._max_items = max_items
         self._max_bytes = max_bytes
-        self._parcels: deque[Parcel] = deque()
+        self._requests: deque[QueuedRequest] = deque()
         self.size = 0
         self.lost: Counter[Loss] = Counter(dict.fromkeys(Loss, 0))
 
     def __len__(self) -> int:
-        return len(self._parcels)
+        return len(self._requests)
 
-    def put(self, parcel: Parcel) -> None:
-        """Add a parcel; drop the oldest ones until everything fits."""
-        self._parcels.append(parcel)
-        self.size += len(parcel.body)
-        while len(self._parcels) > self._max_items or self.size > self._max_bytes:
+    def put(self, request: QueuedRequest) -> None:
+        """Add a request; drop the oldest ones until everything fits."""
+        self._requests.append(request)
+        self.size += len(request.body)
+        while len(self._requests) > self._max_items or self.size > self._max_bytes:
             self._pop()
             self.lost[Loss.QUEUE_FULL] += 1
 
-    def take_batch(self, max_items: int, max_bytes: int) -> list[Parcel]:
-        """Remove and return the oldest parcels, at least one where there is any."""
-        taken: list[Parcel] = []
+    def take_batch(self, max_items: int, max_bytes: int) -> list[QueuedRequest]:
+        """Remove and return the oldest requests, at least one where there is any."""
+        taken: list[QueuedRequest] = []
         room = max_bytes
-        while self._parcels and len(taken) < max_items:
-            room -= len(self._parcels[0].body)
+        while self._requests and len(taken) < max_items:
+            room -= len(self._requests[0].body)
             if taken and room < 0:
                 break
             taken.append(self._pop())
@@ -72,11 +72,11 @@ class Outbox:
 
     def drop_before(self, arrived_before_s: float) -> None:
         """Drop what arrived before then: it is too old to be of use."""
-        while self._parcels and self._parcels[0].arrived_at_s < arrived_before_s:
+        while self._requests and self._requests[0].arrived_at_s < arrived_before_s:
             self._pop()
             self.lost[Loss.TOO_OLD] += 1
 
-    def _pop(self) -> Parcel:
-        parcel = self._parcels.popleft()
-        self.size -= len(parcel.body)
-        return parcel
+    def _pop(self) -> QueuedRequest:
+        request = self._requests.popleft()
+        self.size -= len(request.body)
+        return request

@@ -47,7 +47,7 @@ RETRYABLE = frozenset({Delivery.BUSY, Delivery.UNREACHABLE})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpstreamAnswer:
     """What the endpoint said; `detail` is for the log, `retry_after_s` is what it asked for."""
 
     delivery: Delivery
@@ -83,7 +83,7 @@ class Upstream:
             },
         )
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> UpstreamAnswer:
         """Send one gzipped request."""
         try:
             headers = self._authorization()
@@ -92,9 +92,9 @@ class Upstream:
             ) as response:
                 return _answer(response, await _head(response))
         except httpx.HTTPError as exc:
-            return Answer(Delivery.UNREACHABLE, str(exc) or type(exc).__name__)
+            return UpstreamAnswer(Delivery.UNREACHABLE, str(exc) or type(exc).__name__)
         except ValueError as exc:
-            return Answer(Delivery.UNREACHABLE, f"the token file {exc}")
+            return UpstreamAnswer(Delivery.UNREACHABLE, f"the token file {exc}")
 
     async def close_connections(self) -> None:
         """Close the connections."""
@@ -116,15 +116,15 @@ async def _head(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _answer(response: httpx.Response, body: bytes) -> Answer:
+def _answer(response: httpx.Response, body: bytes) -> UpstreamAnswer:
     status = response.status_code
     if status in _RETRYABLE:
-        return Answer(Delivery.BUSY, f"it answered {status}", _retry_after_s(response))
+        return UpstreamAnswer(Delivery.BUSY, f"it answered {status}", _retry_after_s(response))
     if not response.is_success:
-        return Answer(Delivery.REJECTED, f"it answered {status}")
+        return UpstreamAnswer(Delivery.REJECTED, f"it answered {status}")
     if response.headers.get("content-type", "").startswith(_PROTOBUF) and _is_partial(body):
-        return Answer(Delivery.PARTIAL, "it refused some of the points")
-    return Answer(Delivery.OK)
+        return UpstreamAnswer(Delivery.PARTIAL, "it refused some of the points")
+    return UpstreamAnswer(Delivery.OK)
 
 
 def _is_partial(body: bytes) -> bool:
@@ -137,5 +137,5 @@ def _is_partial(body: bytes) -> bool:
 
 
 def _retry_after_s(response: httpx.Response) -> float:
-    told = response.headers.get("retry-after", "")
-    return min(float(told), MAX_RETRY_AFTER_S) if told.isdecimal() else 0.0
+    retry_after = response.headers.get("retry-after", "")
+    return min(float(retry_after), MAX_RETRY_AFTER_S) if retry_after.isdecimal() else 0.0

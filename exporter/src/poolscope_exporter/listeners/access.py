@@ -49,7 +49,7 @@ def access_of(request: Request, keyring: Keyring | None) -> Access:
 
 
 def _comes_from_here(request: Request) -> bool:
-    """Tell whether a program on this machine asks, for itself.
+    """Return whether a program on this machine asks, for itself.
 
     A proxy on this machine asks for others, and a web page elsewhere can make a browser here ask
     under a name of its own that resolves to 127.0.0.1; neither counts.

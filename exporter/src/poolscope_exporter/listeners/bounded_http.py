@@ -26,7 +26,7 @@ _BYE = (
 _TIMEOUT, _UNAVAILABLE = _BYE % b"408 Request Timeout", _BYE % b"503 Service Unavailable"
 
 
-class Closed(StrEnum):
+class CloseCause(StrEnum):
     """Why a connection was closed on its peer."""
 
     SLOW_HEADERS = "slow_headers"
@@ -78,7 +78,7 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         self._since_s = self.loop.time()
         if is_full and not self._replace_the_idlest():
-            self._close(Closed.TOO_MANY, _UNAVAILABLE)
+            self._close(CloseCause.TOO_MANY, _UNAVAILABLE)
         else:
             self._watch()
 
@@ -128,17 +128,17 @@ class BoundedProtocol(H11Protocol):
         return self.limits.body_timeout_s + BODY_GRACE_S, self._end_slow_body
 
     def _end_slow_headers(self) -> None:
-        self._close(Closed.SLOW_HEADERS, _TIMEOUT)
+        self._close(CloseCause.SLOW_HEADERS, _TIMEOUT)
 
     def _end_slow_body(self) -> None:
         has_answered = self.cycle is not None and self.cycle.response_started
-        self._close(Closed.SLOW_BODY, b"" if has_answered else _TIMEOUT)
+        self._close(CloseCause.SLOW_BODY, b"" if has_answered else _TIMEOUT)
 
     def _abort(self) -> None:
-        self.closed[Closed.SLOW_READER] += 1
+        self.closed[CloseCause.SLOW_READER] += 1
         self.transport.abort()
 
-    def _close(self, why: Closed, last_words: bytes) -> None:
+    def _close(self, why: CloseCause, last_words: bytes) -> None:
         if not self.transport.is_closing():
             self.closed[why] += 1
             self.transport.write(last_words)
@@ -152,7 +152,7 @@ class BoundedProtocol(H11Protocol):
         ]
         if idle:
             idlest = min(idle, key=lambda each: each._since_s)  # noqa: SLF001 - of the same class
-            idlest._close(Closed.REPLACED, b"")  # noqa: SLF001
+            idlest._close(CloseCause.REPLACED, b"")  # noqa: SLF001 - as above
         return bool(idle)
 
     @property

@@ -6,7 +6,7 @@ OTHERS = 128
 """Files that are open beside connections: sockets to servers, logs, the event loop's own."""
 
 
-def allow(connections: int) -> int:
+def raise_file_limit(connections: int) -> int:
     """Raise the limit on open files as far as so many connections need; return for how many it is.
 
     That is fewer where the system's hard limit is lower.

@@ -79,7 +79,7 @@ class Exposition:
     def _expect_another(self) -> None:
         """Expect the next scrape as long after this one as this came after the one before."""
         loop = asyncio.get_running_loop()
-        delay_s = ahead_in(loop.time() - self._asked_at_s)
+        delay_s = write_delay_s(loop.time() - self._asked_at_s)
         self._asked_at_s = loop.time()
         if self._ahead is not None:
             self._ahead.cancel()
@@ -91,7 +91,7 @@ class Exposition:
         self._writing = asyncio.create_task(self.write_ahead())
 
 
-def ahead_in(period_s: float) -> float | None:
+def write_delay_s(period_s: float) -> float | None:
     """Return when to write for the scrape after one that came after `period_s`; None for never."""
     is_expected = LEAST_PERIOD_S <= period_s <= MOST_PERIOD_S
     return period_s - AHEAD_S if is_expected else None

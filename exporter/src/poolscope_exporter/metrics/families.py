@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
-from poolscope_exporter.core.model.pushes import HistogramValue
+from poolscope_exporter.core.model.pushes import HistogramValue, add_values
 from poolscope_exporter.metrics.text_format import LabelText, SeriesText
 
 RESERVED = frozenset(("le", "quantile"))
@@ -80,7 +80,7 @@ class Families:
         elif family.type is not kind:
             return
         known = family.values.get(labels)
-        family.values[labels] = value if known is None else _sum(known, value)
+        family.values[labels] = value if known is None else add_values(known, value)
 
     def family_texts(self) -> Iterator[FamilyText]:
         """Yield the text of each family, and forget the family: a large fleet's take much room."""
@@ -89,14 +89,3 @@ class Families:
             sample = f"{name}_total" if family.type is FamilyType.COUNTER else name
             lines = "".join(self._text.sample_lines(sample, family.values.items())).encode()
             yield FamilyText(name, family.type, family.help, lines)
-
-
-def _sum(one: float | HistogramValue, other: float | HistogramValue) -> float | HistogramValue:
-    if isinstance(one, HistogramValue) and isinstance(other, HistogramValue):
-        if one.bounds != other.bounds:
-            return one
-        counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-        return HistogramValue(one.bounds, counts, one.sum + other.sum)
-    if isinstance(one, HistogramValue) or isinstance(other, HistogramValue):
-        return one
-    return one + other

@@ -52,7 +52,7 @@ def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_pools(families, scrape.situation.pools)
     _add_servers(families, scrape.situation.servers)
     _add_polls(families, scrape.polls, _POLLS)
-    _add_costs(families, scrape.polls)
+    _add_poll_costs(families, scrape.polls)
     _add_bouncers(families, scrape.situation.bouncers)
     _add_polls(families, scrape.bouncer_polls, _BOUNCER_POLLS)
     for sample in proxy_samples(scrape.situation, scrape.resolutions):
@@ -185,7 +185,7 @@ def _add_forwarding(families: Families, report: ForwardReport | None) -> None:
     _add(families, own.FORWARD_WAITING_BYTES, (), report.waiting_bytes)
 
 
-def _add_costs(families: Families, reports: Iterable[PollReport]) -> None:
+def _add_poll_costs(families: Families, reports: Iterable[PollReport]) -> None:
     for report in reports:
         server = (report.server,)
         if report.connections is not None:
@@ -260,7 +260,7 @@ def _bouncer(view: BouncerView) -> Iterator[Sample]:
     if view.headroom is None:
         return
     yield own.PGBOUNCER_PAUSED, name, len(view.paused)
-    tightest = {bound.scope: bound for bound in reversed(_by_room(view))}
+    tightest = {bound.scope: bound for bound in reversed(_by_headroom(view))}
     for scope, bound in sorted(tightest.items()):
         yield own.PGBOUNCER_LIMIT, (*name, scope), bound.limit
         yield own.PGBOUNCER_HEADROOM, (*name, scope), bound.free
@@ -268,6 +268,6 @@ def _bouncer(view: BouncerView) -> Iterator[Sample]:
         yield own.PGBOUNCER_POTENTIAL_CLIENTS, name, view.potential_clients
 
 
-def _by_room(view: BouncerView) -> list[Limit]:
+def _by_headroom(view: BouncerView) -> list[Limit]:
     bounds = view.headroom.limits if view.headroom else ()
     return sorted(bounds, key=lambda bound: bound.free)

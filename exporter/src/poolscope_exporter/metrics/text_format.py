@@ -22,7 +22,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 _Value = TypeVar("_Value")
 
 
-class Kept(Generic[_Key, _Value]):
+class TwoRoundCache(Generic[_Key, _Value]):
     """What is made once, and kept for as long as each round asks for it again."""
 
     def __init__(self) -> None:
@@ -46,9 +46,13 @@ class SeriesText:
     """The lines of series; a template of each is kept from one exposition to the next."""
 
     def __init__(self) -> None:
-        self._labels: Kept[tuple[Sequence[str], tuple[str, ...]], LabelText] = Kept()
-        self._heads: Kept[tuple[str, LabelText], str] = Kept()
-        self._histograms: Kept[tuple[str, LabelText, tuple[float, ...], bool], str] = Kept()
+        self._labels: TwoRoundCache[tuple[Sequence[str], tuple[str, ...]], LabelText] = (
+            TwoRoundCache()
+        )
+        self._heads: TwoRoundCache[tuple[str, LabelText], str] = TwoRoundCache()
+        self._histograms: TwoRoundCache[tuple[str, LabelText, tuple[float, ...], bool], str] = (
+            TwoRoundCache()
+        )
 
     def begin_exposition(self) -> None:
         """Begin an exposition: the series that the one before did not have are forgotten."""

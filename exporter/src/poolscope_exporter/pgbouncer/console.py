@@ -1,32 +1,25 @@
-"""Ask a PgBouncer about its clients and servers, over one connection to its console that is kept.
+"""Ask a PgBouncer about its clients and servers, over one connection to its console.
 
 The console knows only the simple protocol, and no parameters, hence the cursor that sends both.
 One SHOW SOCKETS is one moment: the process answers it in one piece, so that the references
 between its rows hold. Two commands (SHOW CLIENTS, SHOW SERVERS) would be two moments.
 """
 
-import asyncio
 from dataclasses import dataclass, replace
 
 import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
 from poolscope_exporter.pgbouncer.rows import limits_of, sample_of, shares_its_port, timeouts_of
-from poolscope_exporter.polling.deadline import Connection, deadline
+from poolscope_exporter.polling.connection import FOR_EVER, KeepPolicy, PollConnection
 from poolscope_exporter.polling.dsn import Dsn
-from poolscope_exporter.polling.errors import (
-    Reason,
-    ServerUnavailableError,
-    first_line,
-    reason_of,
-)
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.opening import Opening
 
-APPLICATION_NAME = "poolscope-exporter"
-CONNECT_DEADLINE_S = 10.0
 COMMAND_DEADLINE_S = 3.0
 
 
@@ -44,23 +37,26 @@ class BouncerFacts:
 
 
 class PgBouncerConsole:
-    """One bouncer and our connection to its console; failures are ServerUnavailableErrors."""
+    """One bouncer and our connection to its console; failures are ServerUnavailableErrors.
 
-    def __init__(self, dsn: Dsn, name: str | None = None) -> None:
+    `keep` is how long the connection is kept: a shutdown that waits for the clients waits for it.
+    """
+
+    def __init__(self, dsn: Dsn, name: str | None = None, keep: KeepPolicy = FOR_EVER) -> None:
         self.name = name or str(dsn)
         self._dsn = dsn
-        self._connection: Connection | None = None
+        opening = Opening(dsn, cursor_factory=psycopg.AsyncClientCursor[DictRow])
+        self._connection = PollConnection(opening, COMMAND_DEADLINE_S, keep)
         self._version = ""
 
     @property
     def is_connected(self) -> bool:
         """Tell whether the connection is open, as far as is known without asking."""
-        return self._connection is not None and not self._connection.closed
+        return self._connection.is_open
 
     async def connect(self) -> None:
         """Open the connection anew, and ask for the version."""
-        await self.close()
-        self._connection = await self._open()
+        await self._connection.open_anew()
         self._version = str((await self._fetch("SHOW VERSION"))[0]["version"])
 
     async def facts(self) -> BouncerFacts:
@@ -88,11 +84,13 @@ class PgBouncerConsole:
             ) from exc
         return replace(sample, addresses=sample.addresses | self.known_addresses())
 
+    async def end_poll(self) -> None:
+        """Close the connection where it is not kept for the next poll."""
+        await self._connection.close_unless_kept()
+
     async def close(self) -> None:
         """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._connection.close()
 
     def known_addresses(self) -> frozenset[Endpoint]:
         """Return the addresses that are known of the bouncer: as configured, as connected to."""
@@ -101,31 +99,10 @@ class PgBouncerConsole:
         if host.startswith("/"):
             # A Unix socket is named by the port on which the same process listens, here.
             found.add(Endpoint("localhost", port))
-        if self._connection is not None and (address := self._connection.info.hostaddr):
-            found.add(Endpoint(address, self._connection.info.port))
+        info = self._connection.connection_info
+        if info is not None and info.hostaddr:
+            found.add(Endpoint(info.hostaddr, info.port))
         return frozenset(found)
-
-    async def _open(self) -> Connection:
-        try:
-            async with asyncio.timeout(CONNECT_DEADLINE_S):
-                return await psycopg.AsyncConnection.connect(
-                    self._dsn.reveal(),
-                    autocommit=True,  # the console has no transactions
-                    cursor_factory=psycopg.AsyncClientCursor[DictRow],
-                    row_factory=dict_row,
-                    application_name=APPLICATION_NAME,
-                    connect_timeout=3,
-                    tcp_user_timeout=5000,
-                    keepalives_idle=30,
-                    keepalives_interval=10,
-                    keepalives_count=3,
-                )
-        except psycopg.Error as exc:
-            raise self._unavailable(exc) from exc
-        except TimeoutError as exc:
-            raise ServerUnavailableError(
-                Reason.TIMEOUT, f"no connection within {CONNECT_DEADLINE_S:g} s"
-            ) from exc
 
     async def _told(self, command: str) -> list[DictRow] | None:
         """Return what the bouncer tells, None where it refuses; other failures are raised."""
@@ -137,18 +114,4 @@ class PgBouncerConsole:
             return None
 
     async def _fetch(self, command: str) -> list[DictRow]:
-        connection = self._connection
-        if connection is None:
-            raise ServerUnavailableError(Reason.TERMINATED, "not connected")
-        with deadline(connection, COMMAND_DEADLINE_S) as limit:
-            try:
-                return await (await connection.execute(command.encode())).fetchall()
-            except psycopg.Error as exc:
-                if limit.has_passed:
-                    raise ServerUnavailableError(
-                        Reason.TIMEOUT, f"no answer within {COMMAND_DEADLINE_S:g} s"
-                    ) from exc
-                raise self._unavailable(exc) from exc
-
-    def _unavailable(self, exc: psycopg.Error) -> ServerUnavailableError:
-        return ServerUnavailableError(reason_of(exc), self._dsn.redact(first_line(exc)))
+        return await self._connection.fetch_rows(command.encode())

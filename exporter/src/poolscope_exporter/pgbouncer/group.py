@@ -14,7 +14,8 @@ from poolscope_exporter.pgbouncer.discovery import Resolve, console_at, is_name,
 from poolscope_exporter.pgbouncer.poller import BouncerPoller, Console
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
-from poolscope_exporter.polling.record import PollReport, wait_for_any
+from poolscope_exporter.polling.record import PollReport
+from poolscope_exporter.polling.waiting import wait_for_any
 
 RESOLVE_S = 30.0
 """Time between two resolutions of a name."""
@@ -86,7 +87,7 @@ class BouncerGroup:
     def wake(self) -> None:
         """Ask for a poll of every bouncer at once."""
         for poller in self.pollers:
-            poller.wake()
+            poller.loop.wake()
 
     async def refresh(self) -> None:
         """Poll those now through which somebody's checkout goes; wait a moment for them."""
@@ -191,7 +192,7 @@ class BouncerGroup:
         for target in self._targets:
             for member in target.members.values():
                 if member.task is None:
-                    member.task = asyncio.create_task(member.poller.run(member.stop))
+                    member.task = asyncio.create_task(member.poller.loop.run(member.stop))
 
     def _pause_s(self) -> float:
         return RESOLVE_S if all(target.members for target in self._targets) else RETRY_S

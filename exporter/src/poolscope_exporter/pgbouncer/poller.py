@@ -1,6 +1,5 @@
-"""Poll one PgBouncer for ever: on its own clock, and at once when a server is about to be asked."""
+"""Decide what each poll of a PgBouncer asks, and poll it when a server is about to be asked."""
 
-import asyncio
 import logging
 from typing import Protocol
 
@@ -10,8 +9,9 @@ from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import BouncerView
 from poolscope_exporter.core.model.pgbouncers import BouncerSample, ClientState
 from poolscope_exporter.pgbouncer.console import BouncerFacts
-from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
-from poolscope_exporter.polling.record import PollRecord, PollReport, wait_for_any
+from poolscope_exporter.polling.connection import Peer
+from poolscope_exporter.polling.loop import Pace, PollLoop
+from poolscope_exporter.polling.record import PollRecord, PollReport
 
 REFRESH_S = 0.5
 """How long a server's poll waits for a bouncer at most: a bouncer that hangs blinds nobody else."""
@@ -22,17 +22,8 @@ FACTS_S = 60.0
 _log = logging.getLogger("poolscope_exporter")
 
 
-class Console(Protocol):
+class Console(Peer, Protocol):
     """What a poller asks of a bouncer; every failure is a ServerUnavailableError."""
-
-    name: str
-
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether the connection is open."""
-
-    async def connect(self) -> None:
-        """Open the connection anew."""
 
     async def facts(self) -> BouncerFacts:
         """Return the version and the time-outs."""
@@ -40,29 +31,23 @@ class Console(Protocol):
     async def read_sockets(self) -> BouncerSample:
         """Return all clients and server connections."""
 
-    async def close(self) -> None:
-        """Close the connection."""
-
 
 class BouncerPoller:
-    """The loop around one bouncer, and what it last learned."""
+    """One bouncer as its `loop` polls it, and what it last answered."""
 
     def __init__(self, console: Console, correlator: Correlator, interval_s: float) -> None:
         self._console = console
         self._correlator = correlator
-        self._interval_s = interval_s
         self._record = PollRecord(console.name)
-        self._wake = asyncio.Event()
-        self._polled = asyncio.Event()
+        self.loop = PollLoop(self, console, self._record, Pace(interval_s))
         self._facts: BouncerFacts | None = None
         self._sample: BouncerSample | None = None
         self._facts_due_s = float("-inf")
-        self._trouble: str | None = "not polled yet"
-        self._told: Reason | None = None
 
-    def wake(self) -> None:
-        """Ask for a poll at once."""
-        self._wake.set()
+    @property
+    def log_name(self) -> str:
+        """Return the bouncer's name for log lines."""
+        return f"PgBouncer {self._console.name}"
 
     async def refresh(self) -> None:
         """Poll now where somebody's checkout goes through the bouncer; wait a moment for it.
@@ -74,45 +59,18 @@ class BouncerPoller:
             self._console.name, clock.monotonic()
         ):
             return
-        self._polled.clear()
-        self._wake.set()
-        await wait_for_any(REFRESH_S, self._polled)
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Poll until `stop` is set; nothing else ends this."""
-        while not stop.is_set():
-            await self.poll_bouncer()
-            if self._trouble is not None:
-                await wait_for_any(self._record.backoff_s(self._interval_s), stop)
-            else:
-                await wait_for_any(self._interval_s, stop, self._wake)
-        await self._console.close()
-
-    async def poll_bouncer(self) -> None:
-        """Poll once; a failure is counted, told once, and shown by `view`."""
-        self._wake.clear()
-        started_at_s = clock.monotonic()
-        try:
-            await self._ask(started_at_s)
-        except ServerUnavailableError as exc:
-            self._failed(exc.reason, str(exc))
-        except Exception:  # noqa: BLE001 - a loop that ends would leave the exporter blind for ever
-            _log.exception("poll of PgBouncer %s failed by an error of ours", self._console.name)
-            self._failed(Reason.OTHER, "internal error, see the log")
-        else:
-            self._succeeded(started_at_s)
-        self._polled.set()
+        await self.loop.wake_and_wait(REFRESH_S)
 
     def bouncer_view(self, now_s: float) -> BouncerView:
         """Return what is known of the bouncer now; numbers of one that is down are not."""
-        is_up = self._trouble is None
+        is_up = self._record.trouble is None
         sample = self._sample if is_up else None
         counts = sample.counts if sample else None
         limits = self._facts.limits if self._facts and is_up else None
         return BouncerView(
             bouncer=self._console.name,
             up=is_up,
-            reason=self._trouble,
+            reason=self._record.trouble,
             version=self._facts.version if self._facts else None,
             clients=None if counts is None else {state.value: n for state, n in counts.items()},
             timeouts_s=self._facts.timeouts_s if self._facts else None,
@@ -126,7 +84,8 @@ class BouncerPoller:
         """Return how the polls go."""
         return self._record.report(now_s, wall_s)
 
-    async def _ask(self, now_s: float) -> None:
+    async def poll(self, now_s: float) -> None:
+        """Ask the bouncer what is due; raises ServerUnavailableError."""
         if not self._console.is_connected:
             # The next one to answer under this address may be another process.
             self._correlator.bouncer_down(self._console.name)
@@ -139,20 +98,18 @@ class BouncerPoller:
         self._sample = await self._console.read_sockets()
         self._correlator.take_bouncer_sample(self._sample, clock.monotonic())
 
+    def on_failure(self) -> None:
+        """Link no checkout through a bouncer that fails."""
+        self._correlator.bouncer_down(self._console.name)
+
+    def log_answer(self) -> None:
+        """Log which PgBouncer answers."""
+        version = self._facts.version if self._facts else "an unknown version"
+        _log.info("PgBouncer %s answers: %s", self._console.name, version)
+
+    def log_failure(self, trouble: str) -> None:
+        """Log why the bouncer does not answer."""
+        _log.warning("PgBouncer %s does not answer: %s", self._console.name, trouble)
+
     def _has_waiting(self) -> bool:
         return bool(self._sample and self._sample.counts.get(ClientState.WAITING))
-
-    def _succeeded(self, started_at_s: float) -> None:
-        self._record.succeeded(started_at_s, clock.monotonic())
-        if self._trouble is not None:
-            self._trouble = self._told = None
-            version = self._facts.version if self._facts else "an unknown version"
-            _log.info("PgBouncer %s answers: %s", self._console.name, version)
-
-    def _failed(self, reason: Reason, message: str) -> None:
-        self._record.poll_failed(reason)
-        self._correlator.bouncer_down(self._console.name)
-        self._trouble = f"{reason}: {message}"
-        if self._told is not reason:
-            _log.warning("PgBouncer %s does not answer: %s", self._console.name, self._trouble)
-            self._told = reason

@@ -1,89 +1,130 @@
-"""Open the one connection to a server: with the password of the moment, and bounded on all sides.
+"""Hold the one connection to a server: cut where an answer is late, kept as a policy says."""
 
-The name is resolved at each connect, and its addresses are tried in turn, by psycopg; TLS, service
-and password files are libpq's.
-"""
-
-import asyncio
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow
 
-from poolscope_exporter.polling.deadline import Connection
-from poolscope_exporter.polling.dsn import Dsn
-from poolscope_exporter.polling.errors import (
-    Reason,
-    ServerUnavailableError,
-    reason_of,
-    telling_line,
-)
-from poolscope_exporter.polling.passwords import Passwords
-
-APPLICATION_NAME = "poolscope-exporter"
-CONNECT_DEADLINE_S = 10.0
-ATTEMPT_DEADLINE_S = 3
-"""Of each address of the server's name."""
-
-_SETTINGS = {
-    "statement_timeout": "2000",
-    "lock_timeout": "200",
-    "idle_in_transaction_session_timeout": "10000",
-    "default_transaction_read_only": "on",
-    "search_path": "pg_catalog",
-    "work_mem": "16MB",
-    # A session of ours that the network cut off takes a slot until the server notices: in a minute.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-}
-"""Of our session: the server gives up before we do, writes nothing, and spills no poll to disk."""
+from poolscope_exporter import clock
+from poolscope_exporter.polling.deadline import deadline
+from poolscope_exporter.polling.driver import Driver
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """How to connect to a server; failures are ServerUnavailableErrors without any secret."""
+class KeepPolicy:
+    """How long a connection is kept, checked when a poll ends and never within one.
 
-    dsn: Dsn
-    passwords: Passwords | None = None
+    PgBouncer 1.23 and later can wait at shutdown until its clients have left; for us it waits
+    `longest_s` and one poll interval at most.
+    """
 
-    async def open(self) -> Connection:
-        """Return a new connection."""
-        password = await self.passwords.fetch() if self.passwords else None
-        try:
-            async with asyncio.timeout(CONNECT_DEADLINE_S):
-                return await self._connect(password)
-        except psycopg.Error as exc:
-            raise self._unavailable(exc, password) from exc
-        except TimeoutError as exc:
-            raise ServerUnavailableError(
-                Reason.TIMEOUT, f"no connection within {CONNECT_DEADLINE_S:g} s"
-            ) from exc
+    longest_s: float
 
-    async def _connect(self, password: str | None) -> Connection:
-        dsn = self.dsn.reveal()
-        return await psycopg.AsyncConnection.connect(
-            dsn if password is None else make_conninfo(dsn, password=password),
-            autocommit=True,  # a snapshot of the sessions lasts as long as a transaction
-            row_factory=dict_row,
-            application_name=APPLICATION_NAME,
-            connect_timeout=ATTEMPT_DEADLINE_S,
-            tcp_user_timeout=5000,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
-            options=_options(self.dsn),
-        )
-
-    def _unavailable(self, exc: psycopg.Error, password: str | None) -> ServerUnavailableError:
-        message = self.dsn.redact(telling_line(exc))
-        if password:
-            message = message.replace(password, "***")
-        return ServerUnavailableError(reason_of(exc), message)
+    def has_expired(self, age_s: float) -> bool:
+        """Return whether a connection of this age is to be closed."""
+        return age_s >= self.longest_s
 
 
-def _options(dsn: Dsn) -> str:
-    configured = str(conninfo_to_dict(dsn.reveal()).get("options") or "")
-    ours = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-    return f"{configured} {ours}".strip()
+FOR_EVER = KeepPolicy(math.inf)
+"""For PostgreSQL: while the server is full, it admits no other connection of ours."""
+
+UNTIL_POLL_ENDS = KeepPolicy(0.0)
+"""One connection for each poll, and none between two polls."""
+
+
+class Peer(Protocol):
+    """A server and our one connection to it; every failure is a ServerUnavailableError."""
+
+    name: str
+
+    @property
+    def is_connected(self) -> bool:
+        """Return whether the connection is open, as far as is known without asking."""
+
+    async def connect(self) -> None:
+        """Open the connection anew."""
+
+    async def end_poll(self) -> None:
+        """Close the connection where it is not kept for the next poll."""
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+
+
+class Opener(Protocol):
+    """How connections are made, and what the driver's errors mean to us."""
+
+    async def open(self) -> Driver:
+        """Return a new connection; raises ServerUnavailableError."""
+
+    def statement_error(self, exc: psycopg.Error) -> ServerUnavailableError:
+        """Return the error of a statement as ours, without any secret."""
+
+
+class PollConnection:
+    """One connection to a server; every failure is a ServerUnavailableError."""
+
+    def __init__(
+        self,
+        opener: Opener,
+        answer_within_s: float,
+        keep: KeepPolicy = FOR_EVER,
+        *,
+        monotonic: Callable[[], float] = clock.monotonic,
+    ) -> None:
+        self._opener = opener
+        self._answer_within_s = answer_within_s
+        self._keep = keep
+        self._monotonic = monotonic
+        self._driver: Driver | None = None
+        self._opened_at_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the connection is open, as far as is known without asking."""
+        return self._driver is not None and not self._driver.closed
+
+    @property
+    def connection_info(self) -> psycopg.ConnectionInfo | None:
+        """Return libpq's account of the connection, None without one."""
+        return self._driver.info if self._driver else None
+
+    async def open_anew(self) -> None:
+        """Open the connection; one that is still there is closed first."""
+        await self.close()
+        self._driver = await self._opener.open()
+        self._opened_at_s = self._monotonic()
+
+    async def fetch_rows(
+        self, statement: bytes, parameters: Mapping[str, Any] | None = None
+    ) -> list[DictRow]:
+        """Return the rows of a statement; the connection is cut where they do not come in time."""
+        driver = self._driver
+        if driver is None:
+            raise ServerUnavailableError(Reason.TERMINATED, "not connected")
+        with deadline(driver, self._answer_within_s) as limit:
+            try:
+                # A cursor that binds on our side, as PgBouncer's console needs it, never prepares.
+                cursor = await driver.execute(statement, parameters, prepare=True)
+                return await cursor.fetchall()
+            except psycopg.Error as exc:
+                if limit.has_passed:
+                    raise ServerUnavailableError(
+                        Reason.TIMEOUT, f"no answer within {self._answer_within_s:g} s"
+                    ) from exc
+                raise self._opener.statement_error(exc) from exc
+
+    async def close_unless_kept(self) -> None:
+        """Close the connection where the policy does not keep it any longer."""
+        if self._keep.has_expired(self._monotonic() - self._opened_at_s):
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            await driver.close()

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
-from psycopg.rows import DictRow
 
-Connection = psycopg.AsyncConnection[DictRow]
+from poolscope_exporter.polling.driver import Driver
 
 
 @dataclass(slots=True)
@@ -21,7 +20,7 @@ class Deadline:
 
 
 @contextlib.contextmanager
-def deadline(connection: Connection, seconds: float) -> Iterator[Deadline]:
+def deadline(connection: Driver, seconds: float) -> Iterator[Deadline]:
     """Cut the connection when the deadline passes.
 
     A mere cancellation would not do: psycopg answers it by asking the server to cancel the

@@ -1,16 +1,11 @@
-"""Keep the record of one server's polls: what the loop says of itself, and when it goes on."""
+"""Keep the record of one server's polls: what the loop reports about itself."""
 
-import asyncio
-import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from poolscope_exporter.polling.errors import Reason
 from poolscope_exporter.polling.tiers import TierReport
-
-MIN_BACKOFF_S = 1.0
-MAX_BACKOFF_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,11 @@ class PollReport:
 
 
 class PollRecord:
-    """The outcome of every poll so far, and when the last good one was (monotonic clock)."""
+    """The outcome of every poll so far, and when the last good one was (monotonic clock).
+
+    `trouble` is why the last poll failed, as people read it, and None after a good one; `reason`
+    is the same as a value, None also before the first poll.
+    """
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -40,24 +39,25 @@ class PollRecord:
         self._duration_s: float | None = None
         self._failures: Counter[str] = Counter({reason.value: 0 for reason in Reason})
         self.failures_in_a_row = 0
+        self.trouble: str | None = "not polled yet"
+        self.reason: Reason | None = None
 
-    def succeeded(self, started_at_s: float, now_s: float) -> None:
-        """Note a good poll."""
+    def poll_succeeded(self, started_at_s: float, now_s: float) -> bool:
+        """Record a good poll; return whether there was none just before."""
+        is_change = self.trouble is not None
         self._succeeded_at_s = now_s
         self._duration_s = now_s - started_at_s
         self.failures_in_a_row = 0
+        self.trouble = self.reason = None
+        return is_change
 
-    def poll_failed(self, reason: Reason) -> None:
-        """Note a poll that failed."""
+    def poll_failed(self, reason: Reason, message: str) -> bool:
+        """Record a poll that failed; return whether the one before had not the same reason."""
+        is_change = reason is not self.reason
         self._failures[reason.value] += 1
         self.failures_in_a_row += 1
-
-    def backoff_s(self, interval_s: float) -> float:
-        """Return how long to leave a failing server alone: up to two intervals, and not in step."""
-        longest_s = max(MIN_BACKOFF_S, min(MAX_BACKOFF_S, 2 * interval_s))
-        doubled_s = MIN_BACKOFF_S * 2.0 ** min(self.failures_in_a_row - 1, 10)
-        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - nobody must be unable to guess it
-        return min(longest_s, doubled_s) * jitter
+        self.trouble, self.reason = f"{reason}: {message}", reason
+        return is_change
 
     def last_success_age_s(self, now_s: float) -> float | None:
         """Return how long ago the last good poll was."""
@@ -72,13 +72,3 @@ class PollRecord:
             duration_s=self._duration_s,
             failures=dict(self._failures),
         )
-
-
-async def wait_for_any(seconds: float, *events: asyncio.Event) -> None:
-    """Wait for any of the events, at most so long."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiting, timeout=max(0.0, seconds), return_when="FIRST_COMPLETED")
-    finally:
-        for task in waiting:
-            task.cancel()

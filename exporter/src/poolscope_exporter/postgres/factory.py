@@ -6,7 +6,7 @@ from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.polling.passwords import passwords_of
 from poolscope_exporter.postgres.poller import Poller, Refreshable
 from poolscope_exporter.postgres.server import PostgresServer
-from poolscope_exporter.postgres.target import ServerTarget
+from poolscope_exporter.settings.servers import ServerTarget
 
 
 def poller_of(
@@ -22,9 +22,7 @@ def poller_of(
         correlator,
         target.poll_interval_s,
         bouncers,
-        cpus=target.cpus,
-        expects=target.expects,
-        reserved_slots=target.reserved_slots,
+        configured=target.configured,
         counts_orphans=counts_orphans,
     )
 

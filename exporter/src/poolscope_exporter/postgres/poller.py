@@ -1,4 +1,4 @@
-"""Poll one server for ever: on its own clock, and at once for fresh suspects."""
+"""Decide what each poll of a server asks, and show what its answers say."""
 
 import asyncio
 import logging
@@ -11,8 +11,8 @@ from poolscope_exporter.core.capacity.headroom import Headroom, headroom
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.model.servers import (
-    ANY_ROLE,
     Change,
+    ConfiguredServer,
     Privilege,
     ServerLimits,
     ServerRole,
@@ -20,8 +20,10 @@ from poolscope_exporter.core.model.servers import (
     role_of,
 )
 from poolscope_exporter.core.model.sessions import Census, SessionSample
+from poolscope_exporter.polling.connection import Peer
 from poolscope_exporter.polling.errors import FULL, Reason, ServerUnavailableError
-from poolscope_exporter.polling.record import PollRecord, PollReport, wait_for_any
+from poolscope_exporter.polling.loop import Pace, PollLoop
+from poolscope_exporter.polling.record import PollRecord, PollReport
 from poolscope_exporter.polling.tiers import Answer, Tier, TierRecord
 from poolscope_exporter.postgres.rows import Survey
 from poolscope_exporter.postgres.server import Arrival
@@ -45,17 +47,8 @@ FACTS_STALE_S = 300.0
 _log = logging.getLogger("poolscope_exporter")
 
 
-class Server(Protocol):
+class Server(Peer, Protocol):
     """What a poller asks of a server; every failure is a ServerUnavailableError."""
-
-    name: str
-
-    @property
-    def is_connected(self) -> bool:
-        """Tell whether the connection is open."""
-
-    async def connect(self) -> None:
-        """Open the connection anew."""
 
     async def identify(self) -> Arrival:
         """Return who the server is."""
@@ -75,9 +68,6 @@ class Server(Protocol):
     async def survey(self) -> Survey:
         """Return how many sessions there are, in detail."""
 
-    async def close(self) -> None:
-        """Close the connection."""
-
 
 class Refreshable(Protocol):
     """What must be asked before a server is: it says which sessions to ask the server for."""
@@ -87,7 +77,7 @@ class Refreshable(Protocol):
 
 
 class Poller:
-    """The loop around one server, and what it last learned.
+    """One server as its `loop` polls it, and what it last answered.
 
     `bouncers` are asked first at each poll, so that both answers are of one moment.
     """
@@ -99,65 +89,38 @@ class Poller:
         interval_s: float,
         bouncers: Sequence[Refreshable] = (),
         *,
-        cpus: float | None = None,
-        reserved_slots: int = 0,
+        configured: ConfiguredServer | None = None,
         counts_orphans: bool = True,
-        expects: str = ANY_ROLE,
     ) -> None:
         self._server = server
         self._correlator = correlator
-        self._interval_s = interval_s
         self._bouncers = bouncers
-        self._cpus = cpus
-        self._reserved_slots = reserved_slots
+        self._configured = configured or ConfiguredServer(server.name)
         self._counts_orphans = counts_orphans
-        self._expects = expects
         self._record = PollRecord(server.name)
         self._tiers = TierRecord()
-        self._wake = asyncio.Event()
+        self.loop = PollLoop(self, server, self._record, Pace(interval_s, FRESH_SUSPECTS_S))
         self._arrival: Arrival | None = None
         self._limits: ServerLimits | None = None
         self._survey: Survey | None = None
         self._sample: SessionSample | None = None
         self._facts_due_s = self._survey_due_s = self._census_due_s = float("-inf")
-        self._trouble: str | None = "not polled yet"
-        self._told: Reason | None = None
         self._place: ServerRole | None = None
         self._facts_at_s: float | None = None
         self._changes = dict.fromkeys(Change, 0)
 
-    def wake(self) -> None:
-        """Ask for a poll at once: there are suspects that no sample knows."""
-        self._wake.set()
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Poll until `stop` is set; nothing else ends this."""
-        while not stop.is_set():
-            await self.poll_server()
-            await self._rest(stop)
-        await self._server.close()
-
-    async def poll_server(self) -> None:
-        """Poll once; a failure is counted, told once, and shown by `view`."""
-        self._wake.clear()
-        started_at_s = clock.monotonic()
-        try:
-            await self._ask(started_at_s)
-        except ServerUnavailableError as exc:
-            self._failed(exc.reason, str(exc))
-        except Exception:  # noqa: BLE001 - a loop that ends would leave the exporter blind for ever
-            _log.exception("poll of %s failed by an error of ours", self._server.name)
-            self._failed(Reason.OTHER, "internal error, see the log")
-        else:
-            self._succeeded(started_at_s)
+    @property
+    def log_name(self) -> str:
+        """Return the server's name for log lines."""
+        return self._server.name
 
     def server_view(self, now_s: float) -> ServerView:
         """Return what is known of the server now; counts of a server that is down are not."""
-        is_up = self._trouble is None
+        is_up = self._record.trouble is None
         return ServerView(
             server=self._server.name,
             up=is_up,
-            reason=self._trouble,
+            reason=self._record.trouble,
             identity=self._arrival.identity if self._arrival else None,
             limits=self._limits if is_up else None,
             connections=self._survey.by_state or None if self._survey and is_up else None,
@@ -165,9 +128,8 @@ class Poller:
             last_success_age_s=self._record.last_success_age_s(now_s),
             sample=self._sample,
             active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
-            cpus=self._cpus,
             place=self._place,
-            is_full=self._told in FULL,
+            is_full=self._record.reason in FULL,
         )
 
     def poll_report(self, now_s: float, wall_s: float) -> PollReport:
@@ -179,7 +141,8 @@ class Poller:
             changes={change.value: count for change, count in self._changes.items()},
         )
 
-    async def _ask(self, now_s: float) -> None:
+    async def poll(self, now_s: float) -> None:
+        """Ask the server what is due, the bouncers first; raises ServerUnavailableError."""
         if not self._server.is_connected:
             await self._arrive(now_s)
         elif await self._was_promoted() or self._facts_at_s is None or now_s >= self._facts_due_s:
@@ -196,6 +159,35 @@ class Poller:
             await self._count()
             self._census_due_s = now_s + CENSUS_S
 
+    def on_failure(self) -> None:
+        """Judge no checkout by a server that fails; its role is known only where it answered."""
+        self._correlator.server_down(self._server.name)
+        if self._record.reason is not Reason.WRONG_ROLE:
+            self._place = None
+
+    def log_failure(self, trouble: str) -> None:
+        """Log why the server does not answer."""
+        _log.warning("server %s does not answer: %s", self._server.name, trouble)
+
+    def log_answer(self) -> None:
+        """Log which server answers, and what its role may not see."""
+        assert self._arrival is not None
+        identity = self._arrival.identity
+        _log.info(
+            "server %s answers: PostgreSQL %s, role %s, privilege %s",
+            identity.server,
+            self._arrival.version,
+            identity.role,
+            identity.privilege,
+        )
+        if identity.privilege is not Privilege.FULL:
+            _log.warning(
+                "role %s sees the sessions of other roles only in part:"
+                " GRANT pg_read_all_stats TO %s",
+                identity.role,
+                identity.role,
+            )
+
     async def _count(self) -> None:
         """Count the orphans, where any process was ever linked: of others nothing is known."""
         addresses = self._correlator.orphans.client_addresses(self._server.name)
@@ -203,7 +195,7 @@ class Poller:
         if addresses:
             census = await self._tiers.ask(Tier.CENSUS, self._server.census(addresses))
         if census is None:
-            self._correlator.orphans.cannot_count(self._server.name)
+            self._correlator.orphans.discard_census(self._server.name)
         else:
             self._correlator.take_census(census, clock.monotonic())
 
@@ -228,7 +220,7 @@ class Poller:
         try:
             await self._accept(await self._tiers.ask(Tier.FACTS, self._server.identify()))
             limits = await self._tiers.ask(Tier.FACTS, self._server.read_limits())
-            self._limits = limits and replace(limits, managed=self._reserved_slots)
+            self._limits = limits and replace(limits, managed=self._configured.reserved_slots)
         except ServerUnavailableError:
             if self._facts_at_s is None or not self._server.is_connected:
                 raise
@@ -240,11 +232,12 @@ class Poller:
     async def _accept(self, arrival: Arrival) -> None:
         """Take in who answers; raises where it is not what the target expects."""
         self._place = role_of(arrival.identity)
-        if not is_expected(arrival.identity, self._expects):
+        if not is_expected(arrival.identity, self._configured.expects):
             # Another one may be the right one at the next look-up of the name.
             await self._server.close()
             raise ServerUnavailableError(
-                Reason.WRONG_ROLE, f"a {self._place} answers where a {self._expects} is expected"
+                Reason.WRONG_ROLE,
+                f"a {self._place} answers where a {self._configured.expects} is expected",
             )
         self._arrival = arrival
         if change := self._correlator.server_up(arrival.identity):
@@ -271,45 +264,3 @@ class Poller:
             self._survey.by_database,
             own_role=self._arrival.identity.role if self._arrival else None,
         )
-
-    def _succeeded(self, started_at_s: float) -> None:
-        self._record.succeeded(started_at_s, clock.monotonic())
-        if self._trouble is not None:
-            self._trouble = self._told = None
-            self._tell_arrival()
-
-    def _failed(self, reason: Reason, message: str) -> None:
-        self._record.poll_failed(reason)
-        self._correlator.server_down(self._server.name)
-        if reason is not Reason.WRONG_ROLE:
-            self._place = None
-        self._trouble = f"{reason}: {message}"
-        if self._told is not reason:
-            _log.warning("server %s does not answer: %s", self._server.name, self._trouble)
-            self._told = reason
-
-    def _tell_arrival(self) -> None:
-        assert self._arrival is not None
-        identity = self._arrival.identity
-        _log.info(
-            "server %s answers: PostgreSQL %s, role %s, privilege %s",
-            identity.server,
-            self._arrival.version,
-            identity.role,
-            identity.privilege,
-        )
-        if identity.privilege is not Privilege.FULL:
-            _log.warning(
-                "role %s sees the sessions of other roles only in part:"
-                " GRANT pg_read_all_stats TO %s",
-                identity.role,
-                identity.role,
-            )
-
-    async def _rest(self, stop: asyncio.Event) -> None:
-        """Wait for the next poll's time, for fresh suspects, or for the end."""
-        if self._trouble is not None:
-            await wait_for_any(self._record.backoff_s(self._interval_s), stop)
-            return
-        await wait_for_any(FRESH_SUSPECTS_S, stop)
-        await wait_for_any(self._interval_s - FRESH_SUSPECTS_S, stop, self._wake)

@@ -6,22 +6,16 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import psycopg
 from psycopg.rows import DictRow
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.servers import Privilege, ServerIdentity, ServerLimits
 from poolscope_exporter.core.model.sessions import Census, Session, SessionSample
-from poolscope_exporter.polling.connection import Opening
-from poolscope_exporter.polling.deadline import Connection, deadline
+from poolscope_exporter.polling.connection import PollConnection
 from poolscope_exporter.polling.dsn import Dsn
-from poolscope_exporter.polling.errors import (
-    Reason,
-    ServerUnavailableError,
-    first_line,
-    reason_of,
-)
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.opening import Opening
 from poolscope_exporter.polling.passwords import Passwords
 from poolscope_exporter.postgres.rows import (
     Names,
@@ -33,6 +27,20 @@ from poolscope_exporter.postgres.rows import (
 
 QUERY_DEADLINE_S = 3.0
 MAX_LOCK_WAITERS = 50
+
+SESSION_SETTINGS = {
+    "statement_timeout": "2000",
+    "lock_timeout": "200",
+    "idle_in_transaction_session_timeout": "10000",
+    "default_transaction_read_only": "on",
+    "search_path": "pg_catalog",
+    "work_mem": "16MB",
+    # A session of ours that the network cut off takes a slot until the server notices: in a minute.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+"""The server gives up before we do, lets us write nothing, and spills no poll to disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +68,19 @@ class PostgresServer:
         passwords: Passwords | None = None,
     ) -> None:
         self.name = name
-        self._dsn = dsn
-        self._opening = Opening(dsn, passwords)
         self._aliases = frozenset(aliases)
-        self._connection: Connection | None = None
+        opening = Opening(dsn, passwords, SESSION_SETTINGS)
+        self._connection = PollConnection(opening, QUERY_DEADLINE_S)
         self._names = Names()
 
     @property
     def is_connected(self) -> bool:
         """Tell whether the connection is open, as far as is known without asking."""
-        return self._connection is not None and not self._connection.closed
+        return self._connection.is_open
 
     async def connect(self) -> None:
         """Open the connection anew."""
-        await self.close()
-        self._connection = await self._opening.open()
+        await self._connection.open_anew()
 
     async def identify(self) -> Arrival:
         """Return who the server is, and who we are to it."""
@@ -143,26 +149,16 @@ class PostgresServer:
         sessions: int = (await self._fetch("canary"))[0]["sessions"]
         return sessions
 
+    async def end_poll(self) -> None:
+        """Keep the connection: while the server is full, there is no other."""
+        await self._connection.close_unless_kept()
+
     async def close(self) -> None:
         """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.close()
+        await self._connection.close()
 
     async def _fetch(self, statement: str, parameters: Row | None = None) -> list[DictRow]:
-        connection = self._connection
-        if connection is None:
-            raise ServerUnavailableError(Reason.TERMINATED, "not connected")
-        with deadline(connection, QUERY_DEADLINE_S) as limit:
-            try:
-                cursor = await connection.execute(_sql(statement), parameters, prepare=True)
-                return await cursor.fetchall()
-            except psycopg.Error as exc:
-                if limit.has_passed:
-                    raise ServerUnavailableError(
-                        Reason.TIMEOUT, f"no answer within {QUERY_DEADLINE_S:g} s"
-                    ) from exc
-                raise self._unavailable(exc) from exc
+        return await self._connection.fetch_rows(_sql(statement), parameters)
 
     async def _optional(self, statement: str) -> list[DictRow]:
         """Return the rows, or none where the server refuses this one fact and stays with us."""
@@ -191,8 +187,8 @@ class PostgresServer:
         return {row["pid"]: tuple(pid for pid in row["blocked_by"] if pid > 0) for row in rows}
 
     def _arrival(self, row: Row, system_identifier: str | None) -> Arrival:
-        assert self._connection is not None
-        info = self._connection.info
+        info = self._connection.connection_info
+        assert info is not None
         identity = ServerIdentity(
             server=self.name,
             version_num=row["version_num"],
@@ -208,9 +204,6 @@ class PostgresServer:
         )
         is_behind_pooler = info.backend_pid != row["server_pid"]
         return Arrival(identity, row["version"], row["uses_reserve"], is_behind_pooler)
-
-    def _unavailable(self, exc: psycopg.Error) -> ServerUnavailableError:
-        return ServerUnavailableError(reason_of(exc), self._dsn.redact(first_line(exc)))
 
 
 @cache

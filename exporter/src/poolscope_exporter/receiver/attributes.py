@@ -6,19 +6,16 @@ from collections.abc import Iterable, Mapping
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
-from poolscope.catalogue import (
-    DB_NAMESPACE,
-    POOL_NAME,
-    SERVER_ADDRESS,
-    SERVER_PORT,
-)
-from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope.catalogue import POOL_IDENTITY
+from poolscope_exporter.core.model.checkouts import MAX_PORT
 from poolscope_exporter.core.model.endpoints import Endpoint
 
 MAX_ATTRIBUTES = 64
-MAX_VALUE_LENGTH = 256
+MAX_TEXT_LENGTH = 256
+"""Characters of a name or a value. Nothing cuts texts but this module: whatever was cut twice, to
+two lengths, would be two things."""
+
 MAX_ARRAY_LENGTH = 10_000
-MAX_PORT = 65535
 
 Value = str | bool | int | float | tuple[int, ...]
 Attributes = Mapping[str, Value]
@@ -27,7 +24,7 @@ Attributes = Mapping[str, Value]
 def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
     """Return the scalar and int-array attributes; others, and those beyond the cap, are left out.
 
-    Texts are cut to MAX_VALUE_LENGTH characters.
+    Texts are cut to MAX_TEXT_LENGTH characters.
     """
     found: dict[str, Value] = {}
     for pair in pairs:
@@ -35,7 +32,7 @@ def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
             break
         value = _value(pair.value)
         if value is not None and pair.key:
-            found[pair.key[:MAX_VALUE_LENGTH]] = value
+            found[pair.key[:MAX_TEXT_LENGTH]] = value
     return found
 
 
@@ -73,21 +70,15 @@ def endpoint(attributes: Attributes, address: str, port: str) -> Endpoint | None
     return Endpoint(host, number)
 
 
-def pool_of(instance: Instance, attributes: Attributes) -> Pool:
-    """Return the pool that a point describes."""
-    return Pool(
-        instance,
-        name=text(attributes, POOL_NAME) or "",
-        db_namespace=text(attributes, DB_NAMESPACE) or "",
-        server_address=text(attributes, SERVER_ADDRESS) or "",
-        server_port=integer(attributes, SERVER_PORT) or 0,
-    )
+def identity_texts(attributes: Attributes) -> dict[str, str]:
+    """Return the attributes that name a pool, as the texts that they are in the pool's series."""
+    return {name: as_text(attributes[name]) for name in POOL_IDENTITY if name in attributes}
 
 
 def _value(value: AnyValue) -> Value | None:
     match value.WhichOneof("value"):
         case "string_value":
-            return value.string_value[:MAX_VALUE_LENGTH]
+            return value.string_value[:MAX_TEXT_LENGTH]
         case "bool_value":
             return value.bool_value
         case "int_value":

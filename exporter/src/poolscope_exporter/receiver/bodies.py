@@ -28,7 +28,7 @@ _MIB = 1024 * 1024
 _Result = TypeVar("_Result")
 
 
-class Bodies:
+class BodyReader:
     """The bodies that are being read or decoded. Large ones are unpacked one after the other."""
 
     def __init__(self, limits: Limits) -> None:
@@ -37,7 +37,7 @@ class Bodies:
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
-    async def read_body(self, request: Request) -> AsyncIterator["Body"]:
+    async def read_body(self, request: Request) -> AsyncIterator["RequestBody"]:
         """Give the request's body, having read no more than the limits allow.
 
         Raises RefusedError.
@@ -47,7 +47,7 @@ class Bodies:
         try:
             await self._receive(request, contents)
             lock = self._one_at_a_time if _is_large(contents, is_gzip) else nullcontext()
-            yield Body(bytes(contents), is_gzip, lock, self._limits.max_decompressed)
+            yield RequestBody(bytes(contents), is_gzip, lock, self._limits.max_decompressed)
         finally:
             self._in_flight -= len(contents)
 
@@ -76,7 +76,7 @@ class Bodies:
                 raise RefusedError(Outcome.OVERLOADED, "the exporter is busy; try again later")
 
 
-class Body:
+class RequestBody:
     """One body that has arrived; what is large waits for its turn before it is unpacked."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Body:
         self._turn = turn
         self._max_decompressed = max_decompressed
 
-    async def decoded(self, decode: Callable[[bytes], _Result]) -> _Result:
+    async def decode_with(self, decode: Callable[[bytes], _Result]) -> _Result:
         """Return what `decode` makes of the decompressed body; raises RefusedError."""
         async with self._turn:
             contents = self._contents

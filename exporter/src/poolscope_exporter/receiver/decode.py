@@ -22,11 +22,11 @@ from poolscope.catalogue import (
 )
 from poolscope_exporter.core.model.checkouts import Instance
 from poolscope_exporter.core.model.pushes import Point, Push
-from poolscope_exporter.receiver import request_size as weight
+from poolscope_exporter.receiver import request_size
 from poolscope_exporter.receiver.attributes import as_text, read_attributes
 from poolscope_exporter.receiver.points import count_of, points_of
 from poolscope_exporter.receiver.poolscope_push import read_push_scope
-from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 _WHERE = ("k8s.namespace.name", K8S_POD_NAME, "k8s.container.name", "container.id", HOST_NAME)
 """What tells one place to run from another, from the narrowest that a reader knows."""
@@ -35,11 +35,11 @@ MAX_POINTS = 100_000
 MAX_RESOURCES = 1_000
 """Of one request: a Collector that passes on what a large fleet says sends some hundreds."""
 
-LIGHT = 64 * 1024
+MAX_UNCHECKED_BYTES = 64 * 1024
 """Bytes of a body that can hold nothing heavy."""
 
 
-class TooHeavyError(Exception):
+class TooManyMessagesError(Exception):
     """A request would need far more room in memory than on the wire."""
 
 
@@ -59,8 +59,11 @@ def parse_protobuf(body: bytes) -> ExportMetricsServiceRequest:
     """Return the request; raises MalformedPushError and TooHeavyError."""
     request = ExportMetricsServiceRequest()
     try:
-        if len(body) > LIGHT and weight.messages_in(body) > weight.MAX_MESSAGES:
-            raise TooHeavyError
+        if (
+            len(body) > MAX_UNCHECKED_BYTES
+            and request_size.messages_in(body) > request_size.MAX_MESSAGES
+        ):
+            raise TooManyMessagesError
         request.ParseFromString(body)
     except (DecodeError, ValueError) as exc:
         raise MalformedPushError(
@@ -78,8 +81,8 @@ def parse_json(body: bytes) -> ExportMetricsServiceRequest:
     error = MalformedPushError("the body is not an OTLP ExportMetricsServiceRequest in JSON")
     if not body.lstrip().startswith(b"{"):
         raise error
-    if weight.is_too_heavy_json(body):
-        raise TooHeavyError
+    if request_size.has_too_many_json_tokens(body):
+        raise TooManyMessagesError
     try:
         # RecursionError: json.loads gives up on deep nesting before protobuf's own limit.
         json_format.Parse(body, request, ignore_unknown_fields=True)
@@ -93,7 +96,7 @@ def decode(request: ExportMetricsServiceRequest) -> Decoded:
     refused: Counter[str] = Counter()
     resources = request.resource_metrics
     for metrics in resources[MAX_RESOURCES:]:
-        refused[Unreadable.TOO_MANY_RESOURCES] += max(1, _count(metrics))
+        refused[DecodeRefusal.TOO_MANY_RESOURCES] += max(1, _count(metrics))
     room = MAX_POINTS
     pushes = []
     for metrics in resources[:MAX_RESOURCES]:
@@ -114,20 +117,20 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         if scope.scope.name == PUSH_SCOPE
         for metric in scope.metrics
     ]
-    said = read_push_scope(instance, own, refused)
-    points = tuple(_points(metrics, room, refused, has_time=said is None))
+    scope_content = read_push_scope(instance, own, refused)
+    points = tuple(_points(metrics, room, refused, has_time=scope_content is None))
     push = Push(instance, resource, points)
-    if said is None:
+    if scope_content is None:
         return push
     return replace(
         push,
-        sequence=said.sequence,
-        interval_s=said.interval_s,
-        is_end=said.is_end,
-        publisher=said.publisher,
-        held=said.held,
-        waiters=said.waiters,
-        backend_pids=said.backend_pids,
+        sequence=scope_content.sequence,
+        interval_s=scope_content.interval_s,
+        is_end=scope_content.is_end,
+        publisher=scope_content.publisher,
+        held=scope_content.held,
+        waiters=scope_content.waiters,
+        backend_pids=scope_content.backend_pids,
     )
 
 
@@ -144,7 +147,7 @@ def _points(
                 if count <= room:
                     yield point
                 else:
-                    refused[Unreadable.TOO_MANY_POINTS] += 1
+                    refused[DecodeRefusal.TOO_MANY_POINTS] += 1
 
 
 def _count(metrics: ResourceMetrics) -> int:
@@ -156,7 +159,8 @@ def instance_of(resource: Mapping[str, str]) -> Instance:
 
     Without `service.instance.id` it is named by where it runs and by its pid, as far as the
     resource tells: the same for as long as the process lives. Two processes that no attribute
-    tells apart get the same name; `core/order.py` refuses what one says into the other's series.
+    tells apart get the same name; `core/fleet/series.py` refuses what one pushes into the series of
+    the other.
     """
     return Instance(
         namespace=resource.get(SERVICE_NAMESPACE, ""),

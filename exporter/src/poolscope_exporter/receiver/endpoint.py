@@ -19,17 +19,17 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from starlette.routing import Route
 
 from poolscope_exporter.core.fleet.limits import Limits
-from poolscope_exporter.receiver.bodies import Bodies, Body
+from poolscope_exporter.receiver.bodies import BodyReader, RequestBody
 from poolscope_exporter.receiver.decode import (
     Decoded,
     MalformedPushError,
-    TooHeavyError,
+    TooManyMessagesError,
     decode,
     parse_json,
     parse_protobuf,
 )
 from poolscope_exporter.receiver.refusals import Outcome, RefusedError
-from poolscope_exporter.receiver.senders import Hear, Senders, Speaker
+from poolscope_exporter.receiver.senders import AcceptPush, RequestSender, Senders
 
 DEFAULT_LIMITS = Limits()
 PATH = "/v1/metrics"
@@ -74,34 +74,34 @@ class ReceiverCounts:
 
 
 Forward = Callable[[bytes, bool], None]
-"""Takes the body of a request that was heard, and whether it is JSON."""
+"""Takes the body of a request that was accepted, and whether it is JSON."""
 
 
 def create_receiver(
-    hear: Hear,
+    accept: AcceptPush,
     senders: Senders | None,
     counts: ReceiverCounts,
     forward: Forward | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> FastAPI:
-    """Return the application that takes pushes, hands each to `hear`, and passes bodies on.
+    """Return the application that takes pushes, hands each to `accept`, and passes bodies on.
 
     `senders` says who may push, None lets everybody; `forward` must not wait.
     """
     app = FastAPI(openapi_url=None)
-    bodies = Bodies(limits)
+    bodies = BodyReader(limits)
 
     async def receive(request: Request) -> Response:
         encoding = _encoding(request) or Encoding.PROTOBUF
         try:
-            speaker = Speaker(hear, senders, _owner(request, senders))
+            sender = RequestSender(accept, senders, _owner(request, senders))
             async with bodies.read_body(request) as body:
                 decoded, contents = await _decoded(body, _checked_encoding(request))
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
-        rejected, reason = await _hear_all(decoded, speaker.speak_for, counts)
-        if forward and not speaker.was_refused:
+        rejected, reason = await _accept_all(decoded, sender.accept_owned_push, counts)
+        if forward and not sender.was_refused:
             forward(contents, encoding is Encoding.JSON)
         outcome = Outcome.PARTIAL if rejected else Outcome.OK
         counts.requests[outcome.value] += 1
@@ -139,15 +139,15 @@ def _checked_encoding(request: Request) -> Encoding:
     return encoding
 
 
-async def _decoded(body: Body, encoding: Encoding) -> tuple[Decoded, bytes]:
+async def _decoded(body: RequestBody, encoding: Encoding) -> tuple[Decoded, bytes]:
     """Return what the body says, and its decompressed contents; raises RefusedError."""
 
     def read(contents: bytes) -> tuple[Decoded, bytes]:
         return decode(encoding.parse(contents)), contents
 
     try:
-        return await body.decoded(read)
-    except TooHeavyError:
+        return await body.decode_with(read)
+    except TooManyMessagesError:
         raise RefusedError(
             Outcome.TOO_LARGE, "the body holds too much for one request; send smaller requests"
         ) from None
@@ -155,17 +155,19 @@ async def _decoded(body: Body, encoding: Encoding) -> tuple[Decoded, bytes]:
         raise RefusedError(Outcome.MALFORMED, str(exc)) from exc
 
 
-async def _hear_all(decoded: Decoded, hear: Hear, counts: ReceiverCounts) -> tuple[int, str]:
+async def _accept_all(
+    decoded: Decoded, accept: AcceptPush, counts: ReceiverCounts
+) -> tuple[int, str]:
     """Return how many points were refused, and why."""
     counts.refused.update(decoded.refused)
     rejected = sum(decoded.refused.values())
     reasons = [*decoded.refused]
     for push in decoded.pushes:
-        heard = hear(push)
+        result = accept(push)
         if len(decoded.pushes) > 1:
             await asyncio.sleep(0)  # others need not wait for all that one request brings
-        rejected += heard.rejected_points
-        reasons += [heard.reason] if heard.reason else []
+        rejected += result.rejected_points
+        reasons += [result.reason] if result.reason else []
     return rejected, ", ".join(dict.fromkeys(reasons))
 
 

@@ -14,14 +14,14 @@ MAX_BOUND = 20_000
 @dataclass(frozen=True, slots=True)
 class _Binding:
     owner: str
-    heard_at_s: float
+    last_push_at_s: float
 
 
 class InstanceOwners:
     """Who speaks for which instance; times are one monotonic clock.
 
     A binding ends when its owner has lost every token (it was taken out of the file), and when
-    nothing was heard of the instance for as long as its counters are kept.
+    no push came for the instance for as long as its counters are kept.
     """
 
     def __init__(self, max_bound: int = MAX_BOUND) -> None:
@@ -29,7 +29,7 @@ class InstanceOwners:
         self._bound: OrderedDict[Instance, _Binding] = OrderedDict()
 
     def bind(self, instance: Instance, owner: str, owners: Collection[str], now_s: float) -> bool:
-        """Tell whether the owner may speak for the instance, and bind it to who speaks first."""
+        """Return whether the owner may speak for the instance, and bind it to who speaks first."""
         known = self._bound.get(instance)
         if known and known.owner != owner and self._holds(known, owners, now_s):
             return False
@@ -40,7 +40,7 @@ class InstanceOwners:
         return True
 
     def _holds(self, binding: _Binding, owners: Collection[str], now_s: float) -> bool:
-        return binding.owner in owners and now_s - binding.heard_at_s <= COUNTER_RETENTION_S
+        return binding.owner in owners and now_s - binding.last_push_at_s <= COUNTER_RETENTION_S
 
     def _make_room(self, owner: str) -> None:
         # Whoever brings ever new ids loses its own first, and sets nobody else's free.

@@ -20,13 +20,13 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from poolscope.catalogue import Kind
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
 from poolscope_exporter.receiver import exponential_histograms as exponential
-from poolscope_exporter.receiver import legacy_names as older_names
+from poolscope_exporter.receiver import legacy_names
 from poolscope_exporter.receiver.attribute_cache import (
     attributes_of_histogram,
     attributes_of_number,
 )
 from poolscope_exporter.receiver.attributes import as_text, number_of, read_attributes
-from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 MAX_BUCKETS = 200
 MAX_NAME_LENGTH = 255
@@ -84,21 +84,21 @@ def count_of(metric: Metric) -> int:
     return len(getattr(metric, kind).data_points) if kind else 0
 
 
-def _refusal(metric: Metric) -> Unreadable | None:
+def _refusal(metric: Metric) -> DecodeRefusal | None:
     """Return why nothing of the metric can be read, None where something may be."""
     kind = metric.WhichOneof("data")
     if kind == "summary":
-        return Unreadable.SUMMARY
+        return DecodeRefusal.SUMMARY
     if len(metric.name) > MAX_NAME_LENGTH or len(metric.unit) > MAX_UNIT_LENGTH:
-        return Unreadable.NAME_TOO_LONG
+        return DecodeRefusal.NAME_TOO_LONG
     if kind in (None, "gauge"):
         return None
     temporality = getattr(metric, kind).aggregation_temporality
     if temporality not in (_DELTA, _CUMULATIVE):
-        return Unreadable.UNKNOWN_TEMPORALITY
+        return DecodeRefusal.UNKNOWN_TEMPORALITY
     if kind == "sum" and temporality == _DELTA and not metric.sum.is_monotonic:
         # Where such a sum began is not known: what we would show could be less than nothing.
-        return Unreadable.DELTA_OF_GAUGE
+        return DecodeRefusal.DELTA_OF_GAUGE
     return None
 
 
@@ -145,10 +145,10 @@ def _series(metric: Metric, kind: Kind, is_delta: bool, has_time: bool) -> _Seri
 
 @lru_cache(CACHED)
 def _named(given: str, given_unit: str, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
-    name = older_names.metric_name(given)
-    per_second = older_names.units_per_second(name, given_unit)
+    name = legacy_names.metric_name(given)
+    per_second = legacy_names.units_per_second(name, given_unit)
     unit = given_unit if per_second == 1 else "s"
-    return _Series(name, unit, kind, is_delta, older_names.is_older(given), per_second, has_time)
+    return _Series(name, unit, kind, is_delta, legacy_names.is_older(given), per_second, has_time)
 
 
 def _each(
@@ -163,11 +163,11 @@ def _each(
             continue
         value = value_of(point)
         if value is None:
-            refused[Unreadable.MALFORMED_POINT] += 1
+            refused[DecodeRefusal.MALFORMED_POINT] += 1
             continue
         attributes = attributes_of(point)
         if series.is_older:
-            attributes = Attributes(older_names.attribute_names(attributes))
+            attributes = Attributes(legacy_names.attribute_names(attributes))
         time_ns = point.time_unix_nano if series.has_time else 0
         start_ns = point.start_time_unix_nano
         yield Point(

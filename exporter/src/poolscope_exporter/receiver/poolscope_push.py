@@ -41,19 +41,25 @@ from poolscope.catalogue import (
     Phase,
     Publisher,
 )
-from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.checkouts import (
+    Checkout,
+    HeldCheckouts,
+    Instance,
+    Pool,
+    pool_of,
+)
 from poolscope_exporter.core.model.pushes import WaitingCaller, WaitingCallers
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
+    identity_texts,
     integer,
     number_of,
-    pool_of,
     read_attributes,
     seconds,
     text,
 )
-from poolscope_exporter.receiver.refusals import Unreadable
+from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
@@ -110,18 +116,22 @@ def _held(
     """
     listed: dict[Pool, list[Checkout]] = defaultdict(list)
     for attributes, age_s in points.get(CHECKOUT_AGE.name, ()):
-        checkout = _checkout(pool_of(instance, attributes), attributes, age_s)
+        checkout = _checkout(_pool(instance, attributes), attributes, age_s)
         if checkout is None:
-            refused[Unreadable.MALFORMED_CHECKOUT] += 1
+            refused[DecodeRefusal.MALFORMED_CHECKOUT] += 1
         else:
             listed[checkout.pool].append(checkout)
-    said = _by_pool(instance, points.get(CHECKOUTS_LISTED.name, ()))
+    listed_counts = _by_pool(instance, points.get(CHECKOUTS_LISTED.name, ()))
     held = _by_pool(instance, points.get(CHECKOUTS_HELD.name, ()))
     return tuple(
         HeldCheckouts(pool, count, tuple(listed[pool]))
         for pool, count in held.items()
-        if said.get(pool) == len(listed[pool])
+        if listed_counts.get(pool) == len(listed[pool])
     )
+
+
+def _pool(instance: Instance, attributes: Attributes) -> Pool:
+    return pool_of(instance, identity_texts(attributes))
 
 
 def _waiters(
@@ -134,15 +144,15 @@ def _waiters(
     for attributes, age_s in points.get(WAITER_AGE.name, ()):
         waiter = _waiter(attributes, age_s)
         if waiter is None:
-            refused[Unreadable.MALFORMED_WAITER] += 1
+            refused[DecodeRefusal.MALFORMED_WAITER] += 1
         else:
-            listed[pool_of(instance, attributes)].append(waiter)
-    said = _by_pool(instance, points.get(WAITERS_LISTED.name, ()))
+            listed[_pool(instance, attributes)].append(waiter)
+    listed_counts = _by_pool(instance, points.get(WAITERS_LISTED.name, ()))
     waiting = _by_pool(instance, points.get(WAITERS_WAITING.name, ()))
     return tuple(
         WaitingCallers(pool, count, tuple(listed[pool]))
         for pool, count in waiting.items()
-        if said.get(pool) == len(listed[pool])
+        if listed_counts.get(pool) == len(listed[pool])
     )
 
 
@@ -162,7 +172,7 @@ def _waiter(attributes: Attributes, age_s: float) -> WaitingCaller | None:
 
 
 def _by_pool(instance: Instance, points: Iterable[tuple[Attributes, float]]) -> dict[Pool, int]:
-    return {pool_of(instance, attributes): int(value) for attributes, value in points}
+    return {_pool(instance, attributes): int(value) for attributes, value in points}
 
 
 def _checkout(pool: Pool, attributes: Attributes, age_s: float) -> Checkout | None:
@@ -194,7 +204,7 @@ def _backend_pids(
     for attributes, _ in points:
         pids = attributes.get(BACKEND_PIDS)
         if isinstance(pids, tuple):
-            found[pool_of(instance, attributes)] = frozenset(pids)
+            found[_pool(instance, attributes)] = frozenset(pids)
     return found
 
 

@@ -24,7 +24,7 @@ class RefusedError(Exception):
         self.outcome = outcome
 
 
-class Unreadable(StrEnum):
+class DecodeRefusal(StrEnum):
     """Why a point, a checkout or a waiting caller was left out while decoding."""
 
     MALFORMED_POINT = "malformed_point"

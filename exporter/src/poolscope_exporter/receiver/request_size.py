@@ -1,4 +1,4 @@
-"""Weigh an encoded request before it is decoded: two bytes on the wire may be a hundred in memory.
+"""Measure an encoded request before it is decoded: two bytes may be a hundred in memory.
 
 Sixteen MiB of empty data points fit every limit on bytes, and would take more than a gigabyte, or
 half a minute, to decode.
@@ -34,7 +34,7 @@ _RESOURCE_METRICS: _Tree = {1: {1: _PAIR, 3: None}, 2: {1: _SCOPE, 2: _METRIC}}
 _REQUEST: _Tree = {1: _RESOURCE_METRICS}
 
 
-def is_too_heavy_json(body: bytes) -> bool:
+def has_too_many_json_tokens(body: bytes) -> bool:
     """Return whether a JSON body holds more than is decoded in one request."""
     return sum(body.count(token) for token in (b"{", b"[", b",")) > MAX_TOKENS
 

@@ -7,13 +7,13 @@ from fastapi import Request
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.fleet import Heard
+from poolscope_exporter.core.fleet.fleet import PushResult
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.access import token_of
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.receiver.instance_owners import InstanceOwners
 
-Hear = Callable[[Push], Heard]
+AcceptPush = Callable[[Push], PushResult]
 
 
 class Senders:
@@ -32,7 +32,7 @@ class Senders:
         return self._keyring.owner_of_token(token_of(request))
 
     def admits(self, push: Push, owner: str) -> bool:
-        """Tell whether the owner may speak for the push's instance; what it may not is counted."""
+        """Return whether the owner may push for the instance; a push that is refused is counted."""
         owners = self._keyring.owners()
         is_admitted = self._bindings.bind(push.instance, owner, owners, self._now())
         if not is_admitted:
@@ -40,23 +40,23 @@ class Senders:
         return is_admitted
 
 
-class Speaker:
-    """One request's sender: what it says is heard where it may say it.
+class RequestSender:
+    """The sender of one request: its pushes are taken for the instances that are its own.
 
-    `was_refused`: some of it was another sender's to say.
+    `was_refused`: a push was for another sender's instance.
     """
 
-    def __init__(self, hear: Hear, senders: Senders | None, owner: str | None) -> None:
-        self._hear = hear
+    def __init__(self, accept: AcceptPush, senders: Senders | None, owner: str | None) -> None:
+        self._accept = accept
         self._senders = senders
         self._owner = owner
         self.was_refused = False
 
-    def speak_for(self, push: Push) -> Heard:
+    def accept_owned_push(self, push: Push) -> PushResult:
         """Take the push in, unless its instance is bound to another token."""
         if self._senders is None or self._owner is None or self._senders.admits(push, self._owner):
-            return self._hear(push)
+            return self._accept(push)
         self.was_refused = True
         reason = f"refused: {Refusal.FOREIGN_TOKEN}: this instance id pushed with another token"
         # Also of a push without points its sender must hear.
-        return Heard(max(1, len(push.points)), reason, accepted=False)
+        return PushResult(max(1, len(push.points)), reason, accepted=False)

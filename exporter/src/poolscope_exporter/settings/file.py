@@ -1,67 +1,43 @@
 """Read a settings file: the settings of the process, and a table for each of several servers."""
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from poolscope_exporter.postgres.target import Expects, ServerTarget
-from poolscope_exporter.settings import values
-from poolscope_exporter.settings.options import BY_FIELD, OPTIONS, nearest
+from poolscope_exporter.settings.declaration import Option
+from poolscope_exporter.settings.reading import GivenValue, Reading, label_of
+from poolscope_exporter.settings.suggestions import nearest
 
 TABLES = "server"
-SECRETS = frozenset(option.in_table for option in OPTIONS if option.is_secret)
 
-PARSERS: Mapping[str, Callable[[object], object]] = {
-    "name": values.name,
-    "dsn": values.dsn,
-    "aliases": values.endpoints,
-    "password_file": values.readable_file,
-    "password_command": values.command,
-    "expects": partial(values.choice, Expects),
-    "poll_interval_s": values.poll_interval,
-    "pgbouncers": values.consoles,
-    "reserved_slots": values.slots,
-    "cpus": values.cpus,
-    "shown_databases": values.names,
-    "shown_roles": values.names,
-    "proxy_idle_timeout_s": values.proxy_timeout,
-}
-"""What may stand in the table of a server: the fields of a ServerTarget."""
-
-assert set(PARSERS) == {each.name for each in fields(ServerTarget)}
+Table = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """What a file says: settings of the process by field, and its servers' tables.
+    """The content of a file: settings of the process by field, and its servers' tables.
 
     `problems` has a line for each thing that is wrong, with file and key, and no secret.
     """
 
     path: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    tables: tuple[Mapping[str, Any], ...] = ()
+    tables: tuple[Table, ...] = ()
     problems: tuple[str, ...] = ()
 
-    def targets(self, poll_interval_s: float) -> tuple[list[ServerTarget], list[str]]:
-        """Return the servers, which are polled so often if they do not say, and what is wrong."""
-        targets: list[ServerTarget] = []
-        problems: list[str] = []
-        for number, table in enumerate(self.tables, 1):
-            where = f"{self.path}: {TABLES}[{number}]"
-            found, wrong = _parsed(table, where)
-            problems += wrong
-            if not wrong:
-                found.setdefault("name", str(found["dsn"]))
-                targets.append(ServerTarget(**{"poll_interval_s": poll_interval_s, **found}))
-        return targets, problems + list(_twice(targets, self.path))
+
+@dataclass(frozen=True, slots=True)
+class ServerTables:
+    """The arguments of each server whose table is right, and a line for each wrong value."""
+
+    arguments: tuple[dict[str, Any], ...]
+    problems: tuple[str, ...]
 
 
-def read_settings_file(path: str) -> SettingsFile:
-    """Return what the file says; what is wrong with it is in the answer."""
+def read_settings_file(path: str, options: Iterable[Option]) -> SettingsFile:
+    """Return the content of the file, with what is wrong in it."""
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -72,10 +48,33 @@ def read_settings_file(path: str) -> SettingsFile:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         problem = f"{path}: {TABLES}: write [[{TABLES}]], in two brackets, above each server"
         return SettingsFile(path, problems=(problem,))
-    known = {name: value for name, value in content.items() if name in BY_FIELD}
-    known.pop("config", None)
-    strangers = tuple(_stranger(path, name, BY_FIELD) for name in content if name not in known)
+    keys = [option.field for option in options if option.in_file]
+    known = {name: value for name, value in content.items() if name in keys}
+    strangers = tuple(_strangers(path, content, keys))
     return SettingsFile(path, known, tuple(tables), strangers)
+
+
+def read_server_tables(
+    file: SettingsFile, options: Iterable[Option], poll_interval_s: float
+) -> ServerTables:
+    """Return the servers of a file, polled at this interval where their table has none."""
+    keyed = [replace(each, field=each.in_table) for each in options if each.in_table]
+    arguments: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for number, table in enumerate(file.tables, 1):
+        where = f"{file.path}: {TABLES}[{number}]"
+        reading = Reading(keyed, dict(_given(table, keyed, where)))
+        wrong = [*_table_problems(table, keyed, where), *reading.problems()]
+        problems += wrong
+        if not wrong:
+            arguments.append({"poll_interval_s": poll_interval_s, **named(reading)})
+    return ServerTables(tuple(arguments), (*problems, *_twice(arguments, file.path)))
+
+
+def named(reading: Reading) -> dict[str, Any]:
+    """Return the arguments of a server; without a name, it has that of its address."""
+    found = reading.server_arguments()
+    return {"name": str(found["dsn"]), **found}
 
 
 def _place(exc: tomllib.TOMLDecodeError) -> str:
@@ -84,36 +83,32 @@ def _place(exc: tomllib.TOMLDecodeError) -> str:
     return f", at {place.removesuffix(')')}" if found else ""
 
 
-def _parsed(table: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
-    found: dict[str, Any] = {}
-    problems = [_stranger(where, key, PARSERS) for key in table if key not in PARSERS]
+def _given(table: Table, options: Iterable[Option], where: str) -> Iterator[tuple[str, GivenValue]]:
+    for option in options:
+        if option.field in table:
+            value = table[option.field]
+            label = label_of(option, f"{where}.{option.field}", value, sign=" = ")
+            yield option.field, GivenValue(value, label)
+
+
+def _table_problems(table: Table, options: Iterable[Option], where: str) -> Iterator[str]:
+    yield from _strangers(where, table, [option.field for option in options])
     if "dsn" not in table:
-        problems.append(f"{where}: needs a dsn, it names the server")
-    for key, parse in PARSERS.items():
-        if key not in table:
-            continue
-        try:
-            found[key] = parse(table[key])
-        except ValueError as exc:
-            shown = "" if key in SECRETS else f" = {_shown(table[key])}"
-            problems.append(f"{where}.{key}{shown}: {exc}")
-    return found, problems
+        yield f"{where}: needs a dsn, it names the server"
 
 
-def _twice(targets: Sequence[ServerTarget], path: str) -> Iterator[str]:
+def _twice(servers: Iterable[Mapping[str, Any]], path: str) -> Iterator[str]:
     seen: set[str] = set()
-    for target in targets:
-        if target.name in seen:
+    for server in servers:
+        if server["name"] in seen:
             yield (
-                f"{path}: two servers are named {target.name}:"
+                f"{path}: two servers are named {server['name']}:"
                 f" give each a name of its own ({TABLES}.name)"
             )
-        seen.add(target.name)
+        seen.add(server["name"])
 
 
-def _stranger(where: str, key: str, known: Mapping[str, object]) -> str:
-    return f"{where}: {key} is not a setting{nearest(key, known)}"
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _strangers(where: str, keys: Iterable[str], known: Sequence[str]) -> Iterator[str]:
+    for key in keys:
+        if key not in known:
+            yield f"{where}: {key} is not a setting{nearest(key, known)}"

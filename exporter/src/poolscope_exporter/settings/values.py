@@ -2,10 +2,11 @@
 
 import shlex
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from poolscope_exporter.core.checks.thresholds import Thresholds, WrongThresholdsError
@@ -14,45 +15,106 @@ from poolscope_exporter.listeners.tokens import parse_tokens, read_tokens
 from poolscope_exporter.polling.dsn import Dsn, parse_console_dsn, parse_dsn
 from poolscope_exporter.settings.thresholds_file import load_thresholds
 
-MIN_POLL_INTERVAL_S = 0.2
-MAX_POLL_INTERVAL_S = 300.0
-MAX_PROXY_TIMEOUT_S = 7 * 86_400.0
 MAX_PORT = 65_535
-MAX_CPUS = 4096.0
-MAX_SLOTS = 10_000
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-def poll_interval(value: object) -> float:
-    """Return seconds between two polls."""
-    message = f"must be seconds from {MIN_POLL_INTERVAL_S:g} to {MAX_POLL_INTERVAL_S:g}"
-    return _number(value, MIN_POLL_INTERVAL_S, MAX_POLL_INTERVAL_S, message)
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Reads a number of seconds within a range."""
+
+    least: float
+    most: float
+
+    @property
+    def accepts(self) -> str:
+        """Return the accepted values, in words for the help text."""
+        return f"{self.least:g} to {self.most:g}"
+
+    def __call__(self, value: object) -> float:
+        """Return the seconds; raises ValueError with what is accepted."""
+        return _number(value, self.least, self.most, f"must be seconds from {self.accepts}")
 
 
-def proxy_timeout(value: object) -> float:
-    """Return the seconds after which a proxy closes an idle connection."""
-    message = f"must be seconds from 1 to {MAX_PROXY_TIMEOUT_S:g}"
-    return _number(value, 1.0, MAX_PROXY_TIMEOUT_S, message)
+@dataclass(frozen=True, slots=True)
+class WholeNumber:
+    """Reads a whole number within a range."""
+
+    least: int
+    most: int
+
+    @property
+    def accepts(self) -> str:
+        """Return the accepted values, in words for the help text."""
+        return f"{self.least} to {self.most}"
+
+    def __call__(self, value: object) -> int:
+        """Return the number; raises ValueError with what is accepted."""
+        message = f"must be a whole number from {self.accepts}"
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise ValueError(message) from None
+        if not self.least <= number <= self.most:
+            raise ValueError(message)
+        return number
 
 
-def cpus(value: object) -> float:
-    """Return a number of CPUs, which may be a fraction."""
-    message = f"must be a number, more than 0 and at most {MAX_CPUS:g}"
-    found = _number(value, 0.0, MAX_CPUS, message)
-    if not found:
-        raise ValueError(message)
-    return found
+@dataclass(frozen=True, slots=True)
+class PositiveNumber:
+    """Reads a number that may be a fraction, but not 0."""
+
+    most: float
+
+    @property
+    def accepts(self) -> str:
+        """Return the accepted values, in words for the help text."""
+        return f"more than 0 and at most {self.most:g}"
+
+    def __call__(self, value: object) -> float:
+        """Return the number; raises ValueError with what is accepted."""
+        message = f"must be a number, {self.accepts}"
+        found = _number(value, 0.0, self.most, message)
+        if not found:
+            raise ValueError(message)
+        return found
 
 
-def slots(value: object) -> int:
-    """Return a number of sessions."""
-    text = str(value)
-    if not (text.isascii() and text.isdigit()) or int(text) > MAX_SLOTS:
-        raise ValueError(f"must be a whole number from 0 to {MAX_SLOTS}")
-    return int(text)
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[_Choice]):
+    """Reads the member of a closed set; `meanings` explain the members where their names do not."""
+
+    members: type[_Choice]
+    meanings: Mapping[_Choice, str] = field(default_factory=dict)
+
+    @property
+    def accepts(self) -> str:
+        """Return the accepted values, in words for the help text."""
+        if self.meanings:
+            return "; ".join(f"{each} = {meaning}" for each, meaning in self.meanings.items())
+        *others, last = self.members
+        return f"{', '.join(others)} or {last}"
+
+    def __call__(self, value: object) -> _Choice:
+        """Return the member; raises ValueError with what is accepted."""
+        try:
+            return self.members(str(value).strip().lower())
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(self.members)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Reads an address to listen on, where the host may be left out."""
+
+    default_host: str
+
+    def __call__(self, value: object) -> Endpoint:
+        """Return the address; raises ValueError with what is accepted."""
+        return endpoint(value, self.default_host)
 
 
 def switch(value: object) -> bool:
@@ -61,14 +123,6 @@ def switch(value: object) -> bool:
     if text not in _TRUE | _FALSE:
         raise ValueError("must be true or false")
     return text in _TRUE
-
-
-def choice(values: type[_Choice], value: object) -> _Choice:
-    """Return the member of a closed set."""
-    try:
-        return values(str(value).strip().lower())
-    except ValueError:
-        raise ValueError(f"must be one of {', '.join(values)}") from None
 
 
 def name(value: object) -> str:
@@ -126,12 +180,17 @@ def command(value: object) -> tuple[str, ...]:
     return found
 
 
+def path(value: object) -> Path:
+    """Return a path, of a file that is read later."""
+    return Path(str(value))
+
+
 def readable_file(value: object) -> Path:
     """Return the path of a file that can be read."""
-    path = Path(str(value))
+    file = Path(str(value))
     try:
-        with path.open("rb"):
-            return path
+        with file.open("rb"):
+            return file
     except OSError:
         raise ValueError("must be a file that the exporter can read") from None
 
@@ -146,9 +205,9 @@ def token(value: object) -> str:
 
 def token_file(value: object) -> Path:
     """Return the path of a file that holds tokens."""
-    path = Path(str(value))
-    read_tokens(path)
-    return path
+    file = Path(str(value))
+    read_tokens(file)
+    return file
 
 
 def thresholds(value: object) -> Thresholds:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from importlib import resources
 from typing import Any
@@ -14,6 +15,8 @@ from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition
+from poolscope_exporter.web.api_page import render_api_page
+from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
 from poolscope_exporter.web.page import render_page
 from poolscope_exporter.web.rows import bouncer_row, checkout_row, pool_row, server_row
 
@@ -63,9 +66,18 @@ class Sources:
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
-    """Return the application; all but metrics and health is only for who `access_of` lets in."""
+    """Return the application; guarded paths answer only callers that `access_of` lets in."""
+    # FastAPI's own pages of the document load scripts from elsewhere, and are open to everybody.
     app = FastAPI(openapi_url=None)
+    handlers = _operation_handlers(sources) | _api_handlers(sources) | _document_handlers(app)
+    for operation in OPERATIONS:
+        handler = handlers[operation.path]
+        allowed = _guarded(handler, keyring) if operation.is_guarded else handler
+        app.add_api_route(operation.path, allowed, methods=["GET"], **route_options(operation))
+    return app
 
+
+def _operation_handlers(sources: Sources) -> dict[str, Handler]:
     async def metrics(request: Request) -> Response:
         parts, content_type = await sources.exposition.render(request.headers.get("accept", ""))
         return StreamingResponse(_each(parts), headers={"Content-Type": content_type})
@@ -75,9 +87,12 @@ def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
             return PlainTextResponse("ready\n")
         return PlainTextResponse("the receiver is not up\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
+    return {"/metrics": metrics, "/healthz": _healthy, "/readyz": ready}
+
+
+def _api_handlers(sources: Sources) -> dict[str, Handler]:
     async def page(_: Request) -> Response:
-        html = render_page(sources.situation(), sources.timestamp(), sources.role)
-        return Response(html, media_type="text/html", headers=_SECURITY_HEADERS)
+        return _html(render_page(sources.situation(), sources.timestamp(), sources.role))
 
     async def checkouts(_: Request) -> Response:
         situation = sources.situation()
@@ -89,18 +104,26 @@ def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
         rows = [pool_row(state) for state in situation.pools]
         return _json({"pools": rows, **_common(situation, sources)})
 
-    handlers: dict[str, Handler] = {
-        "/metrics": metrics,
-        "/healthz": _healthy,
-        "/readyz": ready,
+    return {
+        "/": page,
         "/page.css": _style,
-        "/": _guarded(page, keyring),
-        "/api/v1/checkouts": _guarded(checkouts, keyring),
-        "/api/v1/pools": _guarded(pools, keyring),
+        "/api/v1/checkouts": checkouts,
+        "/api/v1/pools": pools,
     }
-    for path, handler in handlers.items():
-        app.add_api_route(path, handler, methods=["GET"], response_model=None)
-    return app
+
+
+def _document_handlers(app: FastAPI) -> dict[str, Handler]:
+    @cache
+    def document() -> dict[str, Any]:
+        return openapi_document(app)
+
+    async def openapi(_: Request) -> Response:
+        return _json(document())
+
+    async def docs(_: Request) -> Response:
+        return _html(render_api_page(document()))
+
+    return {"/openapi.json": openapi, "/docs": docs}
 
 
 async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
@@ -137,6 +160,10 @@ def _common(situation: Situation, sources: Sources) -> dict[str, Any]:
 
 def _json(content: dict[str, Any]) -> Response:
     return JSONResponse(content, headers=_SECURITY_HEADERS)
+
+
+def _html(page: str) -> Response:
+    return Response(page, media_type="text/html", headers=_SECURITY_HEADERS)
 
 
 async def _healthy(_: Request) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
-from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope_exporter.core.model.checkouts import CheckoutKey, Pool
 from poolscope_exporter.web.rows import checkout_row, pool_identity
 
 Event = Mapping[str, Any]
@@ -44,7 +44,7 @@ class Events:
     """The last verdict of each held checkout and the last diagnosis of each pool."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[tuple[Instance, int], Verdict] = {}
+        self._verdicts: dict[CheckoutKey, Verdict] = {}
         self._diagnoses: dict[Pool, Diagnosis] = {}
 
     def lines(self, situation: Situation, timestamp: str) -> list[str]:
@@ -63,7 +63,7 @@ class Events:
     def _new_verdicts(self, judgements: Iterable[Judgement]) -> Iterator[Event]:
         known, self._verdicts = self._verdicts, {}
         for judgement in judgements:
-            key = (judgement.checkout.pool.instance, judgement.checkout.id)
+            key = judgement.checkout.key
             previous = known.get(key)
             verdict = previous if judgement.verdict in _TRANSIENT else judgement.verdict
             if verdict is None:

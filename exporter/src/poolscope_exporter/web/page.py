@@ -7,20 +7,27 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.version import __version__
-from poolscope_exporter.web.rows import alike, bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.web.rows import (
+    bouncer_row,
+    checkout_row,
+    group_by_configuration,
+    pool_row,
+    server_row,
+)
+from poolscope_exporter.web.worst_first import order_checkouts, order_pools
 
 REFRESH_S = 2
 
 
 def render_page(situation: Situation, taken_at: str, role: Role = Role.STANDALONE) -> str:
-    """Return the page; everything that an application said is escaped."""
-    pools = [pool_row(state) for state in situation.pools]
+    """Return the page, the worst first; everything that an application said is escaped."""
+    rows = {state.pool: pool_row(state) for state in situation.pools}
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
         bouncers=[bouncer_row(view) for view in situation.bouncers],
-        pools=pools,
-        configurations=alike(pools),
-        checkouts=[checkout_row(judgement) for judgement in situation.judgements],
+        pools=[rows[state.pool] for state in order_pools(situation.pools)],
+        configurations=group_by_configuration(rows.values()),
+        checkouts=[checkout_row(each) for each in order_checkouts(situation.judgements)],
         taken_at=taken_at,
         role=role,
         withheld=situation.withheld,

@@ -201,7 +201,7 @@ def _headroom(room: Headroom) -> Row:
     }
 
 
-def alike(pools: Iterable[Row]) -> list[dict[str, Any]]:
+def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
     """Return a row for all processes of which the pool's name and all its checks are equal.
 
     A row has the names, how many `processes` there are, one of their `service_instance_id`, and
@@ -209,11 +209,11 @@ def alike(pools: Iterable[Row]) -> list[dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for pool in pools:
-        told = {name: pool[name] for name in _NAMES}
+        names = {name: pool[name] for name in _NAMES}
         checks = pool["config_checks"]
         row = found.setdefault(
-            json.dumps([told, checks]),
-            {**told, "service_instance_id": pool["service_instance_id"], "processes": 0}
+            json.dumps([names, checks]),
+            {**names, "service_instance_id": pool["service_instance_id"], "processes": 0}
             | {"config_checks": checks},
         )
         row["processes"] += 1

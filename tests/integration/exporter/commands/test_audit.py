@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from poolscope_generators.ports import held_port
 from support.applications.apps import instrumented
 from support.exporter.exporter_process import ExporterProcess, run_to_the_end
 from support.processes.child_processes import wait_until
@@ -47,7 +47,7 @@ def an_application(
             return is_up and any(pool["library"] for pool in told["pools"])
 
         try:
-            assert wait_until(is_heard, 40), exporter.log
+            assert wait_until(is_heard), exporter.log
             yield
         finally:
             engine.dispose()
@@ -146,7 +146,7 @@ def test_exporter_that_heard_nobody_cannot_tell() -> None:
 
 @pytest.mark.parametrize("as_json", [True, False])
 def test_exporter_that_does_not_answer_is_told(as_json: bool) -> None:
-    [port] = free_ports([0])
+    port = held_port()
     url = f"http://127.0.0.1:{port}"
     answer = run_to_the_end("audit", "--url", url, *(["--json"] if as_json else []))
     assert answer.returncode == 2

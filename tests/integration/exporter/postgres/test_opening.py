@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from poolscope_exporter.demo.ports import free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.polling import connection as opening
-from poolscope_exporter.polling.connection import Opening
+from poolscope_exporter.polling import opening
 from poolscope_exporter.polling.dsn import parse_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.opening import Opening
 from poolscope_exporter.polling.passwords import PasswordCommand
+from poolscope_generators.ports import held_port
 from support.postgres.server import make_role, run_sql
 
 SECRET = "s3cr3t-token"
@@ -57,7 +57,7 @@ async def test_addresses_are_tried_in_turn_even_where_one_answers_nothing(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opening, "ATTEMPT_DEADLINE_S", 2)
-    (refusing,) = free_ports([0])
+    refusing = held_port()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ports = f"{refusing},{silent.getsockname()[1]},{postgres.port}"
         hosts = ",".join(["127.0.0.1"] * 3)
@@ -70,7 +70,7 @@ async def test_addresses_are_tried_in_turn_even_where_one_answers_nothing(
 async def test_a_full_server_is_told_even_where_another_address_refuses(
     postgres: EmbeddedPostgres,
 ) -> None:
-    (refusing,) = free_ports([0])
+    refusing = held_port()
     make_role(postgres, "nobody_more")
     run_sql(postgres.dsn, "ALTER ROLE nobody_more CONNECTION LIMIT 0")
     dsn = f"host=127.0.0.1,127.0.0.1 port={postgres.port},{refusing} user=nobody_more"

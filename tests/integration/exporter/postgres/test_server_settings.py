@@ -26,9 +26,9 @@ def test_a_rotated_password_is_read_anew_from_its_file_and_from_its_command(tmp_
         for setting in (f"--password-file={file}", f"--password-command={command}"):
             file.write_text("not-yet")
             with ExporterProcess(dsn, POLLED_OFTEN, setting) as exporter:
-                assert wait_until(lambda: failures(exporter) > 0, 20), exporter.log
+                assert wait_until(lambda: failures(exporter) > 0), exporter.log
                 file.write_text(SECRET)
-                assert wait_until(lambda: up(exporter), 40), exporter.log
+                assert wait_until(lambda: up(exporter)), exporter.log
                 assert SECRET not in exporter.log + exporter.get("/metrics").text
 
 
@@ -36,7 +36,7 @@ def test_a_primary_where_a_replica_is_expected_is_told_and_not_judged_by(
     postgres: EmbeddedPostgres,
 ) -> None:
     with ExporterProcess(f"--dsn={postgres.dsn}", POLLED_OFTEN, "--expects=replica") as exporter:
-        assert wait_until(lambda: shows(exporter, 'role="primary"'), 20), exporter.log
+        assert wait_until(lambda: shows(exporter, 'role="primary"')), exporter.log
         assert not up(exporter)
         assert "a primary answers where a replica is expected" in exporter.log
 

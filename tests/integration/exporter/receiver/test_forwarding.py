@@ -71,7 +71,7 @@ def test_a_sidecar_without_a_server_forwards_to_the_exporter_that_judges(
             sidecar.push(a_held_push(sequence, connection, postgres.port))
             return [each["verdict"] for each in central.checkouts()] == ["idle_in_transaction"]
 
-        assert wait_until(is_judged, 20), central.checkouts()
+        assert wait_until(is_judged), central.checkouts()
         (own,) = sidecar.checkouts()
         assert own["link"] == "unlinked:no_server"
         assert sidecar.get("/api/v1/pools").json()["role"] == "sidecar"
@@ -86,11 +86,11 @@ def test_a_backend_that_comes_back_gets_what_waited_and_the_receiver_never_did()
         with ExporterProcess(f"--forward-to={backend.endpoint}") as exporter:
             for sequence in range(1, 6):
                 assert exporter.push(a_push(sequence)).status_code == 200
-            assert backend.asked.acquire(timeout=20)
-            assert backend.asked.acquire(timeout=20)
+            assert backend.asked.acquire(timeout=60)
+            assert backend.asked.acquire(timeout=60)
             assert (count(exporter, "poolscope_forward_waiting_requests") or 0) > 0
             backend.mood = Mood.ACCEPTS
-            assert wait_until(lambda: len(backend.arrived) > 0, 20)
+            assert wait_until(lambda: len(backend.arrived) > 0)
             assert wait_until(
                 lambda: count(exporter, "poolscope_forward_waiting_requests") == 0, 20
             )
@@ -110,11 +110,11 @@ def test_at_the_end_it_sends_what_is_left() -> None:
         backend.mood = Mood.FAILS
         with ExporterProcess(f"--forward-to={backend.endpoint}") as exporter:
             exporter.push(a_push(1))
-            assert backend.asked.acquire(timeout=20)
+            assert backend.asked.acquire(timeout=60)
             exporter.push(a_push(2))
             backend.mood = Mood.ACCEPTS
             exporter.process.send_signal(signal.SIGTERM)
-            assert exporter.process.wait(10) == 0
+            assert exporter.process.wait(60) == 0
             log = exporter.log
 
     assert sum(len(points(request, USED)) for request in backend.arrived) == 2
@@ -126,9 +126,9 @@ def test_at_the_end_a_backend_that_hangs_costs_two_seconds_and_is_told() -> None
         backend.mood = Mood.HANGS
         with ExporterProcess(f"--forward-to={backend.endpoint}") as exporter:
             exporter.push(a_push(1))
-            assert backend.asked.acquire(timeout=20)
+            assert backend.asked.acquire(timeout=60)
             exporter.process.send_signal(signal.SIGTERM)
-            assert exporter.process.wait(10) == 0
+            assert exporter.process.wait(60) == 0
             log = exporter.log
 
     assert "1 pushes were not forwarded" in log
@@ -143,11 +143,11 @@ def test_it_forwards_over_tls_to_whom_it_trusts_alone(tmp_path: Path) -> None:
         to = (f"--forward-to={central.otlp}", f"--forward-token-file={token}")
         with ExporterProcess(*to, f"--forward-ca-file={LOOPBACK_CERT}") as trusting:
             trusting.push(a_push(1, 7.0))
-            assert wait_until(lambda: count(central, "db_client_connection_max{") == 7, 20)
+            assert wait_until(lambda: count(central, "db_client_connection_max{") == 7)
             assert "HTTP Request" not in trusting.log
         with ExporterProcess(*to) as wary:
             wary.push(a_push(1))
             unreachable = 'poolscope_forward_requests_total{result="unreachable"}'
-            assert wait_until(lambda: (count(wary, unreachable) or 0) > 0, 20)
+            assert wait_until(lambda: (count(wary, unreachable) or 0) > 0)
             assert "certificate" in wary.log.lower()
             assert SECRET not in wary.log

@@ -32,7 +32,7 @@ from poolscope.recording.pool import NOTED_LIMIT
 from poolscope.recording.registry import Registry
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
-from support.postgres.server import run_sql
+from support.postgres.server import run_sql, time_out_once_it_runs
 from support.processes.black_hole import BlackHole
 
 SOURCE = Path(__file__).read_text().splitlines()
@@ -76,7 +76,7 @@ def line_of(mark: str) -> int:
 
 
 async def until_waiting(readings: Readings) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not readings.value(catalogue.PENDING_REQUESTS):  # noqa: ASYNC110 - it has no event
             await asyncio.sleep(0)
 
@@ -133,7 +133,7 @@ async def test_every_way_to_a_connection_is_one_checkout(
         connection = await pool.acquire()
         await pool.release(connection)
         await pool.release(connection)  # a second one is nothing, to asyncpg too
-        async with pool.acquire(timeout=5):
+        async with pool.acquire(timeout=60):
             pass
         assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 4
 
@@ -151,10 +151,10 @@ async def test_a_wrapper_of_somebody_else_over_ours_is_one_checkout(
 
     monkeypatch.setattr(Pool, "_acquire", watched)
     async with a_pool(postgres) as pool:
-        async with pool.acquire(timeout=5):
+        async with pool.acquire(timeout=60):
             pass
         await pool.release(await pool.acquire())
-    assert seen == [5, None]
+    assert seen == [60, None]
     assert readings.value(catalogue.CHECKOUTS) == readings.value(catalogue.CHECKINS) == 2
 
 
@@ -188,7 +188,7 @@ async def test_a_private_name_that_is_gone_leaves_the_application_its_connection
     with instrumented() as readings:
         async with a_pool(postgres, max_size=1) as pool:
             for _ in range(3):
-                async with pool.acquire(timeout=1) as connection:
+                async with pool.acquire(timeout=60) as connection:
                     assert await connection.fetchval("select 1") == 1
             assert truth(pool) == (0, 1)
         assert readings.instrumentation.registry.hook_errors > 0
@@ -303,9 +303,12 @@ async def test_a_query_that_is_cancelled_ends_its_checkout(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
     async with a_pool(postgres) as pool:
+        statement, limit = "select pg_sleep(302)", asyncio.timeout(None)
+        ending = asyncio.create_task(time_out_once_it_runs(limit, postgres.dsn, statement))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1), pool.acquire() as connection:
-                await connection.execute("select pg_sleep(30)")
+            async with limit, pool.acquire() as connection:
+                await connection.execute(statement)
+        await ending
         assert (readings.used, readings.idle) == truth(pool)
         assert readings.out == 0
 
@@ -406,7 +409,7 @@ async def test_a_checkout_belongs_to_who_asked_not_to_who_waited_for_it(
 ) -> None:
     async with a_pool(postgres) as pool:
         if way == "wait_for":
-            connection = await asyncio.wait_for(pool.acquire(), 5)
+            connection = await asyncio.wait_for(pool.acquire(), 60)
             line = sys._getframe().f_lineno - 1
         else:
             [connection] = await asyncio.gather(pool.acquire())
@@ -471,7 +474,7 @@ async def test_an_error_of_ours_never_loses_a_connection(postgres: EmbeddedPostg
             await pool.fetchval("select 1")
             pool._queue._poolscope.waits = None
             for _ in range(3):
-                assert await pool.fetchval("select 1", timeout=1) == 1
+                assert await pool.fetchval("select 1", timeout=60) == 1
             assert truth(pool) == (0, 1)
         assert readings.instrumentation.registry.hook_errors > 0
 

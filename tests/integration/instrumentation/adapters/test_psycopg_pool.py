@@ -300,9 +300,9 @@ async def test_a_refused_connect_is_an_error_by_kind_and_nothing_is_used(
     async with a_pool(kind, NOWHERE, wait=False, min_size=1) as pool:
         with pytest.raises(psycopg_pool.PoolTimeout):
             await done(pool.getconn(timeout=0.3))
-        refused = readings.value(catalogue.CONNECT_ERRORS, kind="refused")
-        assert refused is not None
-        assert refused >= 1
+        async with asyncio.timeout(60):  # the pool connects in workers of its own
+            while not readings.value(catalogue.CONNECT_ERRORS, kind="refused"):  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0)
         assert (readings.used, readings.idle, readings.out) == (0, 0, 0)
     assert "secret" not in str([s.attributes for s in readings.instrumentation.pusher.samples()])
 
@@ -446,7 +446,7 @@ async def test_a_checkout_belongs_to_who_asked_not_to_who_waited_for_it(
     async with a_pool("async", postgres) as pool:
         assert asyncio.iscoroutinefunction(pool.getconn)
         if way == "wait_for":
-            connection = await asyncio.wait_for(pool.getconn(), 5)
+            connection = await asyncio.wait_for(pool.getconn(), 60)
             line = sys._getframe().f_lineno - 1
         else:
             [connection] = await asyncio.gather(pool.getconn())
@@ -525,7 +525,7 @@ async def test_an_error_of_ours_never_loses_a_connection(
             monkeypatch.setattr(pool._poolscope, "waits", None)
             monkeypatch.setattr(pool._poolscope, "uses", None)
             for _ in range(3):
-                await done(pool.putconn(await done(pool.getconn(timeout=1))))
+                await done(pool.putconn(await done(pool.getconn(timeout=60))))
             assert truth(pool) == (0, 1)
             monkeypatch.undo()
         assert readings.instrumentation.registry.hook_errors >= 6

@@ -28,7 +28,7 @@ from poolscope.pushing.held_checkouts import HolderList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications import attributes
 from support.applications.apps import Readings, instrumented
-from support.postgres.server import run_sql
+from support.postgres.server import run_sql, time_out_once_it_runs
 
 SOURCE = Path(__file__).read_text().splitlines()
 TESTS = Path(__file__).parents[3]
@@ -216,9 +216,12 @@ async def test_a_query_that_is_cancelled_ends_its_checkout(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
     async with an_async_engine(postgres) as engine:
+        statement, limit = "select pg_sleep(301)", asyncio.timeout(None)
+        ending = asyncio.create_task(time_out_once_it_runs(limit, postgres.dsn, statement))
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1), engine.connect() as connection:
-                await connection.execute(text("select pg_sleep(30)"))
+            async with limit, engine.connect() as connection:
+                await connection.execute(text(statement))
+        await ending
         assert (readings.used, readings.out) == (0, 0)
         await _use(engine)
     assert readings.value(catalogue.INVALIDATED, reason="cancelled") == 1

@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from poolscope_exporter import cli
-from poolscope_exporter.settings.model import ExporterSettings
+from poolscope_exporter.settings.options import OPTIONS
 
 SECRET = "s3cr3t"
 
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for option in ExporterSettings.model_fields:
-        monkeypatch.delenv(f"POOLSCOPE_{option.upper()}", raising=False)
+    for option in OPTIONS:
+        monkeypatch.delenv(option.variable, raising=False)
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

@@ -13,7 +13,7 @@ from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlink
 from poolscope_exporter.core.model.checkouts import Checkout
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerClient, BouncerServer
-from poolscope_exporter.core.model.servers import Change
+from poolscope_exporter.core.model.servers import Change, ConfiguredServer
 from poolscope_exporter.core.model.sessions import SessionSample, SessionState
 from support.exporter.builders import (
     BACKEND_START_S,
@@ -35,6 +35,7 @@ from support.exporter.builders import (
     pool_points,
 )
 
+MAIN = ConfiguredServer(SERVER)
 UP = ServerView(SERVER, up=True)
 ASKED = BouncerView(BOUNCER, up=True)
 IN_TRANSACTION = a_session(state=SessionState.IDLE_IN_TRANSACTION)
@@ -44,7 +45,7 @@ class Story:
     """A correlator with one server and a bouncer, told what happens second by second."""
 
     def __init__(self) -> None:
-        self.correlator = Correlator([SERVER], bouncers={BOUNCER: frozenset({BOUNCER_END})})
+        self.correlator = Correlator([MAIN], bouncers={BOUNCER: frozenset({BOUNCER_END})})
         self.correlator.server_up(a_server())
         self._sequence = 0
 
@@ -196,8 +197,17 @@ def test_server_that_went_down_is_remembered_by_who_it_was() -> None:
 
 
 def test_configured_server_that_nobody_speaks_of_is_told_as_not_up() -> None:
-    situation = Correlator([SERVER]).situation(100.0, [])
+    situation = Correlator([MAIN]).situation(100.0, [])
     assert [(view.server, view.up) for view in situation.servers] == [(SERVER, False)]
+
+
+@pytest.mark.parametrize("views", [[], [UP], [ServerView(SERVER, up=False)]])
+def test_configured_cpus_are_shown_whether_the_server_is_up_or_not(
+    views: list[ServerView],
+) -> None:
+    correlator = Correlator([ConfiguredServer(SERVER, cpus=16.0)])
+    [view] = correlator.situation(100.0, views).servers
+    assert view.cpus == 16.0
 
 
 def test_without_servers_the_evidence_stands_alone() -> None:
@@ -210,7 +220,7 @@ def test_without_servers_the_evidence_stands_alone() -> None:
 
 
 def test_suspects_are_known_once_the_server_is() -> None:
-    correlator = Correlator([SERVER])
+    correlator = Correlator([MAIN])
     correlator.take_push(a_push(held=(holding(a_checkout()),)), 100.0)
     assert correlator.suspects(100.0) == {}
     correlator.server_up(a_server())
@@ -218,7 +228,7 @@ def test_suspects_are_known_once_the_server_is() -> None:
 
 
 def test_sample_of_one_server_is_not_about_the_checkouts_of_another() -> None:
-    correlator = Correlator(["other", SERVER])
+    correlator = Correlator([ConfiguredServer("other"), MAIN])
     other = a_server("other", Endpoint("192.0.2.1", 5432))
     correlator.server_up(a_server())
     correlator.take_push(a_push(held=(holding(held(100.0)),)), 100.0)
@@ -237,7 +247,7 @@ def test_returned_checkout_leaves_nothing_behind() -> None:
     story.poll(a_sample(taken_at_s=106.0))
     assert story.correlator.situation(106.0, [UP]).judgements == ()
     assert not story.correlator.confirmations._records
-    assert not story.correlator.confirmations.paths._pins
+    assert not story.correlator.confirmations.link_history._pins
 
 
 def test_checkout_of_a_restarted_process_is_not_the_one_with_the_same_id_before() -> None:
@@ -454,11 +464,14 @@ def test_bouncer_has_checkouts_while_somebody_holds_one() -> None:
 
 
 TWIN = Endpoint("10.0.0.9", 5432)
-TWINS = {"main": frozenset({PEER}), "twin": frozenset({TWIN})}
+TWINS = (
+    ConfiguredServer("main", frozenset({PEER})),
+    ConfiguredServer("twin", frozenset({TWIN})),
+)
 
 
 def test_a_server_that_was_never_reached_is_down_and_not_mistaken_for_its_twin() -> None:
-    correlator = Correlator(list(TWINS), addresses=TWINS)
+    correlator = Correlator(TWINS)
     correlator.server_up(a_server("main"))
     checkout = a_checkout(peer=TWIN, local=None)
     correlator.take_push(a_push(*pool_points(), held=(holding(checkout),)), 100.0)
@@ -474,8 +487,9 @@ def test_a_server_that_was_never_reached_is_down_and_not_mistaken_for_its_twin()
 
 
 def test_an_address_of_two_servers_is_ambiguous() -> None:
-    both = {"main": frozenset({PEER}), "twin": frozenset({PEER})}
-    correlator = Correlator(list(both), addresses=both)
+    correlator = Correlator(
+        [ConfiguredServer(name, frozenset({PEER})) for name in ("main", "twin")]
+    )
     correlator.server_up(a_server("main"))
     correlator.take_push(a_push(*pool_points(), held=(holding(a_checkout()),)), 100.0)
     correlator.take_sample(

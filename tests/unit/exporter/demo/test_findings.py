@@ -14,8 +14,9 @@ def test_a_checkout_that_nothing_is_known_against_is_no_finding(verdict: Verdict
     assert Findings().new_among([a_reported_checkout(verdict=verdict)]) == []
 
 
+# In order: workers that run in parallel must collect the same tests.
 @pytest.mark.parametrize(
-    "verdict", set(Verdict) - {Verdict.WORKING, Verdict.UNCONFIRMED, Verdict.UNKNOWN}
+    "verdict", sorted(set(Verdict) - {Verdict.WORKING, Verdict.UNCONFIRMED, Verdict.UNKNOWN})
 )
 def test_every_other_verdict_is_a_finding(verdict: Verdict) -> None:
     checkout = a_reported_checkout(verdict=verdict)

@@ -1,4 +1,4 @@
-"""Parcels: an OTLP backend gets nothing that is for an exporter alone."""
+"""Batches: an OTLP backend gets nothing that is for an exporter alone."""
 
 import gzip
 
@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from poolscope import catalogue
 from poolscope_exporter.forwarding.batch import ForwardAs, pack
-from poolscope_exporter.forwarding.queue import Parcel
+from poolscope_exporter.forwarding.queue import QueuedRequest
 from support.exporter.otlp_messages import a_gauge, a_marker, a_request
 
 BY_PROVIDER = a_marker(1, **{catalogue.PUSH_PUBLISHER: "provider"})
@@ -18,8 +18,8 @@ BY_PROVIDER = a_marker(1, **{catalogue.PUSH_PUBLISHER: "provider"})
 def packed(
     *requests: ExportMetricsServiceRequest, forward_as: ForwardAs = ForwardAs.OTLP
 ) -> ExportMetricsServiceRequest | None:
-    parcels = [Parcel(request.SerializeToString(), False, 0.0) for request in requests]
-    body = pack(parcels, forward_as)
+    queued = [QueuedRequest(request.SerializeToString(), False, 0.0) for request in requests]
+    body = pack(queued, forward_as)
     return ExportMetricsServiceRequest.FromString(gzip.decompress(body)) if body else None
 
 
@@ -51,7 +51,7 @@ def test_json_leaves_as_protobuf() -> None:
     request = a_request(a_gauge("m", 1))
     body = json_format.MessageToJson(request).encode()
 
-    packed_body = pack([Parcel(body, True, 0.0)], ForwardAs.OTLP)
+    packed_body = pack([QueuedRequest(body, True, 0.0)], ForwardAs.OTLP)
 
     assert packed_body is not None
     assert gzip.decompress(packed_body) == request.SerializeToString()

@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from poolscope_exporter.forwarding.batch import ForwardAs
 from poolscope_exporter.forwarding.forwarder import Forwarder
-from poolscope_exporter.forwarding.queue import Outbox
-from poolscope_exporter.forwarding.upstream import Answer, Delivery
+from poolscope_exporter.forwarding.queue import ForwardQueue
+from poolscope_exporter.forwarding.upstream import Delivery, UpstreamAnswer
 from support.exporter.otlp_messages import a_gauge, a_request
 
 BODY = a_request(a_gauge("m", 1)).SerializeToString()
@@ -25,18 +25,18 @@ class Backend:
         self.resources: list[int] = []
         self._answers = list(answers)
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> UpstreamAnswer:
         request = ExportMetricsServiceRequest.FromString(gzip.decompress(body))
         self.resources.append(len(request.resource_metrics))
-        return Answer(self._answers.pop(0) if self._answers else Delivery.OK)
+        return UpstreamAnswer(self._answers.pop(0) if self._answers else Delivery.OK)
 
     async def close_connections(self) -> None:
         self.resources.append(-1)
 
 
 class Run:
-    def __init__(self, backend: Backend, outbox: Outbox | None, forward_as: ForwardAs) -> None:
-        self.forwarder = Forwarder(backend, forward_as, outbox)
+    def __init__(self, backend: Backend, queue: ForwardQueue | None, forward_as: ForwardAs) -> None:
+        self.forwarder = Forwarder(backend, forward_as, queue)
         self.stop, self.received = asyncio.Event(), asyncio.Event()
 
     def lost(self) -> dict[str, int]:
@@ -45,16 +45,16 @@ class Run:
         }
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not is_so():  # noqa: ASYNC110 - any condition, and nobody tells of it
                 await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def running(
-    backend: Backend, outbox: Outbox | None = None, forward_as: ForwardAs = ForwardAs.OTLP
+    backend: Backend, queue: ForwardQueue | None = None, forward_as: ForwardAs = ForwardAs.OTLP
 ) -> AsyncIterator[Run]:
-    run = Run(backend, outbox, forward_as)
+    run = Run(backend, queue, forward_as)
     task = asyncio.create_task(run.forwarder.run(run.stop, run.received))
     yield run
     run.stop.set()

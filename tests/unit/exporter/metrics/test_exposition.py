@@ -35,9 +35,14 @@ from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Instance
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
-from poolscope_exporter.core.model.servers import Privilege, ServerLimits, ServerRole
+from poolscope_exporter.core.model.servers import (
+    ConfiguredServer,
+    Privilege,
+    ServerLimits,
+    ServerRole,
+)
 from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
-from poolscope_exporter.metrics.exposition import Exposition, ahead_in
+from poolscope_exporter.metrics.exposition import Exposition, write_delay_s
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.polling.tiers import TierReport
@@ -117,7 +122,7 @@ def a_view(*, up: bool = True) -> ServerView:
         headroom=headroom(limits, 30, {"shop": 9}, {}) if up else None,
         orphans={("acme", "shop"): 2} if up else None,
         active_on_cpu=3 if up else None,
-        cpus=16.0,
+        configured=ConfiguredServer("main", cpus=16.0),
     )
 
 
@@ -325,6 +330,18 @@ async def test_series_that_would_collide_are_summed() -> None:
     assert await the_sample(scrape, "poolscope_checkouts_total") == 5
     name = "db_client_connection_wait_time_seconds_bucket"
     assert await the_sample(scrape, name, le="0.5") == 8
+
+
+async def test_of_colliding_histograms_with_unequal_bounds_the_later_is_exposed_whole() -> None:
+    earlier = a_point(catalogue.WAIT_TIME, HistogramValue((0.1,), (9, 9), 9.0))
+    later = a_point(catalogue.WAIT_TIME, HistogramValue((0.5, 2.0), (4, 1, 2), 1.5))
+    scrape = a_scrape(earlier, later)
+
+    name = "db_client_connection_wait_time_seconds"
+    assert await the_sample(scrape, f"{name}_count") == 7
+    assert await the_sample(scrape, f"{name}_sum") == 1.5
+    bounds = [dict(labels)["le"] for labels in await samples_of(scrape, f"{name}_bucket")]
+    assert bounds == ["0.5", "2.0", "+Inf"]
 
 
 async def test_a_name_that_two_senders_use_for_two_types_is_exposed_once() -> None:
@@ -665,7 +682,7 @@ class OnlyThese(Collector):
 def test_a_regular_scrape_is_written_before_it_comes(
     period_s: float, delay_s: float | None
 ) -> None:
-    assert ahead_in(period_s) == delay_s
+    assert write_delay_s(period_s) == delay_s
 
 
 @pytest.mark.parametrize(("later_s", "taken"), [(2.99, 1), (3.0, 2)])

@@ -18,7 +18,7 @@ from poolscope_exporter.core.model.pushes import (
     WaitingCallers,
 )
 from poolscope_exporter.receiver import decode as otlp
-from poolscope_exporter.receiver.attributes import MAX_VALUE_LENGTH
+from poolscope_exporter.receiver.attributes import MAX_TEXT_LENGTH
 from poolscope_exporter.receiver.decode import (
     MalformedPushError,
     decode,
@@ -191,7 +191,7 @@ def test_a_point_without_recorded_value_is_neither_kept_nor_refused() -> None:
 def test_a_long_attribute_is_cut() -> None:
     point = the_point(a_gauge("m", 1, {"http.route": "x" * 1000}))
 
-    assert point.attributes == {"http.route": "x" * MAX_VALUE_LENGTH}
+    assert point.attributes == {"http.route": "x" * MAX_TEXT_LENGTH}
 
 
 def test_every_resource_is_a_push_of_its_own() -> None:

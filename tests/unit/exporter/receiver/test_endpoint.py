@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from poolscope_exporter.core.fleet.fleet import Heard
+from poolscope_exporter.core.fleet.fleet import PushResult
 from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
@@ -34,23 +34,23 @@ BODY = a_request(a_gauge("m", 1)).SerializeToString()
 JSON_BODY = json_format.MessageToJson(a_request(a_gauge("m", 1))).encode()
 
 
-class Ear:
-    """Hears pushes, and answers each with what the test wants."""
+class PushRecorder:
+    """Records pushes, and answers each with the result that the test gives."""
 
-    def __init__(self, heard: Heard | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, result: PushResult | None = None, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self.pushes: list[Push] = []
         self.counts = ReceiverCounts()
-        self._heard = heard or Heard(0, None)
+        self._result = result or PushResult(0, None)
 
-    def hear(self, push: Push) -> Heard:
+    def accept(self, push: Push) -> PushResult:
         self.pushes.append(push)
-        return self._heard
+        return self._result
 
     def client(self, token: str | None = None) -> httpx.AsyncClient:
         keyring = Keyring(parse_tokens(token)) if token else None
         senders = Senders(keyring, self.counts.refused) if keyring else None
-        app = create_receiver(self.hear, senders, self.counts, limits=self._limits)
+        app = create_receiver(self.accept, senders, self.counts, limits=self._limits)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
 
     @property
@@ -59,9 +59,12 @@ class Ear:
 
 
 async def post(
-    ear: Ear, body: bytes | AsyncIterator[bytes], headers: dict[str, str], token: str | None = None
+    recorder: PushRecorder,
+    body: bytes | AsyncIterator[bytes],
+    headers: dict[str, str],
+    token: str | None = None,
 ) -> httpx.Response:
-    async with ear.client(token) as client:
+    async with recorder.client(token) as client:
         return await client.post("/v1/metrics", content=body, headers=headers)
 
 
@@ -82,29 +85,29 @@ def status_of(response: httpx.Response) -> Status:
 async def test_a_push_is_heard_and_answered_in_its_own_encoding(
     body: bytes, headers: dict[str, str]
 ) -> None:
-    ear = Ear()
+    recorder = PushRecorder()
 
-    response = await post(ear, body, headers)
+    response = await post(recorder, body, headers)
 
     assert response.status_code == 200
     assert headers["Content-Type"].startswith(response.headers["content-type"])
     assert response.content == (b"{}" if headers["Content-Type"] == JSON["Content-Type"] else b"")
-    assert [push.instance.name for push in ear.pushes] == ["shop"]
-    assert ear.outcomes == {"ok": 1}
+    assert [push.instance.name for push in recorder.pushes] == ["shop"]
+    assert recorder.outcomes == {"ok": 1}
 
 
 async def test_refused_points_are_answered_with_partial_success() -> None:
-    ear = Ear(Heard(2, "refused: 2 unknown_metric"))
+    recorder = PushRecorder(PushResult(2, "refused: 2 unknown_metric"))
     body = a_request(a_summary("m")).SerializeToString()
 
-    response = await post(ear, body, PROTOBUF)
+    response = await post(recorder, body, PROTOBUF)
 
     partial = ExportMetricsServiceResponse.FromString(response.content).partial_success
     assert response.status_code == 200
     assert partial.rejected_data_points == 3
     assert partial.error_message == "summary, refused: 2 unknown_metric"
-    assert ear.counts.refused == {"summary": 1}
-    assert ear.outcomes == {"partial": 1}
+    assert recorder.counts.refused == {"summary": 1}
+    assert recorder.outcomes == {"partial": 1}
 
 
 @pytest.mark.parametrize(
@@ -124,20 +127,20 @@ async def test_refused_points_are_answered_with_partial_success() -> None:
 async def test_a_bad_request_gets_one_clear_error(
     body: bytes, headers: dict[str, str], http_status: int, code: int, outcome: str
 ) -> None:
-    ear = Ear()
+    recorder = PushRecorder()
 
-    response = await post(ear, body, headers)
+    response = await post(recorder, body, headers)
 
     assert response.status_code == http_status
     assert status_of(response).code == code
     assert status_of(response).message
-    assert ear.pushes == []
-    assert ear.outcomes == {outcome: 1}
-    assert (await post(ear, BODY, PROTOBUF)).status_code == 200
+    assert recorder.pushes == []
+    assert recorder.outcomes == {outcome: 1}
+    assert (await post(recorder, BODY, PROTOBUF)).status_code == 200
 
 
 async def test_an_error_of_a_json_sender_is_json() -> None:
-    response = await post(Ear(), b"{", JSON)
+    response = await post(PushRecorder(), b"{", JSON)
 
     assert response.status_code == 400
     assert response.json() == {
@@ -155,7 +158,7 @@ async def test_a_body_of_undeclared_size_is_read_no_further_than_the_limit() -> 
             sent += 65536
             yield b"\0" * 65536
 
-    response = await post(Ear(), endless(), PROTOBUF)
+    response = await post(PushRecorder(), endless(), PROTOBUF)
 
     assert response.status_code == 413
 
@@ -175,38 +178,38 @@ async def test_a_body_that_dawdles_is_given_up() -> None:
         yield BODY[:1]
         await asyncio.Event().wait()
 
-    ear = Ear(limits=Limits(body_timeout_s=0.01))
+    recorder = PushRecorder(limits=Limits(body_timeout_s=0.01))
 
-    response = await post(ear, dawdling(), PROTOBUF)
+    response = await post(recorder, dawdling(), PROTOBUF)
 
     assert response.status_code == 408
-    assert ear.outcomes == {"too_slow": 1}
+    assert recorder.outcomes == {"too_slow": 1}
 
 
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer tökén"]
 )
 async def test_without_the_token_nothing_is_heard(authorization: str | None) -> None:
-    ear = Ear()
+    recorder = PushRecorder()
     shown = {} if authorization is None else {"Authorization": authorization}
 
-    async with ear.client(TOKEN) as client:
+    async with recorder.client(TOKEN) as client:
         headers = httpx.Headers(PROTOBUF | shown, encoding="utf-8")
         response = await client.post("/v1/metrics", content=BODY, headers=headers)
 
     assert response.status_code == 401
     assert TOKEN not in response.text
-    assert ear.pushes == []
-    assert ear.outcomes == {"unauthorized": 1}
+    assert recorder.pushes == []
+    assert recorder.outcomes == {"unauthorized": 1}
 
 
 async def test_with_the_token_a_push_is_heard() -> None:
-    ear = Ear()
+    recorder = PushRecorder()
 
-    response = await post(ear, BODY, PROTOBUF | {"Authorization": f"Bearer {TOKEN}"}, TOKEN)
+    response = await post(recorder, BODY, PROTOBUF | {"Authorization": f"Bearer {TOKEN}"}, TOKEN)
 
     assert response.status_code == 200
-    assert len(ear.pushes) == 1
+    assert len(recorder.pushes) == 1
 
 
 @pytest.mark.parametrize("size", [1, 200_000])
@@ -215,19 +218,21 @@ async def test_bodies_of_any_size_are_decoded_alike(
 ) -> None:
     monkeypatch.setattr(bodies, "_LARGE_BODY", 100_000)
     body = a_request(a_gauge("m", 1, {"a": "x" * size})).SerializeToString()
-    ear = Ear()
+    recorder = PushRecorder()
 
-    response = await post(ear, body, PROTOBUF)
+    response = await post(recorder, body, PROTOBUF)
 
     assert response.status_code == 200
-    assert len(ear.pushes) == 1
+    assert len(recorder.pushes) == 1
 
 
 async def test_who_speaks_for_anothers_instance_is_refused_and_not_forwarded() -> None:
-    ear = Ear()
+    recorder = PushRecorder()
     forwarded: list[tuple[bytes, bool]] = []
-    senders = Senders(Keyring(parse_tokens("first a\nsecond b")), ear.counts.refused)
-    app = create_receiver(ear.hear, senders, ear.counts, lambda *parcel: forwarded.append(parcel))
+    senders = Senders(Keyring(parse_tokens("first a\nsecond b")), recorder.counts.refused)
+    app = create_receiver(
+        recorder.accept, senders, recorder.counts, lambda *request: forwarded.append(request)
+    )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answers = [
@@ -242,16 +247,18 @@ async def test_who_speaks_for_anothers_instance_is_refused_and_not_forwarded() -
     told = [ExportMetricsServiceResponse.FromString(each.content) for each in answers]
     assert [each.partial_success.rejected_data_points for each in told] == [0, 1, 0]
     assert "pushed with another token" in told[1].partial_success.error_message
-    assert (len(ear.pushes), forwarded) == (2, [(BODY, False)] * 2)
-    assert ear.counts.refused["foreign_token"] == 1
-    assert ear.outcomes == {"ok": 2, "partial": 1}
+    assert (len(recorder.pushes), forwarded) == (2, [(BODY, False)] * 2)
+    assert recorder.counts.refused["foreign_token"] == 1
+    assert recorder.outcomes == {"ok": 2, "partial": 1}
 
 
 @pytest.mark.parametrize("body", [b"\x0a\xff", b"{"])
 async def test_what_is_refused_is_not_forwarded(body: bytes) -> None:
-    ear = Ear()
+    recorder = PushRecorder()
     forwarded: list[tuple[bytes, bool]] = []
-    app = create_receiver(ear.hear, None, ear.counts, lambda *parcel: forwarded.append(parcel))
+    app = create_receiver(
+        recorder.accept, None, recorder.counts, lambda *request: forwarded.append(request)
+    )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.post("/v1/metrics", content=body, headers=PROTOBUF)
@@ -261,22 +268,22 @@ async def test_what_is_refused_is_not_forwarded(body: bytes) -> None:
 
 
 async def test_a_body_that_would_unfold_in_memory_is_refused_before_it_is_decoded() -> None:
-    ear = Ear()
+    recorder = PushRecorder()
     heavy = b"\x0a\x00" * 600_000
     heavy_json = b'{"resourceMetrics": [' + b"{}," * 600_000 + b"{}]}"
 
     for body, headers in ((heavy, PROTOBUF), (heavy_json, JSON)):
-        response = await post(ear, body, headers)
+        response = await post(recorder, body, headers)
         assert response.status_code == 413
 
-    assert ear.outcomes == {"too_large": 2}
+    assert recorder.outcomes == {"too_large": 2}
 
 
 async def test_beyond_the_bodies_in_flight_a_sender_is_told_to_come_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bodies, "BODIES_IN_FLIGHT", 2)
-    ear = Ear(limits=Limits(max_body=1000))
+    recorder = PushRecorder(limits=Limits(max_body=1000))
     arrived, answered = [asyncio.Event(), asyncio.Event()], asyncio.Event()
 
     async def slow(at: int) -> AsyncIterator[bytes]:
@@ -284,7 +291,7 @@ async def test_beyond_the_bodies_in_flight_a_sender_is_told_to_come_again(
         arrived[at].set()
         await answered.wait()
 
-    async with ear.client() as client:
+    async with recorder.client() as client:
 
         async def send(body: AsyncIterator[bytes]) -> httpx.Response:
             return await client.post("/v1/metrics", content=body, headers=PROTOBUF)
@@ -300,4 +307,4 @@ async def test_beyond_the_bodies_in_flight_a_sender_is_told_to_come_again(
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert status_of(refused).code == 14
     assert later.status_code == 200
-    assert ear.outcomes == {"overloaded": 1, "malformed": 2, "ok": 1}
+    assert recorder.outcomes == {"overloaded": 1, "malformed": 2, "ok": 1}

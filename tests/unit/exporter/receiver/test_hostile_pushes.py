@@ -19,7 +19,7 @@ from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.receiver.decode import (
     MalformedPushError,
-    TooHeavyError,
+    TooManyMessagesError,
     decode,
     parse_json,
     parse_protobuf,
@@ -72,7 +72,7 @@ def test_the_valid_requests_are_heard_in_full_but_for_the_summary() -> None:
 def take(correlator: Correlator, parse: Parse, body: bytes, now_s: float) -> bool:
     try:
         pushes = decode(parse(body)).pushes
-    except (MalformedPushError, TooHeavyError):
+    except (MalformedPushError, TooManyMessagesError):
         return False
     for push in pushes:
         correlator.take_push(push, now_s)

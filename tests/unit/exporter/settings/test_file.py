@@ -6,9 +6,10 @@ import pytest
 
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.polling.dsn import MALFORMED
-from poolscope_exporter.postgres.target import Expects
-from poolscope_exporter.settings.model import ExporterSettings, WrongSettingsError, load_settings
+from poolscope_exporter.settings.loading import WrongSettingsError, load_settings
+from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import OPTIONS
+from poolscope_exporter.settings.servers import Expects
 
 SECRET = "s3cr3t"
 EXAMPLE = Path(__file__).parents[4] / "docs" / "poolscope.toml"

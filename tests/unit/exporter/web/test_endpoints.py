@@ -21,7 +21,7 @@ from poolscope_exporter.web.endpoints import Sources, create_web
 from support.exporter.builders import a_checkout, a_pool, a_server, a_session
 
 TOKEN = "t0k3n"
-GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools"]
+GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools", "/openapi.json", "/docs"]
 OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
 HERE = "127.0.0.1"
 
@@ -283,6 +283,21 @@ async def test_the_page_shows_the_case_and_reloads_without_script() -> None:
     assert "<script" not in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_page_begins_with_what_is_wrong_and_ends_with_how_it_is_set_up() -> None:
+    check = ConfigCheck(CheckId.C1, Result.WARN, "pool_size", 30, "5 to 20", "set it lower")
+    working = a_checkout_behind(NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer"))
+    views = (ServerView("main", up=True),), (BouncerView("bouncer", up=True),)
+    async with a_web(
+        working, an_unlinked_checkout(), servers=views[0], bouncers=views[1], checks=(check,)
+    ) as web:
+        page = (await web.get("/")).text
+
+    sections = ("Held checkouts", "Pools", "Servers", "PgBouncers", "Configuration")
+    places = [page.index(f"<h2>{title}</h2>") for title in sections]
+    assert places == sorted(places)
+    assert page.index(">leaked</span>") < page.index(">working</span>")
 
 
 async def test_the_page_escapes_what_applications_say() -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from poolscope_exporter.web.rows import alike
+from poolscope_exporter.web.rows import group_by_configuration
 
 
 def a_row(instance: str, *results: str, pool: str = "orders") -> dict[str, Any]:
@@ -20,11 +20,13 @@ def a_row(instance: str, *results: str, pool: str = "orders") -> dict[str, Any]:
 
 
 def test_processes_that_differ_in_nothing_but_their_load_are_one_row() -> None:
-    [row] = alike([a_row("a", "ok"), a_row("bb", "ok"), a_row("ccc", "ok")])
+    [row] = group_by_configuration([a_row("a", "ok"), a_row("bb", "ok"), a_row("ccc", "ok")])
     assert (row["processes"], row["service_instance_id"]) == (3, "a")
     assert "used" not in row
 
 
 def test_other_findings_or_another_pool_are_rows_of_their_own() -> None:
-    rows = alike([a_row("a", "ok"), a_row("b", "warn"), a_row("c", "ok", pool="users")])
+    rows = group_by_configuration(
+        [a_row("a", "ok"), a_row("b", "warn"), a_row("c", "ok", pool="users")]
+    )
     assert [row["processes"] for row in rows] == [1, 1, 1]

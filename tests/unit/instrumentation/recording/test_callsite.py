@@ -67,7 +67,7 @@ async def test_whoever_started_the_event_loop_is_no_call_site() -> None:
             sites.append(find_site(sys._getframe(1)))
             yield from ()
 
-    await asyncio.wait_for(asyncio.gather(asyncio.ensure_future(Looked())), 5)
+    await asyncio.wait_for(asyncio.gather(asyncio.ensure_future(Looked())), 60)
     assert sites == [UNKNOWN_SITE]
 
 

@@ -113,11 +113,11 @@ def test_a_worker_thread_still_in_the_function_that_took_it_keeps_its_checkout()
     def export() -> None:
         sites.append(find_site(sys._getframe()))
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
 
     thread = threading.Thread(target=export)
     thread.start()
-    entered.wait(10)
+    entered.wait(60)
     assert thread.ident is not None
     taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=sites[0])
     assert scan(LeakDetector(), 1000.0, taken) == []
@@ -131,11 +131,11 @@ def test_a_worker_thread_keeps_its_checkout_when_a_helper_took_it() -> None:
 
     def export() -> None:
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
 
     thread = threading.Thread(target=export)
     thread.start()
-    entered.wait(10)
+    entered.wait(60)
     taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=SITE)
     assert scan(LeakDetector(), 1000.0, taken) == []
     leave.set()

@@ -22,7 +22,7 @@ class SharedLimit:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What the pools that are heard of may open together under a limit that they share.
+    """What all known pools may open together under a limit that they share.
 
     `potential` is the sum of those that have a limit, `unlimited` how many have none.
     """

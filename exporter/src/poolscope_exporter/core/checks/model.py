@@ -69,7 +69,7 @@ class PoolSettings:
 
     @property
     def keeps_connections(self) -> bool:
-        """Tell whether a connection may lie unused in the pool."""
+        """Return whether a connection may lie unused in the pool."""
         return self.pool_class not in KEEPS_NO_CONNECTION
 
 

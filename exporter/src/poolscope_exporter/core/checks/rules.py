@@ -254,7 +254,7 @@ class _Verdict:
 
 
 def _has_queue(pool: PoolSettings) -> bool:
-    """Tell whether callers may wait for one of a limited number; of a stranger it is not known."""
+    """Return whether callers may wait for a connection; of an unknown class it is not known."""
     return pool.pool_class not in _NO_QUEUES
 
 
@@ -329,7 +329,7 @@ def _is_unknown(timeouts: Sequence[IdleTimeout]) -> bool:
 
 
 def _tells_recycle(pool: PoolSettings) -> bool:
-    """Tell whether a recycle time that is absent is one that is off, and not one untold.
+    """Return whether a recycle time that is absent is one that is off, and not one untold.
 
     asyncpg's pool has another means, the idle time of its own, which is not on the wire.
     """

@@ -8,7 +8,6 @@ from sys import intern
 
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
-from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
 from poolscope_exporter.core.prometheus_names import label_name
 
@@ -16,9 +15,7 @@ CONVENTION = "db.client.connection."
 """Metrics of the semantic conventions that are newer than our catalogue are kept as they are."""
 
 MAX_ATTRIBUTES = 8
-MAX_ATTRIBUTE_LENGTH = 200
 MAX_BUCKETS = 200
-MAX_PORT = 65_535
 CACHED = 8_192
 CACHED_ATTRIBUTES = 12
 """More attributes than any series of ours has: what a stranger sends must not fill the memory."""
@@ -77,19 +74,6 @@ def is_gauge(point: Point) -> bool:
     return point.kind in _GAUGES
 
 
-def pool_of(instance: Instance, attributes: Mapping[str, str]) -> Pool:
-    """Return the pool that attributes of a point name; port 0 where they do not say."""
-    port = attributes.get(catalogue.SERVER_PORT, "")
-    is_port = port.isascii() and port.isdigit() and len(port) <= len(str(MAX_PORT))
-    return Pool(
-        instance=instance,
-        name=attributes.get(catalogue.POOL_NAME, ""),
-        db_namespace=attributes.get(catalogue.DB_NAMESPACE, ""),
-        server_address=attributes.get(catalogue.SERVER_ADDRESS, ""),
-        server_port=int(port) if is_port and int(port) <= MAX_PORT else 0,
-    )
-
-
 def describes_pool(point: Point) -> bool:
     """Return whether the point is one of a pool; the others are of the whole process."""
     return point.metric not in _OF_PROCESS
@@ -130,12 +114,8 @@ def _as_known(
 def _as_is(attributes: Mapping[str, str]) -> Attributes:
     others = set(attributes) - set(catalogue.POOL_IDENTITY)
     own = sorted(name for name in others if not _is_reserved(name))[:MAX_ATTRIBUTES]
-    return Attributes(
-        {
-            name[:MAX_ATTRIBUTE_LENGTH]: attributes.get(name, "")[:MAX_ATTRIBUTE_LENGTH]
-            for name in (*catalogue.POOL_IDENTITY, *own)
-        }
-    )
+    names = (*catalogue.POOL_IDENTITY, *own)
+    return Attributes({name: attributes.get(name, "") for name in names})
 
 
 def _is_reserved(name: str) -> bool:

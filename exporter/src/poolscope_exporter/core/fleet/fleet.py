@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.held_list import HeardCheckout
-from poolscope_exporter.core.fleet.limits import Limits, Rooms
+from poolscope_exporter.core.fleet.held_list import CheckoutReport
+from poolscope_exporter.core.fleet.limits import Limits, SharedBudgets
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.process import Process
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
+    DEFAULT_INTERVAL_S,
     TOTALS_RETENTION_S,
-    UNTOLD_INTERVAL_S,
 )
 from poolscope_exporter.core.fleet.route_totals import ServiceTotal, ServiceTotals
 from poolscope_exporter.core.model.checkouts import Instance, Pool
@@ -24,7 +24,7 @@ MAX_LEFT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class PushResult:
     """What became of a push: how many points were refused, and one sentence why.
 
     `restarted`: the push comes from a new process under a name that was known. `accepted` is
@@ -94,12 +94,12 @@ class Fleet:
         self._max_pools = max_pools_per_instance
         self._max_series = max_series_per_pool
         self._processes: dict[_Source, Process] = {}
-        self._rooms = Rooms(max_series, max_held_checkouts)
+        self._budgets = SharedBudgets(max_series, max_held_checkouts)
         self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
-        self._newcomers = Newcomers()
+        self._first_seen = FirstSeen()
         self._full_until_s = float("-inf")
 
-    def record_push(self, push: Push, now_s: float) -> Heard:
+    def record_push(self, push: Push, now_s: float) -> PushResult:
         """Take a push in, as far as it is in order and within bounds."""
         source = (push.instance, push.sequence is not None)
         process = self._processes.get(source)
@@ -117,7 +117,7 @@ class Fleet:
             self._full_until_s = float("-inf")
         self.refused.update(refused.points)
         self.refused.update(refused.held)
-        return Heard(refused.points.total(), _reason(refused.points), restarted)
+        return PushResult(refused.points.total(), _reason(refused.points), restarted)
 
     def tick(self, now_s: float) -> None:
         """Forget what is over; nothing that is asked depends on how often this is called."""
@@ -142,11 +142,11 @@ class Fleet:
         """Return the route counters of services, summed over processes that are and that were."""
         return list(self._routes.totals())
 
-    def held(self, now_s: float) -> list[HeardCheckout]:
+    def held(self, now_s: float) -> list[CheckoutReport]:
         """Return the held checkouts of all live processes."""
-        return [heard for p in self._remembered(now_s) for heard in p.held_checkouts(now_s)]
+        return [reported for p in self._remembered(now_s) for reported in p.held_checkouts(now_s)]
 
-    def held_by(self, instance: Instance, now_s: float) -> list[HeardCheckout]:
+    def held_by(self, instance: Instance, now_s: float) -> list[CheckoutReport]:
         """Return the held checkouts of one process; none where it is not live."""
         process = self._processes.get((instance, True))
         return list(process.held_checkouts(now_s)) if process else []
@@ -158,7 +158,7 @@ class Fleet:
             found.update(process.pool_numbers(now_s))
         return found
 
-    def backend_pids(self, now_s: float) -> Mapping[Pool, frozenset[int]]:
+    def live_backend_pids(self, now_s: float) -> Mapping[Pool, frozenset[int]]:
         """Return the backend pids of all open connections, by pool, of the live processes."""
         found: dict[Pool, frozenset[int]] = {}
         for process in self._remembered(now_s):
@@ -172,20 +172,20 @@ class Fleet:
         return list(states.values())
 
     def _process(self, push: Push, now_s: float) -> Process:
-        is_new = self._newcomers.is_new(push, now_s)
+        is_new = self._first_seen.counts_from_zero(push, now_s)
         return Process(
             push.instance,
             self._max_pools,
             self._max_series,
             self._routes,
-            self._rooms,
+            self._budgets,
             is_from_zero=is_new,
         )
 
     def _forget(self, source: _Source) -> None:
         process = self._processes.pop(source)
         process.release_room()
-        self._newcomers.left(process.instance, process.resource.get(PROCESS_PID, ""))
+        self._first_seen.record_forgotten(process.instance, process.resource.get(PROCESS_PID, ""))
 
     def _remembered(self, now_s: float) -> list[Process]:
         """Return the processes, `poolscope`'s own word of each last: it outweighs a provider's."""
@@ -205,9 +205,9 @@ class Fleet:
             self._full_until_s = now_s + FULL_S
         return bool(gone)
 
-    def _refuse_whole(self, push: Push, refusal: Refusal) -> Heard:
+    def _refuse_whole(self, push: Push, refusal: Refusal) -> PushResult:
         self.refused[refusal] += 1
-        return Heard(len(push.points), _reason(Counter({refusal: 1})), accepted=False)
+        return PushResult(len(push.points), _reason(Counter({refusal: 1})), accepted=False)
 
 
 def _state(process: Process, now_s: float) -> InstanceState:
@@ -227,27 +227,27 @@ def _reason(refused: Counter[Refusal]) -> str | None:
     return f"refused: {counts}" if counts else None
 
 
-class Newcomers:
-    """Since when this exporter listens, and the names of the processes that it forgot."""
+class FirstSeen:
+    """Which processes were seen before: since when this exporter listens, and whom it forgot."""
 
     def __init__(self) -> None:
         self._began_s: float | None = None
         self._left: dict[tuple[Instance, str], None] = {}
 
-    def is_new(self, push: Push, now_s: float) -> bool:
+    def counts_from_zero(self, push: Push, now_s: float) -> bool:
         """Return whether nothing that the process counted so far was ever counted here.
 
-        Asked of the first push that is heard of a process. An exporter that ran before this one
+        Asked of the first push of a process. An exporter that ran before this one
         may have counted it, or this one until it forgot the process. Every attempt to push has a
         number, so that the number tells how long ago the first one was.
         """
         self._began_s = now_s if self._began_s is None else self._began_s
         if push.sequence is None or _name(push) in self._left:
             return False
-        first_push_age_s = (push.sequence - 1) * (push.interval_s or UNTOLD_INTERVAL_S)
+        first_push_age_s = (push.sequence - 1) * (push.interval_s or DEFAULT_INTERVAL_S)
         return first_push_age_s <= min(now_s - self._began_s, COUNTER_RETENTION_S)
 
-    def left(self, instance: Instance, process_pid: str) -> None:
+    def record_forgotten(self, instance: Instance, process_pid: str) -> None:
         """Note that a process is forgotten."""
         self._left[instance, process_pid] = None
         if len(self._left) > MAX_LEFT:
@@ -258,6 +258,6 @@ def _name(push: Push) -> tuple[Instance, str]:
     return push.instance, push.resource.get(PROCESS_PID, "")
 
 
-def oldest_first(fleet: Fleet, now_s: float) -> list[HeardCheckout]:
+def oldest_first(fleet: Fleet, now_s: float) -> list[CheckoutReport]:
     """Return every held checkout of the fleet, the longest held first."""
-    return sorted(fleet.held(now_s), key=lambda heard: -heard.age_s(now_s))
+    return sorted(fleet.held(now_s), key=lambda reported: -reported.age_s(now_s))

@@ -7,6 +7,7 @@ from typing import Final
 
 from poolscope import catalogue
 from poolscope.catalogue import BY_VALUE, EFFECTS, ConnectErrorKind, Effect, FailureReason, Metric
+from poolscope_exporter.core.model.checkouts import Pool
 from poolscope_exporter.core.model.pushes import HistogramValue, Point
 
 WINDOW_S: Final = 30.0
@@ -89,13 +90,16 @@ class Growth:
         }
 
 
+UNKNOWN_GROWTH: Final = Growth()
+
+
 class CounterHistory:
     """Where the counters of one pool stood at its last pushes."""
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, Marks]] = deque()
 
-    def record(self, marks: Marks, now_s: float) -> None:
+    def record_marks(self, marks: Marks, now_s: float) -> None:
         """Note a push; the newest one that is older than the window stays as the base."""
         self._marks.append((now_s, marks))
         while len(self._marks) > _PAIR and self._marks[1][0] <= now_s - WINDOW_S:
@@ -113,6 +117,29 @@ class CounterHistory:
             return Growth()
         first, last = self._marks[0][1], self._marks[-1][1]
         return Growth({key: _grown(first.get(key, 0.0), value) for key, value in last.items()})
+
+
+class GrowthHistory:
+    """Where the counters of all pools of one process stood at its last pushes."""
+
+    def __init__(self) -> None:
+        self._histories: dict[Pool, CounterHistory] = {}
+
+    def record_counters(self, points: Mapping[Pool, Iterable[Point]], now_s: float) -> None:
+        """Note the counters as of a push; pools that it leaves out are forgotten."""
+        self._histories = {pool: self._histories.get(pool) or CounterHistory() for pool in points}
+        for pool, of_pool in points.items():
+            marks = marks_of(point for point in of_pool if is_watched(point))
+            self._histories[pool].record_marks(marks, now_s)
+
+    def pool_growth(self, pool: Pool) -> Growth:
+        """Return how far the counters of a pool grew over the window."""
+        history = self._histories.get(pool)
+        return history.growth() if history else UNKNOWN_GROWTH
+
+    def forget_counters(self) -> None:
+        """Forget all pools: their process is gone."""
+        self._histories = {}
 
 
 def marks_of(points: Iterable[Point]) -> Marks:

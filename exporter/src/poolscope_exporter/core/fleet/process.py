@@ -3,29 +3,24 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.fleet.admission import Refusal, admit, is_gauge
-from poolscope_exporter.core.fleet.growth import CounterHistory, Growth, is_watched, marks_of
-from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeardCheckout, ListedCheckouts
-from poolscope_exporter.core.fleet.limits import Rooms, Taken
+from poolscope_exporter.core.fleet.growth import GrowthHistory
+from poolscope_exporter.core.fleet.held_list import CheckoutReport, HeldList, ListedCheckouts
+from poolscope_exporter.core.fleet.limits import SharedBudgets
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
+    DEFAULT_INTERVAL_S,
     LONGEST_INTERVAL_S,
     MISSED_PUSHES,
-    UNTOLD_INTERVAL_S,
 )
-from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounts
+from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounters
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals
-from poolscope_exporter.core.fleet.series import SeriesBook
-from poolscope_exporter.core.fleet.waiter_groups import (
-    MAX_WAITERS,
-    PoolWaiters,
-    group_waiters,
-)
-from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.fleet.series import ProcessSeries
+from poolscope_exporter.core.fleet.waiter_groups import ProcessWaiters
+from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
 
@@ -50,35 +45,36 @@ class Process:
         max_pools: int,
         max_series_per_pool: int,
         totals: ServiceTotals,
-        rooms: Rooms,
+        budgets: SharedBudgets,
         *,
         is_from_zero: bool,
     ) -> None:
         self.instance = instance
         self.resource: Mapping[str, str] = {}
         self.publisher = Publisher.EXPORTER
-        self.interval_s = UNTOLD_INTERVAL_S
+        self.interval_s = DEFAULT_INTERVAL_S
         self.last_push_s = 0.0
         self.ended = False
-        self.backend_pids: Mapping[Pool, frozenset[int]] = {}
-        self._max_pools = max_pools
         self._sequence: int | None = None
         self._started_ns: int | None = None
-        self._series = SeriesBook(instance, max_pools, max_series_per_pool, rooms.series)
+        self._series = ProcessSeries(instance, max_pools, max_series_per_pool, budgets.series)
         self._totals = totals
         self._is_from_zero = is_from_zero
-        self._routes = RouteCounts(instance, max_pools, max_series_per_pool, rooms.series)
-        self._rooms = rooms
-        self._taken = Taken()
-        self._held: dict[Pool, ListedCheckouts] = {}
-        self._waiters: Mapping[Pool, PoolWaiters] = {}
-        self._histories: dict[Pool, CounterHistory] = {}
+        self._routes = RouteCounters(instance, max_pools, max_series_per_pool, budgets.series)
+        self._held = HeldList(max_pools, budgets)
+        self._waiters = ProcessWaiters(max_pools, budgets.waiters)
+        self._growth = GrowthHistory()
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
 
+    @property
+    def backend_pids(self) -> Mapping[Pool, frozenset[int]]:
+        """Return the pids of all its connections, by pool; none once it is gone."""
+        return self._held.backend_pids
+
     def is_live(self, now_s: float) -> bool:
         """Return whether the process is taken to be running: its gauges hold, its list counts."""
-        return not self.ended and now_s - self.last_push_s <= self._patience_s
+        return not self.ended and now_s - self.last_push_s <= self._silence_limit_s
 
     def is_forgotten(self, now_s: float) -> bool:
         """Return whether nothing of the process is of interest any more."""
@@ -86,7 +82,7 @@ class Process:
         return not self.is_live(now_s) and silent_s > COUNTER_RETENTION_S
 
     def is_ahead_of(self, push: Push) -> bool:
-        """Return whether the push is older than, or the same as, one that was heard before."""
+        """Return whether the push is older than, or the same as, one that came before."""
         if push.sequence is None or self._sequence is None:
             return False
         return push.sequence <= self._sequence
@@ -105,7 +101,7 @@ class Process:
         started_ns = _started_ns(push)
         if started_ns and self._started_ns and started_ns > self._started_ns:
             return True
-        is_silent = now_s - self.last_push_s > self._patience_s
+        is_silent = now_s - self.last_push_s > self._silence_limit_s
         return self.is_ahead_of(push) and is_silent
 
     def apply_push(self, push: Push, now_s: float) -> Refused:
@@ -116,67 +112,67 @@ class Process:
         self._sequence = push.sequence
         starts = (start for start in (self._started_ns, _started_ns(push)) if start)
         self._started_ns = min(starts, default=None)
-        refused = Refused(self._keep_points(push, now_s), self._keep_held(push, now_s))
-        refused.held.update(self._keep_waiters(push))
-        refused.held.update(self._keep_sessions(push))
+        refused = Refused(
+            points=self._keep_points(push, now_s),
+            held=self._held.replace_lists(push, self.interval_s, now_s),
+        )
+        refused.held.update(self._waiters.replace_waiters(push))
         # Our own pushes are complete: a route that comes up later was not used before.
         self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
-        self._mark(now_s)
+        self._growth.record_counters(self._series.numbers_since(now_s), now_s)
         self._numbers_as_of = None
         self.expire(now_s)
         return refused
 
     def expire(self, now_s: float) -> None:
         """Forget what is no longer so: everything of the moment at once when the process ended."""
-        self._series.drop(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
-        self._held = self._held_lists(now_s)
-        if not self.is_live(now_s):
-            self._histories, self.backend_pids, self._waiters = {}, {}, {}
-        self._settle()
+        self._series.drop_series(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+        if self.is_live(now_s):
+            self._held.drop_lists(self._lists_since_s(now_s))
+        else:
+            self._held.drop_all()
+            self._waiters.drop_waiters()
+            self._growth.forget_counters()
 
     def release_room(self) -> None:
-        """Give back the room that the process took; it is not heard again."""
+        """Give back the room that the process took; it is not used again."""
         self._series.release_series()
         self._routes.release_routes()
-        self._held, self.backend_pids, self._waiters = {}, {}, {}
-        self._settle()
+        self._held.drop_all()
+        self._waiters.drop_waiters()
 
     def live_points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are true now: no gauges of a process that is gone."""
         return self._series.points_since(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
 
-    def held_checkouts(self, now_s: float) -> Iterator[HeardCheckout]:
+    def held_checkouts(self, now_s: float) -> Iterator[CheckoutReport]:
         """Yield the held checkouts; none of a process that is gone."""
-        for held in self._held_lists(now_s).values():
+        for held in self._held.lists_since(self._lists_since_s(now_s)).values():
             yield from held.listed
 
     def pool_numbers(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
         """Return the numbers of each pool; none of a process that is gone."""
-        since_s, held = self._since_s(now_s), self._held_lists(now_s)
+        since_s, held = self._since_s(now_s), self._held.lists_since(self._lists_since_s(now_s))
         as_of = since_s, tuple(held)
         if self._numbers_as_of != as_of:
             self._numbers, self._numbers_as_of = self._numbers_of(since_s, held), as_of
         return self._numbers
 
     @property
-    def _patience_s(self) -> float:
+    def _silence_limit_s(self) -> float:
         return MISSED_PUSHES * self.interval_s
 
     def _since_s(self, now_s: float) -> float:
-        """Return since when a thing must have been heard to be true now."""
+        """Return since when a thing must have been reported to be true now."""
         if not self.is_live(now_s):
             return float("inf")
         # Our own pushes are complete: a gauge that one leaves out has ceased to be.
         is_complete = self._sequence is not None
-        return self.last_push_s if is_complete else now_s - self._patience_s
+        return self.last_push_s if is_complete else now_s - self._silence_limit_s
 
-    def _held_lists(self, now_s: float) -> dict[Pool, ListedCheckouts]:
-        since_s = now_s - self._patience_s if self.is_live(now_s) else float("inf")
-        return {pool: held for pool, held in self._held.items() if held.heard_at_s >= since_s}
-
-    def _growth(self, pool: Pool) -> Growth:
-        history = self._histories.get(pool)
-        return history.growth() if history else Growth()
+    def _lists_since_s(self, now_s: float) -> float:
+        """Return since when a list must have arrived to be true now."""
+        return now_s - self._silence_limit_s if self.is_live(now_s) else float("inf")
 
     def _numbers_of(
         self, since_s: float, held: Mapping[Pool, ListedCheckouts]
@@ -186,8 +182,8 @@ class Process:
             pool: numbers_of(
                 points.get(pool, []),
                 _counts(held.get(pool)),
-                self._growth(pool),
-                self._waiters.get(pool),
+                self._growth.pool_growth(pool),
+                self._waiters.pool_waiters(pool),
             )
             for pool in points.keys() | held.keys()
         }
@@ -196,103 +192,27 @@ class Process:
         refused: Counter[Refusal] = Counter()
         for point in push.points:
             kept = admit(point)
-            refusal = kept if isinstance(kept, Refusal) else self._keep(kept, now_s)
+            refusal = kept if isinstance(kept, Refusal) else self._keep_point(kept, now_s)
             if refusal:
                 refused[refusal] += 1
         return refused
 
-    def _keep(self, point: Point, now_s: float) -> Refusal | None:
+    def _keep_point(self, point: Point, now_s: float) -> Refusal | None:
         if point.metric in ROUTE_METRICS:
-            return self._add_up(point, now_s)
+            return self._count_route(point, now_s)
         return self._series.keep_point(point, now_s)
 
-    def _add_up(self, point: Point, now_s: float) -> Refusal | None:
+    def _count_route(self, point: Point, now_s: float) -> Refusal | None:
         """Add what the routes counted since the last push to the totals of the service."""
         if self.publisher is not Publisher.EXPORTER:
             return None
-        count = self._routes.moved(point, is_from_zero=self._is_from_zero)
+        count = self._routes.record_point(point, is_from_zero=self._is_from_zero)
         if isinstance(count, Refusal):
             return count
         has_room = self._totals.add_growth(
             count.pool, count.route, count.metric, count.growth, now_s
         )
         return None if has_room else Refusal.TOO_MANY_SERVICES
-
-    def _keep_held(self, push: Push, now_s: float) -> Counter[Refusal]:
-        known = {
-            heard.checkout.id: heard.first_heard_at_s
-            for held in self._held.values()
-            for heard in held.listed
-        }
-        kept = {held.pool for held in push.held}
-        others = sum(len(each.listed) for pool, each in self._held.items() if pool not in kept)
-        room = min(MAX_HELD, self._rooms.held.free + self._taken.held)
-        room = max(0, room - others)
-        refused: Counter[Refusal] = Counter()
-        for held in push.held:
-            if held.pool not in self._held and len(self._held) >= self._max_pools:
-                refused[Refusal.TOO_MANY_POOLS] += 1
-                continue
-            listed = held.listed[:room]
-            room -= len(listed)
-            refused[Refusal.TOO_MANY_CHECKOUTS] += len(held.listed) - len(listed)
-            self._held[held.pool] = self._heard(held, listed, known, now_s)
-        return +refused
-
-    def _keep_waiters(self, push: Push) -> Counter[Refusal]:
-        """Keep the waiting callers of this push alone: those of the last one may wait no more."""
-        held = sum(len(each.listed) for each in self._held.values())
-        room = min(MAX_WAITERS, max(0, self._rooms.held.free + self._taken.held - held))
-        refused: Counter[Refusal] = Counter()
-        kept = {}
-        for each in push.waiters[: self._max_pools]:
-            listed = each.listed[:room]
-            room -= len(listed)
-            refused[Refusal.TOO_MANY_WAITERS] += len(each.listed) - len(listed)
-            kept[each.pool] = group_waiters(each.waiting, listed)
-        self._waiters = kept
-        return +refused
-
-    def _keep_sessions(self, push: Push) -> Counter[Refusal]:
-        room = self._rooms.sessions.free + self._taken.sessions
-        refused: Counter[Refusal] = Counter()
-        kept: dict[Pool, frozenset[int]] = {}
-        for pool, pids in islice(push.backend_pids.items(), self._max_pools):
-            if len(pids) > room:
-                refused[Refusal.TOO_MANY_SESSIONS] += 1
-                continue
-            kept[pool] = pids
-            room -= len(pids)
-        self.backend_pids = kept
-        return refused
-
-    def _settle(self) -> None:
-        held = sum(len(each.listed) for each in self._held.values())
-        held += sum(len(each.groups) for each in self._waiters.values())
-        sessions = sum(map(len, self.backend_pids.values()))
-        self._rooms.held.give_back(self._taken.held - held)
-        self._rooms.sessions.give_back(self._taken.sessions - sessions)
-        self._taken = Taken(held, sessions)
-
-    def _heard(
-        self,
-        held: HeldCheckouts,
-        listed: tuple[Checkout, ...],
-        known: Mapping[int, float],
-        now_s: float,
-    ) -> ListedCheckouts:
-        heard = tuple(
-            HeardCheckout(c, now_s, known.get(c.id, now_s), self.interval_s, self.publisher)
-            for c in listed
-        )
-        return ListedCheckouts(held.held, heard, now_s)
-
-    def _mark(self, now_s: float) -> None:
-        pools = self._series.numbers_since(now_s)
-        histories = {pool: self._histories.get(pool) or CounterHistory() for pool in pools}
-        for pool, points in pools.items():
-            histories[pool].record(marks_of(p for p in points if is_watched(p)), now_s)
-        self._histories = histories
 
 
 def _counts(held: ListedCheckouts | None) -> tuple[int, int] | None:
@@ -306,6 +226,6 @@ def _started_ns(push: Push) -> int | None:
 
 
 def _interval_s(push: Push) -> float:
-    told = push.interval_s
-    is_credible = told is not None and 0 < told <= LONGEST_INTERVAL_S
-    return told if told is not None and is_credible else UNTOLD_INTERVAL_S
+    interval_s = push.interval_s
+    is_credible = interval_s is not None and 0 < interval_s <= LONGEST_INTERVAL_S
+    return interval_s if interval_s is not None and is_credible else DEFAULT_INTERVAL_S

@@ -5,7 +5,7 @@ from typing import Final
 MISSED_PUSHES: Final = 3
 """An application that missed this many pushes is gone; fewer are a hiccup of the network."""
 
-UNTOLD_INTERVAL_S: Final = 60.0
+DEFAULT_INTERVAL_S: Final = 60.0
 """Push interval of senders that do not tell theirs: the default of OpenTelemetry's SDKs."""
 
 LONGEST_INTERVAL_S: Final = 3600.0

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poolscope import catalogue
-from poolscope_exporter.core.fleet.admission import Refusal, pool_of
+from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.limits import Budget, size_of
 from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
-from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.checkouts import Instance, pool_of
 from poolscope_exporter.core.model.pushes import Point
 
 ROUTE_METRICS = frozenset(
@@ -18,7 +18,7 @@ _Key = tuple[str, Mapping[str, str]]
 
 
 @dataclass(slots=True)
-class RouteCount:
+class RouteCounter:
     """One route counter of a process: whose it is, where it stands, and how far it just moved."""
 
     pool: ServicePool
@@ -28,7 +28,7 @@ class RouteCount:
     growth: float
 
 
-class RouteCounts:
+class RouteCounters:
     """The route counters of one process at its last push, bounded per pool."""
 
     def __init__(
@@ -38,10 +38,10 @@ class RouteCounts:
         self._instance = instance
         self._max_pools = max_pools
         self._max_series = max_series_per_pool
-        self._counts: dict[_Key, RouteCount] = {}
+        self._counts: dict[_Key, RouteCounter] = {}
         self._sizes: dict[ServicePool, int] = {}
 
-    def moved(self, point: Point, *, is_from_zero: bool) -> RouteCount | Refusal:
+    def record_point(self, point: Point, *, is_from_zero: bool) -> RouteCounter | Refusal:
         """Return the point's counter with its growth since the last push, or why it is not kept.
 
         `is_from_zero`: a counter that was not told before grew from 0. Otherwise its value may
@@ -66,7 +66,7 @@ class RouteCounts:
         for metric, attributes in self._counts:
             self._budget.give_back(size_of(metric, attributes))
 
-    def _add(self, point: Point, value: float, growth: float) -> RouteCount | Refusal:
+    def _add(self, point: Point, value: float, growth: float) -> RouteCounter | Refusal:
         pool = service_pool_of(pool_of(self._instance, point.attributes))
         if pool not in self._sizes and len(self._sizes) >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
@@ -75,7 +75,7 @@ class RouteCounts:
         ):
             return Refusal.TOO_MANY_SERIES
         route = point.attributes.get(catalogue.HTTP_ROUTE, "")
-        count = RouteCount(pool, route, point.metric, value, growth)
+        count = RouteCounter(pool, route, point.metric, value, growth)
         self._counts[point.metric, point.attributes] = count
         self._sizes[pool] = self._sizes.get(pool, 0) + 1
         return count

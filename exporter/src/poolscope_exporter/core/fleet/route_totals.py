@@ -37,7 +37,7 @@ class ServiceTotal:
 @dataclass(slots=True)
 class _Sums:
     routes: dict[str, dict[str, float]] = field(default_factory=dict)
-    told_at_s: float = 0.0
+    counted_at_s: float = 0.0
 
 
 def service_pool_of(pool: Pool) -> ServicePool:
@@ -73,7 +73,7 @@ class ServiceTotals:
         sums = self._sums_of(pool)
         if sums is None:
             return False
-        sums.told_at_s = now_s
+        sums.counted_at_s = now_s
         counters = self._counters(sums, route)
         counters[metric] = counters.get(metric, 0.0) + growth
         return True
@@ -85,10 +85,10 @@ class ServiceTotals:
                 for metric, value in counters.items():
                     yield ServiceTotal(pool, route, metric, value)
 
-    def expire_pools(self, told_before_s: float) -> None:
+    def expire_pools(self, counted_before_s: float) -> None:
         """Forget the pools that nobody told of since then."""
         for pool, sums in list(self._sums.items()):
-            if sums.told_at_s < told_before_s:
+            if sums.counted_at_s < counted_before_s:
                 self._routes -= len(sums.routes)
                 del self._sums[pool]
 
@@ -119,31 +119,33 @@ class RouteNames:
     ) -> None:
         self._max_routes_per_pool = max_routes_per_pool
         self._max_routes = max_routes
-        self._told_at_s: dict[ServicePool, dict[str, float]] = {}
+        self._used_at_s: dict[ServicePool, dict[str, float]] = {}
         self._routes = 0
 
     def name(self, pool: ServicePool, route: str, now_s: float) -> str:
         """Return the route, or `other`; what has no route is neither."""
-        told = self._told_at_s.get(pool, {})
-        if route in told:
-            told[route] = now_s
+        used_at_s = self._used_at_s.get(pool, {})
+        if route in used_at_s:
+            used_at_s[route] = now_s
             return route
         if not route or route == OTHER:
             return route
-        if len(told) >= self._max_routes_per_pool or self._routes >= self._max_routes:
+        if len(used_at_s) >= self._max_routes_per_pool or self._routes >= self._max_routes:
             return OTHER
-        self._told_at_s.setdefault(pool, told)[route] = now_s
+        self._used_at_s.setdefault(pool, used_at_s)[route] = now_s
         self._routes += 1
         return route
 
     def expire_routes(self, now_s: float) -> None:
         """Make room of the routes that nobody asked for in a while."""
-        for pool, told in list(self._told_at_s.items()):
+        for pool, used_at_s in list(self._used_at_s.items()):
             fresh = {
-                route: at_s for route, at_s in told.items() if at_s >= now_s - COUNTER_RETENTION_S
+                route: at_s
+                for route, at_s in used_at_s.items()
+                if at_s >= now_s - COUNTER_RETENTION_S
             }
-            self._routes -= len(told) - len(fresh)
+            self._routes -= len(used_at_s) - len(fresh)
             if fresh:
-                self._told_at_s[pool] = fresh
+                self._used_at_s[pool] = fresh
             else:
-                del self._told_at_s[pool]
+                del self._used_at_s[pool]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import isfinite
 
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge, pool_of
+from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge
 from poolscope_exporter.core.fleet.limits import Budget, size_of
-from poolscope_exporter.core.model.checkouts import Instance, Pool
-from poolscope_exporter.core.model.pushes import HistogramValue, Point
+from poolscope_exporter.core.model.checkouts import Instance, Pool, pool_of
+from poolscope_exporter.core.model.pushes import HistogramValue, Point, add_values
 
 LATEST_NS = 300 * 10**9
 """A push is retried for no longer than this; what is further back comes from a clock set back."""
@@ -24,7 +24,7 @@ class _Entry:
     is_gauge: bool
 
 
-class SeriesBook:
+class ProcessSeries:
     """The series of one process, as last pushed; deltas are added up."""
 
     def __init__(
@@ -60,7 +60,7 @@ class SeriesBook:
                 yield entry.point
 
     def numbers_since(self, since_s: float) -> dict[Pool, list[Point]]:
-        """Return the pools that were heard of then or later, with what was said of them."""
+        """Return the points of each pool that were last seen then or later."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
             for pool, entries in self._by_pool.items()
@@ -68,7 +68,7 @@ class SeriesBook:
         }
         return {pool: points for pool, points in found.items() if points}
 
-    def drop(self, gauges_before_s: float, counters_before_s: float) -> None:
+    def drop_series(self, gauges_before_s: float, counters_before_s: float) -> None:
         """Forget the series that were last seen before then."""
         before_s = {True: gauges_before_s, False: counters_before_s}
         if all(before_s[kind] <= self._least_seen_s[kind] for kind in before_s):
@@ -123,27 +123,10 @@ def _continued(old: Point, new: Point) -> Point | None:
     """Return the series with what the point adds to it; None where no number can hold the sum."""
     if not new.is_delta:
         return new
-    value = _sum(old.value, new.value)
+    value = add_values(old.value, new.value)
     if not isfinite(value.sum if isinstance(value, HistogramValue) else value):
         return None
     return old._replace(value=value, time_ns=new.time_ns)
-
-
-def _sum(old: float | HistogramValue, new: float | HistogramValue) -> float | HistogramValue:
-    if isinstance(old, HistogramValue) or isinstance(new, HistogramValue):
-        return _merged(old, new)
-    return old + new
-
-
-def _merged(old: float | HistogramValue, new: float | HistogramValue) -> float | HistogramValue:
-    if (
-        not isinstance(old, HistogramValue)
-        or not isinstance(new, HistogramValue)
-        or old.bounds != new.bounds
-    ):
-        return new
-    counts = tuple(a + b for a, b in zip(old.counts, new.counts, strict=True))
-    return HistogramValue(old.bounds, counts, old.sum + new.sum)
 
 
 def refusal_of(last: Point, point: Point) -> Refusal | None:
@@ -159,7 +142,7 @@ def refusal_of(last: Point, point: Point) -> Refusal | None:
 
 
 def _is_of_another(last: Point, point: Point) -> bool:
-    """Tell whether two processes push the series under one name.
+    """Return whether two processes push the series under one name.
 
     A process never says something newer of a series that began earlier than it said before, and
     its intervals never overlap.

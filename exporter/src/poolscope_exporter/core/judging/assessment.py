@@ -8,7 +8,7 @@ from poolscope_exporter.core.capacity.headroom import potential
 from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout, tightest
 from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.fleet.fleet import Fleet, oldest_first
-from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.judging.diagnosis import PoolDiagnosis, diagnose
 from poolscope_exporter.core.judging.diagnosis_window import DiagnosisWindows
@@ -21,15 +21,14 @@ from poolscope_exporter.core.linking.confirmation import (
     Confirmed,
     State,
     Unseen,
-    key_of,
 )
 from poolscope_exporter.core.linking.destination import choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, pid_defect
-from poolscope_exporter.core.linking.link_history import Paths
+from poolscope_exporter.core.linking.link_history import LinkHistory
 from poolscope_exporter.core.linking.through_pgbouncer import client_route
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
 from poolscope_exporter.core.model.pgbouncers import Bouncer, BouncerServer
-from poolscope_exporter.core.model.servers import ConfiguredServer, Located
+from poolscope_exporter.core.model.servers import ConfiguredServer, LocatedServer
 
 _View = ServerView | BouncerView | NoLink
 
@@ -62,10 +61,10 @@ class _Views:
         return self._views.get(link.server)
 
     def is_up(self, server: str | None) -> bool:
-        """Tell whether a server answers; what names none depends on none."""
+        """Return whether a server answers; what names none depends on none."""
         return server is None or (server in self._views and self._views[server].up)
 
-    def _view_of(self, place: Located | NoLink) -> ServerView | NoLink:
+    def _view_of(self, place: LocatedServer | NoLink) -> ServerView | NoLink:
         if not isinstance(place, NoLink):
             return self._views[place.server]
         return self._never_reached() if self._views and not self._was_reached else place
@@ -76,8 +75,8 @@ class _Views:
         return views[0] if len(views) == 1 else NoLink(Unlinked.SERVER_DOWN, None)
 
 
-def _located(view: ServerView) -> Located:
-    return view.identity or ConfiguredServer(view.server, view.addresses)
+def _located(view: ServerView) -> LocatedServer:
+    return view.identity or view.configured or ConfiguredServer(view.server)
 
 
 def assess(
@@ -98,13 +97,13 @@ def assess(
     by_pool: dict[Pool, list[Judgement]] = {}
     for judgement in judgements:
         by_pool.setdefault(judgement.checkout.pool, []).append(judgement)
-    told = [
-        (pool, numbers, _view_of(pool, by_pool.get(pool, []), views, confirmations.paths))
+    pool_views = [
+        (pool, numbers, _view_of(pool, by_pool.get(pool, []), views, confirmations.link_history))
         for pool, numbers in sorted(fleet.pools(now_s).items(), key=lambda item: item[0])
     ]
-    wanted = demands((_shared_limit(view), numbers) for _, numbers, view in told)
+    wanted = demands((_shared_limit(view), numbers) for _, numbers, view in pool_views)
     checks, windows = checks or PoolChecks(), windows or DiagnosisWindows()
-    windows.keep_only([pool for pool, _, _ in told])
+    windows.drop_others([pool for pool, _, _ in pool_views])
     pools = [
         _pool_state(
             pool=pool,
@@ -119,9 +118,9 @@ def assess(
             timeouts=_timeouts(view, configured or None),
             demand=wanted.get(_shared_limit(view), NOWHERE),
             checks=checks,
-            last=confirmations.paths.last_link(pool),
+            last=confirmations.link_history.last_link(pool),
         )
-        for pool, numbers, view in told
+        for pool, numbers, view in pool_views
     ]
     instances = tuple(fleet.instances(now_s))
     return Situation(
@@ -141,11 +140,17 @@ def _judge_all(
     fleet: Fleet, confirmations: Confirmations, views: _Views, now_s: float
 ) -> list[Judgement]:
     held = oldest_first(fleet, now_s)
-    states = [_state(heard.checkout, confirmations, views) for heard in held]
+    states = [_state(reported.checkout, confirmations, views) for reported in held]
     holders = _holders(held, states)
     return [
-        judge(heard, state, now_s, confirmations.paths.is_proven(heard.checkout.pool), holders)
-        for heard, state in zip(held, states, strict=True)
+        judge(
+            reported,
+            state,
+            now_s,
+            confirmations.link_history.is_proven(reported.checkout.pool),
+            holders,
+        )
+        for reported, state in zip(held, states, strict=True)
     ]
 
 
@@ -161,7 +166,7 @@ def _state(checkout: Checkout, confirmations: Confirmations, views: _Views) -> S
     # What a server said before it went down may be true no longer.
     if not view.up:
         return NoLink(Unlinked.SERVER_DOWN, view.server)
-    state = confirmations.confirmed_or_waiting(key_of(checkout))
+    state = confirmations.confirmed_or_waiting(checkout.key)
     return NoLink(Unlinked.NOT_SAMPLED, view.server) if isinstance(state, Unseen) else state
 
 
@@ -178,7 +183,7 @@ def _state_behind(
             return server
         if not server.up:
             return NoLink(Unlinked.SERVER_DOWN, server.server, view.bouncer)
-    state = confirmations.confirmed_or_waiting(key_of(checkout))
+    state = confirmations.confirmed_or_waiting(checkout.key)
     if isinstance(state, Unseen):
         return NoLink(Unlinked.NOT_SAMPLED, None, view.bouncer)
     if not views.is_up(state.outcome.server):
@@ -187,23 +192,25 @@ def _state_behind(
 
 
 def _holders(
-    held: Sequence[HeardCheckout], states: Sequence[State | NoLink]
+    held: Sequence[CheckoutReport], states: Sequence[State | NoLink]
 ) -> dict[tuple[str, int], Checkout]:
     links = [
-        (heard.checkout, state.outcome)
-        for heard, state in zip(held, states, strict=True)
+        (reported.checkout, state.outcome)
+        for reported, state in zip(held, states, strict=True)
         if isinstance(state, Confirmed) and isinstance(state.outcome, Link)
     ]
     return {(link.server, link.session.pid): checkout for checkout, link in links}
 
 
-def _view_of(pool: Pool, judgements: Sequence[Judgement], views: _Views, paths: Paths) -> _View:
+def _view_of(
+    pool: Pool, judgements: Sequence[Judgement], views: _Views, link_history: LinkHistory
+) -> _View:
     """Return what a pool's connections lead to first, or why that is not known."""
     checkouts = [judgement.checkout for judgement in judgements if judgement.checkout.peer]
     if checkouts:
         return views.view_of(checkouts[0])
     # Where nothing is held, the configured address alone names the server, or else the last link.
-    view, last = views.view_of(Checkout(pool, id=0, age_s=0.0)), paths.last_link(pool)
+    view, last = views.view_of(Checkout(pool, id=0, age_s=0.0)), link_history.last_link(pool)
     return views.by_name(last) or view if isinstance(view, NoLink) and last else view
 
 
@@ -269,8 +276,7 @@ def _diagnose(
     sessions = [j.link.session for j in judgements if isinstance(j.link, Link)]
     roles = {session.user for session in sessions if session.user}
     databases = {session.database for session in sessions if session.database}
-    # The semantic conventions write "database|schema".
-    databases.add(pool.db_namespace.partition("|")[0])
+    databases.add(pool.database)
     return diagnose(numbers, judgements, room.free_for(roles, databases))
 
 

@@ -141,10 +141,10 @@ def _leaking(evidence: PoolEvidence) -> PoolDiagnosis | None:
 
 def _troubled(evidence: PoolEvidence) -> PoolDiagnosis | None:
     """Name the commonest trouble of a pool under pressure, if it concerns half of what is out."""
-    troubled = evidence.count(*_ALL_TROUBLES)
+    troubled = evidence.count_of(*_ALL_TROUBLES)
     if not evidence.is_under_pressure or not troubled or 2 * troubled < evidence.of_whom:
         return None
-    worst = max(_TROUBLES, key=lambda diagnosis: evidence.count(*_TROUBLES[diagnosis]))
+    worst = max(_TROUBLES, key=lambda diagnosis: evidence.count_of(*_TROUBLES[diagnosis]))
     is_probable = evidence.is_only_probable(*_TROUBLES[worst])
     return _made(worst, evidence, *sentences.troubles(evidence), is_probable=is_probable)
 
@@ -170,7 +170,7 @@ def _undersized(evidence: PoolEvidence) -> PoolDiagnosis | None:
         return None
     if not evidence.waited_mostly_in_queue:
         return None
-    if evidence.count(*UNKNOWABLE) * 2 >= max(1, evidence.out):
+    if evidence.count_of(*UNKNOWABLE) * 2 >= max(1, evidence.out):
         return None
     reason = (
         f"{ended:.0f} uses of {mean_s:.2g} s on average ended in the last {WINDOW_S:.0f} s"
@@ -193,7 +193,7 @@ def _full(evidence: PoolEvidence) -> PoolDiagnosis | None:
 
 
 def _some_blocked(evidence: PoolEvidence) -> PoolDiagnosis | None:
-    if not evidence.count(Verdict.BLOCKED):
+    if not evidence.count_of(Verdict.BLOCKED):
         return None
     is_probable = evidence.is_only_probable(Verdict.BLOCKED)
     reasons = sentences.troubles(evidence)
@@ -204,7 +204,7 @@ def _hurt(evidence: PoolEvidence) -> PoolDiagnosis | None:
     """Report callers that were hurt for a reason that no rule establishes: never healthy."""
     growth = evidence.numbers.growth
     reasons = list(sentences.hurts(growth))
-    if evidence.count(Verdict.LOST):
+    if evidence.count_of(Verdict.LOST):
         reasons.append(sentences.lost_sessions(evidence))
     if not reasons:
         return None

@@ -50,7 +50,7 @@ class DiagnosisWindows:
             window.shown, window.since_s = chosen.diagnosis, now_s
         return replace(chosen, since_s=max(0.0, now_s - window.since_s))
 
-    def keep_only(self, pools: Collection[Pool]) -> None:
+    def drop_others(self, pools: Collection[Pool]) -> None:
         """Drop the windows of pools that are gone."""
         for pool in self._windows.keys() - set(pools):
             del self._windows[pool]
@@ -91,4 +91,4 @@ def _without_cause(window: _PoolWindow, found: PoolDiagnosis) -> PoolDiagnosis:
 
 def _calming(last: _Look, found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:
     calm = f"calm for {now_s - last.at_s:.0f} s: {found.reasons[0]}"
-    return replace(last.found, reasons=(calm, *last.found.reasons))
+    return replace(last.found, reasons=(calm, f"before that: {last.found.reasons[0]}"))

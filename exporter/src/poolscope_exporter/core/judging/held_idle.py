@@ -3,11 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
-from poolscope_exporter.core.linking.confirmation import Key, key_of
 from poolscope_exporter.core.linking.link import Link
-from poolscope_exporter.core.model.checkouts import Checkout, Instance
+from poolscope_exporter.core.model.checkouts import Checkout, CheckoutKey, Instance
 from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
 
@@ -45,24 +44,24 @@ class HeldIdle:
 
     def __init__(self) -> None:
         self.totals = ServiceTotals()
-        self._records: dict[Key, _IdleRecord] = {}
+        self._records: dict[CheckoutKey, _IdleRecord] = {}
 
-    def record_idle(self, heard: HeardCheckout, link: Link, took_s: float) -> None:
+    def record_idle(self, reported: CheckoutReport, link: Link, took_s: float) -> None:
         """Note what a server said of the checkout's session; it took `took_s` to answer."""
-        record = self._records.setdefault(key_of(heard.checkout), _IdleRecord())
+        record = self._records.setdefault(reported.checkout.key, _IdleRecord())
         session = link.session
         if session.state not in IDLE or session.state_age_s is None:
             return
-        held_since_s = heard.heard_at_s - heard.checkout.age_s
+        held_since_s = reported.reported_at_s - reported.checkout.age_s
         # The age was read somewhere between the question and its answer: take the later.
         idle_since_s = link.taken_at_s + took_s - session.state_age_s
         begin_s = max(held_since_s, idle_since_s, record.seen_until_s)
         if begin_s < link.taken_at_s:
             _add(record, _Span(begin_s, link.taken_at_s))
 
-    def confirmed(self, checkout: Checkout, until_s: float, now_s: float) -> None:
+    def count_confirmed(self, checkout: Checkout, until_s: float, now_s: float) -> None:
         """Count what was idle before `until_s`: a push shows the checkout held at that time."""
-        record = self._records.get(key_of(checkout))
+        record = self._records.get(checkout.key)
         if record is None:
             return
         idle_s = sum(max(0.0, min(span.end_s, until_s) - span.begin_s) for span in record.spans)
@@ -74,14 +73,14 @@ class HeldIdle:
             service_pool_of(checkout.pool), route, HELD_IDLE_TIME.name, idle_s, now_s
         )
 
-    def keep_held(self, keys_alive: Collection[Key]) -> None:
+    def keep_held(self, keys_alive: Collection[CheckoutKey]) -> None:
         """Forget the checkouts that are no longer held, with what nothing confirmed of them."""
         for key in self._records.keys() - set(keys_alive):
             del self._records[key]
 
     def drop_process(self, instance: Instance) -> None:
         """Forget the checkouts of a process that started again."""
-        self.keep_held([key for key in self._records if key[0] != instance])
+        self.keep_held([key for key in self._records if key.instance != instance])
 
 
 def _add(record: _IdleRecord, span: _Span) -> None:

@@ -169,7 +169,7 @@ class PoolEvidence:
         count = self.numbers.pending_by_phase.get(phase, 0)
         return count, self.numbers.oldest_wait_s.get(phase, 0.0)
 
-    def count(self, *verdicts: Verdict) -> int:
+    def count_of(self, *verdicts: Verdict) -> int:
         """Return how many checkouts have one of the verdicts, also probably."""
         return sum(self.confirmed[each] + self.probable[each] for each in verdicts)
 

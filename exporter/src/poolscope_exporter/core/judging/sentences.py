@@ -145,7 +145,7 @@ def lost_places(evidence: PoolEvidence) -> Iterator[str]:
 
 def troubles(evidence: PoolEvidence) -> Iterator[str]:
     """Yield what the held checkouts do, the commonest first."""
-    counts = {verdict: evidence.count(verdict) for verdict in _TROUBLES}
+    counts = {verdict: evidence.count_of(verdict) for verdict in _TROUBLES}
     for verdict, count in sorted(counts.items(), key=lambda item: -item[1]):
         if count:
             probably = "probably " if evidence.is_only_probable(verdict) else ""
@@ -180,7 +180,7 @@ def queued_in_pooler(evidence: PoolEvidence) -> Iterator[str]:
 
 def lost_sessions(evidence: PoolEvidence) -> str:
     """Return how many checkouts are held that have no session any more."""
-    return share(evidence, evidence.count(Verdict.LOST), _UNCLEAR[Verdict.LOST])
+    return share(evidence, evidence.count_of(Verdict.LOST), _UNCLEAR[Verdict.LOST])
 
 
 def hurts(growth: Growth) -> Iterator[str]:

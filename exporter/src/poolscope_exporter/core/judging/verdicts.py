@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from poolscope.catalogue import Evidence, OwnerKind
-from poolscope_exporter.core.fleet.held_list import HeardCheckout
+from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.linking.confirmation import Confirmed, Pending, State
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Checkout
@@ -89,29 +89,29 @@ _Finding = tuple[Verdict, str | None]
 
 
 def judge(
-    heard: HeardCheckout,
+    reported: CheckoutReport,
     state: State | NoLink,
     now_s: float,
-    path_proven: bool,
+    is_proven: bool,
     holders: Mapping[tuple[str, int], Checkout],
 ) -> Judgement:
     """Judge one held checkout.
 
     `state` is what its server said, or a `NoLink` where there is nothing that a server could be
-    asked. `path_proven`: some connection of the pool was linked before, so that a missing session
+    asked. `is_proven`: some connection of the pool was linked before, so that a missing session
     means a lost one. `holders`: the checkouts behind linked sessions, by (server, pid).
     """
     outcome = _outcome(state)
-    verdict, reason = _find(heard, outcome, state, path_proven)
+    verdict, reason = _find(reported, outcome, state, is_proven)
     probable = None
     if isinstance(state, Pending):
         probable, verdict, reason = verdict, Verdict.UNCONFIRMED, None
     return Judgement(
-        checkout=heard.checkout,
-        age_s=heard.age_s(now_s),
+        checkout=reported.checkout,
+        age_s=reported.age_s(now_s),
         verdict=verdict,
         reason=reason,
-        evidence=heard.checkout.evidence,
+        evidence=reported.checkout.evidence,
         link=outcome,
         confirmed=isinstance(state, Confirmed),
         blocked_by=_blockers(outcome, holders) if verdict is Verdict.BLOCKED else (),
@@ -126,19 +126,19 @@ def _outcome(state: State | NoLink) -> Link | NoLink:
 
 
 def _find(
-    heard: HeardCheckout, outcome: Link | NoLink, state: State | NoLink, path_proven: bool
+    reported: CheckoutReport, outcome: Link | NoLink, state: State | NoLink, is_proven: bool
 ) -> _Finding:
     if isinstance(outcome, NoLink):
         if isinstance(state, Confirmed) and outcome.reason is Unlinked.IDLE_IN_POOLER:
-            return _idle_in_pooler(heard.checkout, outcome, heard.age_s(state.taken_at_s))
-        return _without_session(heard.checkout.evidence, outcome.reason, path_proven)
-    return _with_session(heard, outcome.session, heard.age_s(outcome.taken_at_s))
+            return _idle_in_pooler(reported.checkout, outcome, reported.age_s(state.taken_at_s))
+        return _without_session(reported.checkout.evidence, outcome.reason, is_proven)
+    return _with_session(reported, outcome.session, reported.age_s(outcome.taken_at_s))
 
 
-def _without_session(evidence: Evidence | None, reason: Unlinked, path_proven: bool) -> _Finding:
+def _without_session(evidence: Evidence | None, reason: Unlinked, is_proven: bool) -> _Finding:
     if reason is Unlinked.NOT_SAMPLED:
         return Verdict.UNCONFIRMED, reason
-    if reason is Unlinked.CLIENT_GONE or (reason in _GONE and path_proven):
+    if reason is Unlinked.CLIENT_GONE or (reason in _GONE and is_proven):
         return (Verdict.LEAKED, LOST_SESSION) if evidence else (Verdict.LOST, reason)
     if reason in _MAKES_PROGRESS:
         return Verdict.WORKING, reason
@@ -161,10 +161,10 @@ def _idle_in_pooler(checkout: Checkout, outcome: NoLink, held_s: float) -> _Find
     return (Verdict.HELD_IDLE if is_long else Verdict.UNCONFIRMED), outcome.reason
 
 
-def _with_session(heard: HeardCheckout, session: Session, held_s: float) -> _Finding:
+def _with_session(reported: CheckoutReport, session: Session, held_s: float) -> _Finding:
     if session.state is SessionState.ACTIVE:
         return _active(session), None
-    if heard.checkout.evidence:
+    if reported.checkout.evidence:
         return Verdict.LEAKED, None
     # A connection may have been idle for an hour, and held for a second: only the latter counts.
     idle_s = min(session.state_age_s or 0.0, held_s)
@@ -174,7 +174,7 @@ def _with_session(heard: HeardCheckout, session: Session, held_s: float) -> _Fin
         return (Verdict.IDLE_IN_TRANSACTION if is_long else Verdict.WORKING), None
     if session.state is SessionState.IDLE:
         # Idle on purpose is no finding; idle in a transaction is one, whatever the purpose.
-        is_declared = heard.checkout.owner_kind is OwnerKind.LONG_LIVED
+        is_declared = reported.checkout.owner_kind is OwnerKind.LONG_LIVED
         is_long = idle_s >= HELD_IDLE_S and not is_declared
         return (Verdict.HELD_IDLE if is_long else Verdict.WORKING), None
     if session.state is SessionState.STARTING:

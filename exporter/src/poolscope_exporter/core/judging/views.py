@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from poolscope_exporter.core.capacity.demand import SharedLimit
 from poolscope_exporter.core.capacity.headroom import Headroom, Limit
 from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
-from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import Bouncer
-from poolscope_exporter.core.model.servers import ServerIdentity, ServerLimits, ServerRole
+from poolscope_exporter.core.model.servers import (
+    ConfiguredServer,
+    ServerIdentity,
+    ServerLimits,
+    ServerRole,
+)
 from poolscope_exporter.core.model.sessions import SessionSample
 
 
@@ -17,10 +21,10 @@ class ServerView:
     """What is known of one configured server; None is unknown.
 
     `connections` counts sessions by state, `orphans` those that outlived their process, by
-    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing. `cpus`,
-    `addresses` and `proxy_idle_timeout_s` are settings. `reason` says why the server is not up.
-    `place` is what it is to its cluster: known also where that is the reason. `is_full`: it turned
-    us away because no slot is free.
+    (namespace, name) of its service, `active_on_cpu` those that run and wait for nothing.
+    `configured` is what the settings say of it. `reason` says why the server is not up. `place` is
+    what it is to its cluster: known also where that is the reason. `is_full`: it turned us away
+    because no slot is free.
     """
 
     server: str
@@ -34,11 +38,19 @@ class ServerView:
     sample: SessionSample | None = None
     orphans: Mapping[tuple[str, str], int] | None = None
     active_on_cpu: int | None = None
-    cpus: float | None = None
-    addresses: frozenset[Endpoint] = frozenset()
-    proxy_idle_timeout_s: float | None = None
+    configured: ConfiguredServer | None = None
     place: ServerRole | None = None
     is_full: bool = False
+
+    @property
+    def cpus(self) -> float | None:
+        """Return how many CPUs it has, where that is configured."""
+        return self.configured.cpus if self.configured else None
+
+    @property
+    def proxy_idle_timeout_s(self) -> float | None:
+        """Return the idle time-out of a proxy before it, where one is configured."""
+        return self.configured.proxy_idle_timeout_s if self.configured else None
 
     @property
     def shared_limit(self) -> SharedLimit:

@@ -1,7 +1,7 @@
 """Withhold the sessions of databases and roles that may not be shown: they are only counted."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
@@ -10,107 +10,76 @@ from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.linking.destination import configured_end
 from poolscope_exporter.core.linking.link import Link
-from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
-from poolscope_exporter.core.model.endpoints import Endpoint, has_address
+from poolscope_exporter.core.model.checkouts import Checkout, CheckoutKey
+from poolscope_exporter.core.model.endpoints import has_address
+from poolscope_exporter.core.model.servers import ConfiguredServer
 
 
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """What of one server may be shown; None is everything."""
-
-    server: str
-    addresses: frozenset[Endpoint]
-    databases: frozenset[str] | None = None
-    roles: frozenset[str] | None = None
-
-    @property
-    def is_limited(self) -> bool:
-        """Tell whether anything may not be shown."""
-        return self.databases is not None or self.roles is not None
-
-    def has_database(self, name: str | None) -> bool:
-        """Tell whether the sessions of a database may be shown; None is one that is not known."""
-        return self.databases is None or name in self.databases
-
-    def has_role(self, name: str | None) -> bool:
-        """Tell whether the sessions of a role may be shown; None is one that is not known."""
-        return self.roles is None or name in self.roles
-
-
-def shown_only(situation: Situation, showings: Sequence[Showing]) -> Situation:
+def shown_only(situation: Situation, servers: Sequence[ConfiguredServer]) -> Situation:
     """Return the part of the situation that may be shown; the rest is only counted in it.
 
     What cannot be told to be showable is withheld.
     """
-    if not any(showing.is_limited for showing in showings):
+    if not any(server.withholds_some for server in servers):
         return situation
-    judgements = [j for j in situation.judgements if _may_show(j, showings)]
-    hidden = [j for j in situation.judgements if not _may_show(j, showings)]
+    judgements = [j for j in situation.judgements if _may_show(j, servers)]
+    hidden = [j for j in situation.judgements if not _may_show(j, servers)]
     # A link says whose a pool is, which its own words need not.
     foreign = {j.checkout.pool for j in hidden if isinstance(j.link, Link)}
-    pools = [s for s in situation.pools if s.pool not in foreign and _may_name(s, showings)]
-    nameable = {_key(judgement.checkout) for judgement in judgements}
+    pools = [s for s in situation.pools if s.pool not in foreign and _may_name(s, servers)]
+    nameable = {judgement.checkout.key for judgement in judgements}
     return replace(
         situation,
         judgements=tuple(_without_foreign_blockers(each, nameable) for each in judgements),
         pools=tuple(pools),
-        servers=tuple(_without_foreign_name(view, showings) for view in situation.servers),
+        servers=tuple(_without_foreign_name(view, servers) for view in situation.servers),
         withheld=Withheld(len(hidden), len(situation.pools) - len(pools)),
     )
 
 
-def _may_show(judgement: Judgement, showings: Sequence[Showing]) -> bool:
+def _may_show(judgement: Judgement, servers: Sequence[ConfiguredServer]) -> bool:
     link = judgement.link
-    ours: Sequence[Showing]
+    ours: Sequence[ConfiguredServer]
     if isinstance(link, Link):
         database, role = link.session.database, link.session.user
-        ours = [each for each in showings if each.server == link.server]
+        ours = [each for each in servers if each.server == link.server]
     else:
-        database, role = _database(judgement.checkout.pool), None
-        named = [each for each in showings if each.server == link.server]
-        ours = named or _candidates(judgement.checkout, showings)
-    return all(each.has_database(database) and each.has_role(role) for each in ours)
+        database, role = judgement.checkout.pool.database, None
+        named = [each for each in servers if each.server == link.server]
+        ours = named or _candidates(judgement.checkout, servers)
+    return all(each.shows_database(database) and each.shows_role(role) for each in ours)
 
 
-def _may_name(state: PoolAssessment, showings: Sequence[Showing]) -> bool:
+def _may_name(state: PoolAssessment, servers: Sequence[ConfiguredServer]) -> bool:
     pool = state.pool
-    ours = _candidates(Checkout(pool, id=0, age_s=0.0), showings)
-    return all(each.has_database(_database(pool)) for each in ours)
+    ours = _candidates(Checkout(pool, id=0, age_s=0.0), servers)
+    return all(each.shows_database(pool.database) for each in ours)
 
 
-def _candidates(checkout: Checkout, showings: Sequence[Showing]) -> Sequence[Showing]:
+def _candidates(
+    checkout: Checkout, servers: Sequence[ConfiguredServer]
+) -> Sequence[ConfiguredServer]:
     """Return the servers that the checkout may be of: by its addresses, or else any of them."""
     ends = [end for end in (checkout.peer, configured_end(checkout)) if end]
-    matches = [s for s in showings if any(has_address(s.addresses, end) for end in ends)]
-    return matches or showings
+    matches = [s for s in servers if any(has_address(s.addresses, end) for end in ends)]
+    return matches or servers
 
 
-def _database(pool: Pool) -> str:
-    # The semantic conventions write "database|schema".
-    return pool.db_namespace.partition("|")[0]
-
-
-def _key(checkout: Checkout) -> tuple[Instance, int]:
-    return checkout.pool.instance, checkout.id
-
-
-def _without_foreign_blockers(
-    judgement: Judgement, nameable: Iterable[tuple[Instance, int]]
-) -> Judgement:
+def _without_foreign_blockers(judgement: Judgement, nameable: Iterable[CheckoutKey]) -> Judgement:
     def shown(blocker: Blocker) -> Blocker:
-        is_nameable = blocker.checkout is None or _key(blocker.checkout) in nameable
+        is_nameable = blocker.checkout is None or blocker.checkout.key in nameable
         return blocker if is_nameable else Blocker(blocker.pid, None)
 
     return replace(judgement, blocked_by=tuple(map(shown, judgement.blocked_by)))
 
 
-def _without_foreign_name(view: ServerView, showings: Iterable[Showing]) -> ServerView:
+def _without_foreign_name(view: ServerView, servers: Iterable[ConfiguredServer]) -> ServerView:
     """Return the view without the name of a role or database whose limit is the tightest."""
     room = view.headroom
-    ours = [each for each in showings if each.server == view.server]
+    ours = [each for each in servers if each.server == view.server]
     if room is None or room.tightest == "server":
         return view
-    may = [s.has_role(room.name) if room.tightest == "role" else s.has_database(room.name)
+    may = [s.shows_role(room.name) if room.tightest == "role" else s.shows_database(room.name)
            for s in ours]  # fmt: skip
     return view if all(may) else replace(view, headroom=replace(room, name=""))
 
@@ -135,7 +104,7 @@ def of_own_pod(situation: Situation) -> Situation:
             headroom=None,
             orphans=None,
             active_on_cpu=None,
-            cpus=None,
+            configured=None,
         )
         for view in situation.servers
     )

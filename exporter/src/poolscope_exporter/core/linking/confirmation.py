@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from poolscope_exporter.core.linking.link import Link, NoLink
-from poolscope_exporter.core.linking.link_history import Paths
-from poolscope_exporter.core.model.checkouts import Checkout, Instance
+from poolscope_exporter.core.linking.link_history import LinkHistory
+from poolscope_exporter.core.model.checkouts import CheckoutKey, Instance
 
 CONFIRM_MARGIN_S: Final = 1.0
 """A push was on its way for less than this; what it shows was true this long before it came."""
 
 Outcome = Link | NoLink
-Key = tuple[Instance, int]
-"""A checkout: its process and its id, which is never reused there."""
 
 MAX_PENDING = 16
 
@@ -47,13 +45,8 @@ class _Unconfirmed:
     confirmed: Confirmed | None = None
 
 
-def key_of(checkout: Checkout) -> Key:
-    """Return the key by which a checkout is known across pushes."""
-    return checkout.pool.instance, checkout.id
-
-
 def sure_until(now_s: float, interval_s: float) -> float:
-    """Return until when, for sure, a checkout was held that a push heard now still lists."""
+    """Return until when, for sure, a checkout was held that a push of now still lists."""
     return now_s - min(CONFIRM_MARGIN_S, interval_s / 2)
 
 
@@ -61,10 +54,10 @@ class Confirmations:
     """What servers said of each held checkout, and which of it a later push confirmed."""
 
     def __init__(self) -> None:
-        self.paths = Paths()
-        self._records: dict[Key, _Unconfirmed] = {}
+        self.link_history = LinkHistory()
+        self._records: dict[CheckoutKey, _Unconfirmed] = {}
 
-    def record_outcome(self, key: Key, outcome: Outcome, taken_at_s: float) -> None:
+    def record_outcome(self, key: CheckoutKey, outcome: Outcome, taken_at_s: float) -> None:
         """Note what a server said, at `taken_at_s`, of the checkout's session."""
         pending = self._records.setdefault(key, _Unconfirmed()).pending
         pending.append(Confirmed(outcome, taken_at_s))
@@ -75,8 +68,8 @@ class Confirmations:
         if len(pending) > MAX_PENDING:
             del pending[-2]
 
-    def heard(self, key: Key, now_s: float, interval_s: float) -> None:
-        """Note that a push heard at `now_s` shows the checkout still held."""
+    def confirm_held(self, key: CheckoutKey, now_s: float, interval_s: float) -> None:
+        """Note that a push at `now_s` shows the checkout still held."""
         record = self._records.get(key)
         if record is None:
             return
@@ -86,14 +79,14 @@ class Confirmations:
             record.confirmed = sure[-1]
             del record.pending[: len(sure)]
 
-    def confirmed_or_waiting(self, key: Key) -> State:
+    def confirmed_or_waiting(self, key: CheckoutKey) -> State:
         """Return the last confirmed answer, else the one that waits for its confirmation."""
         record = self._records.get(key)
         if record is None:
             return Unseen()
         return record.confirmed or Pending(record.pending[-1].outcome)
 
-    def keep_only(self, keys_alive: Collection[Key]) -> None:
+    def keep_only(self, keys_alive: Collection[CheckoutKey]) -> None:
         """Forget the checkouts that are no longer held."""
         for key in self._records.keys() - set(keys_alive):
             del self._records[key]
@@ -109,5 +102,5 @@ class Confirmations:
 
     def drop_instance(self, instance: Instance) -> None:
         """Forget a process that started again: its checkout ids start again as well."""
-        self.keep_only([key for key in self._records if key[0] != instance])
-        self.paths.drop_links(instance)
+        self.keep_only([key for key in self._records if key.instance != instance])
+        self.link_history.drop_links(instance)

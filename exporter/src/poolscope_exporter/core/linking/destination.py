@@ -14,12 +14,12 @@ from poolscope_exporter.core.model.pgbouncers import (
     BouncerServer,
     socket_of,
 )
-from poolscope_exporter.core.model.servers import Located
+from poolscope_exporter.core.model.servers import LocatedServer
 
-Place = Located | Bouncer | NoLink
+Place = LocatedServer | Bouncer | NoLink
 
 
-def choose_server(checkout: Checkout, servers: Sequence[Located]) -> Located | NoLink:
+def choose_server(checkout: Checkout, servers: Sequence[LocatedServer]) -> LocatedServer | NoLink:
     """Return the server that the checkout's connection goes to, or why none can be named.
 
     The peer of the socket decides; where no server has that address (a proxy's, say), the address
@@ -42,7 +42,7 @@ def configured_end(checkout: Checkout) -> Endpoint:
 
 
 def choose_place(
-    checkout: Checkout, servers: Sequence[Located], bouncers: Sequence[Bouncer]
+    checkout: Checkout, servers: Sequence[LocatedServer], bouncers: Sequence[Bouncer]
 ) -> Place:
     """Return the server or the bouncer that the checkout's connection goes to, or why none.
 
@@ -60,8 +60,8 @@ def choose_place(
 
 
 def choose_session_server(
-    connection: BouncerServer, bouncer: str, servers: Sequence[Located]
-) -> Located | NoLink:
+    connection: BouncerServer, bouncer: str, servers: Sequence[LocatedServer]
+) -> LocatedServer | NoLink:
     """Return the server that a bouncer's connection goes to, or why none can be asked."""
     if not servers:
         return NoLink(Unlinked.NO_SERVER, None, bouncer)
@@ -100,7 +100,7 @@ def _has_client(bouncer: Bouncer, checkout: Checkout) -> bool:
     return socket_of(checkout.local) in bouncer.sample.clients
 
 
-def _is_at(server: Located, connection: BouncerServer) -> bool:
+def _is_at(server: LocatedServer, connection: BouncerServer) -> bool:
     if connection.local_port is None:
         return any(known.port == connection.remote.port for known in server.addresses)
     return has_address(server.addresses, connection.remote)

@@ -101,15 +101,16 @@ def pid_defect(pid: int | None) -> Unlinked | None:
 
 def link(
     checkout: Checkout,
-    heard_at_s: float,
+    reported_at_s: float,
     sample: SessionSample | None,
     *,
     server: str,
-    pinned: float | None = None,
+    session_start_s: float | None = None,
 ) -> Link | NoLink:
-    """Link a checkout, as heard at `heard_at_s`, to its session in the sample.
+    """Link a checkout, as reported at `reported_at_s`, to its session in the sample.
 
-    `pinned` is the `backend_start_s` of the session that this connection was linked to before.
+    `session_start_s` is the `backend_start_s` of the session that this connection was linked to
+    before.
     """
     defect = pid_defect(checkout.backend_pid)
     pid = checkout.backend_pid
@@ -120,19 +121,22 @@ def link(
     session = sample.sessions.get(pid)
     if session is None:
         return NoLink(Unlinked.NO_ROW, server)
-    age_s = _age_at(checkout, heard_at_s, sample.taken_at_s)
-    verdict = _witness(session, checkout.local, age_s, pinned)
+    age_s = _age_at(checkout, reported_at_s, sample.taken_at_s)
+    verdict = _witness(session, checkout.local, age_s, session_start_s)
     if isinstance(verdict, Unlinked):
         return NoLink(verdict, server)
     return Link(verdict, server, session, sample.taken_at_s)
 
 
 def _witness(
-    session: Session, local: Endpoint | None, connection_age_s: float | None, pinned: float | None
+    session: Session,
+    local: Endpoint | None,
+    connection_age_s: float | None,
+    session_start_s: float | None,
 ) -> LinkLevel | Unlinked:
     if session.hidden:
         return Unlinked.NO_PRIVILEGE
-    if pinned is not None and session.backend_start_s not in (None, pinned):
+    if session_start_s is not None and session.backend_start_s not in (None, session_start_s):
         return Unlinked.PID_REUSED
     if local and session.client and is_same_end(local, session.client):
         return LinkLevel.ADDRESS
@@ -145,7 +149,7 @@ def _witness(
     return LinkLevel.AGE if older_by_s <= AGE_TOLERANCE.older_s else Unlinked.NO_WITNESS
 
 
-def _age_at(checkout: Checkout, heard_at_s: float, at_s: float) -> float | None:
+def _age_at(checkout: Checkout, reported_at_s: float, at_s: float) -> float | None:
     if checkout.connection_age_s is None:
         return None
-    return checkout.connection_age_s + (at_s - heard_at_s)
+    return checkout.connection_age_s + (at_s - reported_at_s)

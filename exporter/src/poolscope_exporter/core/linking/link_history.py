@@ -22,7 +22,7 @@ class _Pin:
     is_broken: bool = False
 
 
-class Paths:
+class LinkHistory:
     """The sessions that connections were linked to, and where the last link of each pool led."""
 
     def __init__(self) -> None:
@@ -37,17 +37,17 @@ class Paths:
             pin = _Pin(link.server, link.session.backend_start_s)
             self._pins.setdefault(_connection(checkout), pin)
 
-    def pinned(self, checkout: Checkout) -> float | None:
+    def first_session_start_s(self, checkout: Checkout) -> float | None:
         """Return the `backend_start_s` that the checkout's connection was first linked to."""
         pin = self._pins.get(_connection(checkout))
         return pin.start_s if pin else None
 
     def is_broken(self, checkout: Checkout) -> bool:
-        """Tell whether the checkout's connection went to a server that is another one now."""
+        """Return whether the checkout's connection went to a server that is another one now."""
         pin = self._pins.get(_connection(checkout))
         return pin is not None and pin.is_broken
 
-    def break_off(self, server: str) -> None:
+    def break_links(self, server: str) -> None:
         """Note that another postmaster answers as `server`: no connection outlives its own."""
         for at, pin in self._pins.items():
             if pin.server == server:

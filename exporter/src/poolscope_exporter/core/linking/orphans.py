@@ -52,7 +52,7 @@ class Orphans:
     A session is claimed for a process that was linked to it; or that lists its pid, while it comes
     from an address, a role and a database with which the same pool was linked before. So sessions
     of programs that are not instrumented are nobody's, and never accused. A session that begins a
-    statement after its process was last heard has a client that lives, and is no orphan.
+    statement after its process last pushed has a client that lives, and is no orphan.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Orphans:
             known[witness] = None
         self._claim((link.server, session.pid, start_s), pool.instance, witness)
 
-    def restarted(self, instance: Instance, now_s: float) -> None:
+    def note_restart(self, instance: Instance, now_s: float) -> None:
         """Note that a process is gone, whose name another one has now."""
         for claim in self._claims.values():
             if claim.instance == instance and claim.left_at_s is None:
@@ -87,7 +87,7 @@ class Orphans:
         known = (witness for found in self._witnesses.values() for witness in found)
         return frozenset(w.client_address for w in (*claimed, *known) if w.server == server)
 
-    def counted(
+    def record_census(
         self,
         census: Census,
         pids: Mapping[Pool, frozenset[int]],
@@ -109,11 +109,11 @@ class Orphans:
             if session.pid not in listed and self._is_orphan(key, session, census.taken_at_s)
         )
 
-    def cannot_count(self, server: str) -> None:
+    def discard_census(self, server: str) -> None:
         """Note that the server does not say which sessions there are."""
         self._found.pop(server, None)
 
-    def told(self, server: str) -> dict[Service, int] | None:
+    def count_by_service(self, server: str) -> dict[Service, int] | None:
         """Return how many orphans each service has that was ever linked, or None if unknown."""
         if server not in self._found:
             return None

@@ -11,12 +11,12 @@ from poolscope_exporter.core.linking.link import NoLink, pid_defect
 from poolscope_exporter.core.linking.through_pgbouncer import client_route
 from poolscope_exporter.core.model.checkouts import Checkout
 from poolscope_exporter.core.model.pgbouncers import Bouncer
-from poolscope_exporter.core.model.servers import Located
+from poolscope_exporter.core.model.servers import LocatedServer
 
 
 def suspects(
     fleet: Fleet,
-    servers: Sequence[Located],
+    servers: Sequence[LocatedServer],
     now_s: float,
     limit: int = 200,
     bouncers: Sequence[Bouncer] = (),
@@ -27,9 +27,9 @@ def suspects(
     Behind a bouncer, the pid is the one that the bouncer knows.
     """
     found: dict[str, dict[int, None]] = {}
-    for heard in oldest_first(fleet, now_s):
-        place = choose_place(heard.checkout, servers, bouncers)
-        suspect = _suspect(heard.checkout, place, servers)
+    for reported in oldest_first(fleet, now_s):
+        place = choose_place(reported.checkout, servers, bouncers)
+        suspect = _suspect(reported.checkout, place, servers)
         if suspect is None:
             continue
         server, pid = suspect
@@ -40,7 +40,7 @@ def suspects(
 
 
 def _suspect(
-    checkout: Checkout, place: Place, servers: Sequence[Located]
+    checkout: Checkout, place: Place, servers: Sequence[LocatedServer]
 ) -> tuple[str, int] | None:
     if isinstance(place, NoLink):
         return None

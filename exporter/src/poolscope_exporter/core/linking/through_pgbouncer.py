@@ -41,7 +41,7 @@ def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink
             Unlinked.IDLE_IN_POOLER,
             None,
             bouncer.name,
-            bouncer.quiet_s(socket),
+            bouncer.idle_spell_s(socket),
             bouncer.was_active(socket),
         )
     return sample.servers.get(client.server) or NoLink(Unlinked.NOT_SAMPLED, None, bouncer.name)
@@ -81,7 +81,7 @@ def _is_witnessed(connection: BouncerServer, session: Session) -> bool:
 
 
 def _is_younger_than(session: Session, seconds: float) -> bool:
-    """Tell whether what the session does may have begun after the bouncer was asked.
+    """Return whether what the session does may have begun after the bouncer was asked.
 
     Then it may serve another client by now. A transaction keeps its session, so its age tells;
     without one (or where it is aborted, and its start is NULL) the age of the state does.

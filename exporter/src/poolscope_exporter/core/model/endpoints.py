@@ -20,7 +20,7 @@ def canonical(address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Tell whether an address is this machine's own; a name other than localhost is not."""
+    """Return whether an address is this machine's own; a name other than localhost is not."""
     if address == "localhost":
         return True
     try:
@@ -40,7 +40,7 @@ class Endpoint:
 
 
 def has_address(addresses: Iterable[Endpoint], target: Endpoint) -> bool:
-    """Tell whether the target is one of the addresses, however it is spelled."""
+    """Return whether the target is one of the addresses, however it is spelled."""
     return any(is_same_end(target, known) for known in addresses)
 
 

@@ -72,7 +72,7 @@ class BouncerSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
+class IdleSpell:
     """Since when a client without a server connection was seen with the same last request.
 
     `was_active`: at the look before it had a server connection, or another last request.
@@ -93,19 +93,19 @@ class Bouncer:
     name: str
     addresses: frozenset[Endpoint]
     sample: BouncerSample | None = None
-    quiet: Mapping[Socket, Quiet] = field(default_factory=dict)
+    idle_spells: Mapping[Socket, IdleSpell] = field(default_factory=dict)
     seen: frozenset[Socket] = frozenset()
 
-    def quiet_s(self, client: Socket) -> float:
+    def idle_spell_s(self, client: Socket) -> float:
         """Return for how long, at least, a client without a server connection asked for nothing."""
-        known = self.quiet.get(client)
+        known = self.idle_spells.get(client)
         if known is None or self.sample is None:
             return 0.0
         return max(0.0, self.sample.taken_at_s - known.since_s - LAST_REQUEST_GRAIN_S)
 
     def was_active(self, client: Socket) -> bool:
-        """Tell whether a client was seen to ask for something since the look before."""
-        known = self.quiet.get(client)
+        """Return whether a client was seen to ask for something since the look before."""
+        known = self.idle_spells.get(client)
         return known is not None and known.was_active
 
 
@@ -144,25 +144,25 @@ class Bouncers:
             name=sample.bouncer,
             addresses=self._configured[sample.bouncer] | sample.addresses,
             sample=sample,
-            quiet=_quiet(before, sample),
+            idle_spells=_idle_spells(before, sample),
             seen=frozenset(each for each in held if each in before.seen or each in sample.clients),
         )
 
-    def lost(self, name: str) -> None:
+    def mark_down(self, name: str) -> None:
         """Forget what a bouncer said: it does not answer, and may be another one afterwards."""
         if name in self._configured:
             self._known[name] = Bouncer(name, self._configured[name])
 
 
-def _quiet(before: Bouncer, sample: BouncerSample) -> dict[Socket, Quiet]:
+def _idle_spells(before: Bouncer, sample: BouncerSample) -> dict[Socket, IdleSpell]:
     found = {}
     for socket, client in sample.clients.items():
         if client.state is not ClientState.IDLE:
             continue
-        known = before.quiet.get(socket)
+        known = before.idle_spells.get(socket)
         if known is None or known.last_request != client.last_request:
             # Seen for the first time, it may have asked long ago.
-            known = Quiet(client.last_request, sample.answered_at_s, _knows(before, socket))
+            known = IdleSpell(client.last_request, sample.answered_at_s, _knows(before, socket))
         else:
             known = replace(known, was_active=False)
         found[socket] = known

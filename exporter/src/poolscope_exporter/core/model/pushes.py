@@ -17,6 +17,27 @@ class HistogramValue:
     sum: float
 
 
+def add_values(
+    earlier: float | HistogramValue, later: float | HistogramValue
+) -> float | HistogramValue:
+    """Return the sum of two values of one series; of histograms, bucket by bucket.
+
+    What cannot be added, such as histograms with unequal bounds, is not mixed: the later value
+    stands alone. Prometheus reads that as a counter that began anew, and a series whose sender
+    changed its bounds goes on.
+    """
+    if isinstance(earlier, HistogramValue) and isinstance(later, HistogramValue):
+        return _add_buckets(earlier, later) if earlier.bounds == later.bounds else later
+    if isinstance(earlier, HistogramValue) or isinstance(later, HistogramValue):
+        return later
+    return earlier + later
+
+
+def _add_buckets(one: HistogramValue, other: HistogramValue) -> HistogramValue:
+    counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+    return HistogramValue(one.bounds, counts, one.sum + other.sum)
+
+
 class Attributes(dict[str, str]):
     """Attributes that many points share. They never change, so that they can be a key."""
 

@@ -62,7 +62,7 @@ def role_of(identity: ServerIdentity) -> ServerRole:
 
 
 def is_expected(identity: ServerIdentity, expects: str) -> bool:
-    """Tell whether a server is what its target expects: `primary`, `replica` or `any`."""
+    """Return whether a server is what its target expects: `primary`, `replica` or `any`."""
     return expects in (ANY_ROLE, role_of(identity))
 
 
@@ -84,7 +84,7 @@ def _are_different(before: ServerIdentity, now: ServerIdentity) -> bool:
     return len(known) > 1
 
 
-class Located(Protocol):
+class LocatedServer(Protocol):
     """A server as far as it can be found: its name, and the addresses that lead to it."""
 
     @property
@@ -98,10 +98,36 @@ class Located(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredServer:
-    """A server that was never reached: only what the configuration says of it is known."""
+    """What the configuration says of one server, known before it was ever reached.
+
+    `addresses` are those by which it is configured. `expects` is the role that it must have to be
+    the server that was meant. `reserved_slots` are sessions that a managed service keeps for
+    itself, beyond what the server's own settings say. `proxy_idle_timeout_s` is that of a proxy
+    before it which cannot be asked. `shown_databases` and `shown_roles` name the only ones whose
+    sessions may be shown; None is all of them.
+    """
 
     server: str
-    addresses: frozenset[Endpoint]
+    addresses: frozenset[Endpoint] = frozenset()
+    expects: str = ANY_ROLE
+    reserved_slots: int = 0
+    cpus: float | None = None
+    proxy_idle_timeout_s: float | None = None
+    shown_databases: frozenset[str] | None = None
+    shown_roles: frozenset[str] | None = None
+
+    @property
+    def withholds_some(self) -> bool:
+        """Return whether any of its sessions may not be shown."""
+        return self.shown_databases is not None or self.shown_roles is not None
+
+    def shows_database(self, name: str | None) -> bool:
+        """Return whether sessions of a database may be shown; None is one that is not known."""
+        return self.shown_databases is None or name in self.shown_databases
+
+    def shows_role(self, name: str | None) -> bool:
+        """Return whether sessions of a role may be shown; None is one that is not known."""
+        return self.shown_roles is None or name in self.shown_roles
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,9 +34,7 @@ LIMITS = ServerLimits(100, 3, 0)
 
 def a_view(limits: ServerLimits | None = LIMITS) -> ServerView:
     identity = a_server()
-    return ServerView(
-        "main", up=True, addresses=frozenset({PEER}), identity=identity, limits=limits
-    )
+    return ServerView("main", up=True, identity=identity, limits=limits)
 
 
 def a_bouncer_view(clients: int) -> BouncerView:

@@ -27,15 +27,15 @@ def values(fleet: Fleet, now_s: float) -> dict[str, float | HistogramValue]:
 
 
 def held_ids(fleet: Fleet, now_s: float) -> list[int]:
-    return [heard.checkout.id for heard in fleet.held(now_s)]
+    return [reported.checkout.id for reported in fleet.held(now_s)]
 
 
 def test_series_of_a_push_are_exposed_with_their_instance() -> None:
     fleet = Fleet()
-    heard = fleet.record_push(a_push(a_point(value=7.0)), 100.0)
+    result = fleet.record_push(a_push(a_point(value=7.0)), 100.0)
     [(instance, point)] = fleet.series(100.0)
     assert (instance, point.value) == (an_instance(), 7.0)
-    assert (heard.rejected_points, heard.reason) == (0, None)
+    assert (result.rejected_points, result.reason) == (0, None)
 
 
 def test_series_that_the_applications_provider_publishes_are_judged_and_not_exposed() -> None:
@@ -100,7 +100,7 @@ def test_three_missed_pushes_end_what_is_of_the_moment(silence_s: float, is_ther
     now_s = 100.0 + silence_s
     assert bool(fleet.held(now_s)) is is_there
     assert (a_pool() in fleet.pools(now_s)) is is_there
-    assert bool(fleet.backend_pids(now_s)) is is_there
+    assert bool(fleet.live_backend_pids(now_s)) is is_there
     assert ("db.client.connection.max" in values(fleet, now_s)) is is_there
     assert "poolscope.checkouts" in values(fleet, now_s)
     assert [state.is_live for state in fleet.instances(now_s)] == [is_there]
@@ -168,9 +168,9 @@ def test_push_that_was_overtaken_is_left_out_whole(sequence: int) -> None:
     fleet = Fleet()
     fleet.record_push(a_push(a_point(value=9.0), sequence=2), 100.0)
     late = a_push(a_point(value=5.0), sequence=sequence, held=(holding(a_checkout()),))
-    heard = fleet.record_push(late, 101.0)
-    assert (heard.rejected_points, heard.accepted) == (1, False)
-    assert "out_of_order" in (heard.reason or "")
+    result = fleet.record_push(late, 101.0)
+    assert (result.rejected_points, result.accepted) == (1, False)
+    assert "out_of_order" in (result.reason or "")
     assert values(fleet, 101.0) == {"poolscope.checkouts": 9.0}
     assert fleet.held(101.0) == []
     assert fleet.refused == {"out_of_order": 1}
@@ -196,8 +196,8 @@ def test_process_that_starts_again_under_its_name_begins_anew(
     after = a_push(
         a_point(value=1.0, start_ns=start_ns), sequence=sequence, resource={PROCESS_PID: pid}
     )
-    heard = fleet.record_push(after, 101.0)
-    assert (heard.restarted, heard.accepted) == (True, True)
+    result = fleet.record_push(after, 101.0)
+    assert (result.restarted, result.accepted) == (True, True)
     assert values(fleet, 101.0) == {"poolscope.checkouts": 1.0}
 
 
@@ -214,16 +214,16 @@ def test_delta_that_starts_where_the_last_one_ended_is_no_restart() -> None:
     fleet = Fleet()
     for sequence in (1, 2):
         point = a_point(is_delta=True, start_ns=1_000 * sequence)
-        heard = fleet.record_push(a_push(point, sequence=sequence), 100.0 + sequence)
-    assert not heard.restarted
+        result = fleet.record_push(a_push(point, sequence=sequence), 100.0 + sequence)
+    assert not result.restarted
 
 
 def test_sequence_that_begins_anew_is_believed_after_silence() -> None:
     fleet = Fleet()
     fleet.record_push(a_push(a_point(), sequence=50), 100.0)
     assert not fleet.record_push(a_push(a_point(), sequence=1), 115.0).accepted
-    heard = fleet.record_push(a_push(a_point(), sequence=2), 115.01)
-    assert (heard.accepted, heard.restarted) == (True, True)
+    result = fleet.record_push(a_push(a_point(), sequence=2), 115.01)
+    assert (result.accepted, result.restarted) == (True, True)
 
 
 def test_list_of_a_pool_is_replaced_by_the_push_that_lists_it() -> None:
@@ -241,7 +241,7 @@ def test_list_that_pushes_leave_out_holds_for_three_of_them(now_s: float, is_the
     fleet.record_push(a_push(held=(holding(a_checkout()),)), 100.0)
     fleet.record_push(a_push(sequence=2), 105.0)
     fleet.record_push(a_push(sequence=3), 110.0)
-    assert [heard.heard_at_s for heard in fleet.held(110.0)] == [100.0]
+    assert [reported.reported_at_s for reported in fleet.held(110.0)] == [100.0]
     assert bool(fleet.held(now_s)) is is_there
 
 
@@ -249,9 +249,13 @@ def test_checkout_ages_from_when_it_was_heard_and_keeps_when_it_was_first() -> N
     fleet = Fleet()
     fleet.record_push(a_push(held=(holding(a_checkout(age_s=2.0)),)), 100.0)
     fleet.record_push(a_push(sequence=2, held=(holding(a_checkout(age_s=7.0)),)), 105.0)
-    [heard] = fleet.held(106.0)
-    assert (heard.heard_at_s, heard.first_heard_at_s, heard.age_s(106.0)) == (105.0, 100.0, 8.0)
-    assert heard.age_s(0.0) == 0.0
+    [reported] = fleet.held(106.0)
+    assert (reported.reported_at_s, reported.first_reported_at_s, reported.age_s(106.0)) == (
+        105.0,
+        100.0,
+        8.0,
+    )
+    assert reported.age_s(0.0) == 0.0
 
 
 def test_true_count_is_told_beside_what_is_listed() -> None:
@@ -264,10 +268,10 @@ def test_true_count_is_told_beside_what_is_listed() -> None:
 def test_list_is_bounded_per_process() -> None:
     fleet = Fleet()
     checkouts = [a_checkout(n) for n in range(MAX_HELD + 3)]
-    heard = fleet.record_push(a_push(held=(holding(*checkouts),)), 100.0)
+    result = fleet.record_push(a_push(held=(holding(*checkouts),)), 100.0)
     assert len(fleet.held(100.0)) == MAX_HELD
     assert fleet.refused == {"too_many_checkouts": 3}
-    assert heard.rejected_points == 0
+    assert result.rejected_points == 0
 
 
 def test_growth_is_known_over_the_window() -> None:
@@ -333,8 +337,8 @@ def test_pools_of_a_process_are_bounded() -> None:
     fleet = Fleet(max_pools_per_instance=2)
     process = a_point(catalogue.HOOK_ERRORS)
     lists = tuple(holding(pool=a_pool(name=name)) for name in "abc")
-    heard = fleet.record_push(a_push(process, *points_of("a", "b", "c", "c"), held=lists), 100.0)
-    assert heard.rejected_points == 2
+    result = fleet.record_push(a_push(process, *points_of("a", "b", "c", "c"), held=lists), 100.0)
+    assert result.rejected_points == 2
     assert sorted(pool.name for pool in fleet.pools(100.0)) == ["a", "b"]
     assert fleet.refused == {Refusal.TOO_MANY_POOLS: 3}
 
@@ -353,8 +357,8 @@ def test_series_of_a_pool_are_bounded() -> None:
     leaks = [
         a_point(catalogue.LEAKS, attributes={catalogue.CALL_SITE: f"a.py:{n}"}) for n in range(3)
     ]
-    heard = fleet.record_push(a_push(*leaks), 100.0)
-    assert (heard.rejected_points, heard.reason) == (1, "refused: 1 too_many_series")
+    result = fleet.record_push(a_push(*leaks), 100.0)
+    assert (result.rejected_points, result.reason) == (1, "refused: 1 too_many_series")
     again = fleet.record_push(a_push(*leaks[:2], sequence=2), 105.0)
     assert again.rejected_points == 0
 
@@ -391,9 +395,9 @@ def test_new_instance_takes_the_place_of_the_one_that_is_gone_for_longest() -> N
 def test_refused_points_are_counted_and_told() -> None:
     fleet = Fleet()
     unknown = Point("http.requests", catalogue.Kind.COUNTER, "", {}, 1.0)
-    heard = fleet.record_push(a_push(unknown, a_point(), a_point(value=float("nan"))), 100.0)
-    assert heard.rejected_points == 2
-    assert heard.reason == "refused: 1 unknown_metric, 1 bad_value"
+    result = fleet.record_push(a_push(unknown, a_point(), a_point(value=float("nan"))), 100.0)
+    assert result.rejected_points == 2
+    assert result.reason == "refused: 1 unknown_metric, 1 bad_value"
     assert fleet.refused == {"unknown_metric": 1, "bad_value": 1}
 
 

@@ -8,14 +8,16 @@ from poolscope_exporter.core.fleet.growth import (
     COUNT,
     MAX_MARKS,
     SUM,
+    UNKNOWN_GROWTH,
     WINDOW_S,
     CounterHistory,
     Growth,
+    GrowthHistory,
     Marks,
     marks_of,
 )
 from poolscope_exporter.core.model.pushes import HistogramValue
-from support.exporter.builders import a_point
+from support.exporter.builders import a_point, a_pool
 
 TIMEOUTS = (catalogue.TIMEOUTS.name, "")
 
@@ -24,7 +26,7 @@ def grown(*totals: float | None, every_s: float = 5.0) -> Growth:
     history = CounterHistory()
     for number, total in enumerate(totals):
         marks: Marks = {} if total is None else {TIMEOUTS: total}
-        history.record(marks, 100.0 + number * every_s)
+        history.record_marks(marks, 100.0 + number * every_s)
     return history.growth()
 
 
@@ -83,7 +85,7 @@ def test_durations_have_a_mean_of_what_ended_in_the_window() -> None:
     history = CounterHistory()
     for at_s, ended, sum_s in ((100.0, 0, 0.9), (105.0, 2, 6.9)):
         value = HistogramValue((1.0,), (9, ended), sum_s)
-        history.record(marks_of([a_point(catalogue.USE_TIME, value)]), at_s)
+        history.record_marks(marks_of([a_point(catalogue.USE_TIME, value)]), at_s)
     assert history.growth().mean_s(catalogue.USE_TIME) == pytest.approx(3.0)
 
 
@@ -104,8 +106,8 @@ def test_every_counter_that_hurts_is_marked_and_no_other() -> None:
         for value in effects
     ]
     history = CounterHistory()
-    history.record({}, 100.0)
-    history.record(marks_of(points), 105.0)
+    history.record_marks({}, 100.0)
+    history.record_marks(marks_of(points), 105.0)
     expected = {
         (metric.name, str(value))
         for metric, effects in EFFECTS.items()
@@ -122,3 +124,11 @@ def test_refusals_for_too_many_connections_are_told_from_other_errors() -> None:
     }
     expected = list(ConnectErrorKind).index(ConnectErrorKind.TOO_MANY_CONNECTIONS) + 1
     assert Growth(grown_by_kind).too_many_connections == expected
+
+
+def test_growth_of_a_pool_that_a_push_leaves_out_begins_again() -> None:
+    history = GrowthHistory()
+    for at_s, points in ((100.0, {a_pool(): [a_point(catalogue.TIMEOUTS, 1.0)]}), (105.0, {})):
+        history.record_counters(points, at_s)
+    history.record_counters({a_pool(): [a_point(catalogue.TIMEOUTS, 9.0)]}, 110.0)
+    assert history.pool_growth(a_pool()) == UNKNOWN_GROWTH

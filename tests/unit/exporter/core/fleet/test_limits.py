@@ -24,8 +24,8 @@ def of(name: str, *points: Point, sequence: int = 1, held: int = 0, pids: int = 
 
 
 def room_taken(fleet: Fleet) -> tuple[int, int, int]:
-    rooms = fleet._rooms
-    return rooms.series.used, rooms.held.used, rooms.sessions.used
+    budgets = fleet._budgets
+    return budgets.series.used, budgets.held.used, budgets.sessions.used
 
 
 def test_series_of_all_processes_together_are_bounded() -> None:
@@ -61,9 +61,9 @@ def test_the_room_of_a_process_that_is_gone_is_there_for_others() -> None:
     points = a_point(), a_point(catalogue.ROUTE_CHECKOUTS, attributes={catalogue.HTTP_ROUTE: "/"})
     fleet.record_push(of("a", *points, held=1, pids=3), 100.0)
     fleet.tick(100.0 + GONE_S)
-    heard = fleet.record_push(of("b", *points, held=1, pids=3), 100.0 + GONE_S)
+    result = fleet.record_push(of("b", *points, held=1, pids=3), 100.0 + GONE_S)
 
-    assert heard.reason is None
+    assert result.reason is None
     assert len(fleet.held(100.0 + GONE_S)) == 1
     assert room_taken(fleet) == (2, 1, 3)
 
@@ -98,7 +98,7 @@ def test_a_process_replaces_its_own_list_where_there_is_no_more_room() -> None:
     assert not +fleet.refused
 
 
-def test_backend_pids_of_all_processes_together_are_bounded(
+def test_backend_live_backend_pids_processes_together_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("poolscope_exporter.core.fleet.limits.MAX_SESSIONS", 5)
@@ -106,7 +106,7 @@ def test_backend_pids_of_all_processes_together_are_bounded(
     fleet.record_push(of("a", pids=3), 100.0)
     fleet.record_push(of("b", pids=3), 100.0)
 
-    assert sum(map(len, fleet.backend_pids(100.0).values())) == 3
+    assert sum(map(len, fleet.live_backend_pids(100.0).values())) == 3
     assert fleet.refused["too_many_sessions"] == 1
 
 

@@ -104,9 +104,9 @@ def test_a_gauge_may_say_anything_of_when_it_began() -> None:
 
 def test_two_points_that_fall_together_are_not_told_as_one() -> None:
     fleet = Fleet()
-    heard = fleet.record_push(a_push(a_total(3, 1), a_total(4, 1), sequence=None), 100.0)
+    result = fleet.record_push(a_push(a_total(3, 1), a_total(4, 1), sequence=None), 100.0)
 
-    assert heard.reason == "refused: 1 duplicate"
+    assert result.reason == "refused: 1 duplicate"
     assert fleet.refused == {Refusal.DUPLICATE: 1}
 
 

@@ -218,15 +218,15 @@ def test_refused_routes_are_counted() -> None:
     points = [*(ended(1.0, route) for route in "abc"), a_point(
         catalogue.ROUTE_CHECKOUTS, pool=a_pool(name="reports"), attributes={HTTP_ROUTE: "/"}
     )]  # fmt: skip
-    heard = fleet.record_push(a_push(*points), 100.0)
-    assert heard.reason == "refused: 1 too_many_series, 1 too_many_pools"
+    result = fleet.record_push(a_push(*points), 100.0)
+    assert result.reason == "refused: 1 too_many_series, 1 too_many_pools"
 
 
 def test_names_of_forgotten_processes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "MAX_LEFT", 2)
-    known = fleet.Newcomers()
+    known = fleet.FirstSeen()
     for name in ("a", "b", "c"):
-        known.left(an_instance(name), "1")
+        known.record_forgotten(an_instance(name), "1")
     first, *rest = (a_push(instance=an_instance(name)) for name in ("a", "b", "c"))
-    assert known.is_new(first, 100.0)
-    assert not any(known.is_new(push, 100.0) for push in rest)
+    assert known.counts_from_zero(first, 100.0)
+    assert not any(known.counts_from_zero(push, 100.0) for push in rest)

@@ -5,10 +5,12 @@ from dataclasses import replace
 from poolscope.catalogue import Phase
 from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet
+from poolscope_exporter.core.fleet.limits import Budget
 from poolscope_exporter.core.fleet.waiter_groups import (
     MAX_GROUPS,
     MAX_WAITERS,
     PoolWaiters,
+    ProcessWaiters,
     WaiterGroup,
     group_waiters,
 )
@@ -64,10 +66,10 @@ def test_the_waiters_of_a_process_that_is_gone_are_gone_and_so_is_their_room() -
     fleet = Fleet()
     push = a_push(*pool_points(), waiters=(waiting_for(a_waiting_caller()),))
     fleet.record_push(push, 100.0)
-    assert fleet._rooms.held.used == 1
+    assert fleet._budgets.waiters.used == 1
     fleet.tick(116.0)
     assert fleet.pools(116.0) == {}
-    assert fleet._rooms.held.used == 0
+    assert fleet._budgets.waiters.used == 0
 
 
 def test_a_process_has_no_more_waiters_than_poolscope_lists() -> None:
@@ -80,10 +82,12 @@ def test_a_process_has_no_more_waiters_than_poolscope_lists() -> None:
     assert fleet.refused[Refusal.TOO_MANY_WAITERS] == 3
 
 
-def test_waiters_take_room_as_held_checkouts_do() -> None:
-    fleet = Fleet(max_held_checkouts=2)
-    callers = [a_waiting_caller(route=f"/{n}") for n in range(3)]
-    fleet.record_push(a_push(*pool_points(), waiters=(waiting_for(*callers),)), 100.0)
-    waiters = known(fleet, 100.0)
-    assert waiters is not None
-    assert (waiters.waiting, waiters.listed) == (3, 2)
+def test_the_groups_of_all_processes_together_are_bounded() -> None:
+    budget = Budget(3)
+    first, second = ProcessWaiters(50, budget), ProcessWaiters(50, budget)
+    push = a_push(waiters=(waiting_for(a_waiting_caller(), a_waiting_caller(route="/")),))
+    assert first.replace_waiters(push) == {}
+    assert second.replace_waiters(push) == {Refusal.TOO_MANY_WAITERS: 2}
+    assert second.pool_waiters(a_pool()) is None
+    assert first.replace_waiters(a_push(waiters=(waiting_for(),))) == {}
+    assert second.replace_waiters(push) == {}

@@ -10,7 +10,7 @@ from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.judging.views import ServerView
-from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
+from poolscope_exporter.core.linking.confirmation import Confirmations
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.linking.suspects import suspects
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
@@ -45,8 +45,8 @@ def confirmed(*answers: tuple[Checkout, Session]) -> Confirmations:
     confirmations = Confirmations()
     for checkout, session in answers:
         link = Link(LinkLevel.ADDRESS, SERVER, session, 100.0)
-        confirmations.record_outcome(key_of(checkout), link, 100.0)
-        confirmations.heard(key_of(checkout), 105.0, 5.0)
+        confirmations.record_outcome(checkout.key, link, 100.0)
+        confirmations.confirm_held(checkout.key, 105.0, 5.0)
     return confirmations
 
 
@@ -114,12 +114,12 @@ def test_server_that_was_never_reached_does_not_make_its_checkouts_unknown_serve
 def test_lost_needs_a_path_that_was_proven() -> None:
     checkout = a_checkout()
     confirmations = Confirmations()
-    confirmations.record_outcome(key_of(checkout), NoLink(Unlinked.NO_ROW, SERVER), 100.0)
-    confirmations.heard(key_of(checkout), 105.0, 5.0)
+    confirmations.record_outcome(checkout.key, NoLink(Unlinked.NO_ROW, SERVER), 100.0)
+    confirmations.confirm_held(checkout.key, 105.0, 5.0)
     fleet = a_fleet(checkout)
     assert assess(fleet, confirmations, [UP], 105.0).judgements[0].verdict is Verdict.UNKNOWN
     other = a_checkout(9, backend_pid=90)
-    confirmations.paths.record_link(other, Link(LinkLevel.AGE, SERVER, a_session(90), 90.0))
+    confirmations.link_history.record_link(other, Link(LinkLevel.AGE, SERVER, a_session(90), 90.0))
     assert assess(fleet, confirmations, [UP], 105.0).judgements[0].verdict is Verdict.LOST
 
 
@@ -203,7 +203,7 @@ def test_pool_leads_to_the_server_of_its_address() -> None:
 def test_pool_with_an_alias_leads_where_its_last_link_went_though_nothing_is_held() -> None:
     confirmations, fleet = Confirmations(), Fleet()
     link = Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)
-    confirmations.paths.record_link(a_checkout(pool=ALIAS), link)
+    confirmations.link_history.record_link(a_checkout(pool=ALIAS), link)
     fleet.record_push(a_push(*pool_points(ALIAS)), 100.0)
     [state] = assess(fleet, confirmations, [UP], 101.0).pools
     assert state.server == SERVER
@@ -212,7 +212,7 @@ def test_pool_with_an_alias_leads_where_its_last_link_went_though_nothing_is_hel
 def test_pool_whose_connections_go_elsewhere_by_now_does_not_lead_to_its_last_link() -> None:
     confirmations, fleet = Confirmations(), Fleet()
     link = Link(LinkLevel.ADDRESS, SERVER, a_session(), 100.0)
-    confirmations.paths.record_link(a_checkout(pool=ALIAS), link)
+    confirmations.link_history.record_link(a_checkout(pool=ALIAS), link)
     moved = a_checkout(pool=ALIAS, peer=Endpoint("192.0.2.1", 5432))
     fleet.record_push(a_push(*pool_points(ALIAS), held=(holding(moved, pool=ALIAS),)), 100.0)
     [state] = assess(fleet, confirmations, [UP], 101.0).pools
@@ -222,7 +222,7 @@ def test_pool_whose_connections_go_elsewhere_by_now_does_not_lead_to_its_last_li
 def test_pool_leads_to_no_server_that_is_not_configured_now() -> None:
     confirmations, fleet = Confirmations(), Fleet()
     link = Link(LinkLevel.ADDRESS, "gone", a_session(), 100.0)
-    confirmations.paths.record_link(a_checkout(pool=ALIAS), link)
+    confirmations.link_history.record_link(a_checkout(pool=ALIAS), link)
     fleet.record_push(a_push(*pool_points(ALIAS)), 100.0)
     [state] = assess(fleet, confirmations, [UP], 101.0).pools
     assert state.server is None

@@ -13,8 +13,9 @@ from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
-from poolscope_exporter.core.linking.confirmation import Confirmations, key_of
+from poolscope_exporter.core.linking.confirmation import Confirmations
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.servers import ConfiguredServer
 from support.exporter.builders import (
     BOUNCER,
     BOUNCER_END,
@@ -91,8 +92,8 @@ def test_who_queues_in_a_paused_bouncer_is_told_so(is_paused: bool) -> None:
     checkout = a_checkout(pool=BEHIND, peer=BOUNCER_END)
     fleet.record_push(a_push(*pool_points(BEHIND), held=(holding(checkout, pool=BEHIND),)), 100.0)
     outcome = NoLink(Unlinked.WAITING_IN_POOLER, None, BOUNCER, 5.0)
-    confirmations.record_outcome(key_of(checkout), outcome, 100.0)
-    confirmations.heard(key_of(checkout), 105.0, 5.0)
+    confirmations.record_outcome(checkout.key, outcome, 100.0)
+    confirmations.confirm_held(checkout.key, 105.0, 5.0)
 
     [state] = assess(fleet, confirmations, [], 105.0, [a_view(paused=is_paused)]).pools
 
@@ -125,7 +126,7 @@ def test_pool_behind_a_bouncer_leads_to_the_server_that_its_last_link_saw(
 ) -> None:
     confirmations, fleet = Confirmations(), Fleet()
     link = Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, through)
-    confirmations.paths.record_link(a_checkout(pool=BEHIND), link)
+    confirmations.link_history.record_link(a_checkout(pool=BEHIND), link)
     fleet.record_push(a_push(*pool_points(BEHIND)), 100.0)
     [state] = assess(fleet, confirmations, [], 105.0, [a_view()]).pools
     assert (state.server, state.bouncer) == (server, BOUNCER)
@@ -160,7 +161,9 @@ def test_c4_is_no_matter_of_pools_without_a_proxy() -> None:
 
 
 def test_a_proxy_before_one_server_is_that_of_its_pools_alone() -> None:
-    before_one = replace(a_server_view(), proxy_idle_timeout_s=1800.0)
+    before_one = replace(
+        a_server_view(), configured=ConfiguredServer("main", proxy_idle_timeout_s=1800.0)
+    )
     fleet = a_fleet(("shop-1", 10, PEER.address), ("shop-2", 10, "elsewhere"))
     there, elsewhere = assess(fleet, Confirmations(), [before_one], 105.0).pools
     assert there.proxy_idle == IdleTimeout(IdleSource.CONFIGURED, 1800.0)
@@ -168,4 +171,4 @@ def test_a_proxy_before_one_server_is_that_of_its_pools_alone() -> None:
 
 
 def a_server_view() -> ServerView:
-    return ServerView("main", up=True, addresses=frozenset({PEER}), identity=a_server())
+    return ServerView("main", up=True, identity=a_server())

@@ -40,7 +40,7 @@ def test_a_cause_is_left_when_the_window_holds_no_evidence_of_it(cause: Diagnosi
 
 def test_a_pool_that_calms_down_says_since_when_and_keeps_its_reasons() -> None:
     last = settled(SLOW, HEALTHY, HEALTHY)[-1]
-    assert last.reasons == ("calm for 2 s: because healthy", "because slow_queries")
+    assert last.reasons == ("calm for 2 s: because healthy", "before that: because slow_queries")
 
 
 def test_unknown_alone_does_not_outlive_its_look() -> None:
@@ -84,5 +84,5 @@ def test_the_answer_does_not_depend_on_how_often_somebody_looks() -> None:
 def test_a_pool_that_is_gone_begins_anew() -> None:
     windows = DiagnosisWindows()
     windows.settle(a_pool(), found(SLOW), 0, 100.0)
-    windows.keep_only([])
+    windows.drop_others([])
     assert windows.settle(a_pool(), found(HEALTHY), 0, 101.0).diagnosis is HEALTHY

@@ -7,13 +7,14 @@ from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.held_idle import MAX_SPANS, HeldIdle
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.servers import ConfiguredServer
 from poolscope_exporter.core.model.sessions import Session, SessionState
 from support.exporter.builders import (
     BACKEND_START_S,
     PID,
     SERVER,
     a_checkout,
-    a_heard_checkout,
+    a_checkout_report,
     a_push,
     a_sample,
     a_server,
@@ -41,13 +42,13 @@ class Story:
         *,
         took_s: float = 0.0,
     ) -> None:
-        heard = a_heard_checkout(a_checkout(age_s=at_s - BEGAN_S), heard_at_s=at_s)
+        reported = a_checkout_report(a_checkout(age_s=at_s - BEGAN_S), reported_at_s=at_s)
         age_s = None if idle_since_s is None else at_s + took_s - idle_since_s
         session = a_session(state=state, state_age_s=age_s)
-        self.idle.record_idle(heard, Link(LinkLevel.ADDRESS, SERVER, session, at_s), took_s)
+        self.idle.record_idle(reported, Link(LinkLevel.ADDRESS, SERVER, session, at_s), took_s)
 
     def held_until(self, until_s: float) -> None:
-        self.idle.confirmed(a_checkout(), until_s, until_s + 1.0)
+        self.idle.count_confirmed(a_checkout(), until_s, until_s + 1.0)
 
     @property
     def seconds(self) -> float | None:
@@ -180,7 +181,7 @@ class Books:
     """A correlator with one server and one process, told what happens second by second."""
 
     def __init__(self) -> None:
-        self.correlator = Correlator([SERVER])
+        self.correlator = Correlator([ConfiguredServer(SERVER)])
         self.correlator.server_up(a_server())
         self._sequence = 0
 

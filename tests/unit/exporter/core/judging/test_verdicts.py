@@ -16,7 +16,7 @@ from poolscope_exporter.core.judging.verdicts import (
 from poolscope_exporter.core.linking.confirmation import Confirmed, Pending, State, Unseen
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.sessions import Session, SessionState
-from support.exporter.builders import SERVER, a_checkout, a_heard_checkout, a_session
+from support.exporter.builders import SERVER, a_checkout, a_checkout_report, a_session
 
 LEAK = Evidence.REQUEST_FINISHED
 ABORTED = SessionState.IDLE_IN_TRANSACTION_ABORTED
@@ -27,12 +27,12 @@ def judged(
     *,
     evidence: Evidence | None = None,
     age_s: float = 10.0,
-    path_proven: bool = True,
+    is_proven: bool = True,
     owner_kind: OwnerKind = OwnerKind.REQUEST,
 ) -> Judgement:
     checkout = replace(a_checkout(evidence=evidence, age_s=age_s), owner_kind=owner_kind)
-    heard = a_heard_checkout(checkout, heard_at_s=100.0)
-    return judge(heard, state, 101.0, path_proven, {})
+    reported = a_checkout_report(checkout, reported_at_s=100.0)
+    return judge(reported, state, 101.0, is_proven, {})
 
 
 def confirmed(session: Session, taken_at_s: float = 100.0) -> Confirmed:
@@ -151,12 +151,12 @@ def test_a_leak_outlives_its_session(reason: Unlinked) -> None:
 
 @pytest.mark.parametrize("reason", [Unlinked.NO_ROW, Unlinked.PID_REUSED])
 def test_session_that_was_never_seen_on_the_path_is_unknown(reason: Unlinked) -> None:
-    found = judged(missing(reason), path_proven=False)
+    found = judged(missing(reason), is_proven=False)
     assert (found.verdict, found.reason) == (Verdict.UNKNOWN, reason)
 
 
 def test_evidence_stands_alone_where_the_row_may_be_elsewhere() -> None:
-    found = judged(missing(Unlinked.NO_ROW), path_proven=False, evidence=LEAK)
+    found = judged(missing(Unlinked.NO_ROW), is_proven=False, evidence=LEAK)
     assert (found.verdict, found.reason) == (Verdict.LEAKED, Unlinked.NO_ROW)
 
 
@@ -240,9 +240,9 @@ def test_client_with_a_statement_under_way_is_no_culprit(
     assert (found.verdict, found.reason) == (Verdict.WORKING, reason)
 
 
-@pytest.mark.parametrize("path_proven", [True, False])
-def test_client_that_the_bouncer_had_and_has_no_more_is_lost(path_proven: bool) -> None:
-    found = judged(in_pooler(Unlinked.CLIENT_GONE), path_proven=path_proven)
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_client_that_the_bouncer_had_and_has_no_more_is_lost(is_proven: bool) -> None:
+    found = judged(in_pooler(Unlinked.CLIENT_GONE), is_proven=is_proven)
     assert (found.verdict, found.reason) == (Verdict.LOST, "client_gone")
 
 
@@ -279,7 +279,7 @@ def test_blocked_checkout_names_the_checkout_that_holds_the_lock() -> None:
     session = a_session(state=SessionState.ACTIVE, wait_event_type="Lock", blocked_by=(90, 91))
     holder = a_checkout(2, backend_pid=90)
     found = judge(
-        a_heard_checkout(),
+        a_checkout_report(),
         confirmed(session),
         101.0,
         True,

@@ -8,14 +8,14 @@ from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
 from poolscope_exporter.core.judging.views import ServerView
-from poolscope_exporter.core.judging.visibility import Showing, shown_only
+from poolscope_exporter.core.judging.visibility import shown_only
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.model.servers import ServerLimits
+from poolscope_exporter.core.model.servers import ConfiguredServer, ServerLimits
 from support.exporter.builders import PEER, a_checkout, a_pool, a_session
 
 HERE = frozenset({PEER})
-ORDERS = Showing("main", HERE, databases=frozenset({"orders"}))
-SHOP = Showing("main", HERE, roles=frozenset({"shop"}))
+ORDERS = ConfiguredServer("main", HERE, shown_databases=frozenset({"orders"}))
+SHOP = ConfiguredServer("main", HERE, shown_roles=frozenset({"shop"}))
 
 
 def a_judgement(link: Link | NoLink, *blockers: Blocker, checkout_id: int = 1) -> Judgement:
@@ -33,7 +33,7 @@ def a_situation(*judgements: Judgement, view: ServerView | None = None) -> Situa
 
 
 @pytest.mark.parametrize(
-    ("link", "showing", "is_shown"),
+    ("link", "server", "is_shown"),
     [
         (linked(), ORDERS, True),
         (linked(), SHOP, True),
@@ -41,17 +41,21 @@ def a_situation(*judgements: Judgement, view: ServerView | None = None) -> Situa
         (linked(user="boss"), SHOP, False),
         (linked(None), ORDERS, False),
         (linked(user=None), SHOP, False),
-        (linked("salaries"), Showing("main", HERE), True),
-        (linked("salaries"), Showing("another", HERE, databases=frozenset({"orders"})), True),
+        (linked("salaries"), ConfiguredServer("main", HERE), True),
+        (
+            linked("salaries"),
+            ConfiguredServer("another", HERE, shown_databases=frozenset({"orders"})),
+            True,
+        ),
         (NoLink(Unlinked.NO_ROW, "main"), ORDERS, True),
         (NoLink(Unlinked.NO_ROW, "main"), SHOP, False),
         (NoLink(Unlinked.UNKNOWN_SERVER, None), SHOP, False),
     ],
 )
 def test_a_checkout_is_shown_where_its_session_may_be(
-    link: Link | NoLink, showing: Showing, is_shown: bool
+    link: Link | NoLink, server: ConfiguredServer, is_shown: bool
 ) -> None:
-    shown = shown_only(a_situation(a_judgement(link)), [showing])
+    shown = shown_only(a_situation(a_judgement(link)), [server])
 
     assert len(shown.judgements) == is_shown
     assert shown.withheld.checkouts == (not is_shown)
@@ -65,7 +69,7 @@ def test_a_pool_goes_with_its_sessions() -> None:
 
 
 def test_a_pool_of_another_database_is_not_named() -> None:
-    salaries = Showing("main", HERE, databases=frozenset({"salaries"}))
+    salaries = ConfiguredServer("main", HERE, shown_databases=frozenset({"salaries"}))
 
     assert shown_only(a_situation(), [salaries]).pools == ()
     assert len(shown_only(a_situation(), [ORDERS]).pools) == 1

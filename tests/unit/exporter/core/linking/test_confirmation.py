@@ -6,15 +6,15 @@ from poolscope_exporter.core.linking.confirmation import (
     MAX_PENDING,
     Confirmations,
     Confirmed,
-    Key,
     Pending,
     Unseen,
 )
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.checkouts import CheckoutKey
 from support.exporter.builders import SERVER, a_checkout, a_session, an_instance
 
-KEY: Key = (an_instance(), 1)
-OTHER: Key = (an_instance("shop-2"), 1)
+KEY = CheckoutKey(an_instance(), 1)
+OTHER = CheckoutKey(an_instance("shop-2"), 1)
 
 
 def a_link(taken_at_s: float) -> Link:
@@ -23,7 +23,7 @@ def a_link(taken_at_s: float) -> Link:
 
 def test_checkout_that_was_never_sampled_is_unseen() -> None:
     confirmations = Confirmations()
-    confirmations.heard(KEY, 100.0, 5.0)
+    confirmations.confirm_held(KEY, 100.0, 5.0)
     assert confirmations.confirmed_or_waiting(KEY) == Unseen()
 
 
@@ -34,7 +34,7 @@ def test_answer_waits_for_a_push() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard_at_s", "interval_s", "counts"),
+    ("reported_at_s", "interval_s", "counts"),
     [
         (100.99, 5.0, False),
         (101.0, 5.0, True),
@@ -46,11 +46,11 @@ def test_answer_waits_for_a_push() -> None:
     ],
 )
 def test_push_must_come_later_by_a_second_or_half_its_interval(
-    heard_at_s: float, interval_s: float, counts: bool
+    reported_at_s: float, interval_s: float, counts: bool
 ) -> None:
     confirmations = Confirmations()
     confirmations.record_outcome(KEY, a_link(100.0), 100.0)
-    confirmations.heard(KEY, heard_at_s, interval_s)
+    confirmations.confirm_held(KEY, reported_at_s, interval_s)
     assert isinstance(confirmations.confirmed_or_waiting(KEY), Confirmed) is counts
 
 
@@ -58,7 +58,7 @@ def test_missing_session_is_confirmed_like_a_link() -> None:
     confirmations = Confirmations()
     gone = NoLink(Unlinked.NO_ROW, SERVER)
     confirmations.record_outcome(KEY, gone, 100.0)
-    confirmations.heard(KEY, 105.0, 5.0)
+    confirmations.confirm_held(KEY, 105.0, 5.0)
     assert confirmations.confirmed_or_waiting(KEY) == Confirmed(gone, 100.0)
 
 
@@ -66,17 +66,17 @@ def test_newest_answer_that_the_push_confirms_counts() -> None:
     confirmations = Confirmations()
     for taken_at_s in (100.0, 102.0, 104.0, 104.9):
         confirmations.record_outcome(KEY, a_link(taken_at_s), taken_at_s)
-    confirmations.heard(KEY, 105.0, 5.0)
+    confirmations.confirm_held(KEY, 105.0, 5.0)
     assert confirmations.confirmed_or_waiting(KEY) == Confirmed(a_link(104.0), 104.0)
 
 
 def test_confirmed_answer_holds_until_a_later_one_is_confirmed() -> None:
     confirmations = Confirmations()
     confirmations.record_outcome(KEY, a_link(100.0), 100.0)
-    confirmations.heard(KEY, 105.0, 5.0)
+    confirmations.confirm_held(KEY, 105.0, 5.0)
     confirmations.record_outcome(KEY, a_link(105.5), 105.5)
     assert confirmations.confirmed_or_waiting(KEY) == Confirmed(a_link(100.0), 100.0)
-    confirmations.heard(KEY, 110.0, 5.0)
+    confirmations.confirm_held(KEY, 110.0, 5.0)
     assert confirmations.confirmed_or_waiting(KEY) == Confirmed(a_link(105.5), 105.5)
 
 
@@ -90,7 +90,7 @@ def test_fast_polls_with_slow_pushes_never_starve_the_confirmation(
     for taken_at_s in (100.0 + n * poll_interval_s for n in range(polls)):
         confirmations.record_outcome(KEY, a_link(taken_at_s), taken_at_s)
     now_s = 100.0 + push_interval_s
-    confirmations.heard(KEY, now_s, push_interval_s)
+    confirmations.confirm_held(KEY, now_s, push_interval_s)
     state = confirmations.confirmed_or_waiting(KEY)
     assert isinstance(state, Confirmed)
     assert now_s - state.taken_at_s <= 3.0
@@ -117,9 +117,9 @@ def test_process_that_started_again_shares_nothing_with_the_one_before() -> None
     checkout = a_checkout()
     for key in (KEY, OTHER):
         confirmations.record_outcome(key, a_link(100.0), 100.0)
-    confirmations.paths.record_link(checkout, a_link(100.0))
+    confirmations.link_history.record_link(checkout, a_link(100.0))
     confirmations.drop_instance(checkout.pool.instance)
     assert confirmations.confirmed_or_waiting(KEY) == Unseen()
     assert confirmations.confirmed_or_waiting(OTHER) != Unseen()
-    assert confirmations.paths.pinned(checkout) is None
-    assert not confirmations.paths.is_proven(checkout.pool)
+    assert confirmations.link_history.first_session_start_s(checkout) is None
+    assert not confirmations.link_history.is_proven(checkout.pool)

@@ -132,16 +132,16 @@ def test_hidden_row_is_a_matter_of_privilege() -> None:
 @pytest.mark.parametrize("client", [LOCAL, None])
 def test_session_that_started_anew_under_a_linked_pid_is_another(client: Endpoint | None) -> None:
     sample = a_sample(a_session(client=client))
-    pinned = BACKEND_START_S - 0.000_001
-    outcome = link(a_checkout(), HEARD_AT_S, sample, server=SERVER, pinned=pinned)
+    session_start_s = BACKEND_START_S - 0.000_001
+    outcome = link(a_checkout(), HEARD_AT_S, sample, server=SERVER, session_start_s=session_start_s)
     assert outcome == NoLink(Unlinked.PID_REUSED, SERVER)
-    again = link(a_checkout(), HEARD_AT_S, sample, server=SERVER, pinned=BACKEND_START_S)
+    again = link(a_checkout(), HEARD_AT_S, sample, server=SERVER, session_start_s=BACKEND_START_S)
     assert isinstance(again, Link)
 
 
 def test_hidden_row_of_a_linked_pid_is_not_called_reused() -> None:
     sample: SessionSample = a_sample(a_hidden_session())
-    outcome = link(a_checkout(), HEARD_AT_S, sample, server=SERVER, pinned=BACKEND_START_S)
+    outcome = link(a_checkout(), HEARD_AT_S, sample, server=SERVER, session_start_s=BACKEND_START_S)
     assert outcome == NoLink(Unlinked.NO_PRIVILEGE, SERVER)
 
 

@@ -1,7 +1,7 @@
 """What was linked once is known later: the session of a connection, the path of a pool."""
 
 from poolscope_exporter.core.linking.link import Link, LinkLevel
-from poolscope_exporter.core.linking.link_history import Paths
+from poolscope_exporter.core.linking.link_history import LinkHistory
 from poolscope_exporter.core.model.endpoints import Endpoint
 from support.exporter.builders import (
     BACKEND_START_S,
@@ -17,54 +17,60 @@ LATER = Link(LinkLevel.AGE, SERVER, a_session(backend_start_s=BACKEND_START_S + 
 
 
 def test_connection_keeps_the_first_session_it_was_linked_to() -> None:
-    paths = Paths()
-    paths.record_link(a_checkout(1), LINK)
-    paths.record_link(a_checkout(2), LATER)
-    assert paths.pinned(a_checkout(3)) == BACKEND_START_S
+    link_history = LinkHistory()
+    link_history.record_link(a_checkout(1), LINK)
+    link_history.record_link(a_checkout(2), LATER)
+    assert link_history.first_session_start_s(a_checkout(3)) == BACKEND_START_S
 
 
 def test_another_connection_with_the_same_pid_has_no_pin() -> None:
-    paths = Paths()
-    paths.record_link(a_checkout(), LINK)
-    assert paths.pinned(a_checkout(local=Endpoint("10.0.0.7", 50_003))) is None
-    assert paths.pinned(a_checkout(pool=a_pool(an_instance("shop-2")))) is None
+    link_history = LinkHistory()
+    link_history.record_link(a_checkout(), LINK)
+    assert (
+        link_history.first_session_start_s(a_checkout(local=Endpoint("10.0.0.7", 50_003))) is None
+    )
+    assert (
+        link_history.first_session_start_s(a_checkout(pool=a_pool(an_instance("shop-2")))) is None
+    )
 
 
 def test_one_link_proves_the_path_of_its_pool_alone() -> None:
-    paths = Paths()
-    paths.record_link(a_checkout(), LINK)
-    assert paths.is_proven(a_pool())
-    assert not paths.is_proven(a_pool(name="reports"))
+    link_history = LinkHistory()
+    link_history.record_link(a_checkout(), LINK)
+    assert link_history.is_proven(a_pool())
+    assert not link_history.is_proven(a_pool(name="reports"))
 
 
 def test_pin_goes_when_nobody_holds_the_connection_and_the_proof_stays() -> None:
-    paths = Paths()
-    paths.record_link(a_checkout(), LINK)
-    paths.expire_links([], [an_instance()])
-    assert paths.pinned(a_checkout()) is None
-    assert paths.is_proven(a_pool())
+    link_history = LinkHistory()
+    link_history.record_link(a_checkout(), LINK)
+    link_history.expire_links([], [an_instance()])
+    assert link_history.first_session_start_s(a_checkout()) is None
+    assert link_history.is_proven(a_pool())
 
 
 def test_proof_goes_with_the_process() -> None:
-    paths = Paths()
-    paths.record_link(a_checkout(), LINK)
-    paths.expire_links([], [])
-    assert not paths.is_proven(a_pool())
+    link_history = LinkHistory()
+    link_history.record_link(a_checkout(), LINK)
+    link_history.expire_links([], [])
+    assert not link_history.is_proven(a_pool())
 
 
 def test_connection_through_a_bouncer_proves_its_pool_and_keeps_no_session() -> None:
-    paths = Paths()
+    link_history = LinkHistory()
     checkout = a_checkout()
-    paths.record_link(checkout, Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, "bouncer"))
-    assert paths.is_proven(checkout.pool)
-    assert paths.pinned(checkout) is None
+    link_history.record_link(
+        checkout, Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0, "bouncer")
+    )
+    assert link_history.is_proven(checkout.pool)
+    assert link_history.first_session_start_s(checkout) is None
 
 
 def test_last_link_of_a_pool_stays_until_its_process_is_gone() -> None:
-    paths = Paths()
-    paths.record_link(a_checkout(1), LINK)
-    paths.record_link(a_checkout(2), LATER)
-    paths.expire_links([], [an_instance()])
-    assert paths.last_link(a_pool()) == LATER
-    paths.drop_links(an_instance())
-    assert paths.last_link(a_pool()) is None
+    link_history = LinkHistory()
+    link_history.record_link(a_checkout(1), LINK)
+    link_history.record_link(a_checkout(2), LATER)
+    link_history.expire_links([], [an_instance()])
+    assert link_history.last_link(a_pool()) == LATER
+    link_history.drop_links(an_instance())
+    assert link_history.last_link(a_pool()) is None

@@ -11,6 +11,7 @@ from poolscope_exporter.core.linking import orphans as subject
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.servers import ConfiguredServer
 from poolscope_exporter.core.model.sessions import Census, Session, SessionState
 from support.exporter.builders import (
     BACKEND_START_S,
@@ -35,7 +36,7 @@ class Story:
     """A process that was linked by one checkout at 100 s and lists its pids; then what happens."""
 
     def __init__(self, *pids: int, link: bool = True) -> None:
-        self.correlator = Correlator([SERVER])
+        self.correlator = Correlator([ConfiguredServer(SERVER)])
         self.correlator.server_up(a_server())
         self.sequence = 0
         self.pids = pids
@@ -60,7 +61,7 @@ class Story:
     def census(self, now_s: float, *sessions: Session) -> int | None:
         """Return how many orphans the service has by this list of sessions, None if untold."""
         self.correlator.take_census(Census(SERVER, now_s, sessions), now_s)
-        told = self.correlator.orphans.told(SERVER)
+        told = self.correlator.orphans.count_by_service(SERVER)
         assert told is not None
         return told.get(SHOP)
 
@@ -156,7 +157,7 @@ def test_process_that_was_never_linked_claims_nothing() -> None:
 
 
 def test_link_through_a_pooler_claims_nothing() -> None:
-    correlator = Correlator([SERVER])
+    correlator = Correlator([ConfiguredServer(SERVER)])
     link = Link(LinkLevel.PGBOUNCER, SERVER, a_session(), 100.0)
     correlator.orphans.note_session(a_pool(), link)
     assert correlator.orphans.client_addresses(SERVER) == frozenset()
@@ -213,8 +214,8 @@ def test_view_of_a_server_tells_its_orphans_while_it_is_up() -> None:
 def test_what_was_refused_once_is_unknown_again() -> None:
     story = Story(PID)
     story.census(106.0, left())
-    story.correlator.orphans.cannot_count(SERVER)
-    assert story.correlator.orphans.told(SERVER) is None
+    story.correlator.orphans.discard_census(SERVER)
+    assert story.correlator.orphans.count_by_service(SERVER) is None
 
 
 def test_claims_and_witnesses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,30 +31,30 @@ def idle_at(taken_at_s: float, last_request: str = EARLIER) -> BouncerSample:
 
 
 @pytest.mark.parametrize(
-    ("second_at_s", "quiet_s"), [(100.5, 0.0), (101.0, 0.0), (101.5, 0.5), (105.0, 4.0)]
+    ("second_at_s", "idle_spell_s"), [(100.5, 0.0), (101.0, 0.0), (101.5, 0.5), (105.0, 4.0)]
 )
 def test_quiet_counts_between_two_samples_less_the_grain_of_the_bouncers_clock(
-    second_at_s: float, quiet_s: float
+    second_at_s: float, idle_spell_s: float
 ) -> None:
-    assert told(idle_at(100.0), idle_at(second_at_s)).quiet_s(SOCKET) == quiet_s
+    assert told(idle_at(100.0), idle_at(second_at_s)).idle_spell_s(SOCKET) == idle_spell_s
 
 
 def test_quiet_begins_when_the_first_answer_was_there() -> None:
     slow = a_bouncer_sample({LOCAL: a_client()}, taken_at_s=100.0, answered_at_s=102.0)
-    assert told(slow, idle_at(105.0)).quiet_s(SOCKET) == 2.0
+    assert told(slow, idle_at(105.0)).idle_spell_s(SOCKET) == 2.0
 
 
 def test_one_sample_says_nothing_of_how_long() -> None:
-    assert told(idle_at(100.0)).quiet_s(SOCKET) == 0.0
+    assert told(idle_at(100.0)).idle_spell_s(SOCKET) == 0.0
 
 
 def test_request_between_two_samples_breaks_the_quiet() -> None:
-    assert told(idle_at(100.0), idle_at(105.0, last_request=LATER)).quiet_s(SOCKET) == 0.0
+    assert told(idle_at(100.0), idle_at(105.0, last_request=LATER)).idle_spell_s(SOCKET) == 0.0
 
 
 def test_server_connection_between_two_samples_breaks_the_quiet() -> None:
     busy = a_bouncer_sample({LOCAL: a_client("s1")}, {"s1": a_bouncer_server()}, taken_at_s=102.0)
-    assert told(idle_at(100.0), busy, idle_at(105.0)).quiet_s(SOCKET) == 0.0
+    assert told(idle_at(100.0), busy, idle_at(105.0)).idle_spell_s(SOCKET) == 0.0
 
 
 BUSY = a_bouncer_sample({LOCAL: a_client("s1")}, {"s1": a_bouncer_server()}, taken_at_s=102.0)
@@ -78,7 +78,7 @@ def test_client_was_active_where_the_look_before_knew_it_otherwise(
 
 
 def test_quiet_goes_on_over_many_samples() -> None:
-    assert told(idle_at(100.0), idle_at(105.0), idle_at(110.0)).quiet_s(SOCKET) == 9.0
+    assert told(idle_at(100.0), idle_at(105.0), idle_at(110.0)).idle_spell_s(SOCKET) == 9.0
 
 
 def test_held_connection_is_remembered_as_a_client_after_it_is_gone() -> None:
@@ -96,7 +96,7 @@ def test_bouncer_that_was_lost_is_known_by_its_configured_address_alone() -> Non
     inner = Endpoint("172.18.0.3", 6432)
     bouncers.record_sockets(a_bouncer_sample({LOCAL: a_client()}, addresses=[inner]), {SOCKET})
     assert bouncers.known()[0].addresses == {BOUNCER_END, inner}
-    bouncers.lost(BOUNCER)
+    bouncers.mark_down(BOUNCER)
     assert bouncers.known() == [Bouncer(BOUNCER, frozenset({BOUNCER_END}))]
 
 
@@ -104,7 +104,7 @@ def test_answer_of_a_bouncer_that_was_removed_meanwhile_is_not_kept() -> None:
     bouncers = Bouncers({BOUNCER: frozenset({BOUNCER_END})})
     bouncers.remove_bouncer(BOUNCER)
     bouncers.record_sockets(a_bouncer_sample(), [])
-    bouncers.lost(BOUNCER)
+    bouncers.mark_down(BOUNCER)
     assert bouncers.known() == []
 
 

@@ -1,0 +1,136 @@
+"""Poll one server for ever: at its interval, at once when woken, and seldom while it fails."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from poolscope_exporter import clock
+from poolscope_exporter.polling.backoff import Backoff
+from poolscope_exporter.polling.connection import Peer
+from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
+from poolscope_exporter.polling.record import PollRecord
+from poolscope_exporter.polling.waiting import Wait, wait_for_any
+
+MIN_BACKOFF_S = 1.0
+MAX_BACKOFF_S = 30.0
+
+_log = logging.getLogger("poolscope_exporter")
+
+
+class Polled(Protocol):
+    """What one poll does and what its outcome changes; the loop decides when."""
+
+    @property
+    def log_name(self) -> str:
+        """Return the polled thing's name for log lines."""
+
+    async def poll(self, now_s: float) -> None:
+        """Ask everything that is due; raises ServerUnavailableError."""
+
+    def on_failure(self) -> None:
+        """Drop what is no longer true of a server that fails; called at each failure."""
+
+    def log_answer(self) -> None:
+        """Log who answers, for the first time or again."""
+
+    def log_failure(self, trouble: str) -> None:
+        """Log why nothing answers; called once for each change of the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to poll; `shortest_gap_s` lies between two polls however often they are wanted."""
+
+    interval_s: float
+    shortest_gap_s: float = 0.0
+
+    def backoff(self) -> Backoff:
+        """Return the pauses while polls fail: two intervals at most, within 1 s and 30 s."""
+        longest_s = max(MIN_BACKOFF_S, min(MAX_BACKOFF_S, 2 * self.interval_s))
+        return Backoff(MIN_BACKOFF_S, longest_s)
+
+
+class PollLoop:
+    """The loop around one server; it writes the `record`, and the poller reads it."""
+
+    def __init__(
+        self,
+        polled: Polled,
+        peer: Peer,
+        record: PollRecord,
+        pace: Pace,
+        *,
+        monotonic: Callable[[], float] = clock.monotonic,
+        wait: Wait = wait_for_any,
+    ) -> None:
+        self._polled = polled
+        self._peer = peer
+        self._record = record
+        self._pace = pace
+        self._backoff = pace.backoff()
+        self._monotonic = monotonic
+        self._wait = wait
+        self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    def wake(self) -> None:
+        """Ask for a poll at once."""
+        self._wake.set()
+
+    async def wake_and_wait(self, at_most_s: float) -> None:
+        """Ask for a poll at once, and wait for its end, at most so long."""
+        self._ended.clear()
+        self._wake.set()
+        await self._wait(at_most_s, self._ended)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until `stop` is set, then close the connection; nothing else ends this."""
+        while not stop.is_set():
+            await self.poll_once()
+            await self._pause(stop)
+        await self._peer.close()
+
+    async def poll_once(self) -> None:
+        """Poll once; a failure is recorded, and logged where its reason is new."""
+        self._wake.clear()
+        started_at_s = self._monotonic()
+        try:
+            await self._poll(started_at_s)
+        except ServerUnavailableError as exc:
+            self._failed(exc.reason, str(exc))
+        except Exception:  # noqa: BLE001 - a loop that ends would leave the exporter blind for ever
+            _log.exception("poll of %s failed by an error of ours", self._polled.log_name)
+            self._failed(Reason.OTHER, "internal error, see the log")
+        else:
+            self._succeeded(started_at_s)
+        self._ended.set()
+
+    async def _poll(self, started_at_s: float) -> None:
+        try:
+            await self._polled.poll(started_at_s)
+        finally:
+            await self._peer.end_poll()
+
+    def _succeeded(self, started_at_s: float) -> None:
+        if self._record.poll_succeeded(started_at_s, self._monotonic()):
+            self._polled.log_answer()
+
+    def _failed(self, reason: Reason, message: str) -> None:
+        is_change = self._record.poll_failed(reason, message)
+        self._polled.on_failure()
+        if is_change and self._record.trouble is not None:
+            self._polled.log_failure(self._record.trouble)
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        """Wait for the next poll's time, to be woken, or for the end.
+
+        A server that fails is not asked earlier, whoever waits for it.
+        """
+        if self._record.trouble is not None:
+            await self._wait(self._backoff.pause_s(self._record.failures_in_a_row), stop)
+            return
+        gap_s = self._pace.shortest_gap_s
+        await self._wait(gap_s, stop)
+        await self._wait(self._pace.interval_s - gap_s, stop, self._wake)

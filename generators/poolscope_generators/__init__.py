@@ -1,0 +1,1 @@
+"""Write the committed files that follow from the code or from a recorded run."""

@@ -1,0 +1,1 @@
+"""The incident that is recorded once, and what is written and drawn from it."""

@@ -1,0 +1,1 @@
+"""The page of verdicts, from a run of the scenarios."""

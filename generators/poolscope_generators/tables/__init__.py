@@ -1,0 +1,1 @@
+"""Tables in documents that follow from the code or from measured numbers."""

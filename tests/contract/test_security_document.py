@@ -1,0 +1,61 @@
+"""What SECURITY.md promises of our statements, our names and our listeners is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from poolscope import catalogue
+from poolscope_exporter.receiver.endpoint import PATH
+from poolscope_exporter.settings.loading import load_settings
+from poolscope_exporter.web.openapi import OPERATIONS
+from support.documents.markdown import ROOT
+
+SECURITY = (ROOT / "SECURITY.md").read_text()
+STATEMENTS = sorted((ROOT / "exporter" / "src").rglob("*.sql"))
+_COMMENT = re.compile(r"--[^\n]*")
+_READS_QUERIES = re.compile(
+    r"\bquery\b|\*|pg_stat_statements|\bdebug_query_string\b", re.IGNORECASE
+)
+_EVERY_ROW = re.compile(r"count\(\*\)", re.IGNORECASE)
+"""Counts rows, and reads no column of them."""
+
+_OF_QUERIES_OR_USERS = ("db.query", "db.statement", "user", "enduser", "url", "http.request")
+
+
+@pytest.mark.parametrize("path", STATEMENTS, ids=lambda path: path.name)
+def test_no_statement_reads_the_text_of_a_query(path: Path) -> None:
+    statement = _EVERY_ROW.sub("", _COMMENT.sub("", path.read_text()))
+    assert _READS_QUERIES.findall(statement) == []
+
+
+def test_the_statements_are_where_they_are_looked_for() -> None:
+    assert "suspects.sql" in {path.name for path in STATEMENTS}
+
+
+def test_nothing_on_the_wire_is_a_query_or_a_user() -> None:
+    names = [value for value in vars(catalogue).values() if isinstance(value, str)]
+    names += [metric.name for metric in catalogue.METRICS]
+    assert [name for name in names if name.startswith(_OF_QUERIES_OR_USERS)] == []
+
+
+def test_every_path_that_answers_is_listed_with_who_gets_an_answer() -> None:
+    table = SECURITY.partition("## What holds")[0]
+    rows = {
+        frozenset(re.findall(r"`(/[a-z0-9/.]*)`", paths)): who
+        for paths, who in re.findall(r"^\| (`/.*?) \| .*? \| (.*) \|$", table, re.MULTILINE)
+    }
+    everyone = frozenset(each.path for each in OPERATIONS if not each.is_guarded)
+    guarded = frozenset(each.path for each in OPERATIONS if each.is_guarded)
+    assert rows.keys() == {everyone, guarded, frozenset({PATH})}
+    assert rows[everyone].startswith("everyone")
+    assert all("shows the token" in rows[paths] for paths in rows.keys() - {everyone})
+
+
+def test_the_default_addresses_are_those_of_the_settings() -> None:
+    settings = load_settings({})
+    for option, endpoint in (
+        ("--listen", settings.listen),
+        ("--otlp-listen", settings.otlp_listen),
+    ):
+        assert f"`{option}` (`{endpoint.address}:{endpoint.port}`)" in SECURITY
