@@ -190,6 +190,9 @@ CODE_FUNCTION_NAME = "code.function.name"
 OWNER_KIND = "poolscope.owner.kind"
 TRACE_ID = "poolscope.trace_id"
 
+# Attribute of a waiting caller.
+WAITER_ID = "poolscope.waiter.id"
+
 # Attributes of a push.
 PUSH_INTERVAL = "poolscope.push.interval"
 PUSH_END = "poolscope.push.end"
@@ -445,6 +448,26 @@ CHECKOUTS_HELD = _for_exporter(
 CHECKOUTS_LISTED = _for_exporter(
     "poolscope.checkouts.listed", "{checkout}", "How many of them this push lists."
 )
+WAITER_AGE = _for_exporter(
+    "poolscope.waiter.age",
+    "s",
+    "How long one caller has waited for a connection, as of the push.",
+    WAITER_ID,
+    PHASE,
+    HTTP_ROUTE,
+    CODE_FILE_PATH,
+    CODE_LINE_NUMBER,
+    CODE_FUNCTION_NAME,
+    OWNER_KIND,
+)
+WAITERS_WAITING = _for_exporter(
+    "poolscope.waiters.waiting",
+    "{request}",
+    "Callers that have waited for longer than the limit: the true number.",
+)
+WAITERS_LISTED = _for_exporter(
+    "poolscope.waiters.listed", "{request}", "How many of them this push lists."
+)
 POOL_SESSIONS = _for_exporter(
     "poolscope.pool.sessions",
     "{connection}",
@@ -464,7 +487,8 @@ METRICS = (
     LEAKS_RECOVERED, POOL_INFO, POOL_SIZE, POOL_MAX_OVERFLOW, POOL_OVERFLOW, POOL_TIMEOUT,
     POOL_RECYCLE, POOL_PRE_PING, POOL_KEEPALIVE, LOST_PLACES, HOOK_ERRORS,
     PUSH_FAILURES, SAMPLES_DROPPED,
-    PUSH, CHECKOUT_AGE, CHECKOUTS_HELD, CHECKOUTS_LISTED, POOL_SESSIONS,
+    PUSH, CHECKOUT_AGE, CHECKOUTS_HELD, CHECKOUTS_LISTED, WAITER_AGE, WAITERS_WAITING,
+    WAITERS_LISTED, POOL_SESSIONS,
 )  # fmt: skip
 
 EFFECTS: dict[Metric, dict[str, Effect]] = {

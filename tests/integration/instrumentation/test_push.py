@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -52,6 +53,29 @@ def test_a_push_tells_everything_and_marks_the_last_one(receiver: Receiver) -> N
     [mark] = points(last, catalogue.PUSH.name)
     assert mark[catalogue.PUSH_END] is True
     assert total(receiver, catalogue.CHECKOUTS) == 7
+
+
+def test_a_push_lists_the_callers_that_wait_and_the_next_one_does_not(receiver: Receiver) -> None:
+    options = {"endpoint": receiver.endpoint, "push_interval_s": 300, "held_after_s": 0}
+    with instrumented(**options) as readings:
+        engine = an_engine(pool_timeout=30)
+        held = [engine.connect() for _ in range(3)]
+        waiting = threading.Thread(target=lambda: engine.connect().close())
+        waiting.start()
+        while not readings.value(catalogue.PENDING_REQUESTS):
+            pass
+        readings.instrumentation.pusher._push(end=False)
+        for connection in held:
+            connection.close()
+        waiting.join()
+    first, last = receiver.arrived[0], receiver.arrived[-1]
+    [waiter] = points(first, catalogue.WAITER_AGE.name)
+    assert waiter[catalogue.PHASE] == "queue"
+    assert waiter[catalogue.CODE_FILE_PATH].endswith("test_push.py")
+    counts = catalogue.WAITERS_WAITING.name, catalogue.WAITERS_LISTED.name
+    assert [points(first, name)[0]["value"] for name in counts] == [1, 1]
+    assert points(last, catalogue.WAITER_AGE.name) == []
+    assert [points(last, name)[0]["value"] for name in counts] == [0, 0]
 
 
 def test_the_last_push_leaves_without_waiting_for_the_interval(receiver: Receiver) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, Kind, Metric, Publisher
+from poolscope.catalogue import Evidence, Kind, Metric, Phase, Publisher
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
 from poolscope_exporter.core.model.endpoints import Endpoint
@@ -16,7 +16,13 @@ from poolscope_exporter.core.model.pgbouncers import (
     ClientState,
     socket_of,
 )
-from poolscope_exporter.core.model.pushes import HistogramValue, Point, Push
+from poolscope_exporter.core.model.pushes import (
+    HistogramValue,
+    Point,
+    Push,
+    WaitingCaller,
+    WaitingCallers,
+)
 from poolscope_exporter.core.model.servers import Privilege, ServerIdentity
 from poolscope_exporter.core.model.sessions import Session, SessionSample, SessionState
 
@@ -72,6 +78,17 @@ def a_checkout(
         code_function="place_order",
         evidence=evidence,
     )
+
+
+def a_waiting_caller(
+    age_s: float = 5.0, *, phase: Phase = Phase.QUEUE, route: str | None = "/report"
+) -> WaitingCaller:
+    return WaitingCaller(phase, age_s, route, "shop/report.py", 20, "report")
+
+
+def waiting_for(*callers: WaitingCaller, pool: Pool | None = None) -> WaitingCallers:
+    """Return the complete list of the callers that wait for a pool."""
+    return WaitingCallers(pool or a_pool(), len(callers), callers)
 
 
 def a_checkout_report(
@@ -285,6 +302,7 @@ def a_push(
     is_pressed: bool = False,
     publisher: Publisher = Publisher.EXPORTER,
     held: tuple[HeldCheckouts, ...] = (),
+    waiters: tuple[WaitingCallers, ...] = (),
     resource: Mapping[str, str] | None = None,
     backend_pids: Mapping[Pool, frozenset[int]] | None = None,
 ) -> Push:
@@ -298,5 +316,6 @@ def a_push(
         is_pressed=is_pressed,
         publisher=publisher,
         held=held,
+        waiters=waiters,
         backend_pids=backend_pids or {},
     )

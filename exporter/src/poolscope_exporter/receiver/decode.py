@@ -130,6 +130,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         is_pressed=scope_content.is_pressed,
         publisher=scope_content.publisher,
         held=scope_content.held,
+        waiters=scope_content.waiters,
         backend_pids=scope_content.backend_pids,
     )
 

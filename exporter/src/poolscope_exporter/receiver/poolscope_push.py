@@ -26,6 +26,7 @@ from poolscope.catalogue import (
     OWNER_KIND,
     PEER_ADDRESS,
     PEER_PORT,
+    PHASE,
     POOL_SESSIONS,
     PUSH,
     PUSH_END,
@@ -33,8 +34,12 @@ from poolscope.catalogue import (
     PUSH_PRESSURE,
     PUSH_PUBLISHER,
     TRACE_ID,
+    WAITER_AGE,
+    WAITERS_LISTED,
+    WAITERS_WAITING,
     Evidence,
     OwnerKind,
+    Phase,
     Publisher,
 )
 from poolscope_exporter.core.model.checkouts import (
@@ -44,6 +49,7 @@ from poolscope_exporter.core.model.checkouts import (
     Pool,
     pool_of,
 )
+from poolscope_exporter.core.model.pushes import WaitingCaller, WaitingCallers
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
@@ -61,7 +67,7 @@ _Closed = TypeVar("_Closed", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class PushScope:
-    """What one push says of itself and of the checkouts that its process holds."""
+    """What one push says of itself, of held checkouts and of waiting callers."""
 
     sequence: int
     interval_s: float | None
@@ -69,6 +75,7 @@ class PushScope:
     is_pressed: bool
     publisher: Publisher
     held: tuple[HeldCheckouts, ...]
+    waiters: tuple[WaitingCallers, ...]
     backend_pids: Mapping[Pool, frozenset[int]]
 
 
@@ -89,6 +96,7 @@ def read_push_scope(
         is_pressed=marker.get(PUSH_PRESSURE) is True,
         publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
         held=_held(instance, points, refused),
+        waiters=_waiters(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
     )
 
@@ -127,6 +135,43 @@ def _held(
 
 def _pool(instance: Instance, attributes: Attributes) -> Pool:
     return pool_of(instance, identity_texts(attributes))
+
+
+def _waiters(
+    instance: Instance,
+    points: Mapping[str, Sequence[tuple[Attributes, float]]],
+    refused: Counter[str],
+) -> tuple[WaitingCallers, ...]:
+    """Return the pools whose list of waiting callers arrived whole."""
+    listed: dict[Pool, list[WaitingCaller]] = defaultdict(list)
+    for attributes, age_s in points.get(WAITER_AGE.name, ()):
+        waiter = _waiter(attributes, age_s)
+        if waiter is None:
+            refused[DecodeRefusal.MALFORMED_WAITER] += 1
+        else:
+            listed[_pool(instance, attributes)].append(waiter)
+    listed_counts = _by_pool(instance, points.get(WAITERS_LISTED.name, ()))
+    waiting = _by_pool(instance, points.get(WAITERS_WAITING.name, ()))
+    return tuple(
+        WaitingCallers(pool, count, tuple(listed[pool]))
+        for pool, count in waiting.items()
+        if listed_counts.get(pool) == len(listed[pool])
+    )
+
+
+def _waiter(attributes: Attributes, age_s: float) -> WaitingCaller | None:
+    phase = _closed(Phase, text(attributes, PHASE))
+    if phase is None or age_s < 0:
+        return None
+    return WaitingCaller(
+        phase=phase,
+        age_s=age_s,
+        route=text(attributes, HTTP_ROUTE),
+        code_file=text(attributes, CODE_FILE_PATH),
+        code_line=integer(attributes, CODE_LINE_NUMBER),
+        code_function=text(attributes, CODE_FUNCTION_NAME),
+        owner_kind=_closed(OwnerKind, text(attributes, OWNER_KIND)),
+    )
 
 
 def _by_pool(instance: Instance, points: Iterable[tuple[Attributes, float]]) -> dict[Pool, int]:

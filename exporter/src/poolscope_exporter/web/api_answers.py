@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from poolscope.catalogue import Evidence
+from poolscope.catalogue import Evidence, Phase
 from poolscope_exporter.core.capacity.headroom import Scope
 from poolscope_exporter.core.capacity.idle_timeouts import IdleSource
 from poolscope_exporter.core.checks.model import CheckId, Result
@@ -97,6 +97,18 @@ class ConfigCheckRow(BaseModel):
     cure: str | None = Field(description="What to change; null where all is well.")
 
 
+class WaiterRow(BaseModel):
+    """Callers that wait for one thing at one line for one route; null is unknown."""
+
+    phase: Phase = Field(description="What they wait for.")
+    route: str | None = Field(description="HTTP route that asks for a connection.")
+    code_file: str | None = Field(description="File of the line that asks for a connection.")
+    code_line: int | None = Field(description="The line that asks for a connection.")
+    code_function: str | None = Field(description="Function around that line.")
+    age_s: float = Field(description="Seconds that the oldest of them had waited at the push.")
+    count: int = Field(description="How many of the listed callers they are.")
+
+
 class PoolRow(PoolIdentityRow):
     """One pool of one process; null is unknown, or has no meaning for its class."""
 
@@ -106,6 +118,9 @@ class PoolRow(PoolIdentityRow):
     idle: int | None = Field(description="Connections that lie in the pool.")
     max: int | None = Field(description="Most connections that the pool may have.")
     pending: int | None = Field(description="Callers that wait for a connection.")
+    waiters: list[WaiterRow] | None = Field(
+        description="Those that have waited longest, by what they wait for and where."
+    )
     timeouts_total: int | None = Field(description="Callers that gave up, since the start.")
     held: int | None = Field(description="Checkouts that are old, or have evidence of a leak.")
     listed: int | None = Field(description="Those of them that the application described.")

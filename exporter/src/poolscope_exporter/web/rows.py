@@ -6,6 +6,7 @@ from typing import Any
 
 from poolscope_exporter.core.capacity.headroom import Headroom
 from poolscope_exporter.core.checks.model import ConfigCheck
+from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters, WaiterGroup
 from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
@@ -50,6 +51,7 @@ def pool_row(state: PoolAssessment) -> Row:
         "idle": numbers.idle,
         "max": numbers.max,
         "pending": numbers.pending,
+        "waiters": _waiter_groups(numbers.waiters),
         "timeouts_total": numbers.timeouts_total,
         "held": numbers.held_total,
         "listed": numbers.listed_total,
@@ -121,6 +123,22 @@ def pool_identity(pool: Pool) -> Row:
 def link_text(link: Link | NoLink) -> str:
     """Return the link's level, or `unlinked:` and why."""
     return link.level if isinstance(link, Link) else f"unlinked:{link.reason}"
+
+
+def _waiter_groups(waiters: PoolWaiters | None) -> list[Row] | None:
+    return None if waiters is None else [_waiter_group(group) for group in waiters.groups]
+
+
+def _waiter_group(group: WaiterGroup) -> Row:
+    return {
+        "phase": group.phase,
+        "route": group.route,
+        "code_file": group.code_file,
+        "code_line": group.code_line,
+        "code_function": group.code_function,
+        "age_s": round(group.age_s, 3),
+        "count": group.count,
+    }
 
 
 def _check(check: ConfigCheck) -> Row:

@@ -25,6 +25,7 @@ from poolscope.pushing.pressure import Pressure
 from poolscope.pushing.process_identity import ProcessIdentity
 from poolscope.pushing.samples import Sample, pool_samples
 from poolscope.pushing.transport import PushError, Transport
+from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.leaks import Leak
 from poolscope.recording.pool import drained
 from poolscope.recording.registry import Registry
@@ -186,7 +187,8 @@ class Pusher:
         self._sequence += 1
         self._pushed_at_s, is_pressed = monotonic(), self._is_pressed()
         self._pressure.pushed([pool.stats for pool in list(self._registry.pools)])
-        samples = chain(self.samples(), self._held(), [self._mark(end=end, is_pressed=is_pressed)])
+        mark = self._mark(end=end, is_pressed=is_pressed)
+        samples = chain(self.samples(), self._held(), self._waiters(), [mark])
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         answers = [self._send(transport, body) for transport in self._transports]
         named = [seconds for seconds in answers if seconds is not None]
@@ -210,6 +212,12 @@ class Pusher:
         for identity, pool in self._registry.named_pools():
             held.list_held(identity, pool.stats, pool.leaks)
         return held.held_samples()
+
+    def _waiters(self) -> Iterator[Sample]:
+        waiters = WaiterList(monotonic(), self._settings.held_after_s)
+        for identity, pool in self._registry.named_pools():
+            waiters.list_waiters(identity, pool.stats)
+        return waiters.waiter_samples()
 
     def _mark(self, *, end: bool, is_pressed: bool) -> Sample:
         by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher

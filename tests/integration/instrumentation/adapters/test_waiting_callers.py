@@ -341,15 +341,15 @@ async def test_the_connections_that_asyncpg_opens_for_nobody_are_no_callers(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
     async with BlackHole(postgres.port) as proxy:
-        dsn = postgres.dsn.replace(f":{postgres.port}/", f":{proxy.port}/")
-        pool = await asyncpg.create_pool(f"{dsn}", min_size=1, max_size=2)
         proxy.stall()
-        await pool.expire_connections()
-        first = asyncio.create_task(take_asyncpg(pool))
-        await until(readings, Phase.CONNECT)
+        dsn = postgres.dsn.replace(f":{postgres.port}/", f":{proxy.port}/")
+        making = asyncio.create_task(awaiting(asyncpg.create_pool(dsn, min_size=1, max_size=2)))
+        async with asyncio.timeout(20):
+            while not readings.samples(catalogue.PENDING):  # noqa: ASYNC110 - a pool has no event
+                await asyncio.sleep(0.01)
+        assert pending(readings) == NOBODY
         proxy.resume()
-        await (await first)()
-        pool.terminate()
+        (await making).terminate()
 
 
 @each({**QUEUE, **CONNECT}, *ASYNC)

@@ -7,10 +7,16 @@ from google.protobuf import json_format
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, Kind, OwnerKind, Publisher
+from poolscope.catalogue import Evidence, Kind, OwnerKind, Phase, Publisher
 from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
 from poolscope_exporter.core.model.endpoints import Endpoint
-from poolscope_exporter.core.model.pushes import HistogramValue, Point, Push
+from poolscope_exporter.core.model.pushes import (
+    HistogramValue,
+    Point,
+    Push,
+    WaitingCaller,
+    WaitingCallers,
+)
 from poolscope_exporter.receiver import decode as otlp
 from poolscope_exporter.receiver.attributes import MAX_TEXT_LENGTH
 from poolscope_exporter.receiver.decode import (
@@ -56,6 +62,17 @@ CHECKOUT: Attributes = {
     catalogue.TRACE_ID: "ab" * 16,
 }
 
+WAITER: Attributes = {
+    **POOL,
+    catalogue.WAITER_ID: 13,
+    catalogue.PHASE: "connect",
+    catalogue.HTTP_ROUTE: "/report",
+    catalogue.CODE_FILE_PATH: "shop/report.py",
+    catalogue.CODE_LINE_NUMBER: 20,
+    catalogue.CODE_FUNCTION_NAME: "report",
+    catalogue.OWNER_KIND: "request",
+}
+
 
 def the_push(*metrics: Metric, push: tuple[Metric, ...] = ()) -> Push:
     (push_found,) = decode(a_request(*metrics, push=push)).pushes
@@ -75,6 +92,18 @@ def a_list(*checkouts: Attributes, held: int | None = None, listed: int | None =
             gauges(catalogue.CHECKOUT_AGE.name, *(number(8.5, each) for each in checkouts)),
             gauges(catalogue.CHECKOUTS_HELD.name, number(count if held is None else held)),
             gauges(catalogue.CHECKOUTS_LISTED.name, number(count if listed is None else listed)),
+        )
+    )
+
+
+def a_queue(*waiters: Attributes, waiting: int | None = None, listed: int | None = None) -> Push:
+    count = len(waiters)
+    return the_push(
+        push=(
+            a_marker(),
+            gauges(catalogue.WAITER_AGE.name, *(number(4.5, each) for each in waiters)),
+            gauges(catalogue.WAITERS_WAITING.name, number(count if waiting is None else waiting)),
+            gauges(catalogue.WAITERS_LISTED.name, number(count if listed is None else listed)),
         )
     )
 
@@ -359,3 +388,50 @@ def test_only_points_of_pushes_without_number_carry_their_time(
     metric.gauge.data_points[0].time_unix_nano = 9
 
     assert [point.time_ns for point in the_push(metric, push=push).points] == [time_ns]
+
+
+def test_a_waiting_caller_arrives_in_full_and_a_bare_one_has_unknown_fields() -> None:
+    bare = {**POOL, catalogue.PHASE: "ping"}
+    (found,) = a_queue(WAITER, bare, waiting=9).waiters
+
+    assert found == WaitingCallers(
+        ORDERS,
+        9,
+        (
+            WaitingCaller(
+                phase=Phase.CONNECT,
+                age_s=4.5,
+                route="/report",
+                code_file="shop/report.py",
+                code_line=20,
+                code_function="report",
+                owner_kind=OwnerKind.REQUEST,
+            ),
+            WaitingCaller(Phase.PING, 4.5),
+        ),
+    )
+
+
+def test_an_empty_list_says_that_nobody_waits_and_no_list_says_nothing() -> None:
+    assert a_queue().waiters == (WaitingCallers(ORDERS, 0, ()),)
+    assert a_list().waiters == ()
+
+
+@pytest.mark.parametrize("phase", ["astrology", None])
+def test_a_waiting_caller_without_a_known_phase_is_refused_and_the_list_is_left_out(
+    phase: str | None,
+) -> None:
+    waiter = {name: value for name, value in WAITER.items() if name != catalogue.PHASE}
+    waiter |= {catalogue.PHASE: phase} if phase else {}
+    request = a_request(
+        push=(
+            a_marker(),
+            gauges(catalogue.WAITER_AGE.name, number(4.5, waiter)),
+            gauges(catalogue.WAITERS_WAITING.name, number(1)),
+            gauges(catalogue.WAITERS_LISTED.name, number(1)),
+        )
+    )
+    decoded = decode(request)
+
+    assert [push.waiters for push in decoded.pushes] == [()]
+    assert decoded.refused == {"malformed_waiter": 1}

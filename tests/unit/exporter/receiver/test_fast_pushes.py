@@ -22,7 +22,8 @@ def test_the_interval_grows_with_the_processes_under_pressure(
     count: int, interval_s: float
 ) -> None:
     assert pressed(count).allowed_interval_s(100.0) == pytest.approx(interval_s)
-    assert count / pressed(count).allowed_interval_s(100.0) <= MOST_FAST_PUSHES
+    pushes_per_s = count / pressed(count).allowed_interval_s(100.0)
+    assert pushes_per_s <= MOST_FAST_PUSHES * 1.000_001
 
 
 def test_a_process_that_is_calm_again_or_ended_no_longer_counts() -> None:

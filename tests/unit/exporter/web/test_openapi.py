@@ -17,6 +17,7 @@ from poolscope_exporter.core.capacity.pgbouncer_headroom import (
 from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.fleet.growth import Growth
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
+from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation, Withheld
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
@@ -35,6 +36,7 @@ from support.exporter.builders import (
     a_pool,
     a_server,
     a_session,
+    a_waiting_caller,
     pool_points,
 )
 
@@ -70,8 +72,12 @@ def judgements() -> tuple[Judgement, ...]:
 
 def pools() -> tuple[PoolAssessment, ...]:
     """Return a pool of which nothing is known, and one of each diagnosis with its checks."""
+    waiters = group_waiters(1, [a_waiting_caller()])
     numbers = replace(
-        numbers_of(pool_points(), (2, 1), Growth()), timeout_s=30.0, library="sqlalchemy", size=5
+        numbers_of(pool_points(), (2, 1), Growth(), waiters),
+        timeout_s=30.0,
+        library="sqlalchemy",
+        size=5,
     )
     idle = IdleTimeout(IdleSource.PGBOUNCER, 300.0, "bouncer")
     checks = PoolChecks().check_pool(numbers, (idle,), NOWHERE)

@@ -562,7 +562,7 @@ def test_an_error_in_noting_a_liveness_check_never_reaches_the_application(
     def broken(_: float) -> None:
         raise LookupError("ping")
 
-    monkeypatch.setattr(hooks, "pinging_caller", broken)
+    monkeypatch.setattr(hooks, "make_pinging_caller", lambda: broken)
     engine = an_engine(pool_pre_ping=True)
     for _ in range(2):
         engine.connect().close()

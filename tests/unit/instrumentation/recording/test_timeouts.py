@@ -31,6 +31,10 @@ def check_out(stats: PoolStats, at_s: float) -> None:
     make_record_checkout()(stats, slot, at_s, at_s, None, object)
 
 
+def a_waiter(phase: Phase, since_s: float) -> Waiter:
+    return Waiter(phase, since_s, UNKNOWN_SITE, 7, None)
+
+
 def test_holders_are_the_oldest_and_all_are_counted(stats: PoolStats) -> None:
     for number in range(LISTED + 5):
         check_out(stats, at_s=float(number))
@@ -42,9 +46,9 @@ def test_holders_are_the_oldest_and_all_are_counted(stats: PoolStats) -> None:
 
 def test_waiters_are_together_by_phase_and_line_and_all_are_counted(stats: PoolStats) -> None:
     stats.waiting = {
-        1: Waiter(Phase.QUEUE, 97.0),
-        2: Waiter(Phase.QUEUE, 95.0),
-        3: Waiter(Phase.PING, 92.0),
+        1: a_waiter(Phase.QUEUE, 97.0),
+        2: a_waiter(Phase.QUEUE, 95.0),
+        3: a_waiter(Phase.PING, 92.0),
     }
     seen = exhaustion_of(stats, now_s=100.0)
     assert seen.waiting == {Phase.QUEUE: 2, Phase.CONNECT: 0, Phase.PING: 1}

@@ -1,5 +1,6 @@
 """Callers that wait are counted by phase, with the age of the oldest."""
 
+import threading
 from typing import Any
 
 from poolscope import catalogue
@@ -12,8 +13,8 @@ from poolscope.recording.requests import CURRENT, Request
 from poolscope.recording.waiters import (
     Waiter,
     blocked_caller,
+    make_pinging_caller,
     oldest_by_phase,
-    pinging_caller,
 )
 
 
@@ -29,8 +30,12 @@ def a_pool() -> PoolStats:
     return PoolStats(PoolIdentity("shop"), Reader())
 
 
+def a_waiter(phase: Phase, since_s: float) -> Waiter:
+    return Waiter(phase, since_s, UNKNOWN_SITE, 7, None)
+
+
 def test_each_phase_has_its_number_and_the_age_of_its_oldest() -> None:
-    waiters = [Waiter(Phase.QUEUE, 7.0), Waiter(Phase.QUEUE, 4.0), Waiter(Phase.PING, 9.5)]
+    waiters = [a_waiter(Phase.QUEUE, 7.0), a_waiter(Phase.QUEUE, 4.0), a_waiter(Phase.PING, 9.5)]
     assert oldest_by_phase(waiters, now_s=10.0) == {
         Phase.QUEUE: (2, 6.0),
         Phase.CONNECT: (0, 0.0),
@@ -40,7 +45,7 @@ def test_each_phase_has_its_number_and_the_age_of_its_oldest() -> None:
 
 def test_what_is_pushed_has_every_phase_and_their_sum() -> None:
     stats = a_pool()
-    stats.waiting = {1: Waiter(Phase.CONNECT, 4.0), 2: Waiter(Phase.PING, 9.0)}
+    stats.waiting = {1: a_waiter(Phase.CONNECT, 4.0), 2: a_waiter(Phase.PING, 9.0)}
     found = {
         (sample.metric, sample.attributes.get(catalogue.PHASE)): sample.value
         for sample in pool_samples(stats.identity, stats, LeakDetector(), now_s=10.0)
@@ -54,7 +59,7 @@ def test_what_is_pushed_has_every_phase_and_their_sum() -> None:
 
 def test_a_forked_child_has_no_waiter_of_its_parent() -> None:
     stats = a_pool()
-    stats.waiting = {1: Waiter(Phase.CONNECT, 4.0)}
+    stats.waiting = {1: a_waiter(Phase.CONNECT, 4.0)}
     stats.reset()
     assert stats.waiting == {}
 
@@ -62,7 +67,7 @@ def test_a_forked_child_has_no_waiter_of_its_parent() -> None:
 def test_a_waiter_belongs_to_the_request_that_runs() -> None:
     request = Request()
     token = CURRENT.set(request)
-    queued, pinging = blocked_caller(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7), pinging_caller(2.0)
+    queued, pinging = blocked_caller(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7), make_pinging_caller()(2.0)
     CURRENT.reset(token)
     assert queued == Waiter(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7, request)
-    assert pinging == Waiter(Phase.PING, 2.0, request=request)
+    assert pinging == Waiter(Phase.PING, 2.0, UNKNOWN_SITE, threading.get_ident(), request)

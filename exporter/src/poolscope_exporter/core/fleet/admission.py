@@ -36,6 +36,7 @@ class Refusal(StrEnum):
     TOO_MANY_SERIES = "too_many_series"
     TOO_MANY_SERVICES = "too_many_services"
     TOO_MANY_CHECKOUTS = "too_many_checkouts"
+    TOO_MANY_WAITERS = "too_many_waiters"
     TOO_MANY_SESSIONS = "too_many_sessions"
     OUT_OF_ORDER = "out_of_order"
     FOREIGN_TOKEN = "foreign_token"  # noqa: S105 - the name of a refusal

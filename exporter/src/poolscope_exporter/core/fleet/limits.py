@@ -6,6 +6,9 @@ from dataclasses import dataclass
 MAX_SESSIONS = 200_000
 """Backend pids that are remembered of all processes: more than any set of servers has."""
 
+MAX_WAITER_GROUPS = 20_000
+"""Groups of waiting callers that are remembered of all processes together."""
+
 TEXT_OF_A_SERIES = 300
 """Characters that the name and the attributes of an ordinary series do not exceed."""
 
@@ -61,11 +64,12 @@ def size_of(metric: str, attributes: Mapping[str, str]) -> int:
 
 
 class SharedBudgets:
-    """What all application processes share: room for series, held checkouts and backend pids."""
+    """What all application processes share: room for series, checkouts, waiters, backend pids."""
 
     def __init__(self, max_series: int, max_held: int) -> None:
         self.series = Budget(max_series)
         self.held = Budget(max_held)
+        self.waiters = Budget(MAX_WAITER_GROUPS)
         self.sessions = Budget(MAX_SESSIONS)
 
 

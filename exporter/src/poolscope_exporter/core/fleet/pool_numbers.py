@@ -7,6 +7,7 @@ from poolscope import catalogue
 from poolscope.catalogue import ConnectionState, Metric, Phase
 from poolscope_exporter.core.fleet.growth import UNKNOWN_GROWTH, Growth
 from poolscope_exporter.core.fleet.point_sums import PointSums, whole
+from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters
 from poolscope_exporter.core.model.pushes import Point
 
 
@@ -19,6 +20,7 @@ class PoolNumbers:
     `ping_s` is what a liveness check took on average since the start. `pending_by_phase` counts the
     callers that wait, `oldest_wait_s` has the age of the oldest one; a phase nobody waits in is
     absent. `lost_places` are connections that count as used although nobody can return them.
+    `waiters` are the callers that have waited longest, by where they ask.
     """
 
     idle: int | None = None
@@ -49,10 +51,14 @@ class PoolNumbers:
     pending_by_phase: Mapping[Phase, int] = field(default_factory=dict)
     oldest_wait_s: Mapping[Phase, float] = field(default_factory=dict)
     growth: Growth = UNKNOWN_GROWTH
+    waiters: PoolWaiters | None = None
 
 
 def numbers_of(
-    points: Iterable[Point], held: tuple[int, int] | None, growth: Growth
+    points: Iterable[Point],
+    held: tuple[int, int] | None,
+    growth: Growth,
+    waiters: PoolWaiters | None = None,
 ) -> PoolNumbers:
     """Read a pool's numbers; `held` is how many checkouts are (held, listed), None if not told."""
     sums = PointSums(points)
@@ -88,6 +94,7 @@ def numbers_of(
         },
         oldest_wait_s=_by_phase(sums, catalogue.PENDING_AGE),
         growth=growth,
+        waiters=waiters,
     )
 
 

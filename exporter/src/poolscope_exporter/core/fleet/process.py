@@ -19,6 +19,7 @@ from poolscope_exporter.core.fleet.retention import (
 from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounters
 from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import ProcessSeries
+from poolscope_exporter.core.fleet.waiter_groups import ProcessWaiters
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
@@ -61,6 +62,7 @@ class Process:
         self._is_from_zero = is_from_zero
         self._routes = RouteCounters(instance, max_pools, max_series_per_pool, budgets.series)
         self._held = HeldList(max_pools, budgets)
+        self._waiters = ProcessWaiters(max_pools, budgets.waiters)
         self._growth = GrowthHistory()
         self._numbers: Mapping[Pool, PoolNumbers] = {}
         self._numbers_as_of: tuple[float, tuple[Pool, ...]] | None = None
@@ -114,6 +116,7 @@ class Process:
             points=self._keep_points(push, now_s),
             held=self._held.replace_lists(push, self.interval_s, now_s),
         )
+        refused.held.update(self._waiters.replace_waiters(push))
         # Our own pushes are complete: a route that comes up later was not used before.
         self._is_from_zero = push.sequence is not None and push.publisher is Publisher.EXPORTER
         self._growth.record_counters(self._series.numbers_since(now_s), now_s)
@@ -128,6 +131,7 @@ class Process:
             self._held.drop_lists(self._lists_since_s(now_s))
         else:
             self._held.drop_all()
+            self._waiters.drop_waiters()
             self._growth.forget_counters()
 
     def release_room(self) -> None:
@@ -135,6 +139,7 @@ class Process:
         self._series.release_series()
         self._routes.release_routes()
         self._held.drop_all()
+        self._waiters.drop_waiters()
 
     def live_points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are true now: no gauges of a process that is gone."""
@@ -175,7 +180,10 @@ class Process:
         points = self._series.numbers_since(since_s)
         return {
             pool: numbers_of(
-                points.get(pool, []), _counts(held.get(pool)), self._growth.pool_growth(pool)
+                points.get(pool, []),
+                _counts(held.get(pool)),
+                self._growth.pool_growth(pool),
+                self._waiters.pool_waiters(pool),
             )
             for pool in points.keys() | held.keys()
         }

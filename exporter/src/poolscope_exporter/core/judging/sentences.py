@@ -6,11 +6,15 @@ from typing import Final
 from poolscope import catalogue
 from poolscope.catalogue import EFFECTS, Effect, Evidence, Metric, Phase
 from poolscope_exporter.core.fleet.growth import COUNT, WINDOW_S, Growth
+from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters
 from poolscope_exporter.core.judging.pool_evidence import PoolEvidence
 from poolscope_exporter.core.judging.verdicts import Verdict
 
 NO_NUMBERS: Final = "the application sent no numbers of this pool"
 _LATELY: Final = f"in the last {WINDOW_S:.0f} s"
+
+FEW_WAITERS: Final = 3
+"""Of fewer waiting callers it is no news that most are one request."""
 
 _TROUBLES: Final = {
     Verdict.BLOCKED: "waiting for a lock",
@@ -57,8 +61,23 @@ def pressure(evidence: PoolEvidence) -> Iterator[str]:
         yield f"all {numbers.max} connections are in use"
     if numbers.pending:
         yield _waiting(numbers.pending, max(numbers.oldest_wait_s.values(), default=None))
+    if numbers.waiters is not None:
+        yield from _most_waiters(numbers.waiters)
     if evidence.gave_up:
         yield _happened(evidence.gave_up, "caller", "gave up waiting")
+
+
+def _most_waiters(waiters: PoolWaiters) -> Iterator[str]:
+    """Yield which request and line most of the waiting callers are, if half of them are one."""
+    if waiters.listed < FEW_WAITERS:
+        return
+    largest = max(waiters.groups, key=lambda group: group.count)
+    line = None if largest.code_file is None else f"at {largest.code_file}:{largest.code_line}"
+    where = " ".join(part for part in (largest.route, line) if part)
+    if where and 2 * largest.count >= waiters.listed:
+        is_part = waiters.listed < waiters.waiting
+        of_all = f"the {waiters.listed} oldest" if is_part else f"{waiters.listed}"
+        yield f"{largest.count} of {of_all} waiters are {where}"
 
 
 def in_use(evidence: PoolEvidence) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from poolscope.catalogue import Kind, Publisher
+from poolscope.catalogue import Kind, OwnerKind, Phase, Publisher
 from poolscope_exporter.core.model.checkouts import HeldCheckouts, Instance, Pool
 
 
@@ -71,11 +71,33 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingCaller:
+    """One caller that waits for a connection, as of a push; None is unknown."""
+
+    phase: Phase
+    age_s: float
+    route: str | None = None
+    code_file: str | None = None
+    code_line: int | None = None
+    code_function: str | None = None
+    owner_kind: OwnerKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCallers:
+    """The waiting callers of one pool; complete when as many are listed as wait."""
+
+    pool: Pool
+    waiting: int
+    listed: tuple[WaitingCaller, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """One OTLP request's worth of one process.
 
     `sequence` is None for senders that are not poolscope (any SDK that emits the conventions);
-    such a push has no held checkouts and no end marker, and its interval is unknown.
+    such a push lists no checkouts and no waiters, has no end marker, and an unknown interval.
     """
 
     instance: Instance
@@ -87,4 +109,5 @@ class Push:
     is_pressed: bool = False
     publisher: Publisher = Publisher.EXPORTER
     held: tuple[HeldCheckouts, ...] = ()
+    waiters: tuple[WaitingCallers, ...] = ()
     backend_pids: Mapping[Pool, frozenset[int]] = field(default_factory=dict)

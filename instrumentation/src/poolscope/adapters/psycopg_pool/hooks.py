@@ -22,7 +22,7 @@ from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
 from poolscope.recording.tasks import running_owner
 from poolscope.recording.timeouts import look_at_timeout
-from poolscope.recording.waiters import Waiter, blocked_caller, pinging_caller
+from poolscope.recording.waiters import Waiter, blocked_caller, make_pinging_caller
 
 Check = Callable[[Any], Any]
 
@@ -39,6 +39,7 @@ class PsycopgPoolHooks:
     def __init__(self, registry: Registry) -> None:
         self.contain, self.contained = registry.contain, registry.contained
         self._count_nested = registry.contained(count_nested)
+        self._pinging_caller = make_pinging_caller()
         self._look_at_timeout = registry.contained(look_at_timeout)
         self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
@@ -229,7 +230,7 @@ class PsycopgPoolHooks:
     def _ping_began(self, stats: PoolStats, token: int, began_s: float) -> None:
         """Note a caller whose connection is about to be tested."""
         try:
-            stats.waiting[token] = pinging_caller(began_s)
+            stats.waiting[token] = self._pinging_caller(began_s)
         except Exception as error:  # noqa: BLE001 - inline: runs at each checked checkout
             self.contain(error)
 

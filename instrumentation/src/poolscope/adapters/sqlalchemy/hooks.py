@@ -25,7 +25,7 @@ from poolscope.recording.pool import PoolStats, Slot, next_checkout_id
 from poolscope.recording.registry import Registry
 from poolscope.recording.tasks import running_owner
 from poolscope.recording.timeouts import look_at_timeout
-from poolscope.recording.waiters import blocked_caller, pinging_caller
+from poolscope.recording.waiters import blocked_caller, make_pinging_caller
 
 
 class SqlalchemyHooks:
@@ -263,6 +263,7 @@ class SqlalchemyHooks:
     def tested(self, stats: PoolStats, ping: Callable[[Any], bool]) -> Callable[[Any], bool]:
         """Return a dialect's liveness check with its caller counted until the answer is there."""
         now, next_token, contain = monotonic, next_checkout_id, self.contain
+        pinging_caller = make_pinging_caller()
 
         def measured_ping(connection: Any) -> bool:
             token = next_token()

@@ -8,11 +8,13 @@ from poolscope import catalogue
 from poolscope.catalogue import ConnectErrorKind, Evidence, FailureReason, Phase
 from poolscope_exporter.core.fleet.growth import COUNT, SUM, Growth
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis, diagnose
 from poolscope_exporter.core.judging.pool_evidence import Destination
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked
-from support.exporter.builders import a_checkout
+from poolscope_exporter.core.model.pushes import WaitingCaller
+from support.exporter.builders import a_checkout, a_waiting_caller
 
 FULL = PoolNumbers(used=15, max=15, pending=0)
 BLOCKING = (catalogue.BLOCKING_CHECKOUTS.name, "")
@@ -384,6 +386,36 @@ def test_callers_that_gave_up_between_two_pushes_count() -> None:
     told = diagnose(PoolNumbers(used=0, max=3, pending=0, held_total=0, growth=growth), [], None)
     assert told.diagnosis is Diagnosis.UNDERSIZED
     assert "140 callers gave up waiting in the last 30 s" in told.reasons
+
+
+@pytest.mark.parametrize(
+    ("groups", "waiting", "said"),
+    [
+        ({"/report": 54, "/orders": 6}, 60, "54 of 60 waiters are /report at shop/report.py:20"),
+        (
+            {"/report": 54, "/orders": 46},
+            130,
+            "54 of the 100 oldest waiters are /report at shop/report.py:20",
+        ),
+        ({"/report": 2, "/orders": 2}, 4, "2 of 4 waiters are /report at shop/report.py:20"),
+        ({"/report": 2, "/orders": 3, "/": 2}, 7, None),
+        ({"/report": 2}, 2, None),
+        ({}, 0, None),
+    ],
+)
+def test_a_request_that_half_of_the_waiters_are_is_named(
+    groups: dict[str, int], waiting: int, said: str | None
+) -> None:
+    callers = [a_waiting_caller(route=r) for r, count in groups.items() for _ in range(count)]
+    numbers = replace(WAITED_FOR, waiters=group_waiters(waiting, callers))
+    reasons = diagnose(numbers, [], None).reasons
+    assert [reason for reason in reasons if "waiters are" in reason] == ([said] if said else [])
+
+
+def test_waiters_without_route_and_line_are_not_named() -> None:
+    callers = [WaitingCaller(Phase.PING, 5.0)] * 5
+    numbers = replace(WAITED_FOR, waiters=group_waiters(5, callers))
+    assert not [each for each in diagnose(numbers, [], None).reasons if "waiters are" in each]
 
 
 def test_what_unconfirmed_samples_agree_on_is_probable() -> None:
