@@ -21,7 +21,7 @@ PYTHONPATH_OF_GENERATORS := alerts:dashboards:generators
 GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
 # Tests mostly wait for servers, so a worker more than there are processors is not in the way.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/pytest -n $(WORKERS)
 # What records its results runs in one process, which writes them when it ends.
 PYTEST_ALONE := $(BIN)/pytest
 

@@ -14,6 +14,7 @@ settings.register_profile(
 settings.load_profile("lanes")
 
 pytest_plugins = [
+    "support.processes.workers",
     "support.applications.mariadb",
     "support.pgbouncer",
     "support.postgres.server",

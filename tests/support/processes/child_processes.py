@@ -12,9 +12,10 @@ GIVE_UP_S = 60.0
 def wait_until(is_so: Callable[[], bool], within_s: float = GIVE_UP_S) -> bool:
     """Wait for the condition; return whether it came to hold within `within_s` seconds."""
     deadline = time.monotonic() + within_s
-    while not is_so() and time.monotonic() < deadline:
+    # Asked once a turn: what held a moment ago may not when it is asked again.
+    while not (holds := is_so()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return is_so()
+    return holds
 
 
 def is_alive(pid: int) -> bool:
