@@ -5,6 +5,7 @@ import pytest
 from poolscope.catalogue import ConnectErrorKind, FailureReason, Phase
 from poolscope.pushing.pressure import Pressure
 from poolscope.pushing.transport import _allowed_interval_s
+from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats, Slot
 from poolscope.recording.waiters import Waiter
 
@@ -48,7 +49,7 @@ def test_a_full_pool_is_pressure_unless_it_has_one_place(
 
 def test_a_caller_that_waits_is_pressure() -> None:
     stats = a_pool()
-    stats.waiting[1] = Waiter(Phase.QUEUE, 100.0)
+    stats.waiting[1] = Waiter(Phase.QUEUE, 100.0, UNKNOWN_SITE, None, None)
     assert Pressure().is_on([stats])
 
 
