@@ -1,5 +1,7 @@
 """A process is under pressure while a caller waits, a pool is full, or something failed anew."""
 
+from threading import get_ident
+
 import pytest
 
 from poolscope.catalogue import ConnectErrorKind, FailureReason, Phase
@@ -49,7 +51,7 @@ def test_a_full_pool_is_pressure_unless_it_has_one_place(
 
 def test_a_caller_that_waits_is_pressure() -> None:
     stats = a_pool()
-    stats.waiting[1] = Waiter(Phase.QUEUE, 100.0, UNKNOWN_SITE, None, None)
+    stats.waiting[1] = Waiter(Phase.QUEUE, 100.0, UNKNOWN_SITE, get_ident(), None)
     assert Pressure().is_on([stats])
 
 
