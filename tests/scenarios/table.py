@@ -69,7 +69,7 @@ BUSY = (
     Scenario("holds_the_lock", Truth.IN_TRANSACTION, IN_TRANSACTION),
     Scenario("blocked_by_a_checkout", Truth.BLOCKED, blocked(by="holds_the_lock")),
     Scenario("blocked_by_a_stranger", Truth.BLOCKED, blocked(by="")),
-    Scenario("at_work", Truth.AT_WORK, Expected(Verdict.WORKING, ADDRESS, Diagnosis.UNDERSIZED)),
+    Scenario("at_work", Truth.AT_WORK, Expected(Verdict.WORKING, ADDRESS, Diagnosis.HEALTHY)),
     Scenario(
         "at_work_in_a_large_pool",
         Truth.AT_WORK,
@@ -100,7 +100,7 @@ IDLE = (
     ),
     Scenario("held_through_a_wrapped_driver", Truth.IDLE, unknown(Unlinked.NO_BACKEND_PID)),
     Scenario("held_since_before_we_looked", Truth.IDLE, unknown(Unlinked.NO_WITNESS)),
-    Scenario("listens", Truth.DECLARED, Expected(Verdict.WORKING, ADDRESS, Diagnosis.UNDERSIZED)),
+    Scenario("listens", Truth.DECLARED, Expected(Verdict.WORKING, ADDRESS, Diagnosis.HEALTHY)),
     Scenario("stalled_in_a_copy", Truth.STALLED, STALLED),
     Scenario("stalled_in_a_result", Truth.STALLED, STALLED),
 )

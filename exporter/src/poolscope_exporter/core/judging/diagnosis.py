@@ -14,7 +14,6 @@ from poolscope_exporter.core.judging.pool_evidence import (
     CONNECTING_S,
     DIRECT,
     SHORT_USE_S,
-    UNKNOWABLE,
     Destination,
     PoolEvidence,
     gather,
@@ -136,7 +135,10 @@ def _leaking(evidence: PoolEvidence) -> PoolDiagnosis | None:
     if not (evidence.leaks or evidence.numbers.lost_places or evidence.leaked_lately):
         return None
     reasons = [*sentences.leaks(evidence), *sentences.lost_places(evidence)]
-    return _made(Diagnosis.LEAKING, evidence, *reasons, *sentences.troubles(evidence))
+    is_counted = evidence.numbers.lost_places or evidence.leaked_lately
+    is_probable = not is_counted and evidence.is_only_probable(Verdict.LEAKED)
+    troubles = sentences.troubles(evidence)
+    return _made(Diagnosis.LEAKING, evidence, *reasons, *troubles, is_probable=is_probable)
 
 
 def _troubled(evidence: PoolEvidence) -> PoolDiagnosis | None:
@@ -170,7 +172,7 @@ def _undersized(evidence: PoolEvidence) -> PoolDiagnosis | None:
         return None
     if not evidence.waited_mostly_in_queue:
         return None
-    if evidence.count_of(*UNKNOWABLE) * 2 >= max(1, evidence.out):
+    if 2 * evidence.unclear >= max(1, evidence.out):
         return None
     reason = (
         f"{ended:.0f} uses of {mean_s:.2g} s on average ended in the last {WINDOW_S:.0f} s"
@@ -183,12 +185,15 @@ def _full(evidence: PoolEvidence) -> PoolDiagnosis | None:
     """Report pressure without an established cause, with all that is known of it.
 
     A pool that is full while nobody waits is busy, where the sender counts the waiters and lists
-    the holders: one worker with one connection is always full.
+    the holders: one worker with one connection is always full. Where too little is known of what
+    most holders do, it is not called healthy either.
     """
     is_only_busy = evidence.numbers.pending == 0 and evidence.lists_holders
     if evidence.waits or evidence.gave_up or (evidence.is_full and not is_only_busy):
         reasons = (*sentences.unclear(evidence), *sentences.nothing_returned(evidence))
         return _made(Diagnosis.FULL, evidence, *reasons, *sentences.troubles(evidence))
+    if evidence.is_full and 2 * evidence.unclear >= evidence.out:
+        return _made(Diagnosis.UNKNOWN, evidence, *sentences.unclear(evidence))
     return None
 
 

@@ -106,6 +106,11 @@ class PoolEvidence:
         return max(self.numbers.used or 0, self.confirmed.total())
 
     @property
+    def unclear(self) -> int:
+        """Return how many checkouts nothing is known of, or nothing certain yet."""
+        return sum(self.confirmed[verdict] for verdict in UNKNOWABLE)
+
+    @property
     def mean_use_s(self) -> float | None:
         """Return how long connections were used on average, of the uses that ended lately."""
         return self.numbers.growth.mean_s(catalogue.USE_TIME)
@@ -121,7 +126,7 @@ class PoolEvidence:
         if not self.numbers.growth.by_counter or (mean_s is not None and mean_s < SHORT_USE_S):
             return self.out
         known = self.confirmed.total() + self.probable.total()
-        return max(1, known - sum(self.confirmed[verdict] for verdict in UNKNOWABLE))
+        return max(1, known - self.unclear)
 
     @property
     def leaked_lately(self) -> float:
@@ -190,7 +195,7 @@ def gather(
         numbers=numbers,
         confirmed=Counter(j.verdict for j in judgements if j.probable is None),
         probable=Counter(j.probable for j in judgements if j.probable is not None),
-        leaks=Counter(j.evidence for j in judgements if j.verdict is Verdict.LEAKED),
+        leaks=Counter(j.evidence for j in judgements if Verdict.LEAKED in (j.verdict, j.probable)),
         unknown_reasons=Counter(j.reason or "" for j in judgements if j.verdict is Verdict.UNKNOWN),
         headroom=headroom,
         queued=len(queued),

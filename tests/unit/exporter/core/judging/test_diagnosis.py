@@ -485,3 +485,18 @@ def test_collected_checkouts_stand_beside_a_healthy_diagnosis() -> None:
     assert told.reasons[1] == (
         "1 checkout garbage-collected without being returned in the last 30 s"
     )
+
+
+def test_a_leak_whose_sample_is_not_confirmed_yet_is_probable() -> None:
+    told = diagnose(FULL, [probably(Verdict.LEAKED)], None)
+    assert (told.diagnosis, told.is_probable) == (Diagnosis.LEAKING, True)
+    assert not diagnose(FULL, [judged(Verdict.LEAKED)], None).is_probable
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.UNCONFIRMED])
+@pytest.mark.parametrize(("unclear", "diagnosis"), [(4, "healthy"), (5, "unknown")])
+def test_a_full_pool_of_unclear_holders_is_not_healthy_though_nobody_waits(
+    verdict: Verdict, unclear: int, diagnosis: str
+) -> None:
+    numbers = PoolNumbers(used=10, max=10, pending=0, held_total=10)
+    assert found(numbers, [judged(verdict)] * unclear) == diagnosis
