@@ -84,7 +84,7 @@ def watch(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Watch]:
 def leak_is_told_with_all_that_is_needed(message: Message, exporter: ExporterProcess) -> None:
     assert message.receiver == "pager"
     assert message.labels["http_route"] == "/orders/{order_id}/export"
-    assert message.labels["poolscope_call_site"].startswith("support/order_app.py:")
+    assert message.labels["poolscope_call_site"].startswith("support/applications/order_app.py:")
     assert message.labels["poolscope_evidence"] == "request_finished"
     assert "1 checkout(s) leaked" in message.annotations["description"]
     assert message.labels["poolscope_call_site"] in message.annotations["description"]

@@ -11,7 +11,7 @@ from poolscope_generators.incident.frames import write_frames
 from poolscope_generators.incident.prometheus import Prometheus
 from poolscope_generators.incident.recording import Story
 
-RENDER = Path(__file__).parents[1] / "render"
+RENDER = Path(__file__).parents[2] / "generators" / "render"
 NEEDED = ("node", "npm", "chromium")
 MINUTES = 600
 OLDEST_NODE = 20
