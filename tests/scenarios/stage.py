@@ -22,7 +22,6 @@ from support.processes.child_processes import wait_until
 TESTS = Path(__file__).parents[1]
 POLL_INTERVAL_S = 0.3
 PUSH_INTERVAL_S = 1.5
-"""Three of them missed, and a process counts as gone: a busy machine delays a push by a second."""
 """An app that misses three is taken for dead, and its links are forgotten: room for a hiccup."""
 HELD_AFTER_S = 1.25
 """Later than the default, so that what is so for a second is so when it is first listed."""
