@@ -18,7 +18,7 @@ from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
 from support.exporter.receiver import Receiver, a_receiver, points, resource
-from support.processes.child_processes import is_alive, wait_until
+from support.processes.child_processes import GIVE_UP_S, is_alive, wait_until
 
 AT_IMPORT = 3
 """Connections that the service takes where it is imported: in the master, with --preload."""
@@ -157,7 +157,8 @@ class Server:
         """Ask on a connection of its own each time, so that the workers take turns."""
         for _ in range(times):
             try:
-                answer = httpx.get(f"{self._url}/pid", trust_env=False)
+                # A request that is given up is served all the same, and never counted here.
+                answer = httpx.get(f"{self._url}/pid", trust_env=False, timeout=GIVE_UP_S)
             except httpx.HTTPError:
                 return False
             self.answered[answer.json()] += 1

@@ -81,6 +81,15 @@ BUSY = (
         Expected(Verdict.WORKING, ADDRESS, Diagnosis.SERVER_FULL),
     ),
     Scenario("blocks_its_loop", Truth.AT_WORK, Expected(None, None, Diagnosis.LOOP_BLOCKED)),
+    Scenario(
+        "cannot_connect", Truth.NO_CONNECTION, Expected(None, None, Diagnosis.CONNECT_FAILING)
+    ),
+    Scenario(
+        "waits_for_a_connection_to_open",
+        Truth.NO_CONNECTION,
+        Expected(None, None, Diagnosis.CONNECTING),
+    ),
+    Scenario("too_many_for_their_pool", Truth.AT_WORK, Expected(None, None, Diagnosis.UNDERSIZED)),
 )
 IDLE = (
     Scenario("idle_in_a_transaction", Truth.IN_TRANSACTION, IN_TRANSACTION),
@@ -136,6 +145,12 @@ UNSEEN = (
     Scenario("held_after_a_query", Truth.IDLE, unknown(Unlinked.NO_SERVER), Watcher.NONE),
     Scenario("slow_query", Truth.SLOW, unknown(Unlinked.NO_SERVER), Watcher.NONE),
     Scenario("leak_of_asyncpg", Truth.LEAKED, leaked_for(Unlinked.NO_SERVER), Watcher.NONE),
+    Scenario(
+        "held_while_another_waits",
+        Truth.IDLE,
+        Expected(Verdict.UNKNOWN, unlinked(Unlinked.NO_SERVER), Diagnosis.FULL),
+        Watcher.NONE,
+    ),
 )
 AFTERWARDS = (
     Scenario("held_and_never_used", Truth.GONE, unknown(Unlinked.SERVER_DOWN), phase=Phase.DOWN),

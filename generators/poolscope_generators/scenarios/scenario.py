@@ -22,6 +22,7 @@ class Truth(StrEnum):
     DECLARED = "idle on purpose, and declared so"
     QUEUED = "waits in PgBouncer's queue"
     GONE = "its session is gone"
+    NO_CONNECTION = "no connection can be opened, or none opens soon"
 
 
 class Watcher(StrEnum):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import psycopg
 from fastapi.responses import StreamingResponse
@@ -115,6 +116,44 @@ async def blocks_its_loop() -> None:
             await asyncio.sleep(0.1)
 
 
+async def cannot_connect() -> None:
+    """Ask again and again for a database that is not there."""
+    engine = an_async_engine("cannot_connect", connect_args={"database": "not_there"})
+    while True:
+        with suppress(Exception):
+            await engine.connect()
+        await asyncio.sleep(0.2)
+
+
+async def waits_for_a_connection_to_open() -> None:
+    """Connect to an address that accepts and never answers."""
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    KEPT.append(silent)
+    port = silent.sockets[0].getsockname()[1]
+    nowhere = {"host": "127.0.0.1", "port": port, "timeout": 900}
+    await an_async_engine("waits_for_a_connection_to_open", connect_args=nowhere).connect()
+
+
+async def too_many_for_their_pool() -> None:
+    """Work shortly and often, ten at a time over one connection."""
+    engine = an_async_engine("too_many_for_their_pool", pool_timeout=900)
+
+    async def work_for_ever() -> None:
+        while True:
+            async with engine.connect():
+                await asyncio.sleep(0.1)
+
+    await asyncio.gather(*(work_for_ever() for _ in range(10)))
+
+
+async def held_while_another_waits() -> None:
+    """Hold the only connection of a pool that somebody else waits for."""
+    engine = an_async_engine("held_while_another_waits", pool_timeout=900)
+    async with engine.connect():
+        KEPT.append(asyncio.create_task(run_slowly(engine)))
+        await asyncio.sleep(900)
+
+
 BEHAVIOURS = (
     slow_query,
     slow_query_in_a_worker_thread,
@@ -129,4 +168,8 @@ BEHAVIOURS = (
     at_work_in_a_large_pool,
     at_work_at_the_limit_of_its_role,
     blocks_its_loop,
+    cannot_connect,
+    waits_for_a_connection_to_open,
+    too_many_for_their_pool,
+    held_while_another_waits,
 )
