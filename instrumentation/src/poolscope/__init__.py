@@ -1,4 +1,4 @@
-"""Return whether a connection pool leaks, is too small, is blocked or is slow, and who holds it."""
+"""Detect whether a connection pool leaks, is too small, is blocked or is slow, and its holders."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ def instrument(
     disabled: bool | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> Instrumentation | None:
-    """Attach to every pool of this process, made before or after, and push to the exporter.
+    """Attach to every pool of this process, existing or made later, and push to the exporter.
 
-    Every argument that is not given comes from its variable (`POOLSCOPE_ENDPOINT`, …). A
-    `meter_provider` publishes the aggregates in the exporter's place. Returns the handle that
-    undoes it, or None where `POOLSCOPE_DISABLED` is set; calling again returns the same handle.
-    Raises `poolscope.settings.SettingsError` (a `ValueError`) that names every wrong setting.
+    An argument that you leave out is read from its environment variable (`POOLSCOPE_ENDPOINT`, …).
+    With a `meter_provider`, that provider publishes the aggregates, not the exporter. Returns the
+    handle that undoes the instrumentation; a second call returns the same handle. Returns None if
+    `POOLSCOPE_DISABLED` is set. Raises `poolscope.settings.SettingsError` (a `ValueError`) that
+    lists every invalid setting.
     """
     from poolscope.instrumentation import start  # noqa: PLC0415 - the exporter imports the names only
 
@@ -61,11 +62,11 @@ def instrument(
 
 
 def name_pool(target: object, name: str) -> None:
-    """Give a pool the name that its metrics carry, in place of its database's.
+    """Give a pool the name that its metrics carry, in place of its database's name.
 
     `target` is a SQLAlchemy engine (asynchronous or not) or pool, an `asyncpg.Pool`, or a pool of
-    psycopg_pool. Keep the name low in cardinality, and the same after a restart. Does nothing
-    where `instrument()` was not called; raises ValueError where the target is no pool.
+    psycopg_pool. Use few different names, and the same name after a restart. Does nothing if
+    `instrument()` was not called. Raises ValueError if the target is not a pool.
     """
     from poolscope.instrumentation import name_pool as name_it  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Instrument without a line of code, for `opentelemetry-instrument`."""
+"""Instrument an application without a change to its code, for `opentelemetry-instrument`."""
 
 import logging
 from typing import Any
@@ -7,25 +7,25 @@ logger = logging.getLogger("poolscope")
 
 
 class PoolscopeInstrumentor:
-    """What OpenTelemetry's automatic instrumentation finds by the entry point `poolscope`.
+    """The instrumentor that OpenTelemetry finds by the entry point `poolscope`.
 
-    It has the two methods that are called there, and is none of OpenTelemetry's own classes: an
-    application does not need their package. Neither method raises: auto-instrumentation would
-    give up on everything that it has not loaded yet, and the application would lose its traces
-    to a typing error in a setting of ours.
+    It has the two methods that OpenTelemetry calls. It derives from none of OpenTelemetry's
+    classes, so that an application does not need their package. Neither method raises: otherwise
+    auto-instrumentation would stop before it has loaded the rest. A typing error in one poolscope
+    setting would then cost the application its traces.
     """
 
     def instrument(self, **options: Any) -> None:
-        """Attach to every pool, by the environment's settings and an optional `meter_provider`.
+        """Attach to every pool, with the environment's settings and an optional `meter_provider`.
 
-        Other options are for instrumentations that depend on one library's version.
+        Other options are ignored: they are for instrumentations of one version of a library.
         """
         try:
             from poolscope.instrumentation import start  # noqa: PLC0415 - it may fail to import
 
             start(options.get("meter_provider"))
         except Exception as error:  # noqa: BLE001 - see the class: neither method raises
-            logger.error("poolscope is off: %s", error)  # noqa: TRY400 - the text says it all
+            logger.error("poolscope is off: %s", error)  # noqa: TRY400 - the text has the cause
 
     def uninstrument(self, **_options: Any) -> None:
         """Detach from every pool, and push a last time."""

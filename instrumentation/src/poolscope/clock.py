@@ -1,9 +1,9 @@
-"""Read the clocks: the one module of the instrumentation that may."""
+"""Read the clocks; no other module of the instrumentation may read them."""
 
 import time
 
 monotonic = time.perf_counter
-"""Seconds, monotonic: every duration is the difference of two of these."""
+"""Seconds, monotonic: every duration is the difference between two of these values."""
 
 wall_ns = time.time_ns
-"""Nanoseconds since the epoch: for the timestamps that OTLP demands, never for a duration."""
+"""Nanoseconds since the epoch: for the timestamps that OTLP requires, never for a duration."""

@@ -1,4 +1,4 @@
-"""Join the parts inside an application: settings, adapters, registry and pusher."""
+"""Connect the parts inside an application: settings, adapters, registry, watcher and pusher."""
 
 import atexit
 import importlib
@@ -10,9 +10,12 @@ from typing import Any
 
 from opentelemetry.metrics import MeterProvider
 
+from poolscope.adapters.common.inherited_slots import mark_inherited
 from poolscope.pushing.pusher import Pusher
 from poolscope.recording.registry import Registry
+from poolscope.sending.lookups import LOOKUPS
 from poolscope.settings import Settings, read_settings
+from poolscope.watching.watcher import Watcher
 
 ADAPTERS = {
     "asyncpg": "poolscope.adapters.asyncpg.install",
@@ -20,31 +23,40 @@ ADAPTERS = {
     "sqlalchemy": "poolscope.adapters.sqlalchemy.install",
     "starlette": "poolscope.adapters.starlette",
 }
-"""The package that must be installed, and our module that attaches to it."""
+"""The package that must be installed, and the poolscope module that attaches to it."""
 
 
 class Instrumentation:
-    """What `instrument()` started; `uninstrument()` takes all of it away."""
+    """The running instrumentation that `instrument()` returns; `uninstrument()` undoes it."""
 
     def __init__(self, settings: Settings, provider: MeterProvider | None) -> None:
         self.settings = settings
         self.registry = Registry(max_pools=settings.max_pools, max_routes=settings.max_routes)
-        self.pusher = Pusher(settings, self.registry, provider)
-        self.registry.on_activity = self.pusher.start
+        self.watcher = Watcher(self.registry)
+        self.pusher = Pusher(settings, self.registry, self.watcher, provider)
+        self.watcher.on_leak = self.pusher.wake
+        # The application must start even if the system has no room for another thread.
+        self.registry.on_activity = self.registry.contained(self.start_threads)
         self.registry.on_shutdown = self.pusher.push_end
         self._undo: list[Callable[[], None]] = []
         for package, module in ADAPTERS.items():
             self._install(package, module)
         atexit.register(self.pusher.push_end)
-        # Children of multiprocessing end without atexit, but run its own finalizers.
+        # Children of multiprocessing end without atexit, but run multiprocessing's finalizers.
         multiprocessing.util.register_after_fork(self, Instrumentation.push_at_child_exit)
 
+    def start_threads(self) -> None:
+        """Start poolscope's threads, unless they run; the first use of a pool calls this."""
+        self.watcher.known_loops.note_running_loop()
+        self.watcher.start()
+        self.pusher.start()
+
     def _install(self, package: str, module: str) -> None:
-        """Attach to one library if it is there; a version that we do not fit costs its signal."""
+        """Attach to one library if it is installed; an unsupported version costs only its data."""
         try:
             if importlib.util.find_spec(package) is not None:
                 self._undo.append(importlib.import_module(module).install(self.registry))
-        except Exception as error:  # noqa: BLE001 - the application starts, whatever we do not know
+        except Exception as error:  # noqa: BLE001 - an unsupported library must not stop the start
             self.registry.contain(error)
 
     def push_at_child_exit(self) -> None:
@@ -63,22 +75,26 @@ class Instrumentation:
         self._undo.clear()
         atexit.unregister(self.pusher.push_end)
         self.pusher.stop()
+        self.watcher.stop()
         _active.pop("instrumentation", None)
 
     def restart_in_child(self) -> None:
-        """Count this child's own from zero, as an instance of its own."""
+        """Start counting at zero in a forked child, which reports as a separate instance."""
         self.registry.forget_counts()
+        self.watcher.watch_child()
+        for pool in self.registry.pools:
+            mark_inherited(list(pool.stats.slots.values()))
         self.pusher.begin_in_child()
 
 
 _active: dict[str, Instrumentation] = {}
-"""The one instrumentation of the process: pools are patched at class level, so there is one."""
+"""The instrumentation of the process: pools are patched at class level, so there is only one."""
 
 
 def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation | None:
-    """Instrument the process once; a second call returns the first one's handle.
+    """Instrument the process once; a second call returns the handle of the first one.
 
-    Returns None when disabled. Raises `SettingsError` for wrong settings.
+    Returns None if poolscope is disabled. Raises `SettingsError` for invalid settings.
     """
     if "instrumentation" in _active:
         return _active["instrumentation"]
@@ -89,24 +105,29 @@ def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation |
 
 
 def name_pool(target: object, name: str) -> None:
-    """Name a pool; raises ValueError where there is nothing to name, with the cure."""
+    """Name a pool; raise ValueError with the remedy if `target` is not a known pool."""
     instrumentation = active()
     if instrumentation is not None and not instrumentation.registry.rename(target, name):
         raise ValueError(
-            f"poolscope.name_pool() takes an engine or a pool that exists, not {type(target)}; "
-            "an asyncpg pool exists once it is awaited"
+            f"poolscope.name_pool() takes an engine or a pool that exists, not {type(target)}. "
+            "Await an asyncpg pool before you name it."
         )
 
 
 def active() -> Instrumentation | None:
-    """Return what this process is instrumented with, or None."""
+    """Return the instrumentation of this process, or None."""
     return _active.get("instrumentation")
 
 
 def _after_fork_in_child() -> None:
+    LOOKUPS.after_fork_in_child()
     for instrumentation in _active.values():
         instrumentation.restart_in_child()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=LOOKUPS.before_fork,
+        after_in_parent=LOOKUPS.after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,8 +1,8 @@
-"""Fail the pytest test that took a connection and did not give it back, and name the line.
+"""Fail each pytest test that took a connection and did not return it, and name the line.
 
-Off unless asked for: `--poolscope-leaks`, or `poolscope_leaks = true` in pytest's settings, for
-every test; the fixture `poolscope_leaks` for one. Loaded in every run of pytest where poolscope
-is installed, so it imports nothing of ours before it is used.
+Off by default. The option `--poolscope-leaks`, or `poolscope_leaks = true` in pytest's settings,
+checks every test; the fixture `poolscope_leaks` checks one. In an environment with poolscope,
+pytest loads this module in every run, so it imports the rest of poolscope only at its first use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from poolscope.testing import LeakWatch
 
 FLAG = "poolscope_leaks"
-"""The option, the setting and the fixture."""
+"""The name of the option, the setting and the fixture."""
 
 ALLOWS = "poolscope_allow_leaks"
 """The marker of tests that keep connections on purpose."""
@@ -29,14 +29,14 @@ _Wrapper = Generator[None, Any, Any]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option and the setting that check every test."""
-    sentence = "fail each test that takes a database connection and does not give it back"
+    sentence = "fail each test that takes a database connection and does not return it"
     group = parser.getgroup("poolscope")
     group.addoption("--poolscope-leaks", action="store_true", dest=FLAG, help=sentence)
     parser.addini(FLAG, sentence, type="bool", default=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Explain the marker; start to watch, if every test is to be checked."""
+    """Register the marker; start to watch if every test is checked."""
     reason = f"{ALLOWS}(reason): this test keeps connections on purpose (poolscope)"
     config.addinivalue_line("markers", reason)
     if config.getoption(FLAG) or config.getini(FLAG):
@@ -44,16 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start to watch, if any test asks for it by the fixture."""
+    """Start to watch, if any test requests the fixture."""
     if any(FLAG in getattr(item, "fixturenames", ()) for item in session.items):
         _begin(session.config, every_test=False)
 
 
 @pytest.fixture
 def poolscope_leaks(request: pytest.FixtureRequest) -> LeakWatch:
-    """Fail this test if it takes a connection and does not give it back, even without the option.
+    """Fail this test if it takes a connection and does not return it, even without the option.
 
-    The value's `unreturned()` says what the test holds at any moment.
+    Call `unreturned()` of the value to see the connections that the test holds at any moment.
     """
     watch: LeakWatch = request.node.stash[_WATCH]
     return watch
@@ -62,20 +62,24 @@ def poolscope_leaks(request: pytest.FixtureRequest) -> LeakWatch:
 def _begin(config: pytest.Config, *, every_test: bool) -> None:
     if config.pluginmanager.has_plugin("poolscope-leak-gate"):
         return
-    from poolscope.testing import instrument_quietly  # noqa: PLC0415 - only where it is asked for
+    from poolscope.testing import instrument_quietly  # noqa: PLC0415 - only if a check is on
 
     gate = LeakGate(every_test=every_test, undo=instrument_quietly())
     config.pluginmanager.register(gate, "poolscope-leak-gate")
 
 
 class LeakGate:
-    """Watch each test from the start of its own set-up to the end of its own tear-down.
+    """A watch of each test from the start of its set-up to the end of its tear-down.
 
-    What a fixture with a wider scope takes while it is made is its own. The check comes after the
-    test's function-scoped fixtures are torn down, which may give back what the test took through
-    them, and before wider ones are, which may close the whole pool; a function-scoped fixture that
-    closes its pool by force hides what the test has left out of it. A test has passed or failed by
-    then: pytest reports the leak as an error at its tear-down, and the run fails.
+    A connection that a fixture with a wider scope takes during its set-up is not counted.
+
+    The check comes after the tear-down of the test's function-scoped fixtures, which may return
+    connections that the test took through them. It comes before the tear-down of wider fixtures,
+    which may close the whole pool. A function-scoped fixture that closes its pool by force hides
+    the leaks of its test.
+
+    The test has passed or failed before the check. Then pytest reports the leak as an error at
+    the tear-down of the test, and the run fails.
     """
 
     def __init__(self, *, every_test: bool, undo: Callable[[], None]) -> None:
@@ -90,7 +94,7 @@ class LeakGate:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> _Wrapper:
-        """Begin to watch a test that is to be checked."""
+        """Start to watch a test that is to be checked."""
         from poolscope.testing import LeakWatch  # noqa: PLC0415 - as above
 
         asked = self._every_test or FLAG in getattr(item, "fixturenames", ())
@@ -103,7 +107,7 @@ class LeakGate:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> _Wrapper:
-        """Excuse what fixtures take that outlive the test."""
+        """Excuse the connections of fixtures that outlive the test."""
         watch = self._watch
         if fixturedef.scope == "function":
             self._arm(request.node)
@@ -119,14 +123,14 @@ class LeakGate:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self) -> _Wrapper:
-        """Let go of the test."""
+        """Stop watching the test."""
         try:
             return (yield)
         finally:
             self._watch = None
 
     def _arm(self, item: pytest.Item) -> None:
-        """Check at the tear-down, as its last step: finalizers run in reverse order."""
+        """Check as the last step of the tear-down: finalizers run in reverse order."""
         if self._watch is not None and not self._armed:
             self._armed = True
             item.addfinalizer(self._check)
@@ -136,7 +140,7 @@ class LeakGate:
         if unreturned:
             lines = "\n".join(f"  {connection}" for connection in unreturned)
             pytest.fail(
-                f"{len(unreturned)} connection(s) not given back, taken at\n{lines}\n"
-                f"Close them, best with `with`; on purpose: @pytest.mark.{ALLOWS}",
+                f"{len(unreturned)} connection(s) not returned, taken at\n{lines}\n"
+                f"Close them, preferably with `with`. To allow this: @pytest.mark.{ALLOWS}",
                 pytrace=False,
             )

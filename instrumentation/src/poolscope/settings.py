@@ -1,4 +1,4 @@
-"""Read the settings of the instrumentation from arguments and the environment, all at once."""
+"""Read all settings of the instrumentation at once, from arguments and the environment."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ _T = TypeVar("_T")
 
 
 class SettingsError(ValueError):
-    """Some settings are wrong; the message lists every one, with what is accepted instead."""
+    """Some settings are invalid; the message lists each of them with the accepted values."""
 
 
 class MetricsDestination(StrEnum):
-    """Who publishes the aggregates: the exporter, or the application's own MeterProvider."""
+    """The publisher of the aggregates: the exporter, or the application's own MeterProvider."""
 
     AUTO = "auto"
     EXPORTER = "exporter"
@@ -32,9 +32,9 @@ class MetricsDestination(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a setting comes from: an argument of `instrument()`, or else an environment variable.
+    """The origin of a setting: an argument of `instrument()`, or else an environment variable.
 
-    `accepted` completes the error message of a value that `parse` refuses with ValueError.
+    `accepted` completes the error message for a value that `parse` rejects with ValueError.
     """
 
     field: str
@@ -54,7 +54,7 @@ def setting(
     argument: str = "",
     is_secret: bool = False,
 ) -> _T:
-    """Declare where a dataclass field has its value from; the arguments are those of Source."""
+    """Declare the origin of a dataclass field's value; the arguments are those of Source."""
     source = Source("", argument, variable, parse, accepted, is_secret)
     return field(default=default, metadata={_SOURCE: source})
 
@@ -66,7 +66,7 @@ def _endpoints(value: str) -> tuple[str, ...]:
         raise ValueError
     if any(p.username or p.password or p.query or p.fragment for p in parts):
         raise ValueError
-    _ = [p.port for p in parts]  # a port that is no number raises here
+    _ = [p.port for p in parts]  # reading a port that is not a number raises ValueError
     return endpoints
 
 
@@ -114,9 +114,9 @@ def _file(value: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one process is instrumented; times in seconds.
+    """The settings of one process; times in seconds.
 
-    What is declared here is read, checked and refused by `read_settings` without another change.
+    `read_settings` reads and checks every field that is declared here, without another change.
     """
 
     endpoints: tuple[str, ...] = setting(
@@ -156,7 +156,7 @@ class Settings:
     metrics_off: frozenset[str] = setting(
         "POOLSCOPE_METRICS_OFF",
         _metric_names,
-        "names of our metrics such as db.client.connection.count, separated by commas",
+        "names of poolscope metrics such as db.client.connection.count, separated by commas",
         default=frozenset(),
     )
     disabled: bool = setting("POOLSCOPE_DISABLED", _boolean, "true or false", default=False)
@@ -166,14 +166,14 @@ class Settings:
         return f"Settings(endpoints={self.endpoints}, metrics={self.metrics})"
 
     def read_token(self) -> str | None:
-        """Return the bearer token; a token file is read anew, so that it can be rotated."""
+        """Return the bearer token; reads a token file at each call, so that you can rotate it."""
         if self.token_file is not None:
             return self.token_file.read_text(encoding="utf-8").strip()
         return self.token
 
 
 def sources() -> tuple[Source, ...]:
-    """Return where each setting comes from, in the order of the fields."""
+    """Return the origin of each setting, in the order of the fields."""
     return tuple(
         replace(source, field=each.name, argument=source.argument or each.name)
         for each in fields(Settings)
@@ -184,10 +184,10 @@ def sources() -> tuple[Source, ...]:
 def read_settings(
     arguments: Mapping[str, Any], environment: Mapping[str, str] = os.environ
 ) -> Settings:
-    """Combine arguments (which win) and environment variables.
+    """Combine arguments and environment variables; an argument takes precedence.
 
-    An argument that is None, and a variable that is empty, count as not given. Raises
-    `SettingsError` that names every wrong value.
+    An argument that is None and a variable that is empty count as not given. Raises a
+    `SettingsError` that lists every invalid value.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -202,7 +202,7 @@ def read_settings(
             shown = "(hidden)" if source.is_secret else repr(text)
             problems.append(f"{name}={shown}: accepted is {source.accepted}")
     if problems:
-        raise SettingsError("poolscope cannot start:\n  " + "\n  ".join(problems))
+        raise SettingsError("poolscope cannot start, invalid settings:\n  " + "\n  ".join(problems))
     return Settings(**values)
 
 

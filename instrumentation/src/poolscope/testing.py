@@ -1,7 +1,6 @@
-"""Find the connections that a test took and did not give back, without an exporter."""
+"""Find the connections that a test took and did not return, without an exporter."""
 
 import gc
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,21 +12,22 @@ from poolscope.instrumentation import Instrumentation, active, start
 from poolscope.recording.callsite import Site
 from poolscope.recording.pool import OpenCheckout, PoolStats, next_checkout_id
 from poolscope.recording.requests import Request
+from poolscope.recording.tasks import ThreadOwner, is_gone, this_thread
 
 MAY_COME_BACK_S = 1.0
-"""How long a check waits for a connection that a thread which still runs may give back."""
+"""How long a check waits for a connection that a running thread may still return."""
 
 MAX_POOLS = 1000
-"""Tests make many engines, and some keep them."""
+"""Limit of pools for a test run: tests make many engines, and some tests keep them."""
 
 _POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Unreturned:
-    """A connection that was not given back: its pool, the line that took it, what became of it.
+    """A connection that was not returned: its pool, its call site and its age.
 
-    `held_s` is None for one that was collected by the garbage collector instead.
+    `held_s` is None if the garbage collector has collected the connection.
     """
 
     pool: str
@@ -36,7 +36,7 @@ class Unreturned:
     held_s: float | None
 
     def __str__(self) -> str:
-        """Say it in one line: `tests/test_shop.py:12 in test_order: pool shop, still out …`."""
+        """Describe it in a line: `tests/test_shop.py:12 in test_order: pool shop, still out …`."""
         place = self.site.place
         where = f"{place[0]}:{place[1]} in {place[2]}" if place else "at an unknown line"
         route = f", route {self.route}" if self.route else ""
@@ -48,11 +48,11 @@ class Unreturned:
 
 
 def instrument_quietly() -> Callable[[], None]:
-    """Instrument this process so that nothing is ever pushed; return what undoes that.
+    """Instrument this process so that nothing is ever pushed; return a function that undoes it.
 
-    An application that calls `poolscope.instrument()` afterwards gets this one, and cannot take
-    it away; one that has called it before is silenced, because the pusher would take what a check
-    looks at.
+    An application that calls `poolscope.instrument()` later gets this instrumentation, and cannot
+    remove it. If the application has called it before, its instrumentation stops pushing: the
+    pusher would take the records that a check needs.
     """
     before = active()
     instrumentation = before or start(None, metrics="exporter", disabled=False, max_pools=MAX_POOLS)
@@ -71,17 +71,18 @@ def _silence(instrumentation: Instrumentation) -> None:
     registry = instrumentation.registry
     registry.on_activity = registry.on_shutdown = _nothing
     instrumentation.pusher.stop()
+    instrumentation.watcher.stop()
     vars(instrumentation)["uninstrument"] = _nothing
 
 
 def _nothing() -> None:
-    """Do nothing, where an application would start a pusher or stop being watched."""
+    """Do nothing, in place of a start of the threads, a last push or a detachment."""
 
 
 class LeakWatch:
-    """Everything that is taken from now on; `unreturned` says what was not given back.
+    """A watch of every connection taken from now on; `unreturned` returns those still missing.
 
-    What is declared by `poolscope.long_lived()` may be kept.
+    Connections that are declared by `poolscope.long_lived()` may be kept.
     """
 
     def __init__(self) -> None:
@@ -90,7 +91,7 @@ class LeakWatch:
 
     @contextmanager
     def excused(self) -> Iterator[None]:
-        """Hold nothing against the test that is taken within this block and still out after it.
+        """Excuse the connections that are taken within this block and still out after it.
 
         A fixture that outlives the test keeps its connection on purpose.
         """
@@ -101,10 +102,10 @@ class LeakWatch:
             self._excused |= {held.id for _, held in _open_checkouts() if held.id > since}
 
     def unreturned(self, may_come_back_s: float = MAY_COME_BACK_S) -> list[Unreturned]:
-        """Return what was taken since the beginning and is out, or was collected unreturned.
+        """Return the connections taken since the beginning that are out, or collected unreturned.
 
-        Waits `may_come_back_s` at most, for what another thread holds that still runs: a server
-        in the test's process gives its connection back after the client has its answer.
+        Waits at most `may_come_back_s` for connections of other threads that still run. A server
+        in the test's process returns its connection only after the client has its answer.
         """
         deadline_s = monotonic() + may_come_back_s
         while any(_runs_elsewhere(held) for _, held in self._blamed()) and monotonic() < deadline_s:
@@ -154,19 +155,17 @@ def _route(request: Request | None) -> str | None:
 
 
 def _runs_elsewhere(held: OpenCheckout) -> bool:
-    """Return whether a thread that runs meanwhile holds the connection: it may give it back."""
+    """Return whether another task or thread that runs has the connection, and may return it."""
     owner = held.owner
-    if isinstance(owner, int):
-        return owner != threading.get_ident() and any(
-            thread.ident == owner for thread in threading.enumerate()
-        )
+    if isinstance(owner, ThreadOwner):
+        return owner != this_thread.owner and not is_gone(owner)
     task = owner()
     return task is not None and not task.done() and task.get_loop().is_running()
 
 
 def _collect_garbage() -> None:
-    """Collect, so that a connection in a reference cycle is this test's and not a later one's."""
+    """Collect garbage now: a leak in a reference cycle must count for this test, not a later."""
     with warnings.catch_warnings():
-        # Drivers warn when they are collected unclosed; the leak is reported, with its line.
+        # Drivers warn when they are collected unclosed; the check reports the leak with its line.
         warnings.simplefilter("ignore")
         gc.collect()

@@ -1,5 +1,5 @@
-"""Attach to one library each: translate its calls and events, decide nothing.
+"""Attach to one library each: translate its calls and events, and decide nothing.
 
-Each has an `install(registry)`, which returns the function that takes everything away again;
-`instrumentation.py` lists them.
+Each adapter has an `install(registry)`, which returns the function that undoes everything. The list
+of adapters is in `instrumentation.py`.
 """

@@ -1,4 +1,4 @@
-"""See every request of Starlette and FastAPI applications, made before or after."""
+"""Measure every request of Starlette and FastAPI applications, existing or made later."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -7,7 +7,7 @@ from weakref import ref
 
 from starlette.applications import Starlette
 
-from poolscope.adapters.common.patching import uses_only
+from poolscope.adapters.common.patching import looking_like, uses_only
 from poolscope.recording.registry import Registry
 from poolscope.recording.requests import (
     CURRENT,
@@ -24,15 +24,15 @@ from poolscope.recording.requests import (
 from poolscope.recording.tasks import running_loop, task_of
 
 Call = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
-"""An application's `__call__`, with the application itself."""
+"""An application's `__call__`, with the application as its first argument."""
 
 
 def install(registry: Registry) -> Callable[[], None]:
-    """Wrap the call of every application, and return what takes the wrapper away."""
+    """Wrap the call of every application, and return the function that removes the wrapper."""
     application: Any = Starlette
     original = application.__call__
     make = call_in_place if is_known(original) else call_around
-    application.__call__ = make(original, registry)
+    application.__call__ = looking_like(original, make(original, registry))
 
     def restore() -> None:
         application.__call__ = original
@@ -41,13 +41,13 @@ def install(registry: Registry) -> Callable[[], None]:
 
 
 def is_known(call: Any) -> bool:
-    """Return whether an application's call does what we know that it does, and nothing else."""
+    """Return whether an application's call does only what poolscope expects."""
     names = ("middleware_stack", "build_middleware_stack")
     return uses_only(call, names, frozenset({"app"}))
 
 
 def call_around(original: Call, lifecycle: Lifecycle) -> Call:
-    """Return the call with each request measured around it, whatever it does."""
+    """Return a call that measures each request around the original, for any original."""
 
     async def __call__(  # noqa: N807 - it takes the place of the method
         self: Any, scope: Scope, receive: Receive, send: Send
@@ -62,9 +62,9 @@ def call_around(original: Call, lifecycle: Lifecycle) -> Call:
 
 
 def call_in_place(original: Call, lifecycle: Lifecycle) -> Call:
-    """Return what does what a known call does, and what `run_request` does, in one coroutine.
+    """Return a call that does the work of a known call and of `run_request` in one coroutine.
 
-    Every request of the application pays for each coroutine that it runs in.
+    Each coroutine more would cost time in every request of the application.
     """
 
     async def __call__(  # noqa: N807 - it takes the place of the method

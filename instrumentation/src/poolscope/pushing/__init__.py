@@ -1,1 +1,1 @@
-"""The pusher's thread: it reads what hooks recorded, encodes it and sends it."""
+"""The pusher's thread: it reads the data that hooks recorded, encodes it and sends it."""

@@ -1,4 +1,4 @@
-"""Find other instrumentations that publish pool metrics too: the user would see them twice."""
+"""Find other instrumentations that also publish pool metrics: the user would see them twice."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from opentelemetry.metrics import MeterProvider
 from poolscope import catalogue
 
 FORMER_PREFIX = "db.client.connections."
-"""How the semantic conventions named the same metrics before, as some instrumentations still do."""
+"""The earlier prefix of the same metrics in the semantic conventions, which some libraries use."""
 
 _SHARED = frozenset(m.name for m in catalogue.METRICS if not m.name.startswith("poolscope."))
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateMetric:
-    """An instrumentation, by its OpenTelemetry scope, and a metric of ours that it has too."""
+    """Another instrumentation, by its OpenTelemetry scope, and a metric that poolscope has too."""
 
     scope: str
     metric: str
 
 
 def find_duplicate_metrics(provider: MeterProvider) -> list[DuplicateMetric]:
-    """Return the instruments of others in a provider that have our names, or their former names.
+    """Return other scopes' instruments with a poolscope metric's name, or with its former name.
 
-    Also those that were created and are never used. Empty where a provider that is not
-    OpenTelemetry's own hides its instruments.
+    Instruments that were created but never used are included. The result is empty if the provider
+    is not OpenTelemetry's, and hides its instruments.
     """
     return duplicates_among(_instruments(provider))
 
@@ -42,7 +42,7 @@ def duplicates_among(instruments: Iterable[tuple[str, str]]) -> list[DuplicateMe
 
 
 def _instruments(provider: Any) -> list[tuple[str, str]]:
-    """Read what a provider of OpenTelemetry's SDK keeps private; empty where it keeps it else."""
+    """Read the private instrument list of OpenTelemetry's SDK; empty if it has another form."""
     try:
         return [
             (scope.name, identifier.partition(",")[0])

@@ -1,4 +1,4 @@
-"""Turn samples into an OTLP request, with OpenTelemetry's own encoder."""
+"""Convert samples to an OTLP request, with OpenTelemetry's encoder."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -32,7 +32,7 @@ CUMULATIVE = AggregationTemporality.CUMULATIVE
 def encode(samples: Iterable[Sample], resource: Resource, start_ns: int, now_ns: int) -> bytes:
     """Return the serialised `ExportMetricsServiceRequest` of all samples of one process.
 
-    `start_ns` and `now_ns` are wall-clock nanoseconds: since when the counters count, and now.
+    `start_ns` is the start of the counters, and `now_ns` is now, in wall-clock nanoseconds.
     """
     by_scope: dict[str, list[Sample]] = {catalogue.SCOPE: [], catalogue.PUSH_SCOPE: []}
     for sample in samples:
@@ -80,7 +80,7 @@ def _number(sample: Sample, start_ns: int, now_ns: int) -> NumberDataPoint:
 def _histogram(sample: Sample, start_ns: int, now_ns: int) -> HistogramDataPoint:
     buckets = sample.value
     assert isinstance(buckets, Buckets)
-    # Minimum and maximum are optional in OTLP, and unknown here; the encoder leaves None out.
+    # Minimum and maximum are optional in OTLP, and unknown here; the encoder omits None.
     unknown: Any = None
     return HistogramDataPoint(
         dict(sample.attributes), start_ns, now_ns, sum(buckets.counts), buckets.sum,

@@ -1,4 +1,4 @@
-"""Publish the aggregates through the application's own OpenTelemetry MeterProvider."""
+"""Publish the aggregates through the application's OpenTelemetry MeterProvider."""
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from poolscope.version import __version__
 
 
 def configured_provider() -> MeterProvider | None:
-    """Return the process's MeterProvider if one is configured and publishes anywhere."""
+    """Return the process's MeterProvider if one is configured and publishes to any reader."""
     provider = metrics.get_meter_provider()
     if isinstance(provider, SDKMeterProvider):
         return provider if _readers(provider) else None
@@ -26,9 +26,9 @@ def configured_provider() -> MeterProvider | None:
 
 
 def _readers(provider: SDKMeterProvider) -> bool:
-    """Return whether any reader collects from it; True where a future SDK hides that.
+    """Return whether any reader collects from the provider; True if a future SDK hides that.
 
-    `opentelemetry-instrument` configures a provider without any for `OTEL_METRICS_EXPORTER=none`.
+    If `OTEL_METRICS_EXPORTER=none`, `opentelemetry-instrument` configures a provider without any.
     """
     if getattr(provider, "_disabled", False):  # by OTEL_SDK_DISABLED
         return False
@@ -38,17 +38,17 @@ def _readers(provider: SDKMeterProvider) -> bool:
 
 
 def resource_of(provider: MeterProvider) -> Resource | None:
-    """Return the resource that a provider's series carry, so that ours can be joined to them."""
+    """Return the resource of a provider's series, so that poolscope's series can be joined."""
     configuration: Any = getattr(provider, "_sdk_config", None)
     resource = getattr(configuration, "resource", None)
     return resource if isinstance(resource, Resource) else None
 
 
 class ProviderPublisher:
-    """Instruments of one MeterProvider, which read us when they are collected.
+    """The instruments of one MeterProvider, which call poolscope when they are collected.
 
-    Gauges and counters are observable. Histograms cannot be: their samples are kept by the hooks
-    and recorded right before a collection, so that views, readers and temporality are the user's.
+    Gauges and counters are observable. Histograms cannot be: the hooks keep their samples, which
+    are recorded right before a collection. So the user's views, readers and temporality apply.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class ProviderPublisher:
         self._observe(meter, off)
 
     def stop_publishing(self) -> None:
-        """Publish nothing from now on; instruments cannot be taken back from a provider."""
+        """Stop publishing; instruments cannot be removed from a provider."""
         self._open = False
 
     def _observe(self, meter: metrics.Meter, off: Container[str]) -> None:
@@ -108,7 +108,7 @@ class ProviderPublisher:
         return observe
 
     def _refresh(self, name: str) -> None:
-        """Read anew where a collection begins: it asks for each metric once."""
+        """Read the samples again when a collection begins: each collection asks once per metric."""
         if self._served and name not in self._served:
             self._served.add(name)
             return

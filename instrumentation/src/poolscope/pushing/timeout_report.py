@@ -1,6 +1,6 @@
-"""Describe an exhausted pool when callers time out: its numbers, who held it, and who waited."""
+"""Describe an exhausted pool when callers time out: its numbers, its holders and its waiters."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from poolscope.catalogue import Evidence, Phase
 from poolscope.recording.callsite import Site
@@ -8,7 +8,7 @@ from poolscope.recording.exhaustion import Exhaustion, HolderThen, WaitersThen
 from poolscope.recording.pool import PoolConfiguration
 
 EvidenceOf = Callable[[int], Evidence | None]
-"""Returns the evidence against a checkout, by its number."""
+"""Returns the evidence of a leak for a checkout, by its id."""
 
 _WAITING_FOR = {
     Phase.QUEUE: "in the queue",
@@ -22,13 +22,18 @@ def describe_exhaustion(
     exhaustion: Exhaustion,
     configuration: PoolConfiguration | None,
     evidence_of: EvidenceOf,
+    outside: Iterable[str] = (),
 ) -> str:
-    """Return the report: the numbers at the time-out, then holders and waiters, oldest first."""
+    """Return the report: the numbers at the time-out, then holders and waiters, oldest first.
+
+    `outside` are causes outside the pool.
+    """
     lines = [f"pool {name}: {_numbers(exhaustion, configuration)}"]
     lines += [_holder(held, evidence_of(held.checkout_id)) for held in exhaustion.holders]
     if exhaustion.held_total > len(exhaustion.holders):
         lines.append(f"  and {exhaustion.held_total - len(exhaustion.holders)} more")
     lines += _waiters(exhaustion)
+    lines += outside
     return "\n".join(lines)
 
 
@@ -55,7 +60,7 @@ def _holder(held: HolderThen, evidence: Evidence | None) -> str:
 
 
 def _waiters(exhaustion: Exhaustion) -> Iterator[str]:
-    """Return the lines of each phase that somebody waited in; the groups of the oldest are kept."""
+    """Return the lines of each phase with waiters; only the oldest groups are listed."""
     for phase, count in exhaustion.waiting.items():
         if not count:
             continue

@@ -1,4 +1,4 @@
-"""List the callers that have waited longest, for the exporter alone."""
+"""List the callers that have waited longest, only for the exporter."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class ListedWaiter:
 
 @dataclass(slots=True)
 class WaiterList:
-    """All callers that wait in the process: `list_waiters` of each pool, then `waiter_samples`."""
+    """All waiting callers of the process: call `list_waiters` per pool, then `waiter_samples`."""
 
     now_s: float
     waiting_after_s: float
@@ -32,17 +32,17 @@ class WaiterList:
     _identities: list[PoolIdentity] = field(default_factory=list)
 
     def list_waiters(self, identity: PoolIdentity, stats: PoolStats) -> None:
-        """Add the callers of one pool that have waited long enough to be of interest."""
+        """Add the callers of one pool that have waited for at least `waiting_after_s`."""
         self._identities.append(identity)
         since_s = self.now_s - self.waiting_after_s
         self._waiters += [
             ListedWaiter(identity, token, waiter)
-            for token, waiter in stats.waiting.copy().items()
+            for token, waiter in dict(stats.waiting).items()
             if waiter.since_s <= since_s
         ]
 
     def waiter_samples(self) -> Iterator[Sample]:
-        """Return the list, and for each pool how many wait and are listed, 0 included."""
+        """Return the list, and for each pool the numbers of waiting and listed ones, even if 0."""
         oldest = sorted(self._waiters, key=lambda listed: listed.waiter.since_s)
         listed = oldest[:MAX_WAITERS_LISTED]
         for each in listed:

@@ -1,1 +1,1 @@
-"""What runs in the application's calls: no lock, no log, no OpenTelemetry object."""
+"""Code that runs in the application's calls: no lock, no log and no OpenTelemetry object."""

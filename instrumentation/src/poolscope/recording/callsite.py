@@ -1,4 +1,4 @@
-"""Find the line of application code that asked for a connection, at a cost that fits a checkout."""
+"""Find the line of application code that asked for a connection, at a low cost per checkout."""
 
 import asyncio.base_events
 import asyncio.events
@@ -6,6 +6,7 @@ import asyncio.runners
 import os
 import sys
 import sysconfig
+import threading
 from types import CodeType, FrameType
 
 MAX_SITES = 4096
@@ -13,14 +14,15 @@ _MAX_FILES = 20_000
 
 LIBRARIES = frozenset(
     {
-        "_pytest", "advanced_alchemy", "aiomysql", "aiosqlite", "alembic", "anyio", "asyncpg",
-        "celery", "databases", "django", "fastapi", "flask", "flask_sqlalchemy", "greenlet",
-        "gunicorn", "hypercorn", "kombu", "litestar", "opentelemetry", "pluggy", "poolscope",
-        "psycopg", "psycopg2", "psycopg_pool", "pymysql", "quart", "sentry_sdk", "sqlalchemy",
-        "sqlmodel", "starlette", "tenacity", "uvicorn", "uvloop", "werkzeug", "wrapt",
+        "_pytest", "advanced_alchemy", "aiomysql", "aiosqlite", "alembic", "anyio", "apscheduler",
+        "asyncpg", "celery", "cheroot", "databases", "django", "dramatiq", "eventlet", "fastapi",
+        "flask", "flask_sqlalchemy", "gevent", "greenlet", "gunicorn", "huey", "hypercorn", "kombu",
+        "litestar", "opentelemetry", "pluggy", "poolscope", "psycopg", "psycopg2", "psycopg_pool",
+        "pymysql", "quart", "rq", "sentry_sdk", "sqlalchemy", "sqlmodel", "starlette", "tenacity",
+        "uvicorn", "uvloop", "waitress", "werkzeug", "wrapt",
     }
 )  # fmt: skip
-"""Packages whose lines explain nothing: the line that called into them is the call site."""
+"""Packages that are never a call site: the line that called into them is the call site."""
 
 _STANDARD_LIBRARY = tuple(
     path + "/"
@@ -31,23 +33,28 @@ _STANDARD_LIBRARY = tuple(
 _EVENT_LOOPS = frozenset(
     module.__file__ for module in (asyncio.events, asyncio.base_events, asyncio.runners)
 )
-"""Frames of these stand between a task and whoever started the event loop."""
+"""Files with frames between a task and the code that started the event loop."""
+
+_RUN_OF_THREAD = getattr(threading.Thread.run, "__code__", None)  # other libraries may wrap it
+
+Place = tuple[str, int, str]
+"""File, line and qualified function name."""
 
 
 class Site:
-    """One place in the application's code; file, line and function are worked out when asked."""
+    """One place in the application's code; file, line and function are computed when needed."""
 
     __slots__ = ("__weakref__", "_code", "_lasti", "_place")
 
     def __init__(self, code: CodeType | None, lasti: int) -> None:
-        # Holding the code object (never a frame) keeps its id, our key, from being used again.
+        # Keeping the code object (never a frame) prevents another code object with the same id.
         self._code = code
         self._lasti = lasti
-        self._place: tuple[str, int, str] | None = None
+        self._place: Place | None = None
 
     @property
-    def place(self) -> tuple[str, int, str] | None:
-        """Return (file, line, qualified function name), or None where nothing is known."""
+    def place(self) -> Place | None:
+        """Return (file, line, qualified function name), or None if unknown."""
         if self._place is None and self._code is not None:
             line = _line_at(self._code, self._lasti)
             self._place = shorten(self._code.co_filename), line, self._code.co_qualname
@@ -55,19 +62,21 @@ class Site:
 
     @property
     def label(self) -> str:
-        """Return `file:line`, a bounded label."""
+        """Return `file:line`, or `other` if unknown."""
         return f"{self.place[0]}:{self.place[1]}" if self.place else "other"
 
 
 UNKNOWN_SITE = Site(None, 0)
 known_sites: dict[int, Site] = {}
-"""By the address of the instruction (the id of its code, which has it inside, plus its offset):
-places in the application, never in a library."""
+"""Places in the application, never in a library, by the address of the instruction.
+
+The address is the id of the code object plus the offset of the instruction in it.
+"""
 
 _APPLICATION, _LIBRARY, _LOOP = 0, 1, 2
 _kinds: dict[str, int] = {}
 _libraries: set[str] = set()
-"""The files among `_kinds` that are libraries': most frames are, and asking a set costs least."""
+"""The library files among `_kinds`: most frames are in them, and a look-up in a set is fastest."""
 
 
 def find_site(
@@ -75,8 +84,8 @@ def find_site(
 ) -> Site:
     """Return the first application line from `frame` outwards, then from `parent` outwards.
 
-    `parent` is the frame that a greenlet's stack hides: under an AsyncEngine the pool runs in a
-    greenlet of its own, and the application's coroutine is suspended on the parent's.
+    `parent` is a frame that is not on a greenlet's stack. An AsyncEngine runs its pool in a
+    separate greenlet, and the application's coroutine is suspended in the parent greenlet.
     """
     for start in (frame, parent):
         current = start
@@ -93,8 +102,25 @@ def find_site(
                 lasti = current.f_lasti
                 return known_sites.get(id(code) + lasti) or _new_site(code, lasti)
             if kind == _LOOP:
-                break  # below it is whoever started the loop, not whoever asked for a connection
+                break  # further out is the code that started the loop, not the caller of the pool
             current = current.f_back
+    return UNKNOWN_SITE
+
+
+def site_outside(frame: FrameType, runner: CodeType | None = None) -> Site:
+    """Return the first application line from `frame` outwards, without storing its place.
+
+    `runner` is code that runs an event loop: further out is the code that started the loop. The
+    watcher may find any instruction of the application, and `known_sites` is too small for all.
+    """
+    current: FrameType | None = frame
+    while current is not None and current.f_code is not runner:
+        kind = _kind_of(current.f_code.co_filename)
+        if kind == _APPLICATION:
+            return Site(current.f_code, current.f_lasti)
+        if kind == _LOOP:
+            break
+        current = current.f_back
     return UNKNOWN_SITE
 
 
@@ -102,6 +128,11 @@ def _new_site(code: CodeType, lasti: int) -> Site:
     if len(known_sites) >= MAX_SITES:
         return UNKNOWN_SITE
     return known_sites.setdefault(id(code) + lasti, Site(code, lasti))
+
+
+def _kind_of(filename: str) -> int:
+    kind = _kinds.get(filename)
+    return _classify(filename) if kind is None else kind
 
 
 def _classify(filename: str) -> int:
@@ -118,8 +149,30 @@ def _classify(filename: str) -> int:
     return kind
 
 
+def is_between_jobs(frame: FrameType) -> bool:
+    """Return whether a thread runs only libraries and no event loop: a worker without a job.
+
+    A thread that runs an event loop does not count, because its connections may be meant for the
+    whole process. An uvloop has no frames: if a thread runs nothing else, its frame is
+    `Thread.run`.
+    """
+    current: FrameType | None = frame
+    if frame.f_code is _RUN_OF_THREAD:
+        return False
+    while current is not None:
+        if _kind_of(current.f_code.co_filename) != _LIBRARY:
+            return False
+        current = current.f_back
+    return True
+
+
+def is_loop(frame: FrameType) -> bool:
+    """Return whether a frame belongs to the event loop itself, so that no callback runs."""
+    return _kind_of(frame.f_code.co_filename) == _LOOP
+
+
 def is_library(filename: str) -> bool:
-    """Return whether code from `filename` is a library's; an application may be installed too."""
+    """Return whether `filename` belongs to a library; an application may be installed too."""
     if filename.startswith("<"):
         return True  # generated: "<string>", "<frozen …>", "<sqlalchemy generated …>"
     if filename.startswith(_STANDARD_LIBRARY) and "/site-packages/" not in filename:
@@ -129,9 +182,9 @@ def is_library(filename: str) -> bool:
 
 
 def _is_inside(filename: str, package: str) -> bool:
-    """Return whether a file is the imported package's; an application may use the same name.
+    """Return whether a file belongs to the imported package, not to a folder of the same name.
 
-    Where the package is imported from does not matter: site-packages, or a folder beside the
+    The package may be imported from anywhere: from site-packages, or from a folder beside the
     application, as on AWS Lambda.
     """
     origin = getattr(sys.modules.get(package), "__file__", None)
@@ -149,7 +202,7 @@ def _line_at(code: CodeType, lasti: int) -> int:
 
 
 def shorten(filename: str) -> str:
-    """Return `filename` from its import root on: the same on every machine that runs the code."""
+    """Return `filename` relative to its import root, so that it is equal on every machine."""
     roots = [root.rstrip("/") + "/" for root in sys.path if root]
     matching = [root for root in roots if filename.startswith(root)]
     return filename[len(max(matching, key=len)) :] if matching else filename

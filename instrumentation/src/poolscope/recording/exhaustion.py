@@ -1,4 +1,4 @@
-"""What was held and who waited at the instant when a caller gave up: plain values."""
+"""The holders and the waiters of a pool at the instant when a caller gave up: plain values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from poolscope.recording.callsite import Site
 
 @dataclass(frozen=True, slots=True)
 class HolderThen:
-    """One checkout that was out."""
+    """One checkout that was open at that instant."""
 
     checkout_id: int
     site: Site
@@ -32,9 +32,9 @@ class WaitersThen:
 
 @dataclass(frozen=True, slots=True)
 class Exhaustion:
-    """A pool at that instant; the totals count also what the lists leave out.
+    """A pool at that instant; the totals also count what the lists leave out.
 
-    `used` and `idle` are None where the pool is gone.
+    `used` and `idle` are None if the pool is gone.
     """
 
     used: int | None

@@ -1,16 +1,16 @@
-"""Accumulate durations into fixed buckets, without a lock, from any hook."""
+"""Count durations in fixed buckets, without a lock, from any hook."""
 
 from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass
 
 BUFFER_LIMIT = 10_000
-"""Most samples kept for an OpenTelemetry provider between two of its collections."""
+"""Most samples that are kept for an OpenTelemetry provider between two of its collections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """A copy of a histogram: counts per bucket, the last one beyond the last bound."""
+    """A copy of a histogram: counts per bucket, the last one for values over the last bound."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
@@ -20,8 +20,8 @@ class Buckets:
 class Histogram:
     """Counts of durations (seconds) per bucket; a value equal to a bound is in its bucket.
 
-    Hooks add without a lock: between two bytecodes of `add` that matter, CPython (3.11 and later,
-    with the GIL) switches no thread, which was measured. Bounds never change.
+    Hooks count without a lock. CPython (3.11 and later, with the GIL) switches no thread between
+    the bytecodes of `count_value` that matter; this was measured. Bounds never change.
     """
 
     __slots__ = ("bounds", "buffer", "counts", "dropped", "sum")
@@ -41,7 +41,7 @@ class Histogram:
             self.keep(value)
 
     def add_all(self, values: list[float]) -> None:
-        """Count durations, in seconds, that nobody else uses any more: they are sorted here."""
+        """Count durations, in seconds, from a list that nobody else uses: it is sorted in place."""
         if not values:
             return
         if self.buffer is not None:
@@ -57,7 +57,7 @@ class Histogram:
         self.sum += total
 
     def keep(self, value: float) -> None:
-        """Keep one sample for the provider, or count that it was dropped."""
+        """Keep one sample for the provider, or count it as dropped."""
         buffer = self.buffer
         if buffer is not None and len(buffer) < BUFFER_LIMIT:
             buffer.append(value)
@@ -65,7 +65,7 @@ class Histogram:
             self.dropped += 1
 
     def read_counts(self) -> Buckets:
-        """Copy the counts as they are now; what another thread counts just now may be half in."""
+        """Return a copy of the counts; a value of another thread may be counted only in part."""
         return Buckets(self.bounds, tuple(self.counts), self.sum)
 
     def clear(self) -> None:

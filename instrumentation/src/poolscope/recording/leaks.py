@@ -1,37 +1,32 @@
-"""Decide, from who took a connection and what became of them, whether a checkout has leaked."""
+"""Decide whether a checkout has leaked, from the life of its owner."""
 
 import gc
 import sys
-import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from weakref import ReferenceType, ref
+from typing import TypeVar
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, OwnerKind
-from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_library
+from poolscope.catalogue import EVIDENCE_AFTER_S, Evidence, OwnerKind
+from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_between_jobs, is_library
 from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
-from poolscope.recording.tasks import Owner
+from poolscope.recording.tasks import Owner, ThreadOwner, hidden_greenlets, is_gone
 
-GRACE_S = {
-    Evidence.REQUEST_FINISHED: 2.0,
-    Evidence.TASK_FINISHED: 30.0,
-    Evidence.THREAD_FINISHED: 30.0,
-    Evidence.GARBAGE_COLLECTED: 0.0,
-}
-"""How long a checkout must still be out, after its owner is gone, until that counts as a leak."""
+_Result = TypeVar("_Result")
 
 MAX_SERIES = 16
-"""Most pairs of route and call site that a pool's leak counters tell apart; then `other`."""
+"""Most pairs of route and call site that a pool's leak counters separate; more are `other`."""
+
+THREADS_LOOKED_AT_AFTER_S = 5.0
+"""Minimum age of a checkout before its thread's stack is read: most are returned earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """A checkout that leaked, apparently, by its first evidence."""
+    """A checkout that apparently leaked, with its first evidence."""
 
     evidence: Evidence
     route: str | None
@@ -40,21 +35,23 @@ class Leak:
 
 
 LeakKey = tuple[Evidence, str, str]
-"""Evidence, route and call site of a leak counter; empty where unknown."""
+"""Evidence, route and call site of a leak counter; route and site are empty if unknown."""
 
 
 def kind_of_owner(owner: Owner, request: Request | None) -> OwnerKind:
-    """Return who asks for a connection, or took it: its request where there is one."""
+    """Return the kind of owner that asks for or took a connection: a request if there is one."""
     if request is not None:
         return OwnerKind.LONG_LIVED if request.long_lived else OwnerKind.REQUEST
-    return OwnerKind.THREAD if isinstance(owner, int) else OwnerKind.TASK
+    return OwnerKind.THREAD if isinstance(owner, ThreadOwner) else OwnerKind.TASK
 
 
-def gone_owner(checkout: OpenCheckout, threads: dict[int, FrameType]) -> Evidence | None:
-    """Return the evidence that nobody is left to return the connection, else None.
+def gone_owner(
+    checkout: OpenCheckout, threads: dict[int, FrameType], now_s: float
+) -> Evidence | None:
+    """Return the evidence that no owner is left to return the connection, else None.
 
-    A request that has ended keeps its checkout while the task or thread that took it for the
-    request still runs: fire-and-forget work is no leak. `threads` is `sys._current_frames()`.
+    A request has ended, but the task or thread that took the connection may still run. Then there
+    is no evidence, because background work is no leak. `threads` is `sys._current_frames()`.
     """
     request, owner = checkout.request, checkout.owner
     if request is not None and request.long_lived:
@@ -62,30 +59,46 @@ def gone_owner(checkout: OpenCheckout, threads: dict[int, FrameType]) -> Evidenc
     if request is not None:
         ended = request.finished_at_s is not None and not _still_works(owner, request, threads)
         return Evidence.REQUEST_FINISHED if ended else None
-    if isinstance(owner, int):
-        return None if owner in threads else Evidence.THREAD_FINISHED
-    task = owner()
-    return Evidence.TASK_FINISHED if task is None or task.done() else None
+    if not is_gone(owner):
+        return Evidence.THREAD_IDLE if _is_back_in_pool(checkout, threads, now_s) else None
+    return Evidence.THREAD_FINISHED if isinstance(owner, ThreadOwner) else Evidence.TASK_FINISHED
 
 
 def _still_works(owner: Owner, request: Request, threads: dict[int, FrameType]) -> bool:
-    if isinstance(owner, int):
-        return _is_at_work(threads.get(owner))
-    task = owner()
-    if task is None or task.done():
+    if is_gone(owner):
         return False
-    # A server may run the request in a task that outlives it: there the end of the request counts.
+    if isinstance(owner, ThreadOwner):
+        frame = threads.get(owner.ident)
+        return frame is None or _is_at_work(frame)  # a living greenlet has no stack there
+    # A server may run a request in a task that outlives it: then the end of the request counts.
     own = request.task() if request.task is not None else None
-    return task is not own
+    return owner() is not own
 
 
-def _is_at_work(frame: FrameType | None) -> bool:
+def _is_back_in_pool(checkout: OpenCheckout, threads: dict[int, FrameType], now_s: float) -> bool:
+    """Return whether the thread that took a connection long ago now waits for its next job.
+
+    The workers of a WSGI server, a scheduler or a thread pool stay alive. They keep what a job
+    left in its thread, such as a `scoped_session` that nobody removes.
+    """
+    if not isinstance(checkout.owner, ThreadOwner) or not _is_old(checkout, now_s):
+        return False
+    frame = threads.get(checkout.owner.ident)
+    # Between two greenlets, the thread runs their library, but the greenlets are not idle.
+    return frame is not None and hidden_greenlets() is None and is_between_jobs(frame)
+
+
+def _is_old(checkout: OpenCheckout, now_s: float) -> bool:
+    return now_s - checkout.taken_at_s >= THREADS_LOOKED_AT_AFTER_S
+
+
+def _is_at_work(start: FrameType) -> bool:
     """Return whether application code is on the stack of a (pooled) worker thread.
 
-    The function that took the connection may have returned meanwhile: a helper, or a generator
-    behind a `with`. A worker that is already busy with other work makes the evidence late, not
-    false.
+    The function that took the connection may have returned already: a helper, or a generator
+    behind a `with`. If the worker is busy with another job, the evidence is late, but not wrong.
     """
+    frame: FrameType | None = start
     while frame is not None:
         if not is_library(frame.f_code.co_filename):
             return True
@@ -94,9 +107,10 @@ def _is_at_work(frame: FrameType | None) -> bool:
 
 
 class LeakDetector:
-    """The leaks of one pool: each checkout once, under its first evidence. Only the pusher uses it.
+    """The leaks of one pool, used by the watcher and the pusher.
 
-    `leaked` and `recovered` count by `LeakKey`.
+    Each checkout counts once, with its first evidence. `leaked` and `recovered` count by
+    `LeakKey`.
     """
 
     def __init__(self) -> None:
@@ -104,75 +118,60 @@ class LeakDetector:
         self.recovered: Counter[LeakKey] = Counter()
         self._gone_since_s: dict[int, float] = {}
         self._counted: dict[int, LeakKey] = {}
-        self._threads: dict[int, ReferenceType[threading.Thread]] = {}
-        """By checkout: the thread that had its owner's ident when we first looked."""
 
     def evidence_of(self, checkout_id: int) -> Evidence | None:
-        """Return the evidence that counts against a checkout that is still out."""
+        """Return the evidence that makes an open checkout a leak; None if it is no leak."""
         key = self._counted.get(checkout_id)
         return key[0] if key is not None else None
 
     def scan(
         self,
-        checkouts: Iterable[OpenCheckout],
-        collected: Iterable[CollectedCheckout],
+        checkouts: Sequence[OpenCheckout],
+        collected: Sequence[CollectedCheckout],
         now_s: float,
     ) -> list[Leak]:
-        """Look at everything that is out, and at what was collected since; return new leaks."""
-        # Collections come first: a checkout they ended is no longer among `checkouts`.
+        """Check all open checkouts, and those collected since the last scan; return new leaks."""
+        if not (checkouts or collected or self._counted or self._gone_since_s):
+            return []  # an idle pool, which is scanned every second
+        # Collected checkouts come first: they are no longer among `checkouts`.
         leaks = [leak for item in collected if (leak := self._collect(item))]
         alive = {checkout.id: checkout for checkout in checkouts}
-        self._recover(alive)
-        with _collections_paused():
-            threads = _frames_of_threads(alive.values())
-            reused = self._reused_idents(alive.values()) if threads else set()
-            judged = [
-                self._judge(checkout, {} if checkout.id in reused else threads, now_s)
-                for checkout in alive.values()
-            ]
+        self.count_recovered(alive)
+
+        def judge(threads: dict[int, FrameType]) -> list[Leak | None]:
+            return [self._judge(checkout, threads, now_s) for checkout in alive.values()]
+
+        # Read the stacks only if the decision about a checkout needs them.
+        is_needed = any(_needs_stack(checkout, now_s) for checkout in alive.values())
+        judged = read_frames(judge) if is_needed else judge({})
         return leaks + [leak for leak in judged if leak is not None]
 
     def _collect(self, item: CollectedCheckout) -> Leak | None:
         if item.id in self._counted:
-            return None  # it leaked before, by other evidence; being collected is its recovery
+            return None  # it leaked before, with other evidence; now it counts as recovered
         route = item.request.route if item.request is not None else None
         leak = Leak(Evidence.GARBAGE_COLLECTED, route, item.site, None)
         self.leaked[self._key(leak)] += 1
         return leak
 
-    def _recover(self, alive: dict[int, OpenCheckout]) -> None:
+    def count_recovered(self, alive: Container[int]) -> None:
+        """Count the leaks that are no longer open; `alive` has the ids of the open checkouts."""
         for identifier in [i for i in self._counted if i not in alive]:
             self.recovered[self._counted.pop(identifier)] += 1
-        for known in (self._gone_since_s, self._threads):
-            for identifier in [i for i in known if i not in alive]:
-                del known[identifier]
-
-    def _reused_idents(self, checkouts: Iterable[OpenCheckout]) -> set[int]:
-        """Return the checkouts of threads whose ident another thread has now: they are gone.
-
-        Python hands the ident of a thread that ended to the next one.
-        """
-        running = {thread.ident: thread for thread in threading.enumerate()}
-        held = (
-            (checkout.id, running.get(checkout.owner))
-            for checkout in checkouts
-            if isinstance(checkout.owner, int)
-        )
-        return {
-            identifier
-            for identifier, thread in held
-            if thread is not None
-            and self._threads.setdefault(identifier, ref(thread))() is not thread
-        }
+        for identifier in [i for i in self._gone_since_s if i not in alive]:
+            del self._gone_since_s[identifier]
 
     def _judge(
         self, checkout: OpenCheckout, threads: dict[int, FrameType], now_s: float
     ) -> Leak | None:
-        evidence = None if checkout.id in self._counted else gone_owner(checkout, threads)
+        if checkout.id in self._counted:
+            return None
+        evidence = gone_owner(checkout, threads, now_s)
         if evidence is None:
+            self._gone_since_s.pop(checkout.id, None)  # an idle worker has a job again
             return None
         since_s = self._gone_since_s.setdefault(checkout.id, _gone_since(checkout, now_s))
-        if now_s - since_s < GRACE_S[evidence]:
+        if now_s - since_s < EVIDENCE_AFTER_S[evidence]:
             return None
         route = checkout.request.route if checkout.request else None
         leak = Leak(evidence, route, checkout.site, now_s - checkout.taken_at_s)
@@ -189,33 +188,44 @@ class LeakDetector:
         return leak.evidence, catalogue.OTHER, catalogue.OTHER
 
 
-def _frames_of_threads(checkouts: Iterable[OpenCheckout]) -> dict[int, FrameType]:
-    """Return what each thread runs, where any of them holds a connection: else nobody needs it."""
-    if not any(isinstance(checkout.owner, int) for checkout in checkouts):
-        return {}
-    return sys._current_frames()  # noqa: SLF001 - public in all but name
+def _needs_stack(checkout: OpenCheckout, now_s: float) -> bool:
+    if not isinstance(checkout.owner, ThreadOwner):
+        return False
+    request = checkout.request
+    return _is_old(checkout, now_s) if request is None else request.finished_at_s is not None
 
 
-@contextmanager
-def _collections_paused() -> Iterator[None]:
-    """Let no collection run while we look at frames of other threads.
+def is_idle_thread(owner: ThreadOwner) -> bool:
+    """Return whether a thread waits for its next job; False if it may run greenlets."""
+    if hidden_greenlets() is not None:
+        return False
 
-    What a collection calls may let another thread go on and leave the frame that CPython is just
-    reading: under a threshold of 1 that crashed a process (3.11.7).
+    def is_between(frames: dict[int, FrameType]) -> bool:
+        frame = frames.get(owner.ident)
+        return frame is not None and is_between_jobs(frame)
+
+    return read_frames(is_between)
+
+
+def read_frames(read: Callable[[dict[int, FrameType]], _Result]) -> _Result:
+    """Return the result of `read` on the frames of all threads, by ident; keeps no frame.
+
+    No garbage collection runs meanwhile. A collection may let another thread continue, and leave
+    the frame that CPython is just reading. With a threshold of 1 this crashed a process (3.11.7).
     """
     were_enabled = gc.isenabled()
     gc.disable()
     try:
-        yield
+        return read(sys._current_frames())  # noqa: SLF001 - public in all but name
     finally:
         if were_enabled:
             gc.enable()
 
 
 def _gone_since(checkout: OpenCheckout, now_s: float) -> float:
-    """Return when the owner went: known for a request, otherwise when we first noticed."""
+    """Return when the owner ended: known for a request, otherwise the time of the first notice."""
     request, owner = checkout.request, checkout.owner
-    task = None if isinstance(owner, int) else owner()
+    task = None if isinstance(owner, ThreadOwner) else owner()
     own_task = request is not None and request.task is not None and request.task() is task
     if request is None or request.finished_at_s is None or (task is not None and not own_task):
         return now_s

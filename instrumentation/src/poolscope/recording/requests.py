@@ -1,6 +1,7 @@
-"""Know which HTTP request a checkout belongs to, its route, and whether it has ended."""
+"""Attribute a checkout to its HTTP request: the route, and whether the request has ended."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,7 +9,7 @@ from typing import Any, Protocol
 from weakref import ReferenceType, ref
 
 from poolscope.clock import monotonic
-from poolscope.recording.tasks import running_task
+from poolscope.recording.tasks import running_loop, running_task
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -16,18 +17,18 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 REQUESTS = frozenset({"http", "websocket"})
-"""Types of scopes that are requests."""
+"""The types of ASGI scopes that are requests."""
 
 SCOPE_KEY = "poolscope.request"
-"""In the scope of whatever belongs to a request that has begun."""
+"""The key in the scope of a request that has begun; nested applications find it there."""
 
 
 class Request:
-    """One request in flight; it holds the ASGI scope only until it has ended.
+    """One request in flight; it keeps the ASGI scope only until the request has ended.
 
-    It is made without arguments and given what it has: an `__init__` would be one more call for
-    each request of the application. `known_route` is the route of one that has ended; `task`, the
-    task that serves it.
+    It is made without arguments, and its attributes are set afterwards: an `__init__` would cost
+    one more call for each request. A request that has ended has its route in `known_route`. The
+    task that serves the request is in `task`.
     """
 
     scope: Scope | None = None
@@ -38,19 +39,19 @@ class Request:
 
     @property
     def route(self) -> str | None:
-        """Return the route's template once a router has matched, else None.
+        """Return the route's template after a router has matched, else None.
 
-        A router in a mounted application may yet add to it, so it is kept only when the request
-        has ended. It never raises, whatever a framework has put into the scope.
+        A router in a mounted application may still extend the route, so it is stored only when the
+        request has ended. This never raises, with any value that a framework puts into the scope.
         """
         scope = self.scope
         return self.known_route if scope is None else _readable_route_of(scope)
 
     def finish(self) -> None:
-        """Mark the end; the scope (and all that hangs on it) is let go."""
+        """Mark the end, and release the scope with everything that it refers to."""
         scope: Any = self.scope
         try:
-            # `route_of` where nothing is mounted or included, written out: each request comes here.
+            # Inlined `route_of` for the case without mounts: each request runs this code.
             if "route" not in scope:
                 path = None
             elif "fastapi" in scope or scope.get("root_path"):
@@ -71,8 +72,9 @@ CURRENT: ContextVar[Request | None] = ContextVar("poolscope_request", default=No
 def long_lived() -> Iterator[None]:
     """Declare that a connection taken in this block is held for long on purpose.
 
-    For `LISTEN`, a worker's own connection, and the like: it never counts as leaked because its
-    request, task or thread has ended, and being idle is no finding. It is listed all the same.
+    Use it for `LISTEN`, or for the connection that a worker keeps. Such a connection never counts
+    as leaked when its request, task or thread has ended, and its idle time is not reported as a
+    problem. It is still listed.
     """
     outer = CURRENT.get()
     block = Request()
@@ -85,10 +87,10 @@ def long_lived() -> Iterator[None]:
 
 
 def route_of(scope: Scope) -> str | None:
-    """Return the template of the matched route, from FastAPI's or Starlette's own word for it.
+    """Return the template of the matched route, as FastAPI or Starlette stores it.
 
-    FastAPI 0.136 and later keep the full path of an included route apart from `scope["route"]`,
-    which then has the path without the prefix.
+    FastAPI 0.136 and later store the full path of an included route separately. There,
+    `scope["route"]` has the path without the prefix.
     """
     route, included = scope.get("route"), scope.get("fastapi")
     if included is not None:
@@ -100,12 +102,12 @@ def route_of(scope: Scope) -> str | None:
         return None
     if not scope.get("root_path"):
         return path
-    # What has routes is a mount, matched where it leads to no router: its path is the root's.
+    # A route with `routes` is a mount that leads to no router: its path is the path of the root.
     return _mount_of(scope) + ("/{path}" if hasattr(route, "routes") else path)
 
 
 def _readable_route_of(scope: Scope) -> str | None:
-    """Return the route, or None where it cannot be read: unknown, whatever the reason."""
+    """Return the route, or None if it cannot be read."""
     try:
         return route_of(scope)
     except Exception:  # noqa: BLE001 - a framework may put anything into the scope
@@ -115,10 +117,10 @@ def _readable_route_of(scope: Scope) -> str | None:
 def _mount_of(scope: Scope) -> str:
     """Return the template of the path under which the matched application is mounted.
 
-    The scope has that path with its parameters filled in, which would be one route per value.
+    The scope has that path with its parameters filled in, which would give one route per value.
     """
     root = scope["root_path"].removeprefix(scope.get("app_root_path", ""))
-    # Those of the mounts come first, and count where a parameter further in has the same value.
+    # The parameters of mounts come first, and win if an inner parameter has the same value.
     parameters = reversed([*scope.get("path_params", {}).items()])
     names = {str(value): f"{{{name}}}" for name, value in parameters}
     return "/".join(names.get(part, part) for part in root.split("/"))
@@ -143,19 +145,22 @@ async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send
 
 
 class Lifecycle(Protocol):
-    """What the start and the end of an application mean to us."""
+    """The functions that the start and the end of an application call."""
 
     def on_activity(self) -> None:
-        """Note that this process serves."""
+        """Note that this process serves requests."""
 
     def on_shutdown(self) -> None:
-        """Send what there is; returns within a second."""
+        """Push the data that is left; return within a second."""
+
+    def contain(self, error: Exception) -> None:
+        """Note an error of poolscope."""
 
 
 async def run_lifespan(
     app: ASGIApplication, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle
 ) -> None:
-    """Run a lifespan of `app`; the last push leaves before the server hears that it is over.
+    """Run a lifespan of `app`; the last push leaves before the server sees the end.
 
     A SIGTERM to uvicorn runs this, but no `atexit` function.
     """
@@ -164,23 +169,37 @@ async def run_lifespan(
         if message["type"] == "lifespan.startup.complete":
             lifecycle.on_activity()
         elif message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-            await asyncio.to_thread(lifecycle.on_shutdown)
+            await _shut_down(lifecycle)
         await send(message)
 
     await app(scope, receive, sending)
 
 
-class PoolscopeMiddleware:
-    """Attribute checkouts to requests, for ASGI frameworks that are not built on Starlette.
+async def _shut_down(lifecycle: Lifecycle) -> None:
+    """Push the remaining data: in another thread under asyncio or trio, otherwise directly."""
+    trio = sys.modules.get("trio")
+    try:
+        if running_loop() is not None:
+            await asyncio.to_thread(lifecycle.on_shutdown)
+        elif trio is not None:
+            await trio.to_thread.run_sync(lifecycle.on_shutdown)
+        else:
+            lifecycle.on_shutdown()
+    except Exception as error:  # noqa: BLE001 - the application must end even if the push failed
+        lifecycle.contain(error)
 
-    Pure ASGI. The route is known where the framework sets `scope["route"]`.
+
+class PoolscopeMiddleware:
+    """Middleware that attributes checkouts to requests, for ASGI frameworks without Starlette.
+
+    It is pure ASGI. The route is known if the framework sets `scope["route"]`.
     """
 
     def __init__(self, app: ASGIApplication) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass one ASGI connection on, as a request where it is one."""
+        """Handle one ASGI connection, as a request if it is one."""
         if scope["type"] in REQUESTS:
             await run_request(self._app, scope, receive, send)
         else:

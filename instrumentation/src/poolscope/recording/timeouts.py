@@ -1,7 +1,7 @@
-"""Look at a pool in the caller that gives up: a moment later the holders may be gone.
+"""Record the state of a pool in the caller that gives up: a moment later, holders may be gone.
 
-That caller has waited for seconds, so what the look costs does not matter to it. It takes no lock
-and logs nothing, as everything that hooks call.
+The caller has waited for seconds, so the cost does not matter to it. Like all code that hooks
+call, this takes no lock and logs nothing.
 """
 
 from collections import defaultdict
@@ -14,27 +14,27 @@ from poolscope.recording.requests import Request
 from poolscope.recording.waiters import Waiter, oldest_by_phase
 
 LOOK_AGAIN_S = 300.0
-"""Time-outs come in swarms: the first one is looked at, and the next only after this time."""
+"""Time-outs often come in large numbers, so the state is recorded once in this time."""
 
 LISTED = 20
 """Most holders, and most groups of waiters, that are kept."""
 
 
 def look_at_timeout(stats: PoolStats, now_s: float) -> None:
-    """Keep what is held and who waits, for the pusher to log, at the first time-out in a while."""
+    """Record holders and waiters for the pusher to log, at the first time-out in a while."""
     if now_s >= stats.look_again_at_s:
         stats.look_again_at_s = now_s + LOOK_AGAIN_S
         stats.exhaustion = exhaustion_of(stats, now_s)
 
 
 def exhaustion_of(stats: PoolStats, now_s: float) -> Exhaustion:
-    """Return the pool as of now; the oldest come first in each list."""
-    slots = stats.slots.copy()
+    """Return the state of the pool at `now_s`; each list begins with the oldest."""
+    slots = dict(stats.slots)
     state = stats.reader.state(slots)
     outs = [(slot, slot.out) for slot in slots.values()]
     held = [(slot, OpenCheckout._make(out)) for slot, out in outs if out is not None]
     held.sort(key=lambda pair: pair[1].taken_at_s)
-    waiters = list(stats.waiting.copy().values())
+    waiters = list(stats.waiting.values())
     return Exhaustion(
         used=None if state is None else state.used,
         idle=None if state is None else state.idle,

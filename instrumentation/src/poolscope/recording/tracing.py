@@ -1,4 +1,4 @@
-"""Remember the trace that a connection was taken in, at the cost of reading one variable."""
+"""Read the trace in which a connection was taken, at the cost of reading one variable."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -8,7 +8,7 @@ from opentelemetry import context, trace
 
 
 def _context_reader() -> Callable[[], Any]:
-    """Return what reads the current OpenTelemetry context; None forever where that is hidden.
+    """Return a reader of the current OpenTelemetry context; it returns None if that is hidden.
 
     The API's own `get_current()` takes about a microsecond: too much for a checkout.
     """
@@ -21,7 +21,7 @@ current_context = _context_reader()
 
 
 def trace_id_of(taken_in: Any) -> str | None:
-    """Return the trace id (32 hex digits) of a remembered context, or None without a trace."""
+    """Return the trace id (32 hex digits) of a stored context, or None without a trace."""
     if not taken_in:
         return None
     span = trace.get_current_span(taken_in).get_span_context()

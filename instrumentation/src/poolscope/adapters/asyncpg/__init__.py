@@ -1,1 +1,1 @@
-"""Attach to asyncpg's pools: begin to read at `install.py`."""
+"""Attach to asyncpg's pools; start to read at `install.py`."""

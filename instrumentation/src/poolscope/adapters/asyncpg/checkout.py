@@ -1,19 +1,18 @@
-"""Measure a checkout of `asyncpg.Pool`: who asked for a connection, and when it came."""
+"""Measure a checkout of `asyncpg.Pool`: the caller, and the time until it got a connection."""
 
 import sys
 from collections.abc import Callable, Generator
-from threading import get_ident
 from typing import Any
 from weakref import ref
 
-from asyncpg.pool import PoolAcquireContext  # type: ignore[import-untyped]
+from asyncpg.pool import Pool, PoolAcquireContext  # type: ignore[import-untyped]
 
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site, known_sites
 from poolscope.recording.pool import NOTED_LIMIT, next_checkout_id
 from poolscope.recording.requests import CURRENT
-from poolscope.recording.tasks import running_loop, task_of
+from poolscope.recording.tasks import running_loop, task_of, this_thread
 from poolscope.recording.tracing import current_context
 
 Method = Callable[..., Any]
@@ -27,11 +26,11 @@ _REPLACED = {
     ),
     "__await__": ("done", "pool", "_acquire", "timeout", "__await__"),
 }  # fmt: skip
-"""What the driver's methods of the context touch: ours stand for them, or need what they set."""
+"""Names that the driver's context methods use; the replacements do the same or need their data."""
 
 
 class _Context:
-    """The driver's context as we know it, to measure in where the driver has another by now."""
+    """A context like the driver's known one, for measuring a driver with a changed context."""
 
     __slots__ = ("connection", "done", "pool", "timeout")
 
@@ -43,11 +42,12 @@ class _Context:
 
 
 def remembering_caller(original: Method, hooks: AsyncpgHooks) -> Method:
-    """Return `Pool.acquire` with its caller remembered: `wait_for` may await it in another task."""
+    """Return `Pool.acquire` that records its caller: `wait_for` may await it in another task."""
     context_class = hooks.context_class
     if context_class is None:
         return original
     contain, get_frame, known_site = hooks.contain, sys._getframe, known_sites.get
+    note_foreign_loop, has_loop = hooks.contained(hooks.note_foreign_loop), hasattr(Pool, "_loop")
 
     def acquire(self: Any, *, timeout: float | None = None) -> Any:
         try:
@@ -56,8 +56,10 @@ def remembering_caller(original: Method, hooks: AsyncpgHooks) -> Method:
             context.site = known_site(id(frame.f_code) + frame.f_lasti) or find_site(frame)
             loop = running_loop()
             task = None if loop is None else task_of(loop)
-            context.owner = get_ident() if task is None else ref(task)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            context.owner = this_thread.owner if task is None else ref(task)
+            if has_loop and self._loop is not loop and loop is not None:
+                note_foreign_loop(self)
+        except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
             contain(error)
             return original(self, timeout=timeout)
         return context
@@ -70,19 +72,20 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
 ) -> Method:
     """Return `Pool._acquire` with the checkout measured around it.
 
-    What `acquire()` returns measures it itself, in as many coroutines as the driver's own takes:
-    one around another costs. Where that is not the driver's that we know, it stays as it is.
+    The result of `acquire()` measures the checkout, with no more coroutines than the driver's:
+    one more coroutine would cost time. If the driver's context is unknown, `acquire()` still
+    returns it unchanged.
     """
     first_use = hooks.contained(hooks.first_use)
     known = is_known(PoolAcquireContext)
     base: Any = PoolAcquireContext if known else _Context
 
     class MeasuredContext(base):  # type: ignore[misc]
-        """The result of `pool.acquire()`, with its caller where that is known."""
+        """The result of `pool.acquire()`, with its caller if known."""
 
         __slots__ = ("owner", "site")
 
-        owner: Any  # the task, referenced weakly, or the thread's ident
+        owner: Any  # a weak reference to the task, or the thread
         site: Site | None
         connection: Any
 
@@ -91,9 +94,9 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
         ) -> Any:
             """Acquire a connection that is released at the end of the block.
 
-            Whatever goes wrong after `original` has returned must not lose the connection.
-            `Pool._acquire` is not asked, unless somebody has wrapped ours: then it calls us, with
-            `itself` set.
+            An error after `original` has returned must not lose the connection. `Pool._acquire`
+            is called only if another library has wrapped it. The wrapper then calls poolscope's
+            function, which sets `itself`.
             """
             pool = self.pool
             if not itself and (
@@ -105,7 +108,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 queue = pool._queue
                 stats = queue._poolscope
                 if timeout is not None or not queue._queue:
-                    hooks.measure_queue(pool, timeout)  # it may have to wait
+                    hooks.measure_queue(pool, timeout)  # the caller may have to wait
             except AttributeError:
                 stats = first_use(pool, timeout)
             if stats is None:
@@ -126,7 +129,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                         stats, slot, began, got, sys._getframe(), slot.alive, None, caller
                     )
                     return connection
-                # `record_checkout`, written out: another function costs more than what it does.
+                # Inlined `record_checkout`: one more call costs more than its work.
                 slot.out = (
                     next_checkout_id(), got, site, request_of(), self.owner, current_context(),
                     slot.alive,
@@ -135,12 +138,12 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                 waits.append(got - began)
                 if len(waits) > NOTED_LIMIT:
                     stats.count()
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+            except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
                 hooks.contain(error)
             return connection
 
         def __await__(self) -> Generator[Any, Any, Any]:
-            """Acquire a connection that the caller releases itself."""
+            """Acquire a connection that the caller releases."""
             if type(self.pool)._acquire is not _acquire:
                 return super().__await__()  # type: ignore[no-any-return]
             self.done = True  # type: ignore[misc]  # a slot of the untyped parent
@@ -148,7 +151,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
             context.site, context.owner = self.site, self.owner
             return context.__aenter__(itself=True).__await__()
 
-    async def _acquire(self: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - it is theirs
+    async def _acquire(self: Any, timeout: float | None) -> Any:  # noqa: ASYNC109 - the library's parameter
         context = MeasuredContext(self, timeout)
         context.site = context.owner = None
         return await context.__aenter__(itself=True)
@@ -159,7 +162,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
 
 
 def is_known(context_class: type) -> bool:
-    """Return whether the driver's context touches what we know that it does, and nothing else."""
+    """Return whether the driver's context uses exactly the names that poolscope expects."""
     own = vars(context_class)
     return all(
         names == getattr(getattr(own.get(name), "__code__", None), "co_names", None)

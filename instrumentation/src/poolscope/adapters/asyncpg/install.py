@@ -1,11 +1,15 @@
-"""Attach to every `asyncpg.Pool` of the process, made before or after, by whatever import.
+"""Attach to every `asyncpg.Pool` of the process, existing or made later, from any import.
 
-Everything is wrapped at class level: `Pool._acquire`, which every way to a connection runs through;
-`PoolConnectionHolder._release`, the single end of every use, the server's own included; and the
-holder's `connect` and `_release_on_close`. One wrapper per pool, around the `get` of its queue
-from when somebody may have to wait, tells queueing from connecting. A proxy that the application
-drops without releasing it is never collected (its holder keeps it): such a connection stays out, as
-it does in the pool itself.
+Methods are wrapped at class level. All ways to a connection use `Pool._acquire`. Each use ends in
+`PoolConnectionHolder._release`, even if the server ends it. The holder's `connect` and
+`_release_on_close` are wrapped too. The driver's errors of lost connections are noted as they are
+made, because nothing else has the reason.
+
+One wrapper per pool separates queueing from connecting. It is around the `get` of the pool's
+queue, from the first time at which a caller may have to wait.
+
+The application may drop a proxy without releasing it. Its holder keeps the proxy, so it is never
+collected, and the connection stays out, as it does in the pool.
 """
 
 import sys
@@ -22,6 +26,7 @@ from poolscope.adapters.asyncpg.checkout import measured_acquire, remembering_ca
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
+from poolscope.recording.callsite import find_site
 from poolscope.recording.pool import next_checkout_id
 from poolscope.recording.registry import Registry
 
@@ -29,11 +34,12 @@ Method = Callable[..., Any]
 
 
 def install(registry: Registry) -> Undo:
-    """Attach to every pool, and return what detaches from all of them."""
+    """Attach to every pool, and return the function that detaches from all of them."""
     hooks = AsyncpgHooks(registry)
     registry.on_fork.append(hooks.attachments.detach_pools)
     registry.finders.append(registry.contained(hooks.find))
     wrappers: tuple[tuple[Any, str, Callable[[Method, AsyncpgHooks], Method]], ...] = (
+        (Pool, "_initialize", noting_line),
         (Pool, "_acquire", measured_acquire),
         (Pool, "acquire", remembering_caller),
         (PoolConnectionHolder, "connect", measured_connect),
@@ -46,7 +52,22 @@ def install(registry: Registry) -> Undo:
 
     undo = [put(*wrapper) for wrapper in wrappers]
     undo.append(put(InterfaceError, "__init__", reporting_shared_connection))
-    return in_order([*undo, hooks.detach_all])
+    return in_order([*undo, hooks.losses.watch_errors(), hooks.detach_all])
+
+
+def noting_line(original: Method, hooks: AsyncpgHooks) -> Method:
+    """Return a pool's `_initialize` that notes the line that awaits the new pool."""
+    line_of, made = hooks.contained(find_site), hooks.contained(hooks.made)
+
+    async def _initialize(self: Any) -> None:
+        # Before the pool connects: an error thrown into a coroutine hides its awaiting frame.
+        site = line_of(sys._getframe())
+        try:
+            await original(self)
+        finally:
+            made(self, site)
+
+    return _initialize
 
 
 def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
@@ -54,12 +75,14 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
     connect_began = hooks.contained(hooks.connect_began)
+    replaced = hooks.contained(hooks.replaced)
 
     async def connect(self: Any) -> None:
         stats = stats_of(self._pool)
         if stats is None:
             await original(self)
             return
+        replaced(stats, self)
         began, token = monotonic(), next_checkout_id()
         try:
             connect_began(stats, token, began, sys._getframe(1))
@@ -68,17 +91,17 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
             connect_failed(stats, error)
             raise
         finally:
-            stats.waiting.pop(token, None)
-        opened(stats, self, monotonic() - began)
+            waiter = stats.waiting.pop(token, None)
+        opened(stats, self, monotonic() - began, waiter)
 
     return connect
 
 
 def reporting_shared_connection(original: Method, hooks: AsyncpgHooks) -> Method:
-    """Return an error's `__init__` that tells when two tasks use one connection at once.
+    """Return an error's `__init__` that reports when two tasks use one connection at once.
 
-    The driver's protocol raises it, which nothing else could watch; the frame that it was called
-    from is a method of the connection.
+    The driver's protocol raises this error, and there is no other way to detect it. The calling
+    frame is a method of the connection.
     """
     shared = hooks.contained(hooks.shared)
 
@@ -87,13 +110,14 @@ def reporting_shared_connection(original: Method, hooks: AsyncpgHooks) -> Method
     ) -> None:
         original(self, message, *args, **kwargs)
         if "another operation is in progress" in str(message):
-            shared(sys._getframe(1).f_locals.get("self"))
+            frame = sys._getframe(1)
+            shared(frame.f_locals.get("self"), frame)
 
     return __init__
 
 
 def measured_release(original: Method, hooks: AsyncpgHooks) -> Method:
-    """Return a holder's `_release` with the end of its use noted, whoever ends it."""
+    """Return a holder's `_release` that notes the end of its use, for any caller."""
     not_found = hooks.contained(hooks.not_found)
 
     def _release(self: Any) -> None:
@@ -104,9 +128,9 @@ def measured_release(original: Method, hooks: AsyncpgHooks) -> Method:
                 if out[6] is not slot.alive:
                     slot.stats.end(slot, monotonic())
                 else:
-                    # What `end` does, written out: another function costs more than what it does.
+                    # Inlined `end`: one more call costs more than its work.
                     slot.out = None
-                    slot.stats.uses.append((monotonic() - out[1], out[3]))
+                    slot.stats.uses.append((monotonic(), out[1], out[3], out[0]))
         except Exception as error:  # noqa: BLE001 - inline: runs at each return
             not_found(self, error)
         original(self)
@@ -115,7 +139,7 @@ def measured_release(original: Method, hooks: AsyncpgHooks) -> Method:
 
 
 def measured_close(original: Method, hooks: AsyncpgHooks) -> Method:
-    """Return a holder's `_release_on_close` with the connection's end noted."""
+    """Return a holder's `_release_on_close` that notes the connection's end."""
     closed = hooks.contained(hooks.closed)
 
     def _release_on_close(self: Any) -> None:

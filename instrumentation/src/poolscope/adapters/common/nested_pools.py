@@ -1,8 +1,8 @@
-"""Count a connection once where one pool takes it out of another.
+"""Count a connection only once if one pool takes it out of another pool.
 
-The rule: a pool that only passes connections on (SQLAlchemy's `NullPool` over a psycopg_pool) is
-not counted: the pool below opens, keeps and lends them. A pool that keeps what it takes (a
-`QueuePool` over a psycopg_pool) is one of its own, with callers of its own; it holds its
+A pool that only passes connections on is not counted (SQLAlchemy's `NullPool` over a
+psycopg_pool): the pool below opens, keeps and lends them. A pool that keeps the connections (a
+`QueuePool` over a psycopg_pool) is counted separately, with separate callers. It holds its
 connections of the pool below for long on purpose, so they are no evidence of a leak there.
 """
 
@@ -19,8 +19,8 @@ def slot_below(connection: Any) -> Slot | None:
     """Return the slot of a driver's connection that another pool has lent; None if none has."""
     slot = kept_on(connection)
     if slot is not None:
-        return slot  # psycopg's
-    holder = getattr(connection, "_holder", None)  # that of an asyncpg proxy
+        return slot  # of psycopg_pool
+    holder = getattr(connection, "_holder", None)  # an asyncpg proxy has it
     if holder is None:
         return None
     stats = getattr(holder._pool._queue, "_poolscope", None)
@@ -28,7 +28,7 @@ def slot_below(connection: Any) -> Slot | None:
 
 
 def mark_long_lived(slot: Slot) -> None:
-    """Declare that the pool above keeps this connection, whoever happened to make it do so."""
+    """Declare that the pool above keeps this connection, independent of the current caller."""
     out = slot.out
     if out is not None:
         kept = Request()
@@ -37,9 +37,10 @@ def mark_long_lived(slot: Slot) -> None:
 
 
 def tie_to_upper_holder(slot: Slot, alive: Callable[[], object]) -> None:
-    """Make what the caller of the pool above holds stand for the connection below.
+    """Use the object that the caller of the pool above holds as the life of the slot below.
 
-    That pool returns what its caller leaked, so that the leak would look like an ordinary return.
+    That pool returns a connection that its caller leaked. Without this, the leak would look like
+    an ordinary return.
     """
     out = slot.out
     if out is not None:

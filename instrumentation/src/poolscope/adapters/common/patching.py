@@ -1,16 +1,22 @@
-"""Replace methods of a library's classes by measured ones, and put the originals back.
+"""Replace methods of a library's classes by measured ones, and restore the originals.
 
-What we keep on a library's objects is never read by their `__dict__`: CPython makes that when
-somebody first asks for it, and from then on the library's own attributes of that object are looked
-up in it, which is slower (measured on 3.11).
+The attributes that poolscope sets on a library's objects are never read by `__dict__`. CPython
+makes that dictionary at the first access. From then on, the library's use of the attributes of that
+object is slower. Measured on Python 3.11 and 3.12: a read takes 20 ns, not 5 to 8. A write takes
+about 30 ns, not 5 to 8. On Python 3.13, a read takes no longer. A write takes 25 ns, not 8.
 """
 
+import inspect
+from asyncio import coroutines
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import update_wrapper
 from types import CodeType
-from typing import Any
+from typing import Any, TypeVar
 
 Undo = Callable[[], None]
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def replace(
@@ -19,16 +25,16 @@ def replace(
     measured: Callable[[Any], Any],
     contain: Callable[[Exception], None],
 ) -> Undo:
-    """Put `measured(original)` in the place of `owner.name`, and return what restores it.
+    """Replace `owner.name` by `measured(original)`, and return the function that restores it.
 
-    Where a future version has no such name the signal is lost, said once through `contain`, and
-    everything else works on.
+    If a future version has no such name, this reports it once through `contain`. The data of this
+    method is then missing, and the rest still works.
     """
     original = vars(owner).get(name)
     if original is None:
         contain(AttributeError(f"{owner.__module__}.{owner.__name__} has no {name}"))
         return _nothing
-    setattr(owner, name, measured(original))
+    setattr(owner, name, looking_like(original, measured(original)))
 
     def restore() -> None:
         setattr(owner, name, original)
@@ -36,12 +42,39 @@ def replace(
     return restore
 
 
+def looking_like(original: Any, ours: _Method) -> _Method:
+    """Copy to `ours` all attributes of the original that frameworks read, and return it.
+
+    These are its names, its doc, its signature, and whether a call makes a coroutine.
+    """
+    update_wrapper(ours, original)
+    if is_coroutine_function(original) and not is_coroutine_function(ours):
+        _mark_coroutine_function(ours)
+    return ours
+
+
+def _mark_on_python_3_11(function: Any) -> None:
+    """Mark a function for asyncio's check; `inspect` has no mark before Python 3.12."""
+    function._is_coroutine = getattr(coroutines, "_is_coroutine", True)
+
+
+is_coroutine_function: Callable[[Any], bool] = inspect.iscoroutinefunction
+_mark_coroutine_function: Callable[[Any], Any]
+_mark_coroutine_function = getattr(inspect, "markcoroutinefunction", _mark_on_python_3_11)
+
+
+def add_method(owner: Any, name: str, method: Callable[..., Any]) -> Undo:
+    """Add a method to a class that inherits it, and return the function that removes it."""
+    setattr(owner, name, looking_like(getattr(owner, name), method))
+    return lambda: take_off(owner, name)
+
+
 def uses_only(
     function: Any, names: tuple[str, ...], constants: frozenset[str] = frozenset()
 ) -> bool:
-    """Return whether a function uses just these names, in this order, and these constants.
+    """Return whether a function uses exactly these names, in this order, and these constants.
 
-    Then it does what we know that it does, and we can do that in its place, without its frame.
+    Then its behaviour is known, and a wrapper can do the same without a call of the function.
     """
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType) or code.co_freevars:
@@ -51,7 +84,7 @@ def uses_only(
 
 
 def in_order(steps: Iterable[Undo]) -> Undo:
-    """Return one step that runs all of them."""
+    """Return one function that runs all steps."""
     remembered = list(steps)
 
     def run() -> None:
@@ -62,11 +95,11 @@ def in_order(steps: Iterable[Undo]) -> Undo:
 
 
 def take_off(target: Any, *names: str) -> None:
-    """Take attributes that we have put on an object of a library away, if they are there."""
+    """Remove attributes that poolscope has set on an object of a library, if they are there."""
     for name in names:
         with suppress(AttributeError):
             delattr(target, name)
 
 
 def _nothing() -> None:
-    """Restore nothing: nothing was replaced."""
+    """Restore nothing, because nothing was replaced."""

@@ -1,30 +1,33 @@
-"""Keep what we know of a pool on an object of the pool library that lives as long as the pool."""
+"""Keep the statistics of a pool on an object of the pool library that lives as long as the pool."""
 
 from collections.abc import Callable
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+from poolscope.adapters.common.inherited_slots import InheritedSlot
 from poolscope.adapters.common.patching import take_off
+from poolscope.adapters.common.weak_keys import living_keys
 from poolscope.recording.drivers import ConnectionFacts
 from poolscope.recording.pool import PoolStats, Slot
 from poolscope.recording.registry import Registry
 
 
 class KeptSlot(Slot):
-    """A slot that knows when the library's object behind it is gone, and how long opening took.
+    """A slot that records the end of the library's object, and the time to open the connection.
 
-    `alive` returns None once that object was collected; `is_open` says whether there is a
-    connection whose end has not been counted.
+    `alive` returns None after that object was collected. The slot is `is_open` if it has a
+    connection with an end that has not been counted, and `cancelled` if its last use was
+    cancelled.
     """
 
-    __slots__ = ("alive", "create_s", "is_open")
+    __slots__ = ("alive", "cancelled", "create_s", "is_open")
 
     def __init__(
         self, stats: PoolStats, kept: Any, gone: Callable[["KeptSlot"], None] | None = None
     ) -> None:
         super().__init__(stats)
         self.create_s = 0.0
-        self.is_open = False
+        self.cancelled = self.is_open = False
         slots = stats.slots
 
         def forget(reference: ReferenceType[Any]) -> None:
@@ -36,18 +39,26 @@ class KeptSlot(Slot):
         slots[self.alive] = self
 
     def connection_opened(self, facts: ConnectionFacts) -> None:
-        """Begin a new connection to the server."""
+        """Note a new connection to the server."""
         self.begin_session(facts)
         self.is_open = True
 
     def connection_found(self, facts: ConnectionFacts) -> None:
-        """Begin with a connection that was open before we attached: its age is unknown."""
+        """Note a connection that was open before poolscope attached: its age is unknown."""
         self.facts, self.is_open = facts, True
 
     def connection_closed(self) -> None:
-        """Forget the connection."""
+        """Drop the connection."""
         self.forget_session()
         self.fresh = self.is_open = False
+
+
+class InheritedKeptSlot(InheritedSlot, KeptSlot):
+    """A kept slot of a connection that another process opened."""
+
+    __slots__ = ()
+
+    ordinary = KeptSlot
 
 
 def kept_on(connection: Any) -> KeptSlot | None:
@@ -59,8 +70,9 @@ def kept_on(connection: Any) -> KeptSlot | None:
 class PoolAttachments:
     """The statistics of all pools of one library.
 
-    `make` returns those of a pool that is new to us; `adopt` attaches to what it has already. The
-    object that they are kept on, the anchor, has a `__dict__` and can be referenced weakly.
+    `make` returns the statistics of a new pool, and `adopt` attaches to its existing connections.
+    The statistics are kept on an object of the pool, the anchor. It has a `__dict__` and allows
+    weak references.
     """
 
     def __init__(
@@ -75,7 +87,7 @@ class PoolAttachments:
         self._known: WeakKeyDictionary[Any, PoolStats | None] = WeakKeyDictionary()
 
     def attach_pool_of(self, anchor: Any, pool: Any) -> PoolStats | None:
-        """Attach to a pool at its first use in this process; None where it cannot be watched."""
+        """Attach to a pool at its first use in this process; None if it cannot be watched."""
         stats = anchor._poolscope = self._stats_of(anchor, pool)
         self._registry.on_activity()
         return stats
@@ -84,7 +96,7 @@ class PoolAttachments:
         if anchor in self._known:
             return self._known[anchor]
         made = self._make(pool)
-        # setdefault is atomic: of two threads that come here at once, one attaches.
+        # setdefault is atomic: if two threads come here at once, only one attaches.
         stats = self._known.setdefault(anchor, made)
         if stats is not made:
             return stats
@@ -96,10 +108,10 @@ class PoolAttachments:
 
     @property
     def anchors(self) -> list[Any]:
-        """Return what we are attached to."""
-        return list(self._known)
+        """Return the anchors of the pools to which poolscope is attached."""
+        return living_keys(self._known)
 
     def detach_pools(self) -> None:
-        """Attach anew at the next use: in a forked child, that starts its own pusher."""
+        """Attach again at the next use: in a forked child, that starts the child's pusher."""
         for anchor in self.anchors:
             take_off(anchor, "_poolscope")

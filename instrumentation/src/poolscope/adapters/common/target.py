@@ -1,4 +1,4 @@
-"""Name a PostgreSQL pool by what it was told to connect to: the same after every restart."""
+"""Name a PostgreSQL pool by its configured server and database, so that restarts keep the name."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ SYSTEM = "postgresql"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The first server and the database of a connection string; empty where it names none."""
+    """The first server and the database of a connection string; a missing part is empty."""
 
     host: str = ""
     port: int | None = None
@@ -22,11 +22,11 @@ class Target:
 
 
 def read_url(url: str) -> dict[str, str]:
-    """Return host, port, user and dbname of a libpq URL, those that it has. Never the password."""
+    """Return host, port, user and dbname of a libpq URL, if it has them, never the password."""
     parts = urlsplit(url)
     userinfo, _, hosts = parts.netloc.rpartition("@")
     found = {"user": userinfo.partition(":")[0], "dbname": parts.path.lstrip("/")}
-    host, port = _split_host(hosts.partition(",")[0])
+    host, port = split_host(hosts.partition(",")[0])
     found |= {"host": host, "port": port}
     found = {name: unquote(value) for name, value in found.items() if value}
     wanted = {"host", "port", "user", "dbname", "database"}
@@ -34,18 +34,21 @@ def read_url(url: str) -> dict[str, str]:
     return {**in_query, **found}
 
 
-def _split_host(address: str) -> tuple[str, str]:
+def split_host(address: str) -> tuple[str, str]:
+    """Return host and port of an address; a missing part is empty."""
     if address.startswith("["):  # an IPv6 address
         host, _, port = address[1:].partition("]")
         return host, port.lstrip(":")
+    if address.startswith("/"):  # a folder of sockets; a name of Cloud SQL has colons in it
+        return address, ""
     host, _, port = address.partition(":")
     return host, port
 
 
 def target_of(given: Mapping[str, Any]) -> Target:
-    """Return the target of libpq's or asyncpg's parameters, libpq's variables standing in.
+    """Return the target of libpq's or asyncpg's parameters, or else of libpq's variables.
 
-    Only the first of several hosts counts: the others are the same database after a fail-over.
+    Only the first of several hosts counts: the others have the same database after a fail-over.
     """
     host = _first(given.get("host")) or _first(os.environ.get("PGHOST"))
     port = _first(given.get("port")) or _first(os.environ.get("PGPORT"))
@@ -63,7 +66,7 @@ def _first(value: Any) -> str:
 
 
 def identify(given_name: str | None, target: Target, library: str) -> PoolIdentity:
-    """Name a pool: the user's name, the database, the server, the library."""
+    """Name a pool by the given name, or else its database, its server or its library."""
     address = f"{target.host}:{target.port}" if target.port else target.host
     name = given_name or target.database or address or library
     return PoolIdentity(name, target.database, target.host, target.port, SYSTEM)

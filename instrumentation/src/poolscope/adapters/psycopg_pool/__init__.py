@@ -1,1 +1,1 @@
-"""Attach to psycopg_pool's pools: begin to read at `install.py`."""
+"""Attach to psycopg_pool's pools; start to read at `install.py`."""

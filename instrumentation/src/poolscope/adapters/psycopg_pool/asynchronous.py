@@ -1,7 +1,6 @@
-"""Measure the calls of psycopg_pool's asynchronous pools; what they mean is in the hooks."""
+"""Measure the calls of psycopg_pool's asynchronous pools; the hooks decide what they mean."""
 
 import sys
-from asyncio import coroutines
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -14,9 +13,9 @@ Method = Callable[..., Any]
 
 
 def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
-    """Return `getconn` with the checkout measured around it, credited to who called it.
+    """Return `getconn` with the checkout measured around it, and attributed to its caller.
 
-    It is called in the task that asks, but `wait_for` and `gather` await it in another.
+    It is called in the task that asks, but `wait_for` and `gather` await it in another task.
     """
     get_frame, contain, find_caller = sys._getframe, hooks.contain, make_find_caller()
     measured = _measured(original, hooks)
@@ -24,13 +23,11 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     def getconn(self: Any, timeout: float | None = None) -> Coroutine[Any, Any, Any]:
         try:
             caller = find_caller(get_frame(1))
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+        except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
             contain(error)
             return original(self, timeout)  # type: ignore[no-any-return]
         return measured(self, timeout, caller)
 
-    # Python 3.11 has no public mark for "calling this makes a coroutine".
-    getconn._is_coroutine = getattr(coroutines, "_is_coroutine", True)  # type: ignore[attr-defined]
     return getconn
 
 
@@ -40,7 +37,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
 
     async def getconn(
         self: Any,
-        timeout: float | None,  # noqa: ASYNC109 - it is theirs
+        timeout: float | None,  # noqa: ASYNC109 - the library's parameter
         caller: Caller,
     ) -> Any:
         try:
@@ -61,7 +58,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
             record_checkout(stats, slot, began, now(), get_frame(), slot.alive, None, caller)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+        except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
             contain(error)
         return connection
 
@@ -70,7 +67,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
 
 
 def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
-    """Return `putconn` with the end of the checkout noted before the connection is free again."""
+    """Return `putconn` that notes the end of the checkout before the connection is free again."""
     returned, discarded = hooks.returned, hooks.contained(hooks.discarded)
 
     async def putconn(self: Any, conn: Any) -> None:
@@ -100,18 +97,18 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
             connect_failed(stats, error)
             raise
         finally:
-            stats.waiting.pop(token, None)
-        opened(stats, connection, monotonic() - began)
+            waiter = stats.waiting.pop(token, None)
+        opened(stats, connection, monotonic() - began, waiter)
         return connection
 
     return _connect
 
 
 def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
-    """Return a waiting client's `wait` with the blocked time measured, and only that."""
+    """Return a waiting client's `wait` with only the blocked time measured."""
     waited_for = hooks.contained(hooks.waited_for)
 
-    async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - it is theirs
+    async def wait(self: Any, timeout: float) -> Any:  # noqa: ASYNC109 - the library's parameter
         stats = waited_for(sys._getframe(1)) if self.conn is None else None
         if stats is None:
             return await original(self, timeout)

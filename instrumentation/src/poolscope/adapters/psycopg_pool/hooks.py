@@ -1,22 +1,28 @@
-"""Account for what happens to psycopg_pool's connections; nothing here locks, blocks or raises."""
+"""Record what happens to psycopg_pool's connections; nothing here locks, blocks or raises."""
 
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
+from sys import exc_info
 from types import CodeType, FrameType
 from typing import Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from poolscope.adapters.common.calling_frames import frame_running
+from poolscope.adapters.common.calling_frames import frame_outside, frame_running
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments, kept_on
-from poolscope.adapters.psycopg_pool.pools import PsycopgPoolReader, close_reason, identify_pool
+from poolscope.adapters.psycopg_pool.pools import (
+    PsycopgPoolReader,
+    close_reason,
+    identify_pool,
+    invalidation_reason,
+)
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason, Phase
 from poolscope.clock import monotonic
 from poolscope.recording.callsite import UNKNOWN_SITE, find_site
 from poolscope.recording.checkout import Caller, count_nested
-from poolscope.recording.connect_errors import classify_connect_error
+from poolscope.recording.driver_errors.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
 from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
@@ -28,12 +34,12 @@ Check = Callable[[Any], Any]
 
 
 class PsycopgPoolHooks:
-    """What happens around a pool; no method takes a lock.
+    """The hooks of psycopg_pool's pools; no method takes a lock.
 
-    What runs at each checkout or return contains its errors itself. Every other method may raise:
-    it is wrapped by `contained` where it is registered.
+    Methods that run at each checkout or return contain their errors. Every other method may
+    raise: it is wrapped by `contained` where it is registered.
 
-    The statistics of a pool are kept on the pool, a connection's slot on the connection.
+    The statistics of a pool are kept on the pool, and a connection's slot on the connection.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -43,13 +49,15 @@ class PsycopgPoolHooks:
         self._look_at_timeout = registry.contained(look_at_timeout)
         self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
+        self._creation_lines = registry.creation_lines
         self._max_routes = registry.max_routes
         self.attachments = PoolAttachments(registry, self._make, self._adopt)
+        self._readers: WeakKeyDictionary[PoolStats, PsycopgPoolReader] = WeakKeyDictionary()
         self.getconn_codes: set[CodeType] = set()
-        """What runs while a caller is blocked; an asynchronous one has its `caller`."""
+        """Code that runs while a caller is blocked; asynchronous code has its `caller`."""
 
     def stats_of(self, pool: Any) -> PoolStats | None:
-        """Return the statistics of a pool, made now if it is new; None where it is unwatched."""
+        """Return the statistics of a pool, made now if it is new; None if it is not watched."""
         try:
             stats: PoolStats | None = pool._poolscope
         except AttributeError:
@@ -57,18 +65,26 @@ class PsycopgPoolHooks:
         return stats
 
     def find(self, target: object) -> PoolStats | None:
-        """Return the statistics of a pool; None if it is none."""
+        """Return the statistics of a pool; None if `target` is not a pool."""
         is_pool = isinstance(target, (ConnectionPool, AsyncConnectionPool))
         return self.stats_of(target) if is_pool else None
 
     def _make(self, pool: Any) -> PoolStats:
-        return PoolStats(
+        reader = PsycopgPoolReader(ref(pool))
+        stats = PoolStats(
             identify_pool(pool),
-            PsycopgPoolReader(ref(pool)),
+            reader,
             is_async=hasattr(type(pool), "__aenter__"),
             pre_ping=pool._check is not None,
             max_routes=self._max_routes,
         )
+        self._readers[stats] = reader
+        return stats
+
+    def made(self, pool: Any, frame: FrameType) -> None:
+        """Note the line that made a pool; `frame` is the frame that asked for it."""
+        site = find_site(frame_outside(pool, frame))
+        self._creation_lines.note_made(pool, identify_pool(pool), site, monotonic())
 
     def _adopt(self, pool: Any, stats: PoolStats) -> None:
         if pool._check is not None:
@@ -78,7 +94,7 @@ class PsycopgPoolHooks:
             self.new_slot(stats, connection).connection_found(describe(connection))
 
     def detach_all(self) -> None:
-        """Take everything away from the pools; what is checked out stays as it is."""
+        """Remove everything from the pools; open checkouts stay as they are."""
         for pool in self.attachments.anchors:
             pool._check = getattr(pool._check, "_poolscope_original", pool._check)
             stats = getattr(pool, "_poolscope", None)
@@ -87,12 +103,12 @@ class PsycopgPoolHooks:
         self.attachments.detach_pools()
 
     def new_slot(self, stats: PoolStats, connection: Any) -> KeptSlot:
-        """Begin to account for a connection; it goes when the connection does."""
+        """Make the slot of a connection; it is collected with the connection."""
         slot = connection._poolscope = KeptSlot(stats, connection, self._collected)
         return slot
 
     def slot_of(self, stats: PoolStats, connection: Any) -> KeptSlot:
-        """Return the slot of a connection; one that was opened before us is described now."""
+        """Return the slot of a connection; if it is older than poolscope's hooks, make one now."""
         slot = kept_on(connection)
         if slot is None:
             slot = self.new_slot(stats, connection)
@@ -102,58 +118,64 @@ class PsycopgPoolHooks:
     def failed(self, stats: PoolStats, error: BaseException) -> None:
         """Count a checkout that ended without a connection."""
         if isinstance(error, PoolTimeout):
-            stats.failures[FailureReason.TIMEOUT] += 1
+            stats.note_failed(FailureReason.TIMEOUT)
             self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
-            stats.failures[FailureReason.CANCELLED] += 1
+            stats.note_failed(FailureReason.CANCELLED)
         else:
-            stats.failures[FailureReason.ERROR] += 1
+            stats.note_failed(FailureReason.ERROR)
 
     def returned(self, pool: Any, connection: Any) -> None:
-        """Note a return, before the pool can hand the connection to somebody else."""
+        """Note a return, before the pool can lend the connection again."""
         try:
             try:
                 slot = connection._poolscope
             except AttributeError:
                 self._taken_before(pool, connection)
                 return
-            if connection._pool is pool:  # else the pool is about to refuse it
+            if connection._pool is pool:  # else the pool will reject it
                 slot.stats.end(slot, monotonic())
                 slot.fresh = False
+                slot.cancelled = exc_info()[0] is CancelledError
         except Exception as error:  # noqa: BLE001 - inline: runs at each return
             self.contain(error)
 
     def _taken_before(self, pool: Any, connection: Any) -> None:
-        """Account from now on for a connection that was taken before we were attached."""
+        """Start to record a connection that was taken before poolscope attached."""
         stats = self.stats_of(pool)
-        if stats is not None and connection._pool is pool:
+        # The pool is about to reject what is no connection of its own: no error of ours.
+        if stats is not None and getattr(connection, "_pool", None) is pool:
             self.slot_of(stats, connection)
 
     def discarded(self, pool: Any, connection: Any) -> None:
-        """Note that a pool dropped a returned connection: that is one which stays with it, dead."""
+        """Note that a pool dropped a returned connection: closed, but still marked as its own."""
         if connection._pool is pool and connection.closed:
             slot = kept_on(connection)
             if slot is not None and slot.out is None:
-                self._broken(slot)
+                self._broken(slot, invalidation_reason(connection, slot, exc_info()[1]))
 
     def closing(self, pool: Any, connection: Any) -> None:
-        """Note that a pool closes a connection, right before it does."""
+        """Note that a pool will close a connection now."""
         slot = kept_on(connection)
         if slot is None or not slot.is_open:
             return
+        if slot.stats.statement_settings is None:
+            slot.stats.note_statement_settings(connection)
         reason = close_reason(pool, connection, slot)
         if reason is CloseReason.INVALIDATED:
-            self._broken(slot)
+            self._broken(slot, invalidation_reason(connection, slot, exc_info()[1]))
         else:
             slot.stats.closed[reason] += 1
             slot.connection_closed()
 
-    def _broken(self, slot: KeptSlot) -> None:
+    def _broken(
+        self, slot: KeptSlot, reason: InvalidationReason = InvalidationReason.ERROR
+    ) -> None:
         if not slot.is_open:
             return
         slot.stats.closed[CloseReason.INVALIDATED] += 1
         if not slot.invalidated:
-            slot.stats.invalidated[InvalidationReason.ERROR] += 1
+            slot.stats.invalidated[reason] += 1
         slot.connection_closed()
 
     def _end_collected(self, slot: KeptSlot) -> None:
@@ -163,14 +185,16 @@ class PsycopgPoolHooks:
             self._broken(slot)
             return
         stats.end(slot, monotonic())
-        if isinstance(stats.reader, PsycopgPoolReader):
-            stats.reader.lost += 1
+        self._readers[stats].lost += 1
         stats.closed[CloseReason.OTHER] += slot.is_open
         slot.connection_closed()
 
-    def opened(self, stats: PoolStats, connection: Any, create_s: float) -> None:
-        """Note a connection that was opened, and how long that took."""
+    def opened(
+        self, stats: PoolStats, connection: Any, create_s: float, waiter: Waiter | None
+    ) -> None:
+        """Note a new connection, the time to open it, and the caller that waited for it."""
         stats.create.count_value(create_s)
+        stats.note_connect_wait(waiter)
         stats.opened += 1
         slot = self.new_slot(stats, connection)
         slot.create_s = create_s
@@ -181,16 +205,16 @@ class PsycopgPoolHooks:
         stats.connect_errors[classify_connect_error(error)] += 1
 
     def waited_for(self, caller: FrameType) -> PoolStats | None:
-        """Return the statistics of the pool that a client waits for: `caller` is its method.
+        """Return the statistics of the pool that a client waits for; `caller` is a pool's method.
 
-        The client, a place in the pool's queue, does not know whose queue it is.
+        The client is a place in the pool's queue, and has no reference to the pool.
         """
         return self.find(caller.f_locals.get("self"))
 
     def wait_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
-        """Note that a caller is about to block in the queue; `frame` is what waits."""
+        """Note that a caller will block in the queue now, at `frame`."""
         self._queue_began(stats, token, began_s, frame)
-        self._count_nested(stats)
+        self._count_nested(stats, token)
 
     def _note_in_queue(
         self, stats: PoolStats, token: int, began_s: float, frame: FrameType
@@ -199,9 +223,9 @@ class PsycopgPoolHooks:
         stats.waiting[token] = self._waiter(Phase.QUEUE, began_s, frame, getting)
 
     def connect_began(self, stats: PoolStats, token: int, began_s: float, frame: FrameType) -> None:
-        """Note a caller that opens its connection itself, as those of a null pool do.
+        """Note a caller that opens its connection itself, as the callers of a null pool do.
 
-        The workers of other pools open connections for nobody in particular.
+        The workers of other pools open connections without a particular caller.
         """
         getting = frame_running(self.getconn_codes, frame)
         if getting is not None:
@@ -216,39 +240,40 @@ class PsycopgPoolHooks:
         return blocked_caller(phase, began_s, *caller)
 
     def wait_ended(self, stats: PoolStats, token: int, began_s: float, connection: Any) -> None:
-        """Note the end of a wait, with the connection that ended it, if one did.
+        """Note the end of a wait, and the connection that ended it, if there is one.
 
-        Where that is a new one, the time to open it was not spent in the queue.
+        For a new connection, the time to open it does not count as time in the queue.
         """
-        stats.waiting.pop(token, None)
+        waiter = stats.waiting.pop(token, None)
         waited_s = monotonic() - began_s
         slot = kept_on(connection)
         if slot is not None and slot.fresh:
             waited_s = max(0.0, waited_s - slot.create_s)
+            stats.note_connect_wait(waiter)
         stats.queue.count_value(waited_s)
 
     def _ping_began(self, stats: PoolStats, token: int, began_s: float) -> None:
-        """Note a caller whose connection is about to be tested."""
+        """Note a caller with a connection that will be tested now."""
         try:
             stats.waiting[token] = self._pinging_caller(began_s)
         except Exception as error:  # noqa: BLE001 - inline: runs at each checked checkout
             self.contain(error)
 
     def pinged(self, stats: PoolStats, connection: Any, began: float, *, alive: bool) -> None:
-        """Note a liveness check before a checkout, and what it found."""
+        """Note a liveness check before a checkout, and its result."""
         try:
             stats.ping.count_value(monotonic() - began)
             slot = kept_on(connection)
             if not alive and slot is not None:
                 slot.invalidated = True
                 stats.invalidated[InvalidationReason.PING] += 1
-                if connection.closed:  # the pool drops it without another word
+                if connection.closed:  # the pool drops it without a call of another hook
                     self._broken(slot)
         except Exception as error:  # noqa: BLE001 - inline: runs at each checked checkout
             self.contain(error)
 
     def checked(self, stats: PoolStats, check: Check) -> Check:
-        """Return a pool's `check` with its time and its verdict noted."""
+        """Return a pool's `check` that notes its time and its result."""
 
         def measured_check(connection: Any) -> None:
             began, alive, token = monotonic(), False, next_checkout_id()
@@ -264,7 +289,7 @@ class PsycopgPoolHooks:
         return measured_check
 
     def checked_later(self, stats: PoolStats, check: Check) -> Callable[[Any], Awaitable[None]]:
-        """Return an asynchronous pool's `check` with its time and its verdict noted."""
+        """Return an asynchronous pool's `check` that notes its time and its result."""
 
         async def measured_check(connection: Any) -> None:
             began, alive, token = monotonic(), False, next_checkout_id()

@@ -1,9 +1,11 @@
-"""Attach to every pool of psycopg_pool in the process, made before or after, null pools too.
+"""Attach to every pool of psycopg_pool in the process, existing or made later, null pools too.
 
-`getconn` and `putconn` are wrapped at class level: `connection()` and `close_returns` run through
-them, and null pools inherit them. Connections are opened by the pool's own workers, seen at
-`_connect`, and closed at `_close_connection`; a caller is blocked in `WaitingClient.wait` alone,
-which is what we count as waiting: the pool's own number keeps callers that gave up.
+Methods `getconn` and `putconn` are wrapped at class level: `connection()` and `close_returns` call
+them, and null pools inherit them. The pool's workers open connections in `_connect`, and close
+them in `_close_connection`.
+
+A caller is blocked only in `WaitingClient.wait`, so only this counts as waiting. The pool's number
+of waiting clients also has callers that gave up.
 """
 
 import sys
@@ -24,16 +26,18 @@ Method = Callable[..., Any]
 
 
 def install(registry: Registry) -> Undo:
-    """Attach to every pool, and return what detaches from all of them."""
+    """Attach to every pool, and return the function that detaches from all of them."""
     hooks = PsycopgPoolHooks(registry)
     registry.on_fork.append(hooks.attachments.detach_pools)
     registry.finders.append(registry.contained(hooks.find))
     wrappers: tuple[tuple[Any, str, Callable[[Method, PsycopgPoolHooks], Method]], ...] = (
+        (ConnectionPool, "__init__", noting_line),
         (ConnectionPool, "getconn", measured_getconn),
         (ConnectionPool, "putconn", measured_putconn),
         (ConnectionPool, "_connect", measured_connect),
         (ConnectionPool, "_close_connection", measured_close),
         (pool.WaitingClient, "wait", measured_wait),
+        (AsyncConnectionPool, "__init__", noting_line),
         (AsyncConnectionPool, "getconn", asynchronous.measured_getconn),
         (AsyncConnectionPool, "putconn", asynchronous.measured_putconn),
         (AsyncConnectionPool, "_connect", asynchronous.measured_connect),
@@ -47,11 +51,22 @@ def install(registry: Registry) -> Undo:
     return in_order([*(put(*wrapper) for wrapper in wrappers), hooks.detach_all])
 
 
+def noting_line(original: Method, hooks: PsycopgPoolHooks) -> Method:
+    """Return the `__init__` of a pool of either kind, which notes the line that makes the pool."""
+    made = hooks.contained(hooks.made)
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - as the method
+        original(self, *args, **kwargs)
+        made(self, sys._getframe())
+
+    return __init__
+
+
 def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return `getconn` with the checkout measured around it.
 
-    Whatever goes wrong after `original` has returned must not lose the connection: that would be
-    a place in the pool for good.
+    An error after `original` has returned must not lose the connection: the pool would lose a
+    place until it ends.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     record_checkout, stats_of = make_record_checkout(), hooks.contained(hooks.stats_of)
@@ -75,7 +90,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
             except AttributeError:
                 slot = hooks.slot_of(stats, connection)
             record_checkout(stats, slot, began, now(), get_frame().f_back, slot.alive)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+        except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
             contain(error)
         return connection
 
@@ -84,7 +99,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 
 def measured_putconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
-    """Return `putconn` with the end of the checkout noted before the connection is free again."""
+    """Return `putconn` that notes the end of the checkout before the connection is free again."""
     returned, discarded = hooks.returned, hooks.contained(hooks.discarded)
 
     def putconn(self: Any, conn: Any) -> None:
@@ -114,15 +129,15 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
             connect_failed(stats, error)
             raise
         finally:
-            stats.waiting.pop(token, None)
-        opened(stats, connection, monotonic() - began)
+            waiter = stats.waiting.pop(token, None)
+        opened(stats, connection, monotonic() - began, waiter)
         return connection
 
     return _connect
 
 
 def measured_close(original: Method, hooks: PsycopgPoolHooks) -> Method:
-    """Return `_close_connection`, of either kind of pool, with the reason noted."""
+    """Return `_close_connection` of either kind of pool, which notes the reason."""
     note_closing = hooks.contained(hooks.closing)
 
     def _close_connection(self: Any, conn: Any) -> Any:
@@ -133,7 +148,7 @@ def measured_close(original: Method, hooks: PsycopgPoolHooks) -> Method:
 
 
 def measured_wait(original: Method, hooks: PsycopgPoolHooks) -> Method:
-    """Return a waiting client's `wait` with the blocked time measured, and only that."""
+    """Return a waiting client's `wait` with only the blocked time measured."""
     waited_for = hooks.contained(hooks.waited_for)
 
     def wait(self: Any, timeout: float) -> Any:

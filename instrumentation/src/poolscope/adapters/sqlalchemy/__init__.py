@@ -1,1 +1,1 @@
-"""Attach to SQLAlchemy's pools: begin to read at `install.py`."""
+"""Attach to SQLAlchemy's pools; start to read at `install.py`."""

@@ -1,4 +1,4 @@
-"""Find the frames of who asked a pool for a connection, without looking at SQLAlchemy's own."""
+"""Find the frames of a pool's caller, without a search through SQLAlchemy's frames."""
 
 import sys
 from collections.abc import Callable
@@ -8,25 +8,26 @@ from typing import Any
 from sqlalchemy import Engine
 
 Frames = tuple[FrameType, FrameType | None]
-"""From which frames on to look for the application: in this stack, then in that which awaits it."""
+"""The frames at which to start the search: in this stack, then in the stack that awaits it."""
 
 
 def code_of(function: Any) -> Any:
-    """Return the code of a function; None, which is no frame's, where it has none."""
+    """Return the code of a function; None, which is the code of no frame, if it has none."""
     return getattr(function, "__code__", None)
 
 
 RAW_CONNECTION, ENGINE_CONNECT = code_of(Engine.raw_connection), code_of(Engine.connect)
 
 FRAMES_TO_CONNECT = 3
-"""Frames from `Engine.connect` to a pool's `connect`: no use in looking at each."""
+"""The number of frames from `Engine.connect` to a pool's `connect`, which can be skipped."""
 
 
 def make_find_frames() -> Callable[[], Frames]:
-    """Return what finds who awaits the greenlet that an asynchronous engine's pool runs in.
+    """Return a function that finds the frame that awaits an asynchronous engine's greenlet.
 
-    It is to be called by what a pool calls, or stands for. Where a coroutine of SQLAlchemy made the
-    greenlet, what runs inside is SQLAlchemy's too, unless that is `run_sync`: no use in looking.
+    Call it from a function that a pool calls, or that replaces such a function. If a coroutine of
+    SQLAlchemy made the greenlet, all code in the greenlet is SQLAlchemy's, so it is not searched.
+    The exception is `run_sync`, which runs code of the application.
     """
     try:
         from greenlet import getcurrent  # noqa: PLC0415 - only asynchronous engines need greenlet
@@ -54,7 +55,7 @@ def make_find_frames() -> Callable[[], Frames]:
                     return (frame.f_code is enter and frame.f_back) or frame, None
                 if code.co_filename in own_files and code.co_name != "run_sync":
                     return frame.f_back or frame, None
-        except AttributeError:  # no parent, or nothing awaits it
+        except AttributeError:  # there is no parent, or nothing awaits it
             frame = None
         return sys._getframe(1).f_back or sys._getframe(1), frame
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any
 from weakref import ref
 
@@ -22,7 +21,7 @@ from poolscope.recording.callsite import find_site, known_sites
 from poolscope.recording.checkout import make_record_checkout
 from poolscope.recording.pool import NOTED_LIMIT, next_checkout_id
 from poolscope.recording.requests import CURRENT
-from poolscope.recording.tasks import running_loop, task_of
+from poolscope.recording.tasks import running_loop, task_of, this_thread
 from poolscope.recording.tracing import current_context
 
 Connect = Callable[[Any], Any]
@@ -33,16 +32,16 @@ _base: Any = sqlalchemy.pool.base
 def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would cost calls
     original: Connect, hooks: SqlalchemyHooks, *, is_base: bool = True
 ) -> Connect:
-    """Return `Pool.connect`, or a subclass's own, with the checkout measured around it.
+    """Return `Pool.connect`, or that of a subclass, with the checkout measured around it.
 
-    A subclass's may call its parent's, which then has noted the checkout already. Whatever goes
-    wrong after `original` has returned must not lose the connection: that would be a slot of the
-    pool for good.
+    The method of a subclass may call its parent's, which has then noted the checkout already. An
+    error after `original` has returned must not lose the connection: the pool would lose a place
+    until it ends.
     """
     now, get_frame, contain = monotonic, sys._getframe, hooks.contain
     attach_pool = hooks.contained(hooks.attach_pool)
-    loop_of, find_task, thread_ident, next_id, site_of, request_of, context_of, weak = (
-        running_loop, task_of, get_ident, next_checkout_id, find_site, CURRENT.get,
+    loop_of, find_task, thread, next_id, site_of, request_of, context_of, weak = (
+        running_loop, task_of, this_thread, next_checkout_id, find_site, CURRENT.get,
         current_context, ref,
     )  # fmt: skip
     find_frames, known_site, limit = make_find_frames(), known_sites.get, NOTED_LIMIT
@@ -62,7 +61,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
             return _pass_through(original(self), contain)
         began = now()
         try:
-            # What it does, if it is known, in its place: without its frame.
+            # Inline the work of a known method, to save its frame.
             fairy = _base._ConnectionFairy._checkout(self) if is_known else original(self)
         except BaseException as error:
             hooks.failed(stats, error)
@@ -74,14 +73,16 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
             except AttributeError:
                 slot = hooks.new_slot(stats, record)
             if slot.out is not None:
-                # Noted by the parent's wrapper, or a SingletonThreadPool's thread has it already.
+                # The parent's wrapper noted it, or a SingletonThreadPool's thread has it already.
                 if not is_base and hooks.is_noted(slot, record):
                     return fairy
-                # A StaticPool's one connection, taken while it is out: another checkout.
+                # A StaticPool lends its one connection while it is out: this is another checkout.
                 stats.end(slot, got)
             loop = loop_of()
             if stats.is_async:
                 frame, outer = find_frames()
+                if slot.loop is not loop and slot.loop is not None:
+                    stats.foreign_loop += 1
             else:
                 outer = None
                 try:
@@ -94,14 +95,14 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
                     frame = get_frame().f_back or get_frame()
                 if loop is not None:
                     stats.blocking += 1
-            # `record_checkout`, written out: another function costs more than what it does.
+            # Inlined `record_checkout`: one more call costs more than its work.
             task = find_task(loop) if loop is not None else None
             slot.out = (
                 next_id(),
                 got,
                 known_site(id(frame.f_code) + frame.f_lasti) or site_of(frame, outer),
                 request_of(),
-                thread_ident() if task is None else weak(task),
+                thread.owner if task is None else weak(task),
                 context_of(),
                 record.fairy_ref,
             )
@@ -111,7 +112,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
                 stats.count()
             if stats.pre_ping:
                 hooks.pinged(stats, slot, got - began)
-        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the application
+        except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
             contain(error)
         return fairy
 
@@ -121,12 +122,12 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
 def measured_return(
     original: Callable[[Any, Any], None], hooks: SqlalchemyHooks
 ) -> Callable[[Any, Any], None]:
-    """Return `Pool._return_conn` with the end of a checkout noted before it.
+    """Return `Pool._return_conn` that notes the end of a checkout first.
 
-    The collector runs it too: a synchronous connection that was never closed comes back by it.
+    The garbage collector runs it too: it returns a synchronous connection that was never closed.
     """
     now, contain = monotonic, hooks.contain
-    # A connection that was taken before we were attached counts from its return on.
+    # A connection that was taken before poolscope attached is recorded from its return on.
     adopt = hooks.contained(hooks.slot_of)
     is_known = uses_only(original, ("_do_return_conn",))
 
@@ -139,9 +140,9 @@ def measured_return(
             try:
                 out = slot.out
                 if out is not None:
-                    # What `end` does, written out: another function costs more than what it does.
+                    # Inlined `end`: one more call costs more than its work.
                     slot.out, stats = None, slot.stats
-                    stats.uses.append((now() - out[1], out[3]))
+                    stats.uses.append((now(), out[1], out[3], out[0]))
                     if out[6]() is None:
                         stats.note_collected(out)
             except Exception as error:  # noqa: BLE001 - inline: runs at each return
@@ -155,7 +156,7 @@ def measured_return(
 
 
 def _pass_through(fairy: Any, contain: Callable[[Exception], None]) -> Any:
-    """Return what a pool handed out that we do not count: maybe because the one below does."""
+    """Return a connection of a pool that is not counted, maybe because the pool below counts it."""
     try:
         record = fairy._connection_record
         below = slot_below(record.driver_connection)
@@ -167,7 +168,7 @@ def _pass_through(fairy: Any, contain: Callable[[Exception], None]) -> Any:
 
 
 def checkout_listener(hooks: SqlalchemyHooks) -> Callable[[Any, Any, Any], None]:
-    """Return a listener of the public `checkout` event: who took what, but not how long it took."""
+    """Return a listener of the public `checkout` event, which has no wait time."""
     record_checkout, find_frames = make_record_checkout(), make_find_frames()
 
     def on_checkout(_dbapi_connection: Any, record: Any, proxy: Any) -> None:

@@ -8,13 +8,14 @@ import uuid
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
 from poolscope import catalogue
+from poolscope.process.cgroup_limits import read_limits
 
 
 class ProcessIdentity:
-    """The resource of this process, by OpenTelemetry's own variables and detectors.
+    """The resource of this process, from OpenTelemetry's variables and detectors.
 
-    `service.instance.id` is unique per process: a forked child gets a new one, and one that the
-    user has set gets `/<pid>` appended in forked children and in workers that a server starts.
+    Each process has a unique `service.instance.id`, so a forked child gets a new one. If the user
+    has set the id, `/<pid>` is appended in forked children and in workers that a server starts.
     """
 
     def __init__(self, service_name: str | None = None) -> None:
@@ -27,14 +28,14 @@ class ProcessIdentity:
         }
         if service_name:
             attributes[catalogue.SERVICE_NAME] = service_name
-        host = Resource({catalogue.HOST_NAME: socket.gethostname()})
-        self.resource = host.merge(Resource.create(attributes))
+        place = Resource({catalogue.HOST_NAME: socket.gethostname(), **read_limits().attributes})
+        self.resource = place.merge(Resource.create(attributes))
 
     def renew(self) -> None:
         """Become another instance of the same service.
 
-        Detectors are not asked again: the SDK runs them in threads, which hangs in a child that
-        has just been forked.
+        Detectors do not run again: the SDK runs them in threads, which hangs in a child right
+        after the fork.
         """
         changed: dict[str, str | int] = {
             catalogue.SERVICE_INSTANCE_ID: self._identifier(is_worker=True),
@@ -49,10 +50,10 @@ class ProcessIdentity:
 
 
 def _is_worker() -> bool:
-    """Return whether siblings run the same code in the same environment, so with the same given id.
+    """Return whether other workers run the same code with the same environment and given id.
 
-    uvicorn's workers and multiprocessing's children import us on their own; gunicorn's, unless it
-    preloads, after they were forked, when no fork hook of ours was there.
+    The workers of uvicorn and the children of multiprocessing import poolscope separately.
+    Without preloading, gunicorn's workers import it after the fork, so no fork hook has run.
     """
     by_gunicorn = os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn/")
     # Not parent_process(): it is set only after a spawned child has imported the main module.

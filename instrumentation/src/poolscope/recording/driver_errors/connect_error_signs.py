@@ -1,6 +1,7 @@
-"""What a failed connect says of its kind: SQLSTATEs, error numbers, classes and pieces of text.
+"""The signs of each kind of failed connect: SQLSTATEs, error numbers, classes and message parts.
 
-Of PostgreSQL, libpq, asyncpg, PgBouncer, MariaDB and MySQL, the system and its resolver.
+They come from PostgreSQL, libpq, asyncpg, PgBouncer, MariaDB, MySQL, the operating system and its
+resolver.
 """
 
 import errno
@@ -25,7 +26,7 @@ SQLSTATES = {
     "08003": ConnectErrorKind.RESET,  # asyncpg: the server closed the connection
     "08006": ConnectErrorKind.RESET,
 }
-"""By SQLSTATE or its class. PgBouncer sends 08P01 for most refusals, so its text decides."""
+"""Kinds by SQLSTATE or its class. PgBouncer sends 08P01 for most refusals, so its text decides."""
 
 _NUMBERS_BY_KIND = {
     ConnectErrorKind.TOO_MANY_CONNECTIONS: (1040, 1203, 1226),
@@ -38,13 +39,13 @@ _NUMBERS_BY_KIND = {
     ConnectErrorKind.TLS: (2026, 3159),
     ConnectErrorKind.NAME_RESOLUTION: (2005,),
 }  # fmt: skip
-"""Of MySQL and MariaDB, as far as one number has one cause: 2003 and 2013 have several."""
+"""Numbers of MySQL and MariaDB with only one cause; 2003 and 2013 have several."""
 
 MYSQL_NUMBERS = {number: kind for kind, numbers in _NUMBERS_BY_KIND.items() for number in numbers}
 
 ERRNOS = {
     errno.ECONNREFUSED: ConnectErrorKind.REFUSED,
-    errno.ENOENT: ConnectErrorKind.REFUSED,  # the Unix socket is not there
+    errno.ENOENT: ConnectErrorKind.REFUSED,  # the Unix socket does not exist
     errno.ECONNRESET: ConnectErrorKind.RESET,
     errno.EPIPE: ConnectErrorKind.RESET,
     errno.ETIMEDOUT: ConnectErrorKind.TIMEOUT,
@@ -166,7 +167,7 @@ TEXTS = {
         "codec failed (unicodeerror: label",
     ),
 }
-"""In lower case, without the names in quotes; the attempt that got farthest first."""
+"""Message parts in lower case, without quoted names; the attempt that got farthest is first."""
 
 POOLER_WITHOUT_SERVER = (
     "server login",
@@ -174,7 +175,7 @@ POOLER_WITHOUT_SERVER = (
     "server conn crashed",
     "connect failed",
 )
-"""Of a PgBouncer that cannot log in to its server, and has no reason of the server's to repeat."""
+"""Messages of a PgBouncer that cannot log in to its server and got no reason from it."""
 
 ASYNCPG_CLASSES = {
     "ClientConfigurationError": ConnectErrorKind.WRONG_SETTING,

@@ -1,0 +1,1 @@
+"""Describe this process: its resource attributes and its limits."""

@@ -1,0 +1,1 @@
+"""Send pushes to all endpoints at the same time, each within a time limit."""
