@@ -1,1 +1,1 @@
-"""Link every connection an application holds to its PostgreSQL session, and say what is wrong."""
+"""Link each connection that an app holds to its PostgreSQL session, and report what is wrong."""

@@ -5,29 +5,34 @@ import contextlib
 import logging
 import signal
 import socket
-import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import ProcessCollector
 
 from poolscope_exporter import clock
+from poolscope_exporter.core.admission.limits import Limits
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
-from poolscope_exporter.core.fleet.admission import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
-from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
 from poolscope_exporter.forwarding.upstream import Upstream
-from poolscope_exporter.listeners.bounded_http import CloseCause, bounded_protocol
+from poolscope_exporter.listeners.bounded_http import CloseCause, ClosedCounts, bounded_protocol
 from poolscope_exporter.listeners.open_files import raise_file_limit
+from poolscope_exporter.listeners.quiet_log import quieten
+from poolscope_exporter.listeners.tls_gate import TlsGate, server_context
+from poolscope_exporter.listeners.token_file import TokenFile, keep_current
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.pgbouncer.group import BouncerGroup
@@ -36,41 +41,65 @@ from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.poller import Poller
 from poolscope_exporter.receiver.endpoint import ReceiverCounts, create_receiver
 from poolscope_exporter.receiver.refusals import DecodeRefusal
+from poolscope_exporter.receiver.sender_warnings import SenderWarnings
 from poolscope_exporter.receiver.senders import Senders
+from poolscope_exporter.settings.loading import WrongSettingsError
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.settings.servers import ServerTarget
+from poolscope_exporter.threads.daemon_threads import DaemonThreads
+from poolscope_exporter.threads.line_writer import LineWriter
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
-"""Of the event loop's time at most: where judging a large fleet takes long, it is done less often.
-"""
+"""The largest share of the event loop's time for events: a large fleet is judged less often."""
 LISTENERS = ("otlp", "web")
+_PROCESS = ProcessCollector(registry=None)
+"""Reads /proc; without /proc it has no series."""
 DRAIN_S = 3
 KEEP_ALIVE_S = 75
-"""Longer than any push or scrape interval: closing just as a sender writes costs it a push."""
+"""Longer than usual push and scrape intervals: a close while a sender writes costs it a push."""
 
 _log = logging.getLogger("poolscope_exporter")
 
 
 class CannotListenError(Exception):
-    """An address cannot be listened on; the message names the setting to change."""
+    """The exporter cannot listen on an address; the message names the setting to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listeners:
-    """The sockets, bound before anything is served, so that a port in use is one clear error."""
+    """The sockets, bound before the servers start, so that a port in use is one clear error."""
 
     web: socket.socket
     otlp: socket.socket
 
 
-class Exporter:
-    """What an exporter knows and does, apart from serving it."""
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The outputs of the process: events on standard output, the log on standard error."""
 
-    def __init__(self, settings: ExporterSettings) -> None:
+    events: LineWriter
+    log: LineWriter
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Return the number of dropped writes by stream; they are dropped if nobody reads them."""
+        return {"stdout": self.events.lost, "stderr": self.log.lost}
+
+    def write_out(self) -> None:
+        """Wait a moment until pending output is written."""
+        for each in (self.events, self.log):
+            each.drain()
+
+
+class Exporter:
+    """The state and the actions of an exporter, without its HTTP listeners."""
+
+    def __init__(self, settings: ExporterSettings, outputs: Outputs) -> None:
+        self.outputs = outputs
         targets = settings.targets
         self._role = settings.role
         self._servers = [target.configured for target in targets]
@@ -78,13 +107,15 @@ class Exporter:
         self.correlator = Correlator(
             self._servers,
             _fleet(settings.limits),
-            proxy_idle_timeout_s=settings.proxy_idle_timeout_s,
+            configured_idle=settings.configured_idle,
+            largest=settings.largest,
             thresholds=settings.thresholds,
         )
+        self._warnings = SenderWarnings()
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
         dsns = [*settings.pgbouncers, *(dsn for target in targets for dsn in target.pgbouncers)]
-        # Several servers may have one bouncer before them; it is asked once for all of them.
+        # Several servers may share one PgBouncer; it is polled once for all of them.
         consoles = {str(dsn): dsn for dsn in dsns}
         self.bouncers = BouncerGroup(
             [*consoles.values()], self.correlator, settings.poll_interval_s
@@ -94,12 +125,14 @@ class Exporter:
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
 
     def accept_push(self, push: Push) -> PushResult:
-        """Take a push in; a checkout that was never listed before is looked up at once."""
+        """Record a push; if it lists a new checkout, start a poll at once."""
         now_s = clock.monotonic()
         result = self.correlator.take_push(push, now_s)
-        held = self.correlator.fleet.held_by(push.instance, now_s)
+        instance = result.instance or push.instance
+        self._warnings.log_result(push, result)
+        held = self.correlator.fleet.held_by(instance, now_s)
         if any(each.first_reported_at_s == now_s for each in held):
-            # A server's poll asks the bouncers first; without servers they are all there is.
+            # A server's poll begins with the PgBouncers, so they are woken only without servers.
             loops = [poller.loop for poller in self.pollers]
             polled: Sequence[PollLoop | BouncerGroup] = loops or [self.bouncers]
             for each in polled:
@@ -107,7 +140,7 @@ class Exporter:
         return result
 
     def shown(self) -> Situation:
-        """Return what is known now and may be shown to people."""
+        """Return the current situation, with only the parts that may be shown to people."""
         return shown_only(self._situation(), self._servers)
 
     def _poller(self, target: ServerTarget) -> Poller:
@@ -115,7 +148,7 @@ class Exporter:
         return poller_of(target, self.correlator, [self.bouncers], counts_orphans=counts_orphans)
 
     def _situation(self) -> Situation:
-        """Return everything that is known now, as far as it is for an exporter in this role."""
+        """Return the current situation; for a sidecar, only that of its pod."""
         now_s = clock.monotonic()
         situation = self.correlator.situation(
             now_s,
@@ -130,7 +163,8 @@ class Exporter:
             situation=self._situation(),
             series=tuple(self.correlator.fleet.series(now_s)),
             routes=self.correlator.fleet.route_totals(),
-            held_idle=list(self.correlator.held_idle.totals.totals()),
+            held_time=list(self.correlator.held_time.totals.totals()),
+            refuted=list(self.correlator.refuted_leaks.totals.totals()),
             polls=[poller.poll_report(now_s, wall_s) for poller in self.pollers],
             bouncer_polls=self.bouncers.reports(now_s, wall_s),
             resolutions=tuple(self.bouncers.resolutions()),
@@ -139,10 +173,13 @@ class Exporter:
             role=self._role,
             forwarding=self.forwarder.forward_report() if self.forwarder else None,
             closed=self.closed,
+            output_lost=self.outputs.lost,
+            scrapes_refused=self.exposition.refused,
+            process=list(_PROCESS.collect()),
         )
 
     def _refused(self) -> dict[str, int]:
-        """Return the counts by reason, 0 included: a counter's first step would else be lost."""
+        """Return the counts by reason, also 0: Prometheus would miss a counter's first step."""
         counts = Counter({reason.value: 0 for reason in (*DecodeRefusal, *Refusal)})
         counts.update(self.counts.refused)
         counts.update(self.correlator.fleet.refused)
@@ -159,27 +196,51 @@ def listen(settings: ExporterSettings) -> Listeners:
         raise
 
 
-async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
-    """Run the exporter until SIGTERM or SIGINT, then drain."""
+async def serve(
+    settings: ExporterSettings,
+    listeners: Listeners,
+    outputs: Outputs,
+    load_again: Callable[[], ExporterSettings],
+) -> None:
+    """Run the exporter until SIGTERM or SIGINT, then drain; on SIGHUP, reload the thresholds."""
     stop = asyncio.Event()
-    # uvicorn puts its own handlers over these; the loop hears of the signal all the same.
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    exporter = Exporter(settings)
+    exporter = Exporter(settings, outputs)
+    hangup = asyncio.Event()
+    if hasattr(signal, "SIGHUP"):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
     keyring = settings.keyring()
     limits = settings.limits
-    allowed = raise_file_limit(len(LISTENERS) * limits.max_connections) // len(LISTENERS)
+    wanted = limits.max_connections
+    # With TLS, as many peers again may be in the handshake.
+    rooms = sum(2 if cert else 1 for cert in (settings.tls_cert, settings.otlp_tls_cert))
+    allowed = max(1, raise_file_limit(rooms * wanted) // rooms)
+    if allowed < wanted:
+        _log.warning(
+            "the limit of open files allows only %d connections per listener, not %d; with "
+            "more, clients may get 503: raise the limit (ulimit -n), or lower --max-connections",
+            allowed,
+            wanted,
+        )
     limits = replace(limits, max_connections=allowed)
-    protocols = {name: bounded_protocol(limits, exporter.closed[name]) for name in LISTENERS}
+    quieten(asyncio.get_running_loop())
+    certificates = {
+        "otlp": (settings.otlp_tls_cert, settings.otlp_tls_key),
+        "web": (settings.tls_cert, settings.tls_key),
+    }
+    protocols = {
+        name: _protocol(limits, exporter.closed[name], *certificates[name]) for name in LISTENERS
+    }
     senders = Senders(keyring, exporter.counts.refused) if keyring else None
     forward = exporter.forwarder.enqueue if exporter.forwarder else None
     receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
-    otlp = _server(receiver, protocols["otlp"], settings.otlp_tls_cert, settings.otlp_tls_key)
+    otlp = _server(receiver, protocols["otlp"])
     sources = Sources(
         exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
     )
     pages = create_web(sources, keyring)
-    web = _server(pages, protocols["web"], settings.tls_cert, settings.tls_key)
+    web = _server(pages, protocols["web"])
     received = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_receive(otlp, listeners.otlp, received))
@@ -190,9 +251,42 @@ async def serve(settings: ExporterSettings, listeners: Listeners) -> None:
         tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
             tasks.create_task(poller.loop.run(stop))
-        _announce(settings, listeners)
+        if keyring and settings.token_file:
+            file = TokenFile(settings.token_file, keyring.tokens)
+            tasks.create_task(keep_current(keyring, file, stop))
+        reloads = tasks.create_task(_reload_at(hangup, exporter, load_again))
+        _announce(settings, listeners, outputs.log)
         await stop.wait()
+        reloads.cancel()
         otlp.should_exit = web.should_exit = True
+
+
+async def _reload_at(
+    hangup: asyncio.Event, exporter: Exporter, load_again: Callable[[], ExporterSettings]
+) -> None:
+    """Reload the thresholds at each hang-up; a thread reads the files, which may be slow."""
+    threads = DaemonThreads("settings")
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        await _reload(exporter, partial(threads.run, load_again))
+
+
+async def _reload(
+    exporter: Exporter, load_again: Callable[[], Awaitable[ExporterSettings]]
+) -> None:
+    """Load the settings again and use their thresholds; invalid settings change nothing."""
+    try:
+        exporter.correlator.use_thresholds((await load_again()).thresholds)
+    except WrongSettingsError as exc:
+        _log.warning(
+            "SIGHUP: thresholds not reloaded, invalid settings: %s", "; ".join(exc.problems)
+        )
+    else:
+        _log.info(
+            "SIGHUP: thresholds reloaded. Token and password files are reloaded when they change; "
+            "other settings need a restart"
+        )
 
 
 async def _receive(server: uvicorn.Server, listener: socket.socket, ended: asyncio.Event) -> None:
@@ -224,25 +318,43 @@ def _fleet(limits: Limits) -> Fleet:
     )
 
 
-def _server(
-    app: FastAPI, protocol: type[asyncio.Protocol], cert: Path | None, key: Path | None
-) -> uvicorn.Server:
+def _protocol(
+    limits: Limits, closed: ClosedCounts, cert: Path | None, key: Path | None
+) -> Callable[..., asyncio.BaseProtocol]:
+    bounded = bounded_protocol(limits, closed)
+    if cert is None:
+        return bounded
+    return TlsGate(bounded, server_context(cert, key), limits, closed)
+
+
+def _server(app: FastAPI, protocol: Callable[..., asyncio.BaseProtocol]) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        http=protocol,
-        ssl_certfile=cert,
-        ssl_keyfile=key,
+        http=cast("type[asyncio.Protocol]", protocol),
         access_log=False,
         lifespan="off",
         log_config=None,
         log_level="warning",
-        proxy_headers=False,  # who asks decides what may be seen, so nobody may rewrite it
+        proxy_headers=False,  # the peer's address decides about access, so no header may change it
         server_header=False,
+        headers=[("X-Content-Type-Options", "nosniff")],
         timeout_graceful_shutdown=DRAIN_S,
         timeout_keep_alive=KEEP_ALIVE_S,
         ws="none",
     )
-    return uvicorn.Server(config)
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to `serve`.
+
+    With handlers of uvicorn, two servers raise a signal twice, and SIGINT cuts open requests.
+    """
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Install no handlers, and raise no signal again at the end."""
+        yield
 
 
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
@@ -251,22 +363,16 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
         began_s = clock.monotonic()
         try:
             if lines := events.lines(exporter.shown(), _timestamp()):
-                # Beside the loop: whoever reads our output may stop reading.
-                await asyncio.to_thread(_write, lines)
-        except Exception:  # noqa: BLE001 - a loop that ends would leave no evidence behind
-            _log.exception("events could not be written")
+                exporter.outputs.events.write("".join(lines))
+        except Exception:  # noqa: BLE001 - if this loop ended, no more events would be written
+            _log.exception("events could not be written; trying again")
         took_s = clock.monotonic() - began_s
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
 
 
-def _write(lines: list[str]) -> None:
-    sys.stdout.writelines(lines)
-    sys.stdout.flush()
-
-
-def _announce(settings: ExporterSettings, listeners: Listeners) -> None:
-    """Say on standard error where to look, in lines that programs can find."""
+def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter) -> None:
+    """Write the addresses and targets to standard error, in lines that programs can find."""
     lines = [
         f"page and metrics on {_url(listeners.web, settings.tls_key)}",
         f"receives OTLP on {_url(listeners.otlp, settings.otlp_tls_key)}",
@@ -279,11 +385,10 @@ def _announce(settings: ExporterSettings, listeners: Listeners) -> None:
         *settings.pgbouncers,
         *(dsn for target in settings.targets for dsn in target.pgbouncers),
     }
-    lines += [f"asks PgBouncer {bouncer}" for bouncer in sorted(map(str, bouncers))]
+    lines += [f"polls PgBouncer {bouncer}" for bouncer in sorted(map(str, bouncers))]
     names = ", ".join(target.name for target in settings.targets)
     lines.append(f"watches {names}" if names else "watches no server: no --dsn")
-    sys.stderr.writelines(f"poolscope-exporter: {line}\n" for line in lines)
-    sys.stderr.flush()
+    log.write("".join(f"poolscope-exporter: {line}\n" for line in lines))
 
 
 def _url(listener: socket.socket, key: Path | None) -> str:

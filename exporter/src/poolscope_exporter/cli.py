@@ -1,14 +1,15 @@
 """The command line: `poolscope-exporter run | check | audit | demo`."""
 
 import argparse
-import asyncio
+import contextlib
 import gc
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from poolscope_exporter.app import CannotListenError, listen, serve
+from poolscope_exporter.app import CannotListenError, Outputs, listen, serve
 from poolscope_exporter.commands.audit import (
     FLAGS,
     add_arguments,
@@ -26,10 +27,14 @@ from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import BY_FIELD, OPTIONS, unknown_variables
 from poolscope_exporter.settings.servers import ServerTarget
 from poolscope_exporter.settings.suggestions import nearest
+from poolscope_exporter.threads.line_writer import LineWriter
+from poolscope_exporter.threads.lookups import run_with_lookups
 from poolscope_exporter.version import __version__
 
 OK, FAILED, BAD_USAGE = 0, 1, 2
 CANNOT_TELL = 2
+
+STDOUT, STDERR = 1, 2
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
@@ -41,12 +46,13 @@ Problems = list[str]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, 1 for a failure, 2 for wrong usage.
 
-    An audit that cannot tell returns 2 as well.
+    An audit also returns 2 if its result is unknown.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser, flags = _parser()
     if given and given[0] not in FIRST:
-        # argparse would repeat the argument, and it may be a DSN.
+        # argparse would print the argument in its error, and the argument may be a DSN with a
+        # password.
         return _refuse(["the first argument must be a command: run, check, audit or demo"])
     complete, problems = _without_dangling(given, flags)
     namespace, strangers = parser.parse_known_args(complete)
@@ -72,7 +78,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     add_flags(run, OPTIONS)
     run.set_defaults(command=_run)
     checking = commands.add_parser(
-        "check", help="check what the exporter may see on a server, and what to grant",
+        "check", help="test the connection to a server and list missing grants",
         allow_abbrev=False,
     )  # fmt: skip
     add_flags(checking, [BY_FIELD["config"], *(each for each in OPTIONS if each.in_table)])
@@ -84,17 +90,17 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     add_arguments(auditing)
     auditing.set_defaults(command=_audit)
     demo = commands.add_parser(
-        "demo", help="run the whole story: a leaking app, its database and the exporter",
+        "demo", help="run a demo: a leaking app, its database and the exporter",
         allow_abbrev=False,
     )  # fmt: skip
     demo.add_argument(
         "--for",
         dest="for_s",
         metavar="SECONDS",
-        help="time after which the demo ends by itself (default: it runs until Ctrl-C)",
+        help="duration of the demo (default: until Ctrl-C)",
     )
-    demo.add_argument("--json", action="store_true", help="print findings as JSON lines")
-    demo.add_argument("--dsn", help="server of the demo (default: an embedded one)")
+    demo.add_argument("--json", action="store_true", help="output of findings as JSON lines")
+    demo.add_argument("--dsn", help="PostgreSQL server to use (default: an embedded one)")
     demo.set_defaults(command=_demo)
     flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
     return parser, frozenset({*flags, "--for", *FLAGS})
@@ -104,24 +110,28 @@ def _run(namespace: argparse.Namespace, problems: Problems) -> int:
     settings = _settings(namespace, problems)
     if settings is None:
         return _refuse(problems)
+    outputs = Outputs(LineWriter(STDOUT), LineWriter(STDERR))
     logging.basicConfig(
-        stream=sys.stderr,
+        stream=outputs.log,
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     for library in ("httpx", "httpcore"):
-        # They tell of every request, and at the level of debugging of its headers.
+        # They log every request, and at level DEBUG its headers, which hold the token.
         logging.getLogger(library).setLevel(logging.WARNING)
     for warning in unknown_variables(os.environ):
-        _say(warning)
-    # What we keep is kept for minutes: looking through all of it time and again finds no garbage.
+        outputs.log.write(_said(warning))
+    # Most objects live for minutes, so the default thresholds would scan all of them again and
+    # again and find no garbage.
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         listeners = listen(settings)
     except CannotListenError as exc:
-        _say(str(exc))
+        outputs.log.write(_said(str(exc)))
+        outputs.write_out()
         return FAILED
-    asyncio.run(serve(settings, listeners))
+    run_with_lookups(serve(settings, listeners, outputs, lambda: load_settings(_flags(namespace))))
+    outputs.write_out()
     return OK
 
 
@@ -131,15 +141,15 @@ def _check(namespace: argparse.Namespace, problems: Problems) -> int:
         return _refuse(problems)
     asked = [(target, target.pgbouncers) for target in settings.targets]
     if not asked and not settings.pgbouncers:
-        return _refuse(["--dsn or POOLSCOPE_DSN: needed, it names the server to check"])
+        return _refuse(["--dsn or POOLSCOPE_DSN: required: the server to check"])
     return _report(asked or [(None, settings.pgbouncers)])
 
 
 def _report(asked: Iterable[tuple[ServerTarget | None, Sequence[Dsn]]]) -> int:
-    """Check each server with its bouncers, and print what is found and what is missing."""
+    """Check each server and its PgBouncers; print the findings and the missing grants."""
     is_good = True
     for target, bouncers in asked:
-        report = asyncio.run(check(target, bouncers))
+        report = run_with_lookups(check(target, bouncers))
         lines = [*report.lines, *(f"missing     {each}" for each in report.missing)]
         sys.stdout.writelines(f"{line}\n" for line in lines)
         is_good = is_good and not report.missing
@@ -153,7 +163,7 @@ def _audit(namespace: argparse.Namespace, problems: Problems) -> int:
     found = audit(question)
     told = [as_json(found)] if namespace.json else lines(found)
     sys.stdout.writelines(f"{line}\n" for line in told)
-    return {Result.OK: OK, Result.WARN: FAILED, Result.UNKNOWN: CANNOT_TELL}[found.result]
+    return {Result.OK: OK, Result.WARN: FAILED}.get(found.result, CANNOT_TELL)
 
 
 def _demo(namespace: argparse.Namespace, problems: Problems) -> int:
@@ -174,14 +184,17 @@ def _demo(namespace: argparse.Namespace, problems: Problems) -> int:
 
 
 def _settings(namespace: argparse.Namespace, problems: Problems) -> ExporterSettings | None:
-    """Return the settings, or None where there are problems, to which it adds its own."""
-    flags = {name: value for name, value in vars(namespace).items() if name in BY_FIELD}
+    """Return the settings, or None if there are problems; add their problems to the list."""
     try:
-        settings = load_settings(flags)
+        settings = load_settings(_flags(namespace))
     except WrongSettingsError as exc:
         problems += exc.problems
         return None
     return None if problems else settings
+
+
+def _flags(namespace: argparse.Namespace) -> dict[str, Any]:
+    return {name: value for name, value in vars(namespace).items() if name in BY_FIELD}
 
 
 def _seconds(text: str | None, problems: Problems) -> float | None:
@@ -190,14 +203,14 @@ def _seconds(text: str | None, problems: Problems) -> float | None:
     except ValueError:
         seconds = 0.0
     if seconds is not None and not 0 < seconds < float("inf"):
-        problems.append(f"--for={text}: must be seconds, more than 0")
+        problems.append(f"--for={text}: must be a number of seconds above 0")
     return seconds
 
 
 def _without_dangling(
     arguments: Sequence[str], flags: frozenset[str]
 ) -> tuple[list[str], Problems]:
-    """Set aside the flags that lack their value: argparse would stop at the first of them."""
+    """Split off the flags without a value, because argparse would stop at the first of them."""
     kept, problems = [], []
     for index, argument in enumerate(arguments):
         following = arguments[index + 1 : index + 2]
@@ -209,21 +222,27 @@ def _without_dangling(
 
 
 def _stranger(argument: str, flags: Iterable[str]) -> str:
-    """Return the problem with an argument that nobody knows, without what may be its secret."""
+    """Return the problem with an unexpected argument, without the part that may be a secret."""
     name = argument.partition("=")[0]
     if not name.startswith("-"):
-        return "an argument that belongs to no option (not shown, it may be a secret)"
+        return "unexpected argument (value hidden, it may be a secret)"
     return f"{name}: unknown option{nearest(name, [*flags, '--json'])}"
 
 
 def _refuse(problems: Problems) -> int:
-    _say("\n  ".join(["cannot start, wrong settings:", *problems]))
+    noun = "setting" if len(problems) == 1 else "settings"
+    _say("\n  ".join([f"cannot start: {len(problems)} invalid {noun}", *problems]))
     return BAD_USAGE
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"poolscope-exporter: {message}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, AttributeError):  # closed, or there is none
+        sys.stderr.write(_said(message))
+        sys.stderr.flush()
+
+
+def _said(message: str) -> str:
+    return f"poolscope-exporter: {message}\n"
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The commands beside `run`: check, audit, health."""
+"""The commands other than `run`: check, audit, health."""

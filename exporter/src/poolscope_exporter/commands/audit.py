@@ -1,4 +1,4 @@
-"""Ask a running exporter how all pools are configured, so that a deployment can depend on it."""
+"""Read the checks of all pools from a running exporter, so that a deployment can depend on them."""
 
 import argparse
 import json
@@ -14,13 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from poolscope_exporter.core.checks.model import CheckId, Result
 from poolscope_exporter.core.model.endpoints import is_loopback
-from poolscope_exporter.listeners.tokens import read_tokens
+from poolscope_exporter.listeners.tokens import TokenUse, read_tokens
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.options import BY_FIELD
 from poolscope_exporter.web.rows import group_by_configuration
 
 FLAGS = ("--url", "--ca-file", "--ignore")
-"""The flags with a value that no other command has."""
+"""The flags with a value that only this command has."""
 
 _CHECKS = {each.value: each for each in CheckId}
 
@@ -31,7 +31,7 @@ PATH = "/api/v1/pools"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which exporter to ask, with what token, and which checks not to look at."""
+    """The exporter to query, the token to send, and the checks to ignore."""
 
     url: str = DEFAULT_URL
     token: str | None = field(default=None, repr=False)
@@ -41,7 +41,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check, as the exporter tells it."""
+    """One check, as the exporter reports it."""
 
     check_id: str
     result: Result
@@ -53,7 +53,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AuditedPool:
-    """One pool, in all the processes where it is configured alike."""
+    """One pool, in all the processes that configure it in the same way.
+
+    An exporter of an older version does not name the `process`.
+    """
 
     service_namespace: str
     service: str
@@ -63,6 +66,7 @@ class AuditedPool:
     server_port: int | None
     service_instance_id: str
     config_checks: tuple[Finding, ...]
+    process: str = ""
     processes: int = 1
 
 
@@ -74,9 +78,10 @@ class _Told:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What is found: warn where any check warns, else unknown where anything is not known.
+    """The result: warn if any check warns, else unknown if any result is unknown, else ok.
 
-    `reason` says why there is nothing to tell, or what is missing.
+    A check that another exporter judges is not counted, unless there is no other result. `reason`
+    explains an unknown result or what is missing.
     """
 
     result: Result
@@ -88,13 +93,13 @@ _TOLD = TypeAdapter(_Told)
 
 
 def audit(question: Question) -> Audit:
-    """Ask the exporter, and judge what it tells."""
+    """Query the exporter and judge its answer."""
     try:
         told = _ask(question)
     except (httpx.HTTPError, ssl.SSLError, OSError) as exc:
         return Audit(Result.UNKNOWN, reason=f"{question.url} does not answer: {exc}")
     except ValidationError:
-        why = f"{question.url}{PATH} does not answer as a poolscope-exporter: check --url"
+        why = f"{question.url}{PATH} is not the API of a poolscope-exporter: check --url"
         return Audit(Result.UNKNOWN, reason=why)
     if isinstance(told, str):
         return Audit(Result.UNKNOWN, reason=told)
@@ -102,13 +107,13 @@ def audit(question: Question) -> Audit:
 
 
 def _ask(question: Question) -> _Told | str:
-    """Return what the exporter tells, or why it does not."""
+    """Return the exporter's answer, or the reason why there is none."""
     headers = {"Authorization": f"Bearer {question.token}"} if question.token else {}
     trusted = ssl.create_default_context(cafile=question.ca_file)
     with httpx.Client(trust_env=False, verify=trusted, timeout=TIMEOUT_S) as client:
         response = client.get(question.url.rstrip("/") + PATH, headers=headers)
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        cure = "give its token by --token-file or POOLSCOPE_TOKEN, or ask it on its own machine"
+        cure = "pass its token by --token-file or POOLSCOPE_TOKEN, or run this on its machine"
         return f"{question.url} refuses to answer ({response.status_code}): {cure}"
     if not response.is_success:
         return f"{question.url}{PATH} answers {response.status_code}: check --url"
@@ -122,10 +127,10 @@ def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
     pools = TypeAdapter(tuple[AuditedPool, ...]).validate_python(rows)
     results = {check.result for pool in pools for check in pool.config_checks}
     hidden = told.withheld.get("pools", 0)
-    reason = f"{hidden} pools of other databases are not shown" if hidden else None
+    reason = f"{hidden} pools of other databases are hidden" if hidden else None
     if Result.WARN in results:
         return Audit(Result.WARN, pools, reason)
-    is_unknown = bool(hidden) or Result.UNKNOWN in results
+    is_unknown = bool(hidden) or Result.UNKNOWN in results or results == {Result.ELSEWHERE}
     return Audit(Result.UNKNOWN if is_unknown else Result.OK, pools, reason)
 
 
@@ -140,30 +145,41 @@ def as_json(found: Audit) -> str:
 
 
 def lines(found: Audit) -> Iterator[str]:
-    """Yield the audit as text for people; what applications said cannot steer a terminal."""
+    """Yield the audit as text.
+
+    Characters from applications that could steer a terminal become `?`.
+    """
     for pool in found.pools:
         yield from map(_printable, _pool(pool))
     counts = {
         result: sum(c.result is result for pool in found.pools for c in pool.config_checks)
         for result in Result
     }
-    told = ", ".join(f"{count} {result}" for result, count in counts.items())
+    told = ", ".join(
+        f"{count} {result}" for result, count in counts.items() if _is_counted(result, count)
+    )
     yield _printable(f"{found.result}: {found.reason or told}")
 
 
 def _pool(pool: AuditedPool) -> Iterator[str]:
     who = f"{pool.service_namespace}/{pool.service}" if pool.service_namespace else pool.service
-    where = f"{pool.processes} processes" if pool.processes > 1 else pool.service_instance_id
+    one = pool.process or pool.service_instance_id
+    where = f"{pool.processes} processes" if pool.processes > 1 else one
     yield f"{who}, pool {pool.pool} ({where})"
     for check in pool.config_checks:
         value = "none" if check.value is None else check.value
         shown = f"{value:g}" if isinstance(value, float) else value
         yield (
-            f"  {check.result:7}  {check.check_id:3}  {check.setting}: {shown}"
+            f"  {check.result:9} {check.check_id:3}  {check.setting}: {shown}"
             f" (safe: {check.safe_range})"
         )
         if check.cure:
-            yield f"                {check.cure}"
+            yield f"                 {check.cure}"
+
+
+def _is_counted(result: Result, count: int) -> bool:
+    """Return whether to print the number; "elsewhere" is printed only if it is not 0."""
+    return count > 0 or result is not Result.ELSEWHERE
 
 
 def _printable(line: str) -> str:
@@ -194,15 +210,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECK",
         action="append",
         default=[],
-        help="check to leave out, such as C3; repeatable",
+        help="check to ignore, such as C3; repeatable",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="output as one JSON object")
 
 
 def question_of(
     namespace: argparse.Namespace, environ: Mapping[str, str], problems: list[str]
 ) -> Question:
-    """Return what to ask; what is wrong is added to the problems, without any secret."""
+    """Return the settings of the query; add a line without secrets for each wrong value."""
     url, ca_file = DEFAULT_URL, None
     try:
         url = values.url(namespace.url)
@@ -215,7 +231,7 @@ def question_of(
     token = _token(namespace.token_file, environ, problems)
     parts = urlsplit(url)
     if token and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        problems.append(f"--url={url}: would send the token in the clear; use https")
+        problems.append(f"--url={url}: would send the token unencrypted; use https")
     return Question(url, token, ca_file, _ignored(namespace.ignore, problems))
 
 
@@ -224,12 +240,23 @@ def _token(given: str | None, environ: Mapping[str, str], problems: list[str]) -
     path, token = given or environ.get(file.variable), environ.get(text.variable)
     try:
         if path:
-            return read_tokens(Path(path))[0].text
+            return _read_token(Path(path))
         return values.token(token) if token else None
     except ValueError as exc:
         source = f"{file.flag if given else file.variable}={path}" if path else text.variable
         problems.append(f"{source}: {exc}")
         return None
+
+
+def _read_token(file: Path) -> str:
+    """Return the first token of the file that permits reading.
+
+    Raise ValueError if there is none.
+    """
+    tokens = [each.text for each in read_tokens(file) if TokenUse.READ in each.uses]
+    if not tokens:
+        raise ValueError("has no token for reading: each line has use=push")
+    return tokens[0]
 
 
 def _ignored(given: list[str], problems: list[str]) -> frozenset[CheckId]:

@@ -1,4 +1,4 @@
-"""Check a server and the bouncers before it: what the exporter sees there, and what to grant."""
+"""Check a server and its PgBouncers: what the exporter can read there, and what to grant."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,27 +21,28 @@ from poolscope_exporter.settings.servers import ServerTarget
 
 _SIGHT = {
     Privilege.FULL: "every session, with its state",
-    Privilege.MEMBER: "the sessions of its own role and of those it is a member of; others hidden",
-    Privilege.OWN: "the sessions of its own role; all others are hidden",
+    Privilege.MEMBER: "the sessions of this role and of its granted roles; others are hidden",
+    Privilege.OWN: "the sessions of this role; all others are hidden",
 }
 
 _CURES = {
-    Reason.REFUSED: "is the server running, and are host and port right?",
-    Reason.TIMEOUT: "does a firewall or a network policy stand in between?",
-    Reason.NAME_RESOLUTION: "is the host's name right?",
-    Reason.AUTHENTICATION: "are user and password right, and does pg_hba.conf admit them?",
-    Reason.CREDENTIALS: "see what the password file or the password command says",
-    Reason.TLS: "do sslmode, sslrootcert and the server's certificate agree?",
+    Reason.REFUSED: "check that the server runs, and that host and port are right",
+    Reason.TIMEOUT: "check the firewall and the network policy between exporter and server",
+    Reason.NAME_RESOLUTION: "check the host name",
+    Reason.AUTHENTICATION: "check user and password, and that pg_hba.conf admits them",
+    Reason.CREDENTIALS: "check the password file or the password command",
+    Reason.TLS: "check that sslmode, sslrootcert and the server's certificate match",
     Reason.TOO_MANY_CONNECTIONS: (
-        "every slot is taken, the reserved ones as well; make reserved_connections larger"
+        "every slot is used, also the reserved ones; increase reserved_connections"
     ),
     Reason.RESERVED_SLOTS: (
-        "the server is full for ordinary roles; grant pg_use_reserved_connections, with"
-        " reserved_connections > 0, so that the exporter gets in all the same (PostgreSQL 16 and"
-        " later)"
+        "the server has no free slot for ordinary roles; set reserved_connections > 0 and grant"
+        " pg_use_reserved_connections to the exporter's role (PostgreSQL 16 and later)"
     ),
-    Reason.ROLE_LIMIT: "the exporter's role is at its limit; ALTER ROLE … CONNECTION LIMIT",
-    Reason.DATABASE_LIMIT: "the database is at its limit; name another one in the DSN",
+    Reason.ROLE_LIMIT: (
+        "the exporter's role is at its limit; raise it by ALTER ROLE … CONNECTION LIMIT"
+    ),
+    Reason.DATABASE_LIMIT: "the database has reached its limit; use another database in the DSN",
 }
 
 _SEE = "see the message above"
@@ -49,14 +50,17 @@ _SEE = "see the message above"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found, in lines to print, and what is missing: nothing is good."""
+    """The result of a check: lines to print, and the missing grants.
+
+    If none is missing, the check passed.
+    """
 
     lines: tuple[str, ...]
     missing: tuple[str, ...]
 
 
 async def check(target: ServerTarget | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
-    """Connect, look around and report; a server that does not answer is reported as well."""
+    """Connect, read and report; a server that does not answer is reported as well."""
     reports = [await check_target(target)] if target else []
     for each in pgbouncers:
         reports += await _check_bouncers(each)
@@ -65,7 +69,7 @@ async def check(target: ServerTarget | None, pgbouncers: Sequence[Dsn] = ()) -> 
 
 
 async def check_target(target: ServerTarget) -> Report:
-    """Connect to one server, with the password of the moment, look around and report."""
+    """Connect to one server with its current password, read and report."""
     server = server_of(target)
     try:
         await server.connect()
@@ -83,7 +87,7 @@ async def check_target(target: ServerTarget) -> Report:
 
 
 async def _check_bouncers(dsn: Dsn) -> list[Report]:
-    """Check each bouncer behind a name."""
+    """Check each PgBouncer behind a host name."""
     try:
         consoles = await consoles_of(dsn)
     except ServerUnavailableError as exc:
@@ -107,37 +111,39 @@ async def _check_bouncer(console: PgBouncerConsole) -> Report:
         f"time-outs   {_timeouts(facts)}",
         *_bouncer_room(facts, sample),
     )
-    shared = "the consoles of the processes that share its port (so_reuseport): name each one"
+    shared = (
+        "the consoles of the other PgBouncers on this port (so_reuseport): pass each by --pgbouncer"
+    )
     return Report(lines, (shared,) if facts.shares_its_port else ())
 
 
 def _timeouts(facts: BouncerFacts) -> str:
     if facts.timeouts_s is None:
-        return "unknown: the PgBouncer refuses to tell its settings"
+        return "unknown: the PgBouncer does not show its settings"
     found = (f"{name} {seconds:g} s" for name, seconds in facts.timeouts_s.items() if seconds)
     return ", ".join(found) or "none"
 
 
 def _bouncer_room(facts: BouncerFacts, sample: BouncerSample) -> Iterator[str]:
     if facts.limits is None:
-        yield "headroom    unknown: the PgBouncer refuses to tell its limits"
+        yield "headroom    unknown: the PgBouncer does not show its limits"
         return
     for bound in sorted(bouncer_headroom(facts.limits, sample).limits, key=lambda each: each.free):
         what = "clients" if bound.scope == "clients" else f"server connections of {bound.name}"
         yield f"headroom    {bound.free} more {what}: {bound.used} of {bound.limit} are used"
     for name in sorted(facts.limits.paused):
-        yield f"paused      {name}: it hands out no server connection until RESUME"
+        yield f"paused      {name}: no client gets a server connection until RESUME"
 
 
 def _bouncer_cure(exc: ServerUnavailableError) -> str:
     if exc.reason is Reason.PERMISSION:
-        return "a role that may ask: name it in stats_users of the PgBouncer"
+        return "permission to query: add the role to stats_users of the PgBouncer"
     return f"an answer of the PgBouncer ({exc.reason}): {_CURES.get(exc.reason, _SEE)}"
 
 
 def _cure(exc: ServerUnavailableError) -> str:
     if "unsupported startup parameter" in str(exc):
-        return "an answer of PostgreSQL itself: connect to it directly, not through PgBouncer"
+        return "an answer of PostgreSQL: connect to it directly, not through PgBouncer"
     return f"an answer ({exc.reason}): {_CURES.get(exc.reason, _SEE)}"
 
 
@@ -153,7 +159,7 @@ def _about_server(arrival: Arrival) -> Iterator[str]:
 
 def _about_room(arrival: Arrival, limits: ServerLimits | None, survey: Survey) -> Iterator[str]:
     if limits is None:
-        yield "limits      unknown: the server refuses to tell"
+        yield "limits      unknown: the server does not show them"
     else:
         yield (
             f"limits      {limits.usable} sessions for ordinary roles: max_connections"
@@ -182,16 +188,16 @@ def _named_limits(kind: str, limits: Mapping[str, int]) -> Iterator[str]:
 
 def _missing_role(arrival: Arrival, expects: str) -> Iterator[str]:
     if not is_expected(arrival.identity, expects):
-        yield f"a {expects}: a {role_of(arrival.identity)} answers; name another address"
+        yield f"a {expects}: a {role_of(arrival.identity)} answers; use another address in the DSN"
 
 
 def _missing(arrival: Arrival, limits: ServerLimits | None) -> Iterator[str]:
     role = sql.Identifier(arrival.identity.role).as_string(None)
     if arrival.is_behind_pooler:
-        yield "a direct connection: through a pooler, sessions cannot be told apart reliably"
+        yield "a direct connection: through a pooler, poolscope cannot identify sessions reliably"
     if arrival.identity.privilege is not Privilege.FULL:
         yield f"GRANT pg_read_all_stats TO {role};  -- to see the sessions of all roles"
     if limits and limits.reserved and not arrival.uses_reserve:
         yield (
-            f"GRANT pg_use_reserved_connections TO {role};  -- to get in while the server is full"
+            f"GRANT pg_use_reserved_connections TO {role};  -- to connect while the server is full"
         )

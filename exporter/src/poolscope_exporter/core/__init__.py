@@ -1,1 +1,1 @@
-"""What the exporter knows and decides: pure functions and values, without clock, driver or loop."""
+"""The decisions of the exporter: pure functions and values, without clock, driver or event loop."""

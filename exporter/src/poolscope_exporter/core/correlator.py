@@ -1,8 +1,11 @@
-"""Correlate what applications push with what servers answer: whom to ask, and what follows."""
+"""Correlate the pushes of applications with the samples of servers, and choose what to poll."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from poolscope_exporter.core.admission.points import Refusal
+from poolscope_exporter.core.admission.shared_instances import Separated, SharedInstances
+from poolscope_exporter.core.capacity.largest_fleet import AS_SEEN, LargestFleet
 from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Thresholds
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
@@ -10,17 +13,22 @@ from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.fleet.retention import TOTALS_RETENTION_S
 from poolscope_exporter.core.judging.assessment import assess
 from poolscope_exporter.core.judging.diagnosis_window import DiagnosisWindows
-from poolscope_exporter.core.judging.held_idle import HeldIdle
+from poolscope_exporter.core.judging.ended_verdicts import EndedVerdicts
+from poolscope_exporter.core.judging.held_time import HeldTime
+from poolscope_exporter.core.judging.refuted_leaks import RefutedLeaks
+from poolscope_exporter.core.judging.server_load import LoadHistory
 from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.verdicts import judge
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.confirmation import Confirmations, Outcome, sure_until
 from poolscope_exporter.core.linking.destination import Place, choose_place, choose_session_server
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked, link
 from poolscope_exporter.core.linking.orphans import Orphans
-from poolscope_exporter.core.linking.suspects import suspects
+from poolscope_exporter.core.linking.suspects import Suspects
 from poolscope_exporter.core.linking.through_pgbouncer import client_route, link_through
-from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.checkouts import Checkout, Instance
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.idle_timeouts import IdleTimeout
 from poolscope_exporter.core.model.pgbouncers import Bouncer, Bouncers, BouncerSample, socket_of
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.core.model.servers import (
@@ -34,13 +42,14 @@ from poolscope_exporter.core.model.sessions import Census, SessionSample
 
 
 class Correlator:
-    """All pushes and samples, and what is judged from both; times are one monotonic clock.
+    """The state from all pushes and samples, and its judging; times are one monotonic clock.
 
-    Without `servers` nothing is ever sampled. `bouncers` are the configured PgBouncers, with the
-    addresses by which they are configured. `proxy_idle_timeout_s` is the configured idle time-out
-    of a proxy that cannot be asked, before every server. Configurations are checked by the
-    `thresholds`.
-    Not for several threads at once.
+    Without `servers`, no session is ever sampled. The configured PgBouncers and their addresses are
+    in `bouncers`. The idle time-outs of a proxy and a NAT in front of every server are in
+    `configured_idle`. They come from the settings, because the exporter cannot query these. The
+    checks of pool settings use the `thresholds`, and the `largest` fleet that is expected.
+
+    Not thread-safe.
     """
 
     def __init__(
@@ -49,27 +58,53 @@ class Correlator:
         fleet: Fleet | None = None,
         bouncers: Mapping[str, frozenset[Endpoint]] | None = None,
         *,
-        proxy_idle_timeout_s: float | None = None,
+        configured_idle: tuple[IdleTimeout, ...] = (),
         thresholds: Thresholds = DEFAULTS,
+        largest: LargestFleet = AS_SEEN,
     ) -> None:
         self.fleet = fleet or Fleet()
         self.confirmations = Confirmations()
-        self.held_idle = HeldIdle()
+        self.held_time = HeldTime()
+        self.refuted_leaks = RefutedLeaks()
         self.orphans = Orphans()
         self._configured = {server.server: server for server in servers}
         self._identities: dict[str, ServerIdentity] = {}
         self._down: set[str] = set()
         self._bouncers = Bouncers(bouncers or {})
-        self._proxy_idle_timeout_s = proxy_idle_timeout_s
+        self._configured_idle = configured_idle
         self._checks = PoolChecks(thresholds)
+        self._largest = largest
         self._windows = DiagnosisWindows()
+        self._loads = LoadHistory()
+        self._ended = EndedVerdicts()
+        self._suspects = Suspects()
+        self._shared = SharedInstances()
+
+    def use_thresholds(self, thresholds: Thresholds) -> None:
+        """Replace the thresholds of the configuration checks."""
+        self._checks = PoolChecks(thresholds)
 
     def take_push(self, push: Push, now_s: float) -> PushResult:
-        """Take a push in: it may confirm what servers said of the checkouts that it lists."""
-        result = self.fleet.record_push(push, now_s)
+        """Record a push; it may confirm earlier samples of the checkouts that it lists."""
+        separated = self._shared.separate(push)
+        if separated.is_late:
+            return self.fleet.refuse_push(push, Refusal.OUT_OF_ORDER)
+        if separated.is_news:
+            self.fleet.forget_instance(push.instance)
+            self._drop_process(push.instance)
+        if separated.warning:
+            self.fleet.refused[Refusal.SHARED_INSTANCE] += 1
+        result = self._take_own_push(separated, now_s)
+        return replace(result, instance=separated.push.instance, warning=separated.warning)
+
+    def _take_own_push(self, separated: Separated, now_s: float) -> PushResult:
+        push = separated.push
+        ended = self._listed_before(push, now_s)
+        result = self.fleet.record_push(push, now_s, was_counted=separated.warning is not None)
+        if result.accepted and not result.restarted:
+            self._judge_ended(ended, push, now_s)
         if result.restarted:
-            self.confirmations.drop_instance(push.instance)
-            self.held_idle.drop_process(push.instance)
+            self._drop_process(push.instance)
             self.orphans.note_restart(push.instance, now_s)
         if result.accepted:
             for held in self.fleet.held_by(push.instance, now_s):
@@ -77,10 +112,16 @@ class Correlator:
                     self._confirm(held, now_s)
         return result
 
-    def server_up(self, identity: ServerIdentity) -> Change | None:
-        """Note who a server is, before it is asked for suspects; return what became of it.
+    def _drop_process(self, instance: Instance) -> None:
+        self.confirmations.drop_instance(instance)
+        self.held_time.drop_process(instance)
+        self.refuted_leaks.drop_refuted(instance)
 
-        What another server said before at the same address is thrown away.
+    def server_up(self, identity: ServerIdentity) -> Change | None:
+        """Record the identity of a server; return the change since the last one, if any.
+
+        Call this before the server is polled for suspects. Samples of another server at the same
+        address are discarded.
         """
         change = change_of(self._identities.get(identity.server), identity)
         if change:
@@ -92,11 +133,11 @@ class Correlator:
         return change
 
     def server_down(self, server: str) -> None:
-        """Note that a server does not answer; who it was is remembered."""
+        """Record that a server does not answer; its identity is kept."""
         self._down.add(server)
 
     def take_sample(self, sample: SessionSample, identity: ServerIdentity, now_s: float) -> None:
-        """Take a server's answer in: link each checkout of it that was asked about."""
+        """Record a sample of a server's sessions, and link the checkouts of this server."""
         self.server_up(identity)
         held = self.fleet.held(now_s)
         for reported in held:
@@ -108,9 +149,9 @@ class Correlator:
         self._drop_returned(held, now_s)
 
     def take_bouncer_sample(self, sample: BouncerSample, now_s: float) -> None:
-        """Take a bouncer's answer in: note each checkout that it gives no server connection.
+        """Record a sample of a PgBouncer, and the checkouts without a server connection.
 
-        Those that have one are linked by the next answer of the server, and not without it.
+        A checkout with a server connection is linked later, by the next sample of the server.
         """
         held = self.fleet.held(now_s)
         sockets = {
@@ -124,37 +165,45 @@ class Correlator:
         self._drop_returned(held, now_s)
 
     def bouncer_added(self, bouncer: str, addresses: frozenset[Endpoint]) -> None:
-        """Note a bouncer that was found, and the addresses by which it is known."""
+        """Record a PgBouncer that was found, with its addresses."""
         self._bouncers.add_bouncer(bouncer, addresses)
 
     def bouncer_removed(self, bouncer: str) -> None:
-        """Note that a bouncer is none of ours any more."""
+        """Remove a PgBouncer that is no longer polled."""
         self._bouncers.remove_bouncer(bouncer)
 
     def bouncer_down(self, bouncer: str) -> None:
-        """Note that a bouncer does not answer."""
+        """Record that a PgBouncer does not answer."""
         self._bouncers.mark_down(bouncer)
 
     def take_census(self, census: Census, now_s: float) -> None:
-        """Take in which sessions a server has from `orphans.addresses`."""
+        """Record which sessions a server has from `orphans.addresses`."""
         pids, states = self.fleet.live_backend_pids(now_s), self.fleet.instances(now_s)
         self.orphans.record_census(census, pids, states, now_s)
 
-    def suspects(self, now_s: float, limit: int = 200) -> dict[str, list[int]]:
-        """Return the backend pids to look up next, by server, at most `limit` each."""
-        return suspects(self.fleet, self._servers(), now_s, limit, self._bouncers.known())
+    def suspects(self, server: str, now_s: float) -> list[int]:
+        """Return the backend PIDs to look up on a server in its next poll."""
+        return self._suspects.choose_pids(
+            server,
+            self.fleet,
+            self._servers(),
+            now_s,
+            bouncers=self._bouncers.known(),
+            is_missing=self.confirmations.is_missing,
+        )
 
     def has_checkouts_through(self, bouncer: str, now_s: float) -> bool:
-        """Return whether anybody holds a connection that goes through the bouncer."""
+        """Return whether any held checkout goes through the PgBouncer."""
         places = (self._place(reported.checkout) for reported in self.fleet.held(now_s))
         return any(isinstance(place, Bouncer) and place.name == bouncer for place in places)
 
     def situation(
         self, now_s: float, servers: Sequence[ServerView], bouncers: Sequence[BouncerView] = ()
     ) -> Situation:
-        """Judge everything, as of now; the views say how each configured server and bouncer is."""
+        """Judge everything, as of now; the views have the state of each server and PgBouncer."""
         self.fleet.tick(now_s)
-        self.held_idle.totals.expire_pools(now_s - TOTALS_RETENTION_S)
+        for counted in (self.held_time, self.refuted_leaks):
+            counted.totals.expire_pools(now_s - TOTALS_RETENTION_S)
         polled = {view.server: view for view in servers}
         silent = {
             name: ServerView(name, up=False, reason="not polled yet") for name in self._configured
@@ -167,18 +216,41 @@ class Correlator:
             views,
             now_s,
             between,
-            proxy_idle_timeout_s=self._proxy_idle_timeout_s,
+            configured_idle=self._configured_idle,
             checks=self._checks,
             windows=self._windows,
+            loads=self._loads,
+            ended=self._ended,
+            largest=self._largest,
         )
+
+    def _listed_before(self, push: Push, now_s: float) -> list[CheckoutReport]:
+        """Return the checkouts that ended with this push, as earlier pushes listed them."""
+        if not push.ended:
+            return []
+        listed = self.fleet.held_by(push.instance, now_s)
+        return [reported for reported in listed if reported.checkout.id in push.ended]
+
+    def _judge_ended(self, ended: Sequence[CheckoutReport], push: Push, now_s: float) -> None:
+        """Confirm the samples of ended checkouts by the end times, and record their verdicts."""
+        for reported in ended:
+            checkout = reported.checkout
+            ended_s = push.ended[checkout.id]
+            known = self.confirmations.confirmed_by_end(checkout.key, ended_s, now_s)
+            if known is not None:
+                is_proven = self.confirmations.link_history.is_proven(checkout.pool)
+                found = judge(reported, known, known.taken_at_s, is_proven, {})
+                self._ended.record_verdict(checkout.pool, found.verdict, now_s)
 
     def _confirm(self, held: CheckoutReport, now_s: float) -> None:
         self.confirmations.confirm_held(held.checkout.key, now_s, held.interval_s)
         until_s = sure_until(now_s, held.interval_s)
-        self.held_idle.count_confirmed(held.checkout, until_s, now_s)
+        self.held_time.count_confirmed(held.checkout, until_s, now_s)
+        state = self.confirmations.confirmed_or_waiting(held.checkout.key)
+        self.refuted_leaks.count_refuted(held, state, now_s)
 
     def _servers(self) -> list[LocatedServer]:
-        """Return where each server is: as it says itself, or as configured until it was reached."""
+        """Return where each server is: its own report, or its settings before the first poll."""
         found: dict[str, LocatedServer] = {**self._configured, **self._identities}
         return list(found.values())
 
@@ -199,7 +271,15 @@ class Correlator:
         up = view.up and view.server not in self._down
         orphans = self.orphans.count_by_service(view.server) if up else None
         configured = self._configured.get(view.server)
-        return replace(view, identity=identity, up=up, orphans=orphans, configured=configured)
+        left_out = self._suspects.left_out(view.server) if up else None
+        return replace(
+            view,
+            identity=identity,
+            up=up,
+            orphans=orphans,
+            configured=configured,
+            left_out=left_out,
+        )
 
     def _link_directly(self, reported: CheckoutReport, sample: SessionSample) -> None:
         if not _had_begun(reported, sample):
@@ -228,7 +308,7 @@ class Correlator:
         server = choose_session_server(route, bouncer.name, self._servers())
         if isinstance(server, NoLink) or server.server != sample.server:
             return
-        # The server was asked last, so only what is still held after that is confirmed.
+        # The server was polled last, so only a checkout that is held after that is confirmed.
         self._record_outcome(reported, link_through(route, via, sample), sample)
 
     def _record_unserved(
@@ -247,18 +327,23 @@ class Correlator:
         if isinstance(outcome, Link) and isinstance(sample, SessionSample):
             self.confirmations.link_history.record_link(checkout, outcome)
             self.orphans.note_session(checkout.pool, outcome)
-            self.held_idle.record_idle(reported, outcome, sample.took_s)
+            self.held_time.record_session(reported, outcome, sample.took_s)
+        if isinstance(outcome, NoLink):
+            self.held_time.record_no_session(reported, outcome, sample.taken_at_s)
         self.confirmations.record_outcome(checkout.key, outcome, sample.taken_at_s)
 
     def _drop_returned(self, held: Sequence[CheckoutReport], now_s: float) -> None:
         checkouts = [reported.checkout for reported in held]
         keys = {checkout.key for checkout in checkouts}
         self.confirmations.keep_only(keys)
-        self.held_idle.keep_held(keys)
-        instances = [state.instance for state in self.fleet.instances(now_s) if state.is_live]
-        self.confirmations.link_history.expire_links(checkouts, instances)
+        self.held_time.keep_held(keys)
+        self.refuted_leaks.keep_refuted(keys)
+        states = self.fleet.instances(now_s)
+        live = [state.instance for state in states if state.is_live]
+        silent = [state.instance for state in states if not state.is_live and not state.ended]
+        self.confirmations.link_history.expire_links(checkouts, live, silent)
 
 
 def _had_begun(reported: CheckoutReport, sample: SessionSample | BouncerSample) -> bool:
-    # Before it, the connection served whoever held the connection then.
+    # A sample from before the checkout shows the activity of an earlier holder.
     return sample.taken_at_s >= reported.reported_at_s - reported.checkout.age_s

@@ -1,4 +1,4 @@
-"""Name the exporter's own series, once: what it concludes, sees of servers, and says of itself."""
+"""Define the exporter's series: its conclusions, the state of servers, and its own state."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +16,7 @@ class OwnType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OwnMetric:
-    """One series of the exporter; `labels` are complete and in the order they are given."""
+    """One series of the exporter; `labels` are complete, in the order of the exposition."""
 
     name: str
     type: OwnType
@@ -35,7 +35,7 @@ ROUTE_LABELS = (
     *(label_name(name) for name in wire.POOL_IDENTITY),
     HTTP_ROUTE,
 )
-"""Labels of what is summed over the processes of a service: no instance."""
+"""Labels of series that are summed over the processes of a service: without the instance."""
 
 
 def _gauge(name: str, labels: tuple[str, ...], text: str) -> OwnMetric:
@@ -54,12 +54,37 @@ HELD_CHECKOUTS = _gauge(
 OLDEST_CHECKOUT_AGE = _gauge(
     "poolscope_oldest_checkout_age_seconds",
     POOL_LABELS,
-    "Age of the pool's oldest held checkout; absent when none is held long.",
+    "Age of the pool's oldest held checkout; absent if none is old or has evidence of a leak.",
+)
+LONG_HELD_CHECKOUTS = _gauge(
+    "poolscope_long_held_checkouts",
+    (*POOL_LABELS, HTTP_ROUTE, label_name(wire.CALL_SITE)),
+    "Checkouts out for two minutes or longer without evidence of a leak, by line: five per pool.",
 )
 HELD_IDLE_TIME = _counter(
     "poolscope_held_idle_seconds_total",
     ROUTE_LABELS,
-    "Time that long-held connections were out while their server session was seen idle.",
+    "Time of long-held connections with an idle server session, as polls showed.",
+)
+HELD_IN_TRANSACTION_TIME = _counter(
+    "poolscope_held_in_transaction_seconds_total",
+    ROUTE_LABELS,
+    "Time of long-held connections with a session in a transaction, as polls showed.",
+)
+HELD_SEEN_TIME = _counter(
+    "poolscope_held_seen_seconds_total",
+    ROUTE_LABELS,
+    "Time of long-held connections with a known transaction state, open or not.",
+)
+UNPROVEN_LEAKS = _gauge(
+    "poolscope_unproven_leaks",
+    (*POOL_LABELS, label_name(wire.EVIDENCE), HTTP_ROUTE, label_name(wire.CALL_SITE)),
+    "Held checkouts with evidence of a leak that is refuted or not confirmed yet.",
+)
+LEAKS_REFUTED = _counter(
+    "poolscope_leaks_refuted_total",
+    ROUTE_LABELS,
+    "Apparent leaks that did not count: the session began a statement after the owner had ended.",
 )
 POOL_DIAGNOSIS = _gauge(
     "poolscope_pool_diagnosis",
@@ -69,48 +94,70 @@ POOL_DIAGNOSIS = _gauge(
 POOL_DESTINATION = _gauge(
     "poolscope_pool_destination",
     (*POOL_LABELS, "server", "pgbouncer"),
-    "Always 1; names the server that the pool leads to, and the PgBouncer on the way, if any.",
+    "Always 1; names the server of the pool, and the PgBouncer in between, if any.",
 )
 LINKS = _gauge(
     "poolscope_links",
     ("level", "reason"),
-    "Held checkouts by the witness that links them to a session, or the reason that none does.",
+    "Held checkouts by level of the link to their session, or by reason without a link.",
 )
 SERVER_CONNECTIONS = _gauge(
     "poolscope_server_connections",
     ("server", "state"),
-    "Client sessions on the server, by state; hidden where the role may not see it.",
+    "Client sessions on the server, by state; hidden if the exporter's role may not see it.",
+)
+SERVER_SESSIONS = _gauge(
+    "poolscope_server_sessions",
+    ("server", "role", "database"),
+    "Client sessions by role and database, the 50 largest pairs; all further ones are other.",
 )
 SERVER_CONNECTIONS_LIMIT = _gauge(
     "poolscope_server_connections_limit",
     ("server", "scope"),
-    "Sessions that a limit of the server admits, less what is reserved.",
+    "Sessions that a limit of the server allows, without reserved slots.",
 )
 SERVER_HEADROOM = _gauge(
     "poolscope_server_headroom",
     ("server",),
-    "Further sessions that the tightest limit of the server admits.",
+    "Further sessions that the tightest limit of the server allows.",
+)
+CHECKOUTS_LEFT_OUT = _gauge(
+    "poolscope_checkouts_left_out",
+    ("server",),
+    "Held checkouts that did not fit into the last poll of the server; they come next.",
+)
+ROOM_FOR_PODS = _gauge(
+    "poolscope_room_for_pods",
+    ("server", "pgbouncer", *INSTANCE_LABELS[:2]),
+    "Further pods of the service that fit if all pools are as large as allowed; absent if unknown.",
+)
+POD_CONNECTIONS = _gauge(
+    "poolscope_pod_connections_max",
+    ("server", "pgbouncer", *INSTANCE_LABELS[:2]),
+    "Connections that the largest pod of the service may open; absent if a pool has no limit.",
 )
 ORPHAN_SESSIONS = _gauge(
     "poolscope_orphan_sessions",
     ("server", *INSTANCE_LABELS[:2]),
-    "Sessions that outlived their process and began no statement since; absent where unknown.",
+    "Sessions that outlived their process and began no statement since; absent if unknown.",
 )
 SERVER_ACTIVE_ON_CPU = _gauge(
     "poolscope_server_active_on_cpu",
     ("server",),
-    "Sessions that run a statement and wait for nothing; absent where some are hidden.",
+    "Sessions that run a statement and wait for nothing; absent if some are hidden.",
 )
 SERVER_CPUS = _gauge(
-    "poolscope_server_cpus", ("server",), "CPUs of the server, as configured; absent when not."
+    "poolscope_server_cpus",
+    ("server",),
+    "CPUs of the server, from the settings; absent without it.",
 )
 SERVER_UP = _gauge(
-    "poolscope_server_up", ("server",), "1 where the last poll of the server succeeded, else 0."
+    "poolscope_server_up", ("server",), "1 if the last poll of the server succeeded, else 0."
 )
 PRIVILEGE_LEVEL = _gauge(
     "poolscope_privilege_level",
     ("server", "level"),
-    "1 for how much the exporter may see of other roles' sessions: full, member or own.",
+    "1 for the exporter's view of the sessions of other roles: full, member or own.",
 )
 POLL_LAST_SUCCESS = _gauge(
     "poolscope_poll_last_success_timestamp_seconds",
@@ -126,37 +173,67 @@ POLL_FAILURES = _counter(
 SERVER_ROLE = _gauge(
     "poolscope_server_role",
     ("server", "role"),
-    "1 for what answered the last poll, primary or replica; absent where nothing did.",
+    "1 for the role in the last poll, primary or replica; absent without an answer.",
 )
 SERVER_CHANGES = _counter(
     "poolscope_server_changes_total",
     ("server", "change"),
-    "How often the server was replaced (a restart or a fail-over), or promoted in place.",
+    "Changes of the server: replaced (a restart or a failover), or promoted in place.",
 )
 POLL_TIER_SECONDS = _counter(
     "poolscope_poll_tier_seconds_total",
     ("server", "tier"),
-    "Time spent waiting for the server, by kind of question: no less than what they cost it.",
+    "Time that queries waited for the server, by kind: at least their cost on the server.",
 )
 POLL_TIER_MISSED = _counter(
     "poolscope_poll_tier_missed_total",
     ("server", "tier"),
-    "Questions that the server did not answer, by kind.",
+    "Queries that the server did not answer, by kind.",
 )
 EXPORTER_CONNECTIONS = _gauge(
     "poolscope_exporter_connections",
     ("server",),
-    "Connections that the exporter itself has to the server: never more than one.",
+    "Connections of the exporter to the server: at most one.",
 )
 PGBOUNCER_UP = _gauge(
     "poolscope_pgbouncer_up",
     ("pgbouncer",),
-    "1 where the last poll of the PgBouncer succeeded, else 0.",
+    "1 if the last poll of the PgBouncer succeeded, else 0.",
 )
 PGBOUNCER_CLIENTS = _gauge(
     "poolscope_pgbouncer_clients",
     ("pgbouncer", "state"),
-    "Clients of the PgBouncer: active has a server connection, idle has none, waiting wants one.",
+    "Clients of the PgBouncer: active (with a server connection), idle, or waiting for one.",
+)
+PGBOUNCER_WAITING_CLIENTS = _gauge(
+    "poolscope_pgbouncer_waiting_clients",
+    ("pgbouncer", "database", "user"),
+    "Clients that wait for a server connection, by PgBouncer's database and user.",
+)
+PGBOUNCER_LONGEST_WAIT = _gauge(
+    "poolscope_pgbouncer_longest_wait_seconds",
+    ("pgbouncer", "database", "user"),
+    "Time for which the first waiting client has waited; 0 if none waits.",
+)
+PGBOUNCER_WAIT_TIME = _counter(
+    "poolscope_pgbouncer_wait_seconds_total",
+    ("pgbouncer", "database"),
+    "Time that clients waited for a server connection since PgBouncer started.",
+)
+PGBOUNCER_QUERIES = _counter(
+    "poolscope_pgbouncer_queries_total",
+    ("pgbouncer", "database"),
+    "Queries that went through PgBouncer since it started.",
+)
+PGBOUNCER_TRANSACTIONS = _counter(
+    "poolscope_pgbouncer_transactions_total",
+    ("pgbouncer", "database"),
+    "Transactions that went through PgBouncer since it started.",
+)
+PGBOUNCER_ASSIGNMENTS = _counter(
+    "poolscope_pgbouncer_server_assignments_total",
+    ("pgbouncer", "database"),
+    "Times that a client got a server connection; absent before PgBouncer 1.23.",
 )
 PGBOUNCER_POLL_LAST_SUCCESS = _gauge(
     "poolscope_pgbouncer_poll_last_success_timestamp_seconds",
@@ -176,47 +253,52 @@ PGBOUNCER_POLL_FAILURES = _counter(
 PGBOUNCER_LIMIT = _gauge(
     "poolscope_pgbouncer_connections_limit",
     ("pgbouncer", "scope"),
-    "Clients that the PgBouncer admits, or server connections by its tightest limit of a kind.",
+    "Clients that the PgBouncer allows, or server connections by its tightest limit of a kind.",
 )
 PGBOUNCER_HEADROOM = _gauge(
     "poolscope_pgbouncer_headroom",
     ("pgbouncer", "scope"),
-    "Further clients that the PgBouncer admits, or server connections that it can hand out.",
+    "Further clients that the PgBouncer allows, or server connections that it can lend.",
 )
 PGBOUNCER_POTENTIAL_CLIENTS = _gauge(
     "poolscope_pgbouncer_potential_clients",
     ("pgbouncer",),
-    "Connections that the pools in front may open together; absent where one has no limit.",
+    "Connections that the pools in front may open together; absent if one has no limit.",
 )
 PGBOUNCER_PAUSED = _gauge(
     "poolscope_pgbouncer_paused_databases",
     ("pgbouncer",),
-    "Databases of the PgBouncer that are paused: their clients wait until RESUME.",
+    "Paused databases of the PgBouncer: their clients wait until RESUME.",
 )
 PGBOUNCER_RESOLUTIONS = _counter(
     "poolscope_pgbouncer_resolutions_total",
     ("target", "result"),
-    "Resolutions of the configured name of a PgBouncer, by result.",
+    "DNS lookups of the configured name of a PgBouncer, by result.",
 )
 PROXY_IDLE_TIMEOUT = _gauge(
     "poolscope_proxy_idle_timeout_seconds",
     ("source", "pgbouncer"),
-    "After how long a proxy closes an unused connection; absent where it closes none, or unknown.",
+    "Time after which a proxy or NAT ends an unused connection; absent if unlimited or unknown.",
 )
 CONFIG_CHECK = _gauge(
     "poolscope_config_check",
     (*POOL_LABELS, "check_id", "result"),
-    "Always 1, for the one result of each check of the pool's configuration: ok, warn, unknown.",
+    "Always 1; names the result of a check of the pool's configuration: ok, warn, unknown, "
+    "elsewhere.",
 )
 INSTANCE_LAST_PUSH_AGE = _gauge(
     "poolscope_instance_last_push_age_seconds",
     INSTANCE_LABELS,
-    "Time since the application process was last heard.",
+    "Time since the last push of the application process.",
 )
 INSTANCE_INFO = _gauge(
     "poolscope_instance_info",
-    (*INSTANCE_LABELS, label_name(wire.HOST_NAME), label_name(wire.K8S_POD_NAME)),
-    "Always 1; names the host and the pod of an application process.",
+    (
+        *INSTANCE_LABELS,
+        *map(label_name, (wire.HOST_NAME, wire.K8S_POD_NAME, wire.PROCESS_PID)),
+        "process",
+    ),
+    "Always 1; names an application process: its host, pod and PID, and process=host:pid.",
 )
 RECEIVER_REQUESTS = _counter(
     "poolscope_receiver_requests_total", ("result",), "OTLP requests received, by result."
@@ -224,12 +306,12 @@ RECEIVER_REQUESTS = _counter(
 RECEIVER_REFUSED = _counter(
     "poolscope_receiver_refused_total",
     ("reason",),
-    "Data points, checkouts and pushes that were received and not kept, by reason.",
+    "Received data points, checkouts and pushes that were refused, by reason.",
 )
 FORWARD_REQUESTS = _counter(
     "poolscope_forward_requests_total",
     ("result",),
-    "Requests to the upstream endpoint, by result; absent where nothing is forwarded.",
+    "Requests to the upstream endpoint, by result; absent without forwarding.",
 )
 FORWARD_LOST = _counter(
     "poolscope_forward_lost_total",
@@ -245,27 +327,43 @@ FORWARD_WAITING_BYTES = _gauge(
 CONNECTIONS_CLOSED = _counter(
     "poolscope_listener_connections_closed_total",
     ("listener", "reason"),
-    "Connections to the exporter that it closed on their peers, by reason.",
+    "Connections that the exporter closed by itself, by reason.",
+)
+SCRAPES_REFUSED = _counter(
+    "poolscope_scrapes_refused_total",
+    (),
+    "Scrapes that were answered 503, because too many came at a time.",
+)
+OUTPUT_LOST = _counter(
+    "poolscope_output_lost_total",
+    ("stream",),
+    "Dropped writes to standard output (events) and error (log), because no reader took them.",
 )
 EXPORTER_ROLE = _gauge(
     "poolscope_exporter_role",
     ("role",),
-    "Always 1; standalone, or sidecar: it judges its own pod and exposes no facts of servers.",
+    "Always 1; standalone, or sidecar (judges only its pod, exposes no series of servers).",
 )
 BUILD_INFO = _gauge(
     "poolscope_build_info", ("version",), "Always 1; names the version of the exporter."
 )
 
 OWN_METRICS = (
-    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, HELD_IDLE_TIME, POOL_DIAGNOSIS, POOL_DESTINATION, LINKS,
-    SERVER_CONNECTIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM, ORPHAN_SESSIONS,
+    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, LONG_HELD_CHECKOUTS, HELD_IDLE_TIME,
+    HELD_IN_TRANSACTION_TIME, HELD_SEEN_TIME, UNPROVEN_LEAKS, LEAKS_REFUTED,
+    POOL_DIAGNOSIS, POOL_DESTINATION, LINKS,
+    SERVER_CONNECTIONS, SERVER_SESSIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM,
+    ORPHAN_SESSIONS,
+    CHECKOUTS_LEFT_OUT, ROOM_FOR_PODS, POD_CONNECTIONS,
     SERVER_ACTIVE_ON_CPU, SERVER_CPUS, SERVER_UP, PRIVILEGE_LEVEL,
     POLL_LAST_SUCCESS, POLL_DURATION, POLL_FAILURES,
     SERVER_ROLE, SERVER_CHANGES, POLL_TIER_SECONDS, POLL_TIER_MISSED, EXPORTER_CONNECTIONS,
-    PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
+    PGBOUNCER_UP, PGBOUNCER_CLIENTS, PGBOUNCER_WAITING_CLIENTS, PGBOUNCER_LONGEST_WAIT,
+    PGBOUNCER_WAIT_TIME, PGBOUNCER_QUERIES, PGBOUNCER_TRANSACTIONS, PGBOUNCER_ASSIGNMENTS,
+    PGBOUNCER_POLL_LAST_SUCCESS, PGBOUNCER_POLL_DURATION,
     PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
     PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
     CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING, FORWARD_WAITING_BYTES,
-    EXPORTER_ROLE, BUILD_INFO,
+    SCRAPES_REFUSED, OUTPUT_LOST, EXPORTER_ROLE, BUILD_INFO,
 )  # fmt: skip

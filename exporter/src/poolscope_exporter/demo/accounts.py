@@ -1,4 +1,4 @@
-"""The account that PostgreSQL runs as: ours, or `nobody` where we are root, which it refuses."""
+"""The account that runs PostgreSQL: this process's, or `nobody` if this process runs as root."""
 
 import os
 import pwd
@@ -8,7 +8,10 @@ from typing import TypedDict
 
 
 class ProcessArguments(TypedDict, total=False):
-    """What `subprocess` needs to start a process as somebody else; empty for ourselves."""
+    """The arguments with which `subprocess` starts a process as another user.
+
+    Empty for this user.
+    """
 
     user: int
     group: int
@@ -17,7 +20,7 @@ class ProcessArguments(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of this machine; `is_ours` where this process already runs as that user."""
+    """A user of this machine; `is_ours` is True if this process already runs as that user."""
 
     uid: int
     gid: int
@@ -30,15 +33,18 @@ class Account:
 
     @classmethod
     def for_postgres(cls) -> "Account":
-        """Return ours, or `nobody` for root; LookupError where root has no `nobody` to use."""
+        """Return this process's account, or `nobody` for root.
+
+        Raise LookupError without a `nobody`.
+        """
         if os.geteuid() != 0:
             return cls.ours()
         try:
             nobody = pwd.getpwnam("nobody")
         except KeyError as error:
             raise LookupError(
-                "PostgreSQL refuses to run as root and this machine has no user 'nobody'; "
-                "run as an ordinary user"
+                "PostgreSQL does not run as root, and this machine has no user 'nobody'; "
+                "run the demo as an ordinary user"
             ) from error
         return cls(nobody.pw_uid, nobody.pw_gid, is_ours=False)
 

@@ -1,4 +1,4 @@
-"""The demo's database: an embedded server, or a schema in the user's own, dropped again."""
+"""The demo's database: an embedded server, or a schema on the user's server, dropped again."""
 
 import contextlib
 import logging
@@ -25,8 +25,8 @@ SQLALCHEMY_DRIVER = "postgresql+asyncpg"
 CONNECT_TIMEOUT_S = 5
 DROP_LOCK_TIMEOUT = "10s"
 
-# Sessions that still hold something in our schema: the app is gone, but a server notices a client
-# that vanished during a long query only when the query ends.
+# End the app's sessions that still hold locks in the demo's schema. The app is gone, but the server
+# notices that only at the end of a long query.
 END_SESSIONS_OF_THE_APP = """
 SELECT pg_terminate_backend(pid)
 FROM (
@@ -43,10 +43,10 @@ logger = logging.getLogger("poolscope_exporter")
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where the sample app stores its orders, and how the exporter watches it.
+    """The database of the sample app, and the DSN with which the exporter polls it.
 
     `app_url` (for SQLAlchemy) and `exporter_dsn` may hold passwords; `name` never does. `check`
-    raises DemoError where a server of ours has ended.
+    raises DemoError if an embedded server has ended.
     """
 
     name: str
@@ -59,8 +59,8 @@ class Database:
 def embedded_database() -> Iterator[Database]:
     """Yield a database on an embedded PostgreSQL 18, removed at the end.
 
-    The app and the exporter each have a role with as little as they need, and a password: other
-    users of this machine can reach loopback too.
+    The app and the exporter each have a role with minimal rights, and a password. Without one,
+    other users of this machine could connect over loopback.
     """
     password, shop_password, exporter_password = (secrets.token_urlsafe() for _ in range(3))
     with EmbeddedPostgres(auth="scram-sha-256", password=password) as server:
@@ -80,7 +80,7 @@ def embedded_database() -> Iterator[Database]:
 def given_database(text: str) -> Iterator[Database]:
     """Yield the database of the user's DSN; the demo's schema in it is dropped at the end.
 
-    Raises DemoError, which never repeats a password.
+    Raises DemoError, with no password in the message.
     """
     try:
         dsn = parse_dsn(text)
@@ -127,7 +127,7 @@ def _make_schema(dsn: Dsn) -> URL:
         ) from error
     except psycopg.Error as error:
         raise DemoError(
-            f"cannot make the schema {SCHEMA} in the database on {dsn}: "
+            f"cannot create the schema {SCHEMA} in the database on {dsn}: "
             f"{dsn.redact(str(error)).strip()}"
         ) from None
 
@@ -150,7 +150,7 @@ def _connect(dsn: Dsn) -> psycopg.Connection[tuple[Any, ...]]:
 
 
 def _app_url(connection: psycopg.Connection[tuple[Any, ...]]) -> URL:
-    """Return the app's URL from what libpq made of the DSN, its variables and password file."""
+    """Return the app's URL from libpq's parameters, which include variables and password file."""
     info = connection.info
     is_socket = info.host.startswith("/")
     query = {"host": info.host} if is_socket else {}

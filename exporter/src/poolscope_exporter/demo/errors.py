@@ -2,4 +2,4 @@
 
 
 class DemoError(RuntimeError):
-    """The demo cannot go on; the message says why, and the cure where there is one."""
+    """The demo cannot continue; the message gives the reason, and the cure if there is one."""

@@ -1,4 +1,4 @@
-"""What the exporter says over HTTP, as values; the demo knows the exporter only from outside."""
+"""The exporter's HTTP answers as values; the demo uses only the exporter's public API."""
 
 import asyncio
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ REQUEST_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReportedCheckout:
-    """One held checkout with its verdict; None where the exporter does not know."""
+    """One held checkout with its verdict; None for values that the exporter does not have."""
 
     verdict: str
     evidence: str | None
@@ -33,7 +33,7 @@ class ReportedCheckout:
 
 @dataclass(frozen=True, slots=True)
 class ReportedPool:
-    """One pool with its diagnosis; None where the exporter does not know."""
+    """One pool with its diagnosis; None for values that the exporter does not have."""
 
     service: str
     pool: str
@@ -46,7 +46,7 @@ class ReportedPool:
 
 @dataclass(frozen=True, slots=True)
 class ReportedServer:
-    """One database server; `reason` says why it is not up."""
+    """One database server; `reason` explains why it is not up."""
 
     server: str
     up: bool
@@ -55,7 +55,7 @@ class ReportedServer:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the exporter says at one moment."""
+    """The exporter's answers at one moment."""
 
     servers: tuple[ReportedServer, ...]
     pools: tuple[ReportedPool, ...]
@@ -73,7 +73,7 @@ class ExporterApi:
         self._base_url = base_url
 
     async def snapshot(self) -> Snapshot:
-        """Return the present snapshot; DemoError where the exporter does not answer with one."""
+        """Return the current snapshot; raise DemoError if the exporter does not return one."""
         try:
             checkouts, pools = await asyncio.gather(
                 self._get("/api/v1/checkouts"), self._get("/api/v1/pools")

@@ -1,4 +1,4 @@
-"""Findings: the checkouts that something is wrong with, each told once per verdict."""
+"""Findings: the checkouts with a problem, each reported once per verdict."""
 
 import json
 from collections.abc import Iterable
@@ -25,13 +25,13 @@ FIELDS = (
 
 
 class Findings:
-    """Remembers the last finding of each checkout."""
+    """The last reported verdict of each checkout."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, int], str] = {}
 
     def new_among(self, checkouts: Iterable[ReportedCheckout]) -> list[ReportedCheckout]:
-        """Return those whose verdict is a finding, and another than the last one told of them."""
+        """Return the checkouts with a problem that is not the last one reported for them."""
         return [checkout for checkout in checkouts if self._is_new(checkout)]
 
     def _is_new(self, checkout: ReportedCheckout) -> bool:
@@ -49,7 +49,7 @@ def finding_as_json(checkout: ReportedCheckout) -> str:
 
 
 def finding_as_sentence(checkout: ReportedCheckout) -> str:
-    """Return the finding as one line for people."""
+    """Return the finding as one line of text."""
     state = checkout.server_state or "state unknown"
     return (
         f"{checkout.verdict}: {checkout.route or 'no route'} took a connection at "

@@ -1,4 +1,4 @@
-"""The load on the sample app: steady healthy traffic, and the same sick requests every time."""
+"""The load on the sample app: steady healthy traffic, and a fixed set of harmful requests."""
 
 import asyncio
 import contextlib
@@ -18,11 +18,11 @@ REQUEST_TIMEOUT_S = 30.0
 
 
 async def run_load(shop: str) -> None:
-    """Send requests to the app with base URL `shop` for ever.
+    """Send requests to the app with base URL `shop` until cancelled.
 
-    One report and one payment are under way nearly all the time, and one export leaks every
-    eight seconds. After the sixth leak the pool can take no more: from then on there are three
-    reports at a time, and the healthy requests wait in its queue.
+    One report and one payment run nearly all the time, and one export leaks every eight seconds.
+    After the sixth leak there are no further leaks. From then on, three reports run at a time, so
+    the healthy requests wait in the queue.
     """
     async with (
         httpx.AsyncClient(
@@ -67,6 +67,6 @@ async def _export(client: httpx.AsyncClient) -> None:
 
 
 async def _send(client: httpx.AsyncClient, method: str, path: str) -> None:
-    """Send one request. An error is part of the story: the pool is meant to get into trouble."""
+    """Send one request and ignore its errors: the demo overloads the pool on purpose."""
     with contextlib.suppress(httpx.HTTPError):
         await client.request(method, path)

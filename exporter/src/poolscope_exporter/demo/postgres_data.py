@@ -1,4 +1,4 @@
-"""A PostgreSQL data directory: making one, and reading what its server says of itself in it."""
+"""A PostgreSQL data directory: how to make it, and how to read the server's status in it."""
 
 import contextlib
 import subprocess
@@ -15,7 +15,7 @@ Authentication = Literal["trust", "scram-sha-256"]
 SUPERUSER = "postgres"
 
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/bin:/bin"}
-"""Of all our PostgreSQL processes: a PGDATA or PGPORT of the user's shell must not reach them."""
+"""For all PostgreSQL processes: a PGDATA or PGPORT of the user's shell must not affect them."""
 
 # postmaster.pid: line 1 is the server's process id, line 8 its status.
 STATUS_LINE = 8
@@ -30,7 +30,7 @@ def make_data(
 ) -> None:
     """Make the data directory `data`; `password` is the superuser's.
 
-    Raises EmbeddedPostgresError with what initdb printed.
+    Raises EmbeddedPostgresError with the output of initdb.
     """
     arguments = ["-D", str(data), "-U", SUPERUSER, f"--auth={auth}", "--no-locale", "-E", "UTF8"]
     arguments += ["--no-sync", "--no-instructions", "--wal-segsize=1"]
@@ -41,7 +41,7 @@ def make_data(
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            # A Ctrl-C in the terminal must reach us alone.
+            # Ctrl-C in the terminal must reach only this process.
             start_new_session=True,
             cwd="/",
             env=ENVIRONMENT,
@@ -49,13 +49,13 @@ def make_data(
         )
     if done.returncode != 0:
         raise EmbeddedPostgresError(
-            f"initdb failed in {data.parent}. May the user {account.uid} enter that directory? "
-            f"If not, set TMPDIR to one that everybody may enter.\n{done.stdout}"
+            f"initdb failed in {data.parent}. If user {account.uid} cannot enter that directory, "
+            f"set TMPDIR to a directory that every user can enter.\n{done.stdout}"
         )
 
 
 def is_ready(data: Path, pid: int) -> bool:
-    """Tell whether the server with process id `pid`, and no other, accepts connections."""
+    """Return whether exactly the server with process id `pid` accepts connections."""
     try:
         lines = (data / "postmaster.pid").read_text().splitlines()
     except OSError:
@@ -65,7 +65,7 @@ def is_ready(data: Path, pid: int) -> bool:
 
 @contextlib.contextmanager
 def _password_arguments(path: Path, account: Account, password: str | None) -> Iterator[list[str]]:
-    """Yield initdb's arguments for the password, which is in a file for as long as needed."""
+    """Yield initdb's arguments for the password, which is in a file only during the call."""
     if password is None:
         yield []
         return

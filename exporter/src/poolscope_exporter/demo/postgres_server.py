@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server on loopback, for the demo and for tests that run real SQL."""
+"""A temporary PostgreSQL server on loopback, for the demo and for tests that run real SQL."""
 
 import contextlib
 import shutil
@@ -32,11 +32,11 @@ READY_CHECK_INTERVAL_S = 0.01
 PORT_ATTEMPTS = 3
 LOG_LINES_SHOWN = 15
 
-# Data of a demo need not survive a power cut, and a small server starts faster.
+# The demo's data need not survive a power cut, and a small server starts faster.
 SETTINGS = {"fsync": "off", "shared_buffers": "16MB", "unix_socket_directories": ""}
 
-# $1 is our folder. The server removes postmaster.pid when it ends, so that after an orderly stop
-# there is nothing to signal.
+# $1 is the folder of EmbeddedPostgres. The server removes postmaster.pid when it ends, so after an
+# orderly stop there is no process to signal.
 WHEN_WE_DIED = """
 pid=$(head -n 1 "$1/data/postmaster.pid") && kill -INT "$pid"
 tries=0
@@ -50,10 +50,10 @@ rm -rf -- "$1"
 class EmbeddedPostgres:
     """One PostgreSQL server with its data, on a TCP port of 127.0.0.1.
 
-    `start()` and `stop()` may be repeated: data and port stay the same. `remove()`, or leaving
-    the context, also deletes the data. Should this process die without that, a guard does it.
-    As root, the server runs as `nobody`. `directory` is where its own folder is made (default:
-    the temporary directory) and must be one that the server's account may enter.
+    `start()` and `stop()` may be repeated: data and port stay the same. `remove()`, or leaving the
+    context, also deletes the data. If this process dies first, a guard deletes the data. As root,
+    the server runs as `nobody`. The server's folder is made in `directory` (default: the temporary
+    directory). The server's account must be able to enter it.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class EmbeddedPostgres:
         auth: Authentication = "trust",
         password: str | None = None,
     ) -> None:
-        """Remember what to make; nothing exists before `start()`.
+        """Store the arguments; nothing is created before `start()`.
 
-        `programs` are those to run in place of the wheel's of `major`, by an account that may;
-        `port` None takes a free one; `password` is the superuser's, which `auth`
-        "scram-sha-256" needs; `settings` are those of postgresql.conf.
+        The programs in `programs` replace those of the wheel for `major`; the server's account must
+        be able to run them. With `port` None, a free port is used. The superuser's `password` is
+        required by `auth` "scram-sha-256". The `settings` are settings of postgresql.conf.
         """
         if auth != "trust" and password is None:
             raise ValueError(f"auth={auth!r} needs a password for the user {SUPERUSER!r}")
@@ -93,21 +93,21 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        """Return the TCP port; RuntimeError before the first start of a server without one."""
+        """Return the TCP port; raise RuntimeError before the first start if no port was given."""
         if self._port is None:
             raise RuntimeError("the server has no port before start()")
         return self._port
 
     @property
     def pid(self) -> int:
-        """Return the process id of the postmaster; RuntimeError when it was not started."""
+        """Return the process id of the postmaster; raise RuntimeError if it was not started."""
         if self._process is None:
             raise RuntimeError("the server is not running")
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the server process is alive."""
+        """Return whether the server process is alive."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -117,7 +117,7 @@ class EmbeddedPostgres:
 
     @property
     def sqlalchemy_url(self) -> str:
-        """Return the superuser's URL for SQLAlchemy on asyncpg; may contain the password."""
+        """Return the superuser's URL for SQLAlchemy on asyncpg; it may contain the password."""
         return self.dsn.replace("postgresql://", "postgresql+asyncpg://", 1)
 
     def dsn_for(self, role: str, password: str | None = None, *, database: str = "postgres") -> str:
@@ -127,14 +127,14 @@ class EmbeddedPostgres:
 
     @property
     def log(self) -> str:
-        """Return what the server has logged so far; empty before the first start."""
+        """Return the server's log so far; empty before the first start."""
         path = self._folder / "server.log" if self._folder else None
         return path.read_text(errors="replace") if path and path.exists() else ""
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections.
 
-        Raises EmbeddedPostgresError with the server's log, WheelMissingError without the wheel.
+        Raises EmbeddedPostgresError with the server's log, or WheelMissingError without the wheel.
         """
         if self.is_running:
             return
@@ -147,21 +147,21 @@ class EmbeddedPostgres:
                 self._port = port
                 return
             self.stop()
-            # Somebody may take the free port between our looking and the server's binding it.
+            # Another program may take the free port before the server binds it.
             if not attempts_left or "Address already in use" not in self.log:
                 raise EmbeddedPostgresError(
                     f"PostgreSQL {self.major} did not start on {HOST}:{port}:\n{self._log_tail()}"
                 )
 
     def raise_if_stopped(self) -> None:
-        """Raise EmbeddedPostgresError with the server's log where it is not running."""
+        """Raise EmbeddedPostgresError with the server's log if it is not running."""
         if not self.is_running:
             raise EmbeddedPostgresError(
-                f"PostgreSQL {self.major} is not running; its last lines:\n{self._log_tail()}"
+                f"PostgreSQL {self.major} is not running; its last log lines:\n{self._log_tail()}"
             )
 
     def stop(self) -> None:
-        """Stop the server and end every session; the data stays. Harmless when repeated."""
+        """Stop the server and end every session; the data stays. Repeated calls do nothing."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -181,7 +181,7 @@ class EmbeddedPostgres:
         self.start()
 
     def remove(self) -> None:
-        """Stop the server and delete everything it made. Harmless when repeated."""
+        """Stop the server and delete its folder. Repeated calls do nothing."""
         self.stop()
         if self._folder is not None:
             shutil.rmtree(self._folder)
@@ -235,7 +235,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C in the terminal must reach us alone: we stop the server last.
+                # Ctrl-C in the terminal must reach only this process: it stops the server last.
                 start_new_session=True,
                 cwd="/",
                 env=ENVIRONMENT,

@@ -1,4 +1,4 @@
-"""The PostgreSQL programs that a PyPI wheel carries, made runnable for an account."""
+"""The PostgreSQL programs in a PyPI wheel, made executable for an account."""
 
 import importlib.util
 import shutil
@@ -18,7 +18,7 @@ PROGRAM_TIMEOUT_S = 30.0
 
 
 class WheelMissingError(DemoError):
-    """The wheel is not installed, or has no PostgreSQL of this version; says the cure."""
+    """The wheel is missing, or has no PostgreSQL of this version; the message gives the cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Programs:
         return str(self.folder / "postgres")
 
     def run_for(self, account: Account) -> bool:
-        """Tell whether `account` can run these programs where they are."""
+        """Return whether `account` can run these programs in their present folder."""
         try:
             done = subprocess.run(  # noqa: S603 - a program of the wheel
                 [self.postgres, "--version"],
@@ -54,7 +54,7 @@ class Programs:
 
 
 def find_programs(major: Major) -> Programs:
-    """Return the wheel's programs of `major`; WheelMissingError where there are none."""
+    """Return the wheel's programs of `major`; raise WheelMissingError if there are none."""
     programs = Programs(_wheel() / INSTALLATIONS[major] / "bin")
     if not Path(programs.postgres).exists():
         raise WheelMissingError(
@@ -67,7 +67,7 @@ def find_programs(major: Major) -> Programs:
 def copy_programs(major: Major, into: Path, account: Account) -> Programs:
     """Copy the programs of `major` below `into`, for an account that cannot enter the wheel.
 
-    The libraries are found relative to the programs, so both are copied, side by side.
+    The programs find their libraries by a relative path, so both are copied side by side.
     """
     wheel = _wheel()
     installation = into / PACKAGE / INSTALLATIONS[major]
@@ -84,6 +84,6 @@ def _wheel() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise WheelMissingError(
             f"the embedded PostgreSQL needs the package {PACKAGE.replace('_', '-')}: "
-            "pip install 'poolscope-exporter[demo]', or name a server of yours with --dsn"
+            "pip install 'poolscope-exporter[demo]', or use an existing server with --dsn"
         )
     return Path(spec.submodule_search_locations[0])

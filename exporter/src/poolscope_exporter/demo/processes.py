@@ -1,4 +1,4 @@
-"""The demo's processes, each in a group of its own that ends with us, however we end."""
+"""The demo's processes, each in a separate group that ends with this process."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ READY_TIMEOUT_S = 30.0
 CHECK_INTERVAL_S = 0.1
 LOG_LINES_SHOWN = 15
 
-# What the user has set for programs of their own must not steer the demo's.
+# Settings that the user made for other programs must not change the demo's.
 FOREIGN_PREFIXES = ("POOLSCOPE_", "OTEL_", "UVICORN_")
 
-# $1 is the process group. It has the time to end by itself that we would have given it. (Not
-# `kill -TERM -- …`, which the shell of Debian does not understand.)
+# $1 is the process group. It gets the same time to end as in an orderly stop. (`kill -TERM -- …` is
+# not used because the shell of Debian does not accept it.)
 WHEN_WE_DIED = 'kill -s TERM -- "-$1"; sleep 5; kill -s KILL -- "-$1"'
 
 
@@ -36,7 +36,7 @@ class ChildProcess:
     def __init__(
         self, name: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]
     ) -> None:
-        """Remember what to run; `environment` comes on top of ours, without foreign settings."""
+        """Store what to run; `environment` is added to this process's, without foreign settings."""
         self.name = name
         self._arguments = [sys.executable, "-m", *arguments]
         self._folder = folder
@@ -52,9 +52,9 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C in the terminal must reach us alone: we stop the others in order.
+                # Ctrl-C in the terminal must reach only this process: it stops the others in order.
                 start_new_session=True,
-                # Not the user's folder: a module in it could stand in for one of ours.
+                # In the user's folder, a module could replace a module that the demo imports.
                 cwd=self._folder,
                 env=self._environment,
             )
@@ -67,13 +67,13 @@ class ChildProcess:
             self._guard.dismiss()
 
     def raise_if_exited(self) -> None:
-        """Raise DemoError with the last lines of the log where the process is not running."""
+        """Raise DemoError with the last lines of the log if the process is not running."""
         if self._process is None or self._process.poll() is None:
             return
         self._fail(f"ended unexpectedly with exit code {self._process.returncode}")
 
     async def wait_until_ready(self, url: str) -> None:
-        """Wait until `url` answers without an error; DemoError when it never does."""
+        """Wait until `url` answers without an error; raise DemoError if it never does."""
         deadline = clock.monotonic() + READY_TIMEOUT_S
         async with httpx.AsyncClient(trust_env=False) as client:
             while clock.monotonic() < deadline:
@@ -98,11 +98,11 @@ class ChildProcess:
     def _fail(self, what: str) -> NoReturn:
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
         shown = "\n".join(f"  {line}" for line in lines) or "  (it logged nothing)"
-        raise DemoError(f"the {self.name} {what}; its last lines:\n{shown}")
+        raise DemoError(f"the {self.name} {what}; the last lines of its log:\n{shown}")
 
 
 async def watch(checks: Sequence[Callable[[], None]]) -> NoReturn:
-    """Run the checks again and again; ends with the first one that raises."""
+    """Run the checks again and again; the first that raises ends this."""
     while True:
         for check in checks:
             check()

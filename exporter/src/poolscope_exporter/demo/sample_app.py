@@ -1,7 +1,7 @@
 """The demo's sample app: a small shop with one healthy route and three that hurt its pool.
 
-It is an ordinary FastAPI app on async SQLAlchemy and asyncpg. All that it knows of poolscope is
-the one line below the imports.
+It is an ordinary FastAPI app on async SQLAlchemy and asyncpg. Only the line below the imports
+refers to poolscope.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ new_session = async_sessionmaker(engine, expire_on_commit=False)
 
 
 class Base(DeclarativeBase):
-    """Everything that the demo stores is in a schema of its own."""
+    """The base of all tables; they are in a separate schema."""
 
     metadata = MetaData(schema="poolscope_demo")
 
@@ -56,7 +56,7 @@ class Order(Base):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Make the table and some orders; at the end close the pool."""
+    """Make the table and some orders; at the end, close the pool."""
     async with engine.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
         orders = [{"state": "new", "total_cents": 100 * number} for number in range(ORDERS)]
@@ -69,7 +69,7 @@ app = FastAPI(title="shop", lifespan=lifespan)
 
 
 async def get_session() -> AsyncIterator[AsyncSession]:
-    """Lend each request a session, and take it back however the request ends."""
+    """Give each request a session, and close it however the request ends."""
     async with new_session() as session:
         yield session
 
@@ -88,8 +88,8 @@ async def show_order(order_id: int, session: Session) -> dict[str, object]:
 
 @app.get("/reports")
 async def report(session: Session) -> dict[str, object]:
-    """Return the turnover. Slow: the database is busy all the time that the connection is held."""
-    # The sleep stands for a missing index: the server works, and everybody else waits.
+    """Return the turnover. Slow: the database works during the whole checkout."""
+    # The sleep simulates a missing index: the server works and other callers wait.
     turnover = select(func.sum(Order.total_cents), func.pg_sleep(REPORT_S))
     total, _ = (await session.execute(turnover)).one()
     return {"total_cents": total}
@@ -97,7 +97,7 @@ async def report(session: Session) -> dict[str, object]:
 
 @app.post("/checkout")
 async def checkout(order_id: int = 1) -> dict[str, object]:
-    """Pay an order. Holds a transaction, and a row lock, open while it waits for somebody else."""
+    """Pay an order. Keeps a transaction and a row lock open during a call to another service."""
     async with new_session.begin() as session:
         await session.execute(update(Order).where(Order.id == order_id).values(state="paying"))
         await ask_payment_provider()
@@ -106,7 +106,7 @@ async def checkout(order_id: int = 1) -> dict[str, object]:
 
 
 async def ask_payment_provider() -> None:
-    """Wait, as one does for a slow service on the internet."""
+    """Wait, as for a slow service on the internet."""
     await asyncio.sleep(PAYMENT_S)
 
 
@@ -118,7 +118,7 @@ class Export:
         self.order_id = order_id
 
     async def next_page(self) -> dict[str, object]:
-        """Return what is left of the order."""
+        """Return the rest of the order."""
         page = select(Order.id, Order.state).where(Order.id == self.order_id)
         row = (await self.connection.execute(page)).one()
         return {"id": row.id, "state": row.state, "more": True}
@@ -129,7 +129,7 @@ unfinished_exports: list[Export] = []
 
 @app.get("/orders/{order_id}/export")
 async def export_order(order_id: int) -> dict[str, object]:
-    """Return the first page of an order. LEAKS: closes only after a last page nobody asks for."""
+    """Return an order's first page. LEAKS: closes only after a last page, never requested."""
     connection = await engine.connect()  # the leak: this is the line that poolscope reports
     export = Export(connection, order_id)
     unfinished_exports.append(export)

@@ -1,4 +1,4 @@
-"""The whole story: database, exporter, sample app and load, until the time or the user is up."""
+"""The whole demo: database, exporter, sample app and load, until its time ends or Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from poolscope_exporter.demo.errors import DemoError
 from poolscope_exporter.demo.exporter_api import ExporterApi
 from poolscope_exporter.demo.guard import Guard
 from poolscope_exporter.demo.load import run_load
-from poolscope_exporter.demo.ports import HOST, free_ports
+from poolscope_exporter.demo.ports import HOST, free_ports, other_demos_wait
 from poolscope_exporter.demo.processes import ChildProcess, watch
 from poolscope_exporter.demo.views import Addresses, View, choose_view
 
@@ -31,7 +31,7 @@ MOST_FAILURES = 5
 PUSH_INTERVAL_S = 1
 POLL_INTERVAL_S = 1
 
-# $1 is the folder with the logs, which the processes may write to for some seconds longer.
+# $1 is the folder with the logs, to which the processes may write for some more seconds.
 WHEN_WE_DIED = 'sleep 6; rm -rf -- "$1"'
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -39,7 +39,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What runs while the story is told."""
+    """The parts that run during the demo."""
 
     addresses: Addresses
     checks: tuple[Callable[[], None], ...]
@@ -48,8 +48,8 @@ class Stage:
 def run_demo(for_s: float | None, as_json: bool, dsn: str | None) -> int:
     """Run the demo for `for_s` seconds, or until Ctrl-C; return the exit code.
 
-    `dsn` names a server to use in place of the embedded one. Whatever ends the demo, every
-    process that it started is stopped and everything that it made is removed.
+    The server at `dsn` replaces the embedded one. At any end of the demo, every process that it
+    started is stopped and everything that it made is removed.
     """
     try:
         asyncio.run(_until_stopped(for_s, as_json, dsn))
@@ -57,7 +57,8 @@ def run_demo(for_s: float | None, as_json: bool, dsn: str | None) -> int:
         print(f"poolscope-exporter demo: {error}", file=sys.stderr)  # noqa: T201 - for the user
         return 1
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does; Python must not flush at exit.
+        # The reader of the output is gone, for example `head`; without this, Python fails at its
+        # exit when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -66,7 +67,7 @@ async def _until_stopped(for_s: float | None, as_json: bool, dsn: str | None) ->
     story = asyncio.ensure_future(_tell(for_s, as_json, dsn))
     loop = asyncio.get_running_loop()
     for stop_signal in STOP_SIGNALS:
-        # nohup ignores SIGHUP on purpose: it stays ignored.
+        # nohup ignores SIGHUP on purpose, so it stays ignored.
         if stop_signal != signal.SIGHUP or signal.getsignal(stop_signal) != signal.SIG_IGN:
             loop.add_signal_handler(stop_signal, story.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -84,7 +85,7 @@ async def _tell(for_s: float | None, as_json: bool, dsn: str | None) -> None:
 
 
 async def _play(stage: Stage, view: View) -> None:
-    """Run the load and show what the exporter says, for ever."""
+    """Run the load and show the exporter's snapshots until cancelled."""
     try:
         async with httpx.AsyncClient(trust_env=False) as client, asyncio.TaskGroup() as tasks:
             tasks.create_task(watch(stage.checks))
@@ -101,7 +102,7 @@ async def _show(api: ExporterApi, view: View) -> None:
             view.show(await api.snapshot())
             failures = 0
         except DemoError:
-            # An exporter that has died is told better by those who watch it.
+            # If the exporter died, its process check reports it better, with the end of its log.
             failures += 1
             if failures == MOST_FAILURES:
                 raise
@@ -114,12 +115,13 @@ async def _set_up(stack: ExitStack, dsn: str | None) -> Stage:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
     stack.enter_context(Guard(WHEN_WE_DIED, str(folder), account=Account.ours()))
     database = stack.enter_context(_database(dsn))
-    port, otlp_port, shop_port = free_ports([EXPORTER_PORT, OTLP_PORT, 0])
-    addresses = Addresses(f"http://{HOST}:{port}", f"http://{HOST}:{shop_port}", database.name)
-    exporter = stack.enter_context(_exporter(folder, database, port, otlp_port))
-    await exporter.wait_until_ready(f"{addresses.exporter}/readyz")
-    shop = stack.enter_context(_shop(folder, database, shop_port, otlp_port))
-    await shop.wait_until_ready(f"{addresses.shop}/orders/1")
+    async with other_demos_wait():
+        port, otlp_port, shop_port = free_ports([EXPORTER_PORT, OTLP_PORT, 0])
+        addresses = Addresses(f"http://{HOST}:{port}", f"http://{HOST}:{shop_port}", database.name)
+        exporter = stack.enter_context(_exporter(folder, database, port, otlp_port))
+        await exporter.wait_until_ready(f"{addresses.exporter}/readyz")
+        shop = stack.enter_context(_shop(folder, database, shop_port, otlp_port))
+        await shop.wait_until_ready(f"{addresses.shop}/orders/1")
     return Stage(addresses, (exporter.raise_if_exited, shop.raise_if_exited, database.check))
 
 
@@ -130,7 +132,7 @@ def _database(dsn: str | None) -> AbstractContextManager[Database]:
 def _exporter(folder: Path, database: Database, port: int, otlp_port: int) -> ChildProcess:
     arguments = ["poolscope_exporter.cli", "run", f"--poll-interval={POLL_INTERVAL_S}"]
     arguments += [f"--listen={HOST}:{port}", f"--otlp-listen={HOST}:{otlp_port}"]
-    # In the environment: everybody on the machine may read the arguments of a process.
+    # In the environment, because every user of the machine can read the arguments of a process.
     return ChildProcess("exporter", arguments, folder, {"POOLSCOPE_DSN": database.exporter_dsn})
 
 
@@ -152,4 +154,4 @@ def _shop(folder: Path, database: Database, port: int, otlp_port: int) -> ChildP
 
 def _ending(for_s: float | None) -> str:
     when = "Ctrl-C" if for_s is None else f"Ctrl-C, or the end of {for_s:g} s,"
-    return f"{when} stops every process of the demo and removes what it made."
+    return f"{when} stops every process of the demo and removes everything that it made."

@@ -1,4 +1,4 @@
-"""The terminal's picture of a snapshot: servers, pools and held checkouts as tables."""
+"""The terminal view of a snapshot: servers, pools and held checkouts as tables."""
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -54,7 +54,7 @@ def _servers(servers: tuple[ReportedServer, ...]) -> RenderableType:
 
 def _pools(pools: tuple[ReportedPool, ...]) -> RenderableType:
     if not pools:
-        return Text("no pool has been heard of yet", style=UNSURE)
+        return Text("no application has pushed a pool yet", style=UNSURE)
     table = Table(
         "pool", "diagnosis", "used", "waiting", "why", box=box.SIMPLE_HEAD, pad_edge=False
     )
@@ -72,12 +72,12 @@ def _pools(pools: tuple[ReportedPool, ...]) -> RenderableType:
 def _checkouts(checkouts: tuple[ReportedCheckout, ...]) -> RenderableType:
     if not checkouts:
         return Text("no checkout is held for longer than a second", style=UNSURE)
-    # Two lines each, and only the middle column gives way: it fits a terminal of 80 columns.
+    # Each row has two lines and only the middle column shrinks, so the table fits 80 columns.
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("verdict, evidence", no_wrap=True)
     table.add_column("held", no_wrap=True, justify="right")
     table.add_column("route, line", overflow="fold")
-    table.add_column("server says", no_wrap=True)
+    table.add_column("server session", no_wrap=True)
     for checkout in sorted(checkouts, key=lambda one: -one.age_s):
         table.add_row(
             Text("\n").join([_coloured(checkout.verdict), Text(checkout.evidence or "")]),

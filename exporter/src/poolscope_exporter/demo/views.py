@@ -1,4 +1,4 @@
-"""Three ways to tell the story: a live picture, plain lines, and JSON lines for programs."""
+"""Three views of the demo: a live table, plain lines, and JSON lines for programs."""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from poolscope_exporter.demo.terminal import picture
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything of the demo is; none holds a password."""
+    """The addresses of the demo's parts, without passwords."""
 
     exporter: str
     shop: str
@@ -31,7 +31,7 @@ class Addresses:
 
 
 class View(Protocol):
-    """Tells what happens, from the moment that everything runs."""
+    """A view of the demo's snapshots; it is entered when everything runs."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -42,11 +42,11 @@ class View(Protocol):
         /,
     ) -> None: ...
     def show(self, snapshot: Snapshot) -> None:
-        """Tell a new snapshot."""
+        """Show a new snapshot."""
 
 
 class LiveView:
-    """A picture that is drawn anew with every snapshot."""
+    """A live table that is redrawn with every snapshot."""
 
     def __init__(self, header: str) -> None:
         self._header = header
@@ -78,15 +78,15 @@ class LineView:
         pass
 
     def show(self, snapshot: Snapshot) -> None:
-        """Write the findings that are news."""
+        """Write the new findings."""
         for finding in self._findings.new_among(snapshot.checkouts):
             print(self._line(finding), flush=True)  # noqa: T201 - this is the command's output
 
 
 def choose_view(addresses: Addresses, ending: str, *, as_json: bool) -> View:
-    """Return the view for this output; `ending` says how the demo ends.
+    """Return the view for this output; `ending` explains how the demo ends.
 
-    For JSON, where everything is and how it ends goes to standard error.
+    With JSON, the addresses and `ending` go to standard error.
     """
     header = f"poolscope demo\n{addresses}\n{ending}\n"
     if sys.stdout.isatty() and not as_json:

@@ -1,4 +1,4 @@
-"""Pack received requests into one to forward, without what its recipient must not get."""
+"""Pack received requests into one to forward, without the data meant only for an exporter."""
 
 import gzip
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from poolscope_exporter.forwarding.queue import QueuedRequest
 from poolscope_exporter.receiver.decode import parse_json, parse_protobuf
 
 _LEVEL = 1
-"""Of gzip: most of the gain at a fraction of the time."""
+"""The gzip level: most of the size reduction in a fraction of the time."""
 
 
 class ForwardAs(StrEnum):
-    """Who is forwarded to: any OTLP backend, or an exporter of ours."""
+    """The kind of recipient: any OTLP backend, or another poolscope exporter."""
 
     OTLP = "otlp"
     POOLSCOPE = "poolscope"
 
 
 def pack(requests: Sequence[QueuedRequest], forward_as: ForwardAs) -> bytes | None:
-    """Return one gzipped protobuf request of them all, or None where nothing is left of them.
+    """Return one gzipped protobuf request of them all, or None if nothing is left of them.
 
-    An OTLP backend gets neither the held checkouts, whose cardinality knows no bounds, nor what
-    the application's own provider publishes already.
+    An OTLP backend receives neither the held checkouts, which have unlimited cardinality, nor
+    metrics that the application's own provider already publishes.
     """
     whole = ExportMetricsServiceRequest()
     for request in requests:
@@ -43,7 +43,7 @@ def pack(requests: Sequence[QueuedRequest], forward_as: ForwardAs) -> bytes | No
 
 
 def _strip(resource: ResourceMetrics) -> bool:
-    """Take out what is for an exporter alone; return whether anything is left."""
+    """Remove the data meant only for an exporter; return whether anything is left."""
     ours = [scope for scope in resource.scope_metrics if scope.scope.name == PUSH_SCOPE]
     metrics = (metric for scope in ours for metric in scope.metrics if metric.name == PUSH.name)
     points = (point for metric in metrics for point in metric.gauge.data_points)

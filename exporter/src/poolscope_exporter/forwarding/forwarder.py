@@ -1,4 +1,4 @@
-"""Forward what arrived to an upstream, off the receiver's path: bounded, counted, drained."""
+"""Forward received requests to an upstream, outside the receiver's path: bounded and counted."""
 
 import asyncio
 import itertools
@@ -13,24 +13,25 @@ from poolscope_exporter.forwarding.queue import ForwardQueue, ForwardReport, Los
 from poolscope_exporter.forwarding.upstream import RETRYABLE, Delivery, UpstreamAnswer
 from poolscope_exporter.polling.backoff import Backoff
 from poolscope_exporter.polling.waiting import wait_for_any
+from poolscope_exporter.threads.daemon_threads import DaemonThreads
 
 DRAIN_S = 2.0
 RETRY_FOR_S = 120.0
 STALE_S = 0.5
-"""Beyond this, an exporter of ours could take what a push lists for held when it no longer is."""
+"""After this time, a poolscope exporter could treat a checkout in the push as still held."""
 
 MAX_BATCH_ITEMS = 100
 MAX_BATCH_BYTES = 1024 * 1024
 BACKOFF = Backoff(0.5, 30.0)
 
 HURRIED_S = 0.1
-"""Between two attempts while the process ends."""
+"""The pause between two attempts while the process ends."""
 
 _log = logging.getLogger("poolscope_exporter")
 
 
 class Recipient(Protocol):
-    """Where packed requests go; `post` never raises."""
+    """The recipient of packed requests; `post` never raises."""
 
     async def post(self, body: bytes) -> UpstreamAnswer:
         """Send one request."""
@@ -40,7 +41,7 @@ class Recipient(Protocol):
 
 
 class Forwarder:
-    """The queue and the one worker that empties it."""
+    """The queue of requests, and the one worker that sends them."""
 
     def __init__(
         self, upstream: Recipient, forward_as: ForwardAs, queue: ForwardQueue | None = None
@@ -48,6 +49,7 @@ class Forwarder:
         self._upstream = upstream
         self._forward_as = forward_as
         self._queue = queue or ForwardQueue()
+        self._threads = DaemonThreads("forwarding")
         self._requests = Counter({delivery.value: 0 for delivery in Delivery})
         self._in_flight: Sequence[QueuedRequest] = ()
         self._wake = asyncio.Event()
@@ -57,13 +59,13 @@ class Forwarder:
         self._logged: Delivery | None = None
 
     def enqueue(self, body: bytes, is_json: bool) -> None:
-        """Put the body of a received request in the queue."""
+        """Add the body of a received request to the queue."""
         self._queue.put(QueuedRequest(body, is_json, clock.monotonic()))
         self._idle.clear()
         self._wake.set()
 
     def forward_report(self) -> ForwardReport:
-        """Return the counts as of now."""
+        """Return the current counts."""
         return ForwardReport(
             requests=dict(self._requests),
             lost={reason.value: count for reason, count in self._queue.lost.items()},
@@ -72,7 +74,10 @@ class Forwarder:
         )
 
     async def run(self, stop: asyncio.Event, received: asyncio.Event) -> None:
-        """Forward until `stop`; then send what is left, also what came before `received` is set."""
+        """Forward until `stop`.
+
+        Then send the rest, including requests from before `received` is set.
+        """
         work = asyncio.create_task(self._work())
         await stop.wait()
         self._ending.set()
@@ -95,8 +100,8 @@ class Forwarder:
             self._in_flight = self._next()
             try:
                 await self._deliver(self._in_flight)
-            except Exception:  # noqa: BLE001 - a loop that ends would lose all that comes after
-                _log.exception("forwarding failed by an error of ours")
+            except Exception:  # noqa: BLE001 - if the loop ended, all later pushes would be lost
+                _log.exception("forwarding failed with an internal error; please report it")
                 self._lose(Loss.ERROR)
             self._in_flight = ()
 
@@ -106,12 +111,12 @@ class Forwarder:
         return self._queue.take_batch(MAX_BATCH_ITEMS, MAX_BATCH_BYTES)
 
     async def _deliver(self, requests: Sequence[QueuedRequest]) -> None:
-        body = await asyncio.to_thread(pack, requests, self._forward_as) if requests else None
+        body = await self._threads.run(pack, requests, self._forward_as) if requests else None
         if body is not None and (loss := await self._post(body, self._useful_until_s(requests))):
             self._lose(loss)
 
     async def _post(self, body: bytes, useful_until_s: float) -> Loss | None:
-        """Send until it is taken; return why it was lost, if it was."""
+        """Send until it is accepted; return why it was lost, if it was."""
         for attempt in itertools.count(1):
             answer = await self._upstream.post(body)
             self._note(answer)
@@ -124,13 +129,13 @@ class Forwarder:
         return Loss.REJECTED if answer.delivery is Delivery.REJECTED else None
 
     async def _wait(self, wait_s: float) -> None:
-        """Wait for the next attempt; not for long once the process ends."""
+        """Wait for the next attempt; only briefly while the process ends."""
         await wait_for_any(wait_s, self._ending)
         if self._ending.is_set():
             await asyncio.sleep(min(wait_s, HURRIED_S))
 
     def _useful_until_s(self, requests: Sequence[QueuedRequest]) -> float:
-        """Return until when the oldest of them is worth another attempt."""
+        """Return the time until which another attempt for the oldest request is useful."""
         keep_s = STALE_S if self._forward_as is ForwardAs.POOLSCOPE else RETRY_FOR_S
         return requests[0].arrived_at_s + keep_s
 
@@ -149,4 +154,4 @@ class Forwarder:
         left = len(self._queue) + len(self._in_flight)
         self._queue.lost[Loss.SHUTDOWN] += left
         if left:
-            _log.warning("%d pushes were not forwarded: there was no more time", left)
+            _log.warning("shutdown: dropped %d pushes not forwarded within %g s", left, DRAIN_S)

@@ -1,4 +1,4 @@
-"""Hold what waits to be forwarded, within bounds: the oldest goes first when there is no room."""
+"""Queue requests to forward, within bounds: if there is no room, the oldest is dropped."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 class Loss(StrEnum):
-    """Why a request that was received was not forwarded."""
+    """The reason why a received request was not forwarded."""
 
     QUEUE_FULL = "queue_full"
     REJECTED = "rejected"
@@ -21,7 +21,7 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueuedRequest:
-    """One received request, as it came, without its compression."""
+    """One received request, decompressed."""
 
     body: bytes = field(repr=False)
     is_json: bool
@@ -30,7 +30,7 @@ class QueuedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ForwardReport:
-    """How the forwarding goes: requests by result, lost pushes by reason, what waits."""
+    """The state of forwarding: requests by result, lost pushes by reason, and the queue's size."""
 
     requests: Mapping[str, int]
     lost: Mapping[str, int]
@@ -39,7 +39,7 @@ class ForwardReport:
 
 
 class ForwardQueue:
-    """A queue that never outgrows its bounds; `lost` counts its requests by reason."""
+    """A queue with fixed bounds; `lost` counts its dropped requests by reason."""
 
     def __init__(self, max_items: int = MAX_ITEMS, max_bytes: int = MAX_BYTES) -> None:
         self._max_items = max_items
@@ -52,7 +52,7 @@ class ForwardQueue:
         return len(self._requests)
 
     def put(self, request: QueuedRequest) -> None:
-        """Add a request; drop the oldest ones until everything fits."""
+        """Add a request; drop the oldest ones until all fit."""
         self._requests.append(request)
         self.size += len(request.body)
         while len(self._requests) > self._max_items or self.size > self._max_bytes:
@@ -60,7 +60,7 @@ class ForwardQueue:
             self.lost[Loss.QUEUE_FULL] += 1
 
     def take_batch(self, max_items: int, max_bytes: int) -> list[QueuedRequest]:
-        """Remove and return the oldest requests, at least one where there is any."""
+        """Remove and return the oldest requests, at least one if there is any."""
         taken: list[QueuedRequest] = []
         room = max_bytes
         while self._requests and len(taken) < max_items:
@@ -71,7 +71,7 @@ class ForwardQueue:
         return taken
 
     def drop_before(self, arrived_before_s: float) -> None:
-        """Drop what arrived before then: it is too old to be of use."""
+        """Drop requests that arrived before this time: they are too old to be useful."""
         while self._requests and self._requests[0].arrived_at_s < arrived_before_s:
             self._pop()
             self.lost[Loss.TOO_OLD] += 1

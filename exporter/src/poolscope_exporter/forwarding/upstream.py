@@ -1,5 +1,6 @@
-"""Post metrics to an OTLP endpoint over HTTP, and say what became of them."""
+"""Post metrics to an OTLP endpoint over HTTP, and report the outcome."""
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from poolscope_exporter.listeners.tokens import read_tokens
+from poolscope_exporter.listeners.token_file import TokenFile
 from poolscope_exporter.version import __version__
 
 PATH = "/v1/metrics"
@@ -30,11 +31,11 @@ _RETRYABLE = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""The statuses after which OTLP lets a sender try again; after all others it must not."""
+"""The statuses after which OTLP permits a retry; after all others, it forbids one."""
 
 
 class Delivery(StrEnum):
-    """What became of one request."""
+    """The outcome of one request."""
 
     OK = "ok"
     PARTIAL = "partial"
@@ -48,7 +49,7 @@ RETRYABLE = frozenset({Delivery.BUSY, Delivery.UNREACHABLE})
 
 @dataclass(frozen=True, slots=True)
 class UpstreamAnswer:
-    """What the endpoint said; `detail` is for the log, `retry_after_s` is what it asked for."""
+    """The endpoint's answer; `detail` is for the log, `retry_after_s` is the requested pause."""
 
     delivery: Delivery
     detail: str = ""
@@ -57,7 +58,7 @@ class UpstreamAnswer:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTarget:
-    """Where to forward to; the token is read from its file for each request."""
+    """The endpoint to forward to; the token file is read again when it changes."""
 
     url: str
     token_file: Path | None = field(default=None, repr=False)
@@ -65,13 +66,14 @@ class UpstreamTarget:
 
 
 class Upstream:
-    """One endpoint; `post` never raises, and takes no longer than its time-out."""
+    """One endpoint; `post` never raises, and takes at most its time-out."""
 
     def __init__(self, target: UpstreamTarget, timeout_s: float = TIMEOUT_S) -> None:
         self._url = target.url if target.url.endswith(PATH) else target.url.rstrip("/") + PATH
-        self._token_file = target.token_file
+        self._token_file = TokenFile(target.token_file) if target.token_file else None
+        self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(
-            # The environment's proxies and certificates are not for a neighbour.
+            # Proxies and certificates from the environment are not meant for this endpoint.
             trust_env=False,
             timeout=timeout_s,
             verify=ssl.create_default_context(cafile=target.ca_file),
@@ -86,11 +88,13 @@ class Upstream:
     async def post(self, body: bytes) -> UpstreamAnswer:
         """Send one gzipped request."""
         try:
-            headers = self._authorization()
-            async with self._client.stream(
-                "POST", self._url, content=body, headers=headers
-            ) as response:
-                return _answer(response, await _head(response))
+            # httpx limits only each step, so an answer that trickles would never end.
+            async with asyncio.timeout(self._timeout_s):
+                return await self._answer_to(body, await self._authorization())
+        except TimeoutError:
+            return UpstreamAnswer(
+                Delivery.UNREACHABLE, f"it took longer than {self._timeout_s:g} s"
+            )
         except httpx.HTTPError as exc:
             return UpstreamAnswer(Delivery.UNREACHABLE, str(exc) or type(exc).__name__)
         except ValueError as exc:
@@ -100,14 +104,20 @@ class Upstream:
         """Close the connections."""
         await self._client.aclose()
 
-    def _authorization(self) -> Mapping[str, str]:
+    async def _answer_to(self, body: bytes, headers: Mapping[str, str]) -> UpstreamAnswer:
+        request = self._client.stream("POST", self._url, content=body, headers=headers)
+        async with request as response:
+            return _answer(response, await _head(response))
+
+    async def _authorization(self) -> Mapping[str, str]:
         if self._token_file is None:
             return {}
-        return {"Authorization": f"Bearer {read_tokens(self._token_file)[0].text}"}
+        first, *_ = await self._token_file.latest_tokens()
+        return {"Authorization": f"Bearer {first.text}"}
 
 
 async def _head(response: httpx.Response) -> bytes:
-    """Return the answer's body as far as it is of interest."""
+    """Return the first part of the answer's body, as far as it is needed."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

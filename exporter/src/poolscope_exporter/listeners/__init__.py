@@ -1,1 +1,1 @@
-"""HTTP listeners with bounds: connections, open files, tokens, access rules."""
+"""HTTP listeners with limits: connections, open files, tokens and access rules."""

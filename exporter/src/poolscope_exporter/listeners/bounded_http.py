@@ -1,4 +1,4 @@
-"""Bound the connections of a listener: in number, and in how long a peer may keep one waiting."""
+"""Limit the connections of a listener: their number, and how long a peer may block one."""
 
 import asyncio
 from collections import Counter
@@ -11,13 +11,16 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.admission.limits import Limits
 
 BODY_GRACE_S = 1.0
-"""The application answers a slow body itself, and better; this is for those it does not read."""
+"""Extra time, because the application answers a slow body better; only unread bodies need this."""
 
 READER_TIMEOUT_S = 30.0
-"""Time for a peer to read some of what it asked for."""
+"""The time for a peer to read some of the answer."""
+
+ANSWER_S = 60.0
+"""The time for a peer to read a whole answer, because one could read a little and then stop."""
 
 _BYE = (
     b"HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: 0\r\n"
@@ -27,8 +30,9 @@ _TIMEOUT, _UNAVAILABLE = _BYE % b"408 Request Timeout", _BYE % b"503 Service Una
 
 
 class CloseCause(StrEnum):
-    """Why a connection was closed on its peer."""
+    """The reason why the listener closed a connection."""
 
+    SLOW_HANDSHAKE = "slow_handshake"
     SLOW_HEADERS = "slow_headers"
     SLOW_BODY = "slow_body"
     SLOW_READER = "slow_reader"
@@ -37,7 +41,7 @@ class CloseCause(StrEnum):
 
 
 ClosedCounts = Counter[str]
-"""Connections that were closed on their peers, by reason."""
+"""Connections that the listener closed, by reason."""
 
 
 def bounded_protocol(limits: Limits, closed: ClosedCounts) -> type[asyncio.Protocol]:
@@ -58,11 +62,11 @@ def bounded_protocol(limits: Limits, closed: ClosedCounts) -> type[asyncio.Proto
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which has no time limit of its own for a request that does not arrive.
+    """The HTTP/1.1 protocol of uvicorn, with a time limit for requests that do not arrive.
 
-    Where all connections are taken, a new one takes the place of the one that waits longest for
-    its next request; where all are busy, it is answered 503. So nobody shuts out the others, nor
-    the health checks, by holding connections.
+    If all connections are in use, a new one replaces the longest idle one. If all are busy, the
+    new one is answered 503. This way no peer can exclude the others, or the health checks, by
+    holding connections.
     """
 
     limits: Limits
@@ -71,9 +75,10 @@ class BoundedProtocol(H11Protocol):
     _reading: asyncio.TimerHandle | None = None
     _waits_for: type[h11.IDLE] | type[h11.SEND_BODY] | None = None
     _since_s = 0.0
+    _answer_until_s: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, if there is room for it or somebody's can be made."""
+        """Accept a connection if there is room or an idle one can be replaced."""
         is_full = len(self.connections) >= self.limits.max_connections
         super().connection_made(transport)
         self._since_s = self.loop.time()
@@ -83,37 +88,61 @@ class BoundedProtocol(H11Protocol):
             self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Handle data, and note whether the request is still incomplete afterwards."""
+        """Handle data, and start or stop the timer for an incomplete request."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request: as long as the keep-alive time-out, until it begins."""
+        """Wait for the next request to begin, for at most the keep-alive time-out."""
         super().on_response_complete()
         self._since_s = self.loop.time()
+        self._answer_until_s = None
         self._disarm()
+        self._watch_rest()
         if self.conn.their_state is h11.SEND_BODY:
             self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timers."""
+        """Stop the timers, and let go of the request: each would keep the connection's buffers.
+
+        uvicorn leaves its keep-alive timer running after an error.
+        """
         self._disarm()
         self._set_reading(None)
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+        self.cycle = None  # type: ignore[assignment] # uvicorn begins so; it refers to this object
 
     def pause_writing(self) -> None:
-        """Give the peer time to read."""
+        """Start the timers for reading: some of the answer soon, all of it in the end."""
         super().pause_writing()
-        reading = self.loop.call_later(READER_TIMEOUT_S, self._abort)
-        self._set_reading(reading)
+        now_s = self.loop.time()
+        if self._answer_until_s is None:
+            self._answer_until_s = now_s + ANSWER_S
+        until_s = min(now_s + READER_TIMEOUT_S, self._answer_until_s)
+        self._set_reading(self.loop.call_at(until_s, self._abort))
 
     def resume_writing(self) -> None:
-        """Note that the peer has read."""
+        """Stop the timer, because the peer has read."""
         super().resume_writing()
         self._set_reading(None)
+        if self.cycle is not None and self.cycle.response_complete:
+            self._watch_rest()
+
+    def _watch_rest(self) -> None:
+        """Start the timer for the last part of an answer: it is too small to pause the writing.
+
+        The connection of a peer that never reads it would stay, also after it was closed.
+        """
+        if self.transport.get_write_buffer_size():
+            self._set_reading(self.loop.call_later(READER_TIMEOUT_S, self._abort_unread))
+
+    def _abort_unread(self) -> None:
+        if self.transport.get_write_buffer_size():
+            self._abort()
 
     def _watch(self) -> None:
-        """Let time run while the peer owes us the rest of a request."""
+        """Start a timer while the rest of a request is missing."""
         state = self.conn.their_state
         if state not in (h11.IDLE, h11.SEND_BODY) or self.transport.is_closing():
             self._disarm()
@@ -143,6 +172,7 @@ class BoundedProtocol(H11Protocol):
             self.closed[why] += 1
             self.transport.write(last_words)
             self.transport.close()
+            self._watch_rest()
 
     def _replace_the_idlest(self) -> bool:
         idle = [
@@ -152,12 +182,13 @@ class BoundedProtocol(H11Protocol):
         ]
         if idle:
             idlest = min(idle, key=lambda each: each._since_s)  # noqa: SLF001 - of the same class
-            idlest._close(CloseCause.REPLACED, b"")  # noqa: SLF001 - as above
+            self.closed[CloseCause.REPLACED] += 1
+            idlest.transport.abort()  # it may have something left to read
         return bool(idle)
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no request is under way: none, or one whose headers are not all here."""
+        """Return whether no request is in progress: none, or one with incomplete headers."""
         is_answered = self.cycle is None or self.cycle.response_complete
         return is_answered and not self.transport.is_closing()
 

@@ -1,15 +1,15 @@
-"""Make room for connections: a process may often open 1,024 files unless it asks for more."""
+"""Raise the limit on open files: many systems permit 1,024 unless a process raises it."""
 
 import resource
 
 OTHERS = 128
-"""Files that are open beside connections: sockets to servers, logs, the event loop's own."""
+"""Open files other than connections: sockets to servers, logs and the event loop's files."""
 
 
 def raise_file_limit(connections: int) -> int:
-    """Raise the limit on open files as far as so many connections need; return for how many it is.
+    """Raise the limit on open files for this many connections; return how many it permits.
 
-    That is fewer where the system's hard limit is lower.
+    The result is smaller if the system's hard limit is lower.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + OTHERS

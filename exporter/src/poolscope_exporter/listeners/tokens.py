@@ -1,61 +1,90 @@
-"""Know the bearer tokens and whose each is, also after their file has changed."""
+"""The bearer tokens, their owners, and what each token permits."""
 
 import hashlib
 import hmac
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-
-from poolscope_exporter import clock
-
-LOOK_AGAIN_S = 1.0
-"""Shortest time between two looks at whether the file has changed."""
+from typing import TypedDict
 
 _COMMENT = "#"
 
-_log = logging.getLogger("poolscope_exporter")
+_OPTIONS = "after the name, write services=NAME,NAME, and use=read or use=push"
 
-_Stamp = tuple[int, int, int]
+
+class TokenUse(StrEnum):
+    """The use that a token permits: to read held checkouts, or to push."""
+
+    READ = "read"
+    PUSH = "push"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One bearer token; `owner` is its name in the file, or a digest where it has none.
+    """One bearer token; `owner` is its name in the file, or a digest if it has no name.
 
-    Several tokens may have one owner: the old and the new one of a rotation.
+    Several tokens may have one owner: the old and the new one of a rotation. Only its owner may
+    push the `service.name` values in `services`. If `services` is empty, it may push every service
+    that no other owner has.
     """
 
     owner: str
     text: str = field(repr=False)
+    services: frozenset[str] = frozenset()
+    uses: frozenset[TokenUse] = frozenset(TokenUse)
 
 
 def parse_tokens(text: str) -> tuple[Token, ...]:
-    """Return the tokens of a file: one per line, followed by a name if it has one.
+    """Return the tokens of a file: one per line, optionally followed by a name.
 
-    Raises ValueError with a message that repeats nothing of the text.
+    Raises ValueError with a message that repeats no part of the text.
     """
     tokens = tuple(_tokens(text))
     if not tokens:
         raise ValueError("is empty; it must hold the token")
     if len({token.text for token in tokens}) < len(tokens):
-        raise ValueError("holds a token twice; give every sender its own")
+        raise ValueError("has a token twice; give every sender a different one")
     return tokens
 
 
 def _tokens(text: str) -> Iterator[Token]:
     for number, line in enumerate(text.splitlines(), 1):
-        words = line.split(maxsplit=1)
+        words = line.split()
         if not words or words[0].startswith(_COMMENT):
             continue
-        secret, name = words[0], words[1].strip() if len(words) > 1 else ""
+        secret, *rest = words
         if not (secret.isascii() and secret.isprintable()):
-            raise ValueError(f"line {number} holds a character that no header can carry")
-        yield Token(name or hashlib.sha256(secret.encode()).hexdigest(), secret)
+            raise ValueError(f"line {number} has a character that HTTP headers do not permit")
+        name = " ".join(word for word in rest if "=" not in word)
+        owner = name or hashlib.sha256(secret.encode()).hexdigest()
+        try:
+            yield Token(owner, secret, **_options([word for word in rest if "=" in word]))
+        except ValueError:
+            raise ValueError(f"line {number} has an unknown option: {_OPTIONS}") from None
+
+
+class _Options(TypedDict, total=False):
+    services: frozenset[str]
+    uses: frozenset[TokenUse]
+
+
+def _options(words: Sequence[str]) -> _Options:
+    """Return the options of a line; raise ValueError for an unknown one."""
+    options: _Options = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name == "services" and value:
+            options["services"] = frozenset(filter(None, value.split(",")))
+        elif name == "use":
+            options["uses"] = frozenset({TokenUse(value)})
+        else:
+            raise ValueError(name)
+    return options
 
 
 def read_tokens(file: Path) -> tuple[Token, ...]:
-    """Return the tokens of a file; raises ValueError where it cannot be read, or as above."""
+    """Return the tokens of a file; raise ValueError if it cannot be read, or as above."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -64,59 +93,43 @@ def read_tokens(file: Path) -> tuple[Token, ...]:
 
 
 class Keyring:
-    """The tokens that open the exporter; those of a file are read again when it changes.
+    """The tokens that the exporter accepts now."""
 
-    A file that has become unreadable leaves the tokens as they were, and is told once.
-    """
-
-    def __init__(
-        self,
-        tokens: Sequence[Token],
-        file: Path | None = None,
-        now: Callable[[], float] = clock.monotonic,
-    ) -> None:
+    def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tuple(tokens)
-        self._file = file
-        self._now = now
-        self._stamp = _stamp(file)
-        self._look_again_at_s = now() + LOOK_AGAIN_S
 
-    def owner_of_token(self, shown: str) -> str | None:
-        """Return whose token this is, None for nobody's; takes equally long for every wrong one."""
+    def use_tokens(self, tokens: Sequence[Token]) -> None:
+        """Accept these tokens from now on, and no others."""
+        self._tokens = tuple(tokens)
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """Return the accepted tokens."""
+        return self._tokens
+
+    def owner_of_token(self, shown: str, use: TokenUse) -> str | None:
+        """Return the owner of a token that permits this use, or None for any other text.
+
+        Takes the same time for every wrong text.
+        """
         found = None
-        for token in self._current():
-            # No early end: the time taken must not tell how many tokens come before.
-            if hmac.compare_digest(shown.encode(), token.text.encode()):
+        for token in self._tokens:
+            # No early end: the duration must not reveal how many tokens come before.
+            if hmac.compare_digest(shown.encode(), token.text.encode()) and use in token.uses:
                 found = token.owner
         return found
 
+    def may_push(self, owner: str, service: str) -> bool:
+        """Return whether an owner may push for a service: its own, or one without an owner."""
+        bound = {token.owner for token in self._tokens if service in token.services}
+        if bound:
+            return owner in bound
+        return not any(token.services for token in self._tokens if token.owner == owner)
+
+    def is_bound(self, service: str) -> bool:
+        """Return whether a line of the file reserves the service for its owner."""
+        return any(service in token.services for token in self._tokens)
+
     def owners(self) -> frozenset[str]:
-        """Return everybody who has a token now."""
-        return frozenset(token.owner for token in self._current())
-
-    def _current(self) -> tuple[Token, ...]:
-        if self._file is not None and self._now() >= self._look_again_at_s:
-            self._look_again_at_s = self._now() + LOOK_AGAIN_S
-            self._read_if_changed(self._file)
-        return self._tokens
-
-    def _read_if_changed(self, file: Path) -> None:
-        stamp = _stamp(file)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._tokens = read_tokens(file)
-        except ValueError as exc:
-            _log.warning("the token file %s %s; the tokens stay as they were", file, exc)
-        else:
-            _log.info("the token file %s has changed and was read again", file)
-
-
-def _stamp(file: Path | None) -> _Stamp | None:
-    """Return what changes when the file does; None where it is not there."""
-    try:
-        stat = file.stat() if file else None
-    except OSError:
-        return None
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat else None
+        """Return every owner of a token."""
+        return frozenset(token.owner for token in self._tokens)

@@ -1,4 +1,4 @@
-"""Name the applications' series and write their labels, each set of attributes once."""
+"""Name the applications' series and write their labels, once for each set of attributes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ _label = lru_cache(1024)(label_name)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _AppSeries:
-    """What the points of one series have in common in all processes: an identity, and texts.
+    """The parts of one series that are equal in all processes: its identity and its texts.
 
-    `late` holds the labels where some stand behind the first of the process's own.
+    `late` holds the labels if some sort after the first label of the process.
     """
 
     name: str
@@ -54,7 +54,7 @@ class SeriesLabels:
         self._kept: dict[Instance, _Written] = {}
 
     def add_series(self, families: Families, series: Iterable[tuple[Instance, Point]]) -> None:
-        """Add the series of the processes; points of one process come after each other."""
+        """Add the series of the processes; the points of one process are consecutive."""
         written: dict[Instance, _Written] = {}
         for instance, points in groupby(series, key=itemgetter(0)):
             known, now = self._kept.get(instance, {}), written.setdefault(instance, {})
@@ -76,7 +76,7 @@ def _labels(series: _AppSeries, own: dict[str, str], own_text: str) -> LabelText
 
 
 def instance_labels(instance: Instance) -> dict[str, str]:
-    """Return the labels that name a process."""
+    """Return the labels that identify a process."""
     values = (instance.namespace, instance.name, instance.id)
     return dict(zip(INSTANCE_LABELS, values, strict=True))
 
@@ -99,7 +99,7 @@ def _series(metric: str, kind: Kind, unit: str, attributes: Attributes) -> _AppS
     return _AppSeries(
         name_of(metric, kind, unit),
         TYPES[kind],
-        _DESCRIPTIONS.get(metric, "As received; the catalogue does not know it."),
+        _DESCRIPTIONS.get(metric, "As received; not in the catalogue."),
         label_text(labels),
         labels if is_late else None,
     )

@@ -2,8 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from prometheus_client.exposition import choose_encoder
 
@@ -12,18 +13,22 @@ from poolscope_exporter.core.fleet.route_totals import RouteNames
 from poolscope_exporter.metrics.app_series import SeriesLabels
 from poolscope_exporter.metrics.families import Families, FamilyText
 from poolscope_exporter.metrics.own_series import add_own
+from poolscope_exporter.metrics.process_series import add_process
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.metrics.text_format import SeriesText
+from poolscope_exporter.threads.daemon_threads import DaemonThreads
 
 FRESH_S = 1.0
-"""How long an exposition is served again: a second scraper costs nothing."""
+"""The time for which an exposition is reused: a second scraper costs nothing."""
 
 AHEAD_S = 2.0
-"""So long before an expected scrape its text is written: a large fleet's takes almost a second."""
+"""The time before an expected scrape at which its text is written; large fleets need almost 1 s."""
 
 LEAST_PERIOD_S, MOST_PERIOD_S = 4.0, 120.0
-"""Scrapes that come more often, or more seldom, are not expected: they are written when they come.
-"""
+"""Scrapes at shorter or longer intervals are not expected; their text is written on request."""
+
+MAX_SCRAPES = 32
+"""The largest number of scrapes in progress: each holds a connection and an exposition."""
 
 OPENMETRICS = "application/openmetrics-text"
 
@@ -32,13 +37,29 @@ OPENMETRICS = "application/openmetrics-text"
 class _Rendered:
     families: tuple[FamilyText, ...]
     expires_s: float
+    bodies: dict[bool, tuple[bytes, ...]] = field(default_factory=dict)
+    """The parts of a whole body, by whether it is in OpenMetrics; all its scrapers share them."""
+
+    def body(self, *, is_openmetrics: bool) -> tuple[bytes, ...]:
+        """Return the parts of the body in one of the two formats."""
+        if is_openmetrics not in self.bodies:
+            if is_openmetrics:
+                parts = (*(family.as_openmetrics() for family in self.families), b"# EOF\n")
+            else:
+                parts = tuple(family.as_text() for family in self.families)
+            self.bodies[is_openmetrics] = parts
+        return self.bodies[is_openmetrics]
+
+
+class ScrapeSlot:
+    """The right to one of the scrapes in progress."""
 
 
 class Exposition:
-    """The text of `/metrics`: written beside the event loop, before it is asked for if it can be.
+    """The text of `/metrics`, written beside the event loop, and before the request if possible.
 
-    A text is served for a second; one that was written ahead, until a second after its scrape was
-    expected.
+    A text is reused for a second. A text that was written in advance is reused until a second after
+    the expected scrape.
     """
 
     def __init__(
@@ -48,23 +69,36 @@ class Exposition:
         self._now = now
         self._lock = asyncio.Lock()
         self._rendered: _Rendered | None = None
+        self.refused = 0
+        self._under_way: WeakSet[ScrapeSlot] = WeakSet()
         self._writer = _Writer()
+        self._threads = DaemonThreads("exposition")
         self._asked_at_s = float("-inf")
         self._ahead: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    async def render(self, accept: str) -> tuple[list[bytes], str]:
-        """Return the body, in parts, and its content type, in the form that the scraper accepts."""
+    async def render(self, accept: str) -> tuple[Sequence[bytes], str]:
+        """Return the parts of the body and its content type, as the scraper accepts them."""
         content_type = _content_type(accept)
         self._expect_another()
         async with self._lock:
             if self._rendered is None or self._now() >= self._rendered.expires_s:
                 await self._write(FRESH_S)
             assert self._rendered is not None
-            families = self._rendered.families
-        if content_type.startswith(OPENMETRICS):
-            return [*(family.as_openmetrics() for family in families), b"# EOF\n"], content_type
-        return [family.as_text() for family in families], content_type
+            is_openmetrics = content_type.startswith(OPENMETRICS)
+            return self._rendered.body(is_openmetrics=is_openmetrics), content_type
+
+    def begin_scrape(self) -> ScrapeSlot | None:
+        """Return the slot of another scrape, or None if none is free; a refusal is counted.
+
+        The slot is occupied while a reference to it exists.
+        """
+        if len(self._under_way) >= MAX_SCRAPES:
+            self.refused += 1
+            return None
+        slot = ScrapeSlot()
+        self._under_way.add(slot)
+        return slot
 
     async def write_ahead(self) -> None:
         """Write the text of the scrape that is expected in AHEAD_S."""
@@ -73,11 +107,11 @@ class Exposition:
 
     async def _write(self, fresh_s: float) -> None:
         self._rendered = None  # its memory is needed now
-        families = await asyncio.to_thread(self._writer.texts, self._take())
+        families = await self._threads.run(self._writer.texts, self._take())
         self._rendered = _Rendered(families, self._now() + fresh_s)
 
     def _expect_another(self) -> None:
-        """Expect the next scrape as long after this one as this came after the one before."""
+        """Expect the next scrape after the same interval as between the last two."""
         loop = asyncio.get_running_loop()
         delay_s = write_delay_s(loop.time() - self._asked_at_s)
         self._asked_at_s = loop.time()
@@ -92,23 +126,23 @@ class Exposition:
 
 
 def write_delay_s(period_s: float) -> float | None:
-    """Return when to write for the scrape after one that came after `period_s`; None for never."""
+    """Return when to write the next text, if scrapes come every `period_s`; None for never."""
     is_expected = LEAST_PERIOD_S <= period_s <= MOST_PERIOD_S
     return period_s - AHEAD_S if is_expected else None
 
 
 def _content_type(accept: str) -> str:
-    """Return the form that the official client would choose."""
+    """Return the content type that the official client would choose."""
     try:
         _, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # a version that is none
+    except (TypeError, ValueError):  # an invalid version
         _, content_type = choose_encoder("")
-    # Our names need no escaping: in every other scheme they would be other names.
+    # The names need no escaping; in every other scheme they would be different names.
     return re.sub("escaping=(dots|values)", "escaping=underscores", content_type)
 
 
 class _Writer:
-    """Writes one exposition after the other, and keeps what they have in common."""
+    """A writer of expositions that keeps the parts which they have in common."""
 
     def __init__(self) -> None:
         self._text = SeriesText()
@@ -121,4 +155,5 @@ class _Writer:
         families = Families(self._text)
         self._labels.add_series(families, scrape.series)
         add_own(families, scrape, self._routes)
+        add_process(families, scrape.process)
         return tuple(families.family_texts())

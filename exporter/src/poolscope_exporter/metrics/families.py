@@ -8,11 +8,11 @@ from poolscope_exporter.core.model.pushes import HistogramValue, add_values
 from poolscope_exporter.metrics.text_format import LabelText, SeriesText
 
 RESERVED = frozenset(("le", "quantile"))
-"""Labels that Prometheus gives a meaning of its own."""
+"""Labels with a special meaning in Prometheus."""
 
 
 class FamilyType(Enum):
-    """The Prometheus types that we expose."""
+    """The Prometheus types that the exporter exposes."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -21,7 +21,7 @@ class FamilyType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FamilyText:
-    """One family: what it is, and the lines of its samples, the same in either format."""
+    """One family: its header, and the lines of its samples, which are the same in either format."""
 
     name: str
     type: FamilyType
@@ -69,9 +69,10 @@ class Families:
         labels: LabelText,
         value: float | HistogramValue,
     ) -> None:
-        """Add a sample; one whose type contradicts its family's is left out.
+        """Add a sample; one with a type other than its family's is left out.
 
-        Two senders may disagree on what a metric is, and one exposition can hold only one of them.
+        One exposition can contain only one type of a family. The receiver refuses the points of a
+        second type, see `family_kinds.py`.
         """
         base = name.removesuffix("_total") if kind is FamilyType.COUNTER else name
         family = self._families.get(base)
@@ -83,7 +84,7 @@ class Families:
         family.values[labels] = value if known is None else add_values(known, value)
 
     def family_texts(self) -> Iterator[FamilyText]:
-        """Yield the text of each family, and forget the family: a large fleet's take much room."""
+        """Yield the text of each family, and drop the family to save memory in a large fleet."""
         for name in list(self._families):
             family = self._families.pop(name)
             sample = f"{name}_total" if family.type is FamilyType.COUNTER else name

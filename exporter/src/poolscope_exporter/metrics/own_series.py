@@ -1,17 +1,20 @@
-"""Every series of the exporter itself: servers, PgBouncers, verdicts, links, polls, limits."""
+"""Every series of the exporter: servers, PgBouncers, verdicts, links, polls and limits."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS
+from poolscope.catalogue import HOST_NAME, K8S_POD_NAME, METRICS, PROCESS_PID
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.capacity.headroom import Limit
+from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
+from poolscope_exporter.core.fleet.process_names import process_name
 from poolscope_exporter.core.fleet.route_totals import RouteNames, ServiceTotal, service_pool_of
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link
-from poolscope_exporter.core.model.checkouts import Instance, Pool
+from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
 from poolscope_exporter.core.model.servers import Privilege, ServerRole
 from poolscope_exporter.core.own_metrics import (
     INSTANCE_LABELS,
@@ -21,18 +24,25 @@ from poolscope_exporter.core.own_metrics import (
 )
 from poolscope_exporter.forwarding.queue import ForwardReport
 from poolscope_exporter.metrics.app_series import TYPES, name_of
+from poolscope_exporter.metrics.bouncer_series import Sample, traffic_samples
 from poolscope_exporter.metrics.families import Families, FamilyType
+from poolscope_exporter.metrics.long_held import Line, long_held_lines
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.version import __version__
 
-Sample = tuple[OwnMetric, tuple[str, ...], float]
-"""A series, the values of its labels, its value."""
-
 UNLINKED = "unlinked"
-"""Level of the held checkouts that have no link; the reason says why."""
+"""Level of the held checkouts without a link; the reason explains why."""
+
+UNKNOWN, OTHER = "unknown", "other"
+"""Labels of sessions without a known name, and of the sessions that have no separate series."""
 
 _METRICS = {metric.name: metric for metric in METRICS}
+
+_HELD_TIMES = {
+    metric.name: metric
+    for metric in (own.HELD_IDLE_TIME, own.HELD_IN_TRANSACTION_TIME, own.HELD_SEEN_TIME)
+}
 
 _POLLS = (own.POLL_LAST_SUCCESS, own.POLL_DURATION, own.POLL_FAILURES)
 
@@ -46,8 +56,10 @@ _BOUNCER_POLLS = (
 def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     """Add every series of the exporter to the families."""
     _add_routes(families, scrape.routes)
-    for total in scrape.held_idle:
-        _add(families, own.HELD_IDLE_TIME, _route_values(total), total.value)
+    for total in scrape.held_time:
+        _add(families, _HELD_TIMES[total.metric], _route_values(total), total.value)
+    for total in scrape.refuted:
+        _add(families, own.LEAKS_REFUTED, _route_values(total), total.value)
     _add_judgements(families, scrape.situation, routes)
     _add_pools(families, scrape.situation.pools)
     _add_servers(families, scrape.situation.servers)
@@ -61,6 +73,8 @@ def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
     _add_forwarding(families, scrape.forwarding)
+    _add(families, own.SCRAPES_REFUSED, (), scrape.scrapes_refused)
+    _add_each(families, own.OUTPUT_LOST, scrape.output_lost)
     _add(families, own.EXPORTER_ROLE, (scrape.role.value,), 1)
     for listener, counts in scrape.closed.items():
         _add_each(families, own.CONNECTIONS_CLOSED, counts, (listener,))
@@ -101,9 +115,28 @@ def _add_judgements(families: Families, situation: Situation, routes: RouteNames
         what = (judgement.verdict, judgement.evidence or "", route)
         _add(families, own.HELD_CHECKOUTS, (*_pool_values(checkout.pool), *what), 1)
         _add(families, own.LINKS, _link_values(judgement), 1)
+        if judgement.is_unproven:
+            leak = (judgement.evidence or "", route, _call_site(checkout))
+            _add(families, own.UNPROVEN_LEAKS, (*_pool_values(checkout.pool), *leak), 1)
         oldest[checkout.pool] = max(judgement.age_s, oldest.get(checkout.pool, 0.0))
     for pool, age_s in oldest.items():
         _add(families, own.OLDEST_CHECKOUT_AGE, _pool_values(pool), age_s)
+    _add_long_held(families, situation, routes)
+
+
+def _add_long_held(families: Families, situation: Situation, routes: RouteNames) -> None:
+    def line_of(checkout: Checkout) -> Line:
+        pool = service_pool_of(checkout.pool)
+        route = routes.name(pool, checkout.route or "", situation.taken_at_s)
+        return route, _call_site(checkout)
+
+    for pool, line, count in long_held_lines(situation.judgements, line_of):
+        _add(families, own.LONG_HELD_CHECKOUTS, (*_pool_values(pool), *line), count)
+
+
+def _call_site(checkout: Checkout) -> str:
+    """Return the call site in the form of the application's counters."""
+    return f"{checkout.code_file}:{checkout.code_line}" if checkout.code_file else ""
 
 
 def _add_pools(families: Families, pools: Iterable[PoolAssessment]) -> None:
@@ -126,6 +159,7 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
         _add_identity(families, view)
         _add_each(families, own.SERVER_CONNECTIONS, view.connections or {}, server)
         _add_each(families, own.SERVER_CONNECTIONS_LIMIT, _limits(view), server)
+        _add_owners(families, view)
         if view.active_on_cpu is not None:
             _add(families, own.SERVER_ACTIVE_ON_CPU, server, view.active_on_cpu)
         if view.cpus is not None:
@@ -134,6 +168,33 @@ def _add_servers(families: Families, views: Iterable[ServerView]) -> None:
             _add(families, own.ORPHAN_SESSIONS, (*server, *service), count)
         if view.headroom:
             _add(families, own.SERVER_HEADROOM, server, view.headroom.free)
+        if view.left_out is not None:
+            _add(families, own.CHECKOUTS_LEFT_OUT, server, view.left_out)
+        _add_room(families, view.room, (view.server, ""))
+
+
+def _add_owners(families: Families, view: ServerView) -> None:
+    """Add the sessions by role and database; names that are not known are counted as unknown."""
+    if view.owners is None:
+        return
+    counts: Counter[tuple[str, str]] = Counter()
+    for (role, database), count in view.owners.counts:
+        counts[role or UNKNOWN, database or UNKNOWN] += count
+    if view.owners.others:
+        counts[OTHER, OTHER] += view.owners.others
+    for owner, count in counts.items():
+        _add(families, own.SERVER_SESSIONS, (view.server, *owner), count)
+
+
+def _add_room(
+    families: Families, rooms: Iterable[RoomForPods], limited_by: tuple[str, str]
+) -> None:
+    for room in rooms:
+        labels = (*limited_by, room.namespace, room.service)
+        if room.connections is not None:
+            _add(families, own.POD_CONNECTIONS, labels, room.connections)
+        if room.more is not None:
+            _add(families, own.ROOM_FOR_PODS, labels, room.more)
 
 
 def _add_identity(families: Families, view: ServerView) -> None:
@@ -147,7 +208,7 @@ def _add_identity(families: Families, view: ServerView) -> None:
 
 
 def _limits(view: ServerView) -> dict[str, int]:
-    """Return the server's limit and, of roles and databases, the one that leaves the least."""
+    """Return the server's limit, and the tightest of those of roles and databases."""
     found = {"server": view.limits.usable} if view.limits else {}
     bounds = view.headroom.limits if view.headroom else ()
     for bound in sorted(bounds, key=lambda bound: bound.free, reverse=True):
@@ -159,6 +220,7 @@ def _add_bouncers(families: Families, views: Iterable[BouncerView]) -> None:
     for view in views:
         _add(families, own.PGBOUNCER_UP, (view.bouncer,), int(view.up))
         _add_each(families, own.PGBOUNCER_CLIENTS, view.clients or {}, (view.bouncer,))
+        _add_room(families, view.room, ("", view.bouncer))
 
 
 def _add_polls(
@@ -202,8 +264,9 @@ def _add_instances(families: Families, situation: Situation) -> None:
             continue
         names = _instance_values(state.instance)
         _add(families, own.INSTANCE_LAST_PUSH_AGE, names, state.last_push_age_s)
-        where = (state.resource.get(name, "") for name in (HOST_NAME, K8S_POD_NAME))
-        _add(families, own.INSTANCE_INFO, (*names, *where), 1)
+        where = (state.resource.get(name, "") for name in (HOST_NAME, K8S_POD_NAME, PROCESS_PID))
+        name = process_name(state.instance, state.resource)
+        _add(families, own.INSTANCE_INFO, (*names, *where, name), 1)
 
 
 def _instance_values(instance: Instance) -> tuple[str, str, str]:
@@ -236,19 +299,25 @@ def _link_values(judgement: Judgement) -> tuple[str, str]:
 def proxy_samples(
     situation: Situation, resolutions: Iterable[tuple[str, str, int]]
 ) -> Iterator[Sample]:
-    """Return the samples of all bouncers and of the configured proxy; unknown is absent."""
+    """Return the samples of all PgBouncers and of the declared time-outs.
+
+    Unknown ones are absent.
+    """
     for view in situation.bouncers:
         yield from _bouncer(view)
-    if situation.configured_idle and (seconds := situation.configured_idle.seconds):
-        yield own.PROXY_IDLE_TIMEOUT, (situation.configured_idle.source, ""), seconds
+        yield from traffic_samples(view)
+    for declared in situation.configured_idle:
+        if declared.seconds:
+            yield own.PROXY_IDLE_TIMEOUT, (declared.source, ""), declared.seconds
     for target, result, count in resolutions:
         yield own.PGBOUNCER_RESOLUTIONS, (target, result), count
 
 
 def check_samples(state: PoolAssessment, pool: tuple[str, ...]) -> Iterator[Sample]:
-    """Return the samples of a pool's configuration checks; `pool` are the values of its labels."""
+    """Return the samples of a pool's configuration checks; `pool` has the values of its labels."""
     for check in state.checks:
-        # The other results are absent: a pool has ten checks, and a budget of 160 series.
+        # Only one result of each check has a sample: a pool has a dozen checks, and series are
+        # limited.
         yield own.CONFIG_CHECK, (*pool, check.check_id, check.result), 1
 
 

@@ -1,7 +1,9 @@
-"""The values that one scrape shows."""
+"""The data of one scrape."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+from prometheus_client import Metric
 
 from poolscope_exporter.core.fleet.route_totals import ServiceTotal
 from poolscope_exporter.core.judging.situation import Situation
@@ -14,17 +16,21 @@ from poolscope_exporter.polling.record import PollReport
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """Everything that one exposition tells, taken at one moment."""
+    """All data of one exposition, taken at one moment."""
 
     situation: Situation
     series: Iterable[tuple[Instance, Point]]
     routes: Iterable[ServiceTotal]
-    held_idle: Iterable[ServiceTotal]
+    held_time: Iterable[ServiceTotal]
     polls: Iterable[PollReport]
     requests: Mapping[str, int]
     refused: Mapping[str, int]
+    refuted: Iterable[ServiceTotal] = ()
     bouncer_polls: Iterable[PollReport] = ()
     resolutions: Iterable[tuple[str, str, int]] = ()
     role: Role = Role.STANDALONE
     forwarding: ForwardReport | None = None
     closed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    process: Iterable[Metric] = ()
+    scrapes_refused: int = 0
+    output_lost: Mapping[str, int] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Write the lines of series, and keep what is the same in every exposition.
+"""Write the lines of series, and keep the parts that are the same in every exposition.
 
-The official encoder takes several microseconds for each line. A fleet has hundreds of thousands,
-so they are written here; a test holds them, byte for byte, to what the official encoder writes.
+The official encoder takes several microseconds per line. A fleet has hundreds of thousands of
+lines, so this module writes them. A test compares them, byte for byte, with the official encoder's.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -23,14 +23,14 @@ _Value = TypeVar("_Value")
 
 
 class TwoRoundCache(Generic[_Key, _Value]):
-    """What is made once, and kept for as long as each round asks for it again."""
+    """A cache that drops a value when a whole round did not use it."""
 
     def __init__(self) -> None:
         self._now: dict[_Key, _Value] = {}
         self._before: dict[_Key, _Value] = {}
 
     def get(self, key: _Key, make: Callable[[_Key], _Value]) -> _Value:
-        """Return the value of the key, which `make` makes where there is none."""
+        """Return the value of the key; `make` makes it if it is missing."""
         value = self._now.get(key)
         if value is None:
             value = self._before.get(key)
@@ -38,7 +38,7 @@ class TwoRoundCache(Generic[_Key, _Value]):
         return value
 
     def begin_round(self) -> None:
-        """Begin a round: what the one before did not ask for is forgotten."""
+        """Begin a round: values that the previous round did not use are dropped."""
         self._before, self._now = self._now, {}
 
 
@@ -55,7 +55,7 @@ class SeriesText:
         )
 
     def begin_exposition(self) -> None:
-        """Begin an exposition: the series that the one before did not have are forgotten."""
+        """Begin an exposition: series that the previous one did not have are dropped."""
         for kept in (self._labels, self._heads, self._histograms):
             kept.begin_round()
 
@@ -66,7 +66,7 @@ class SeriesText:
     def sample_lines(
         self, name: str, values: Iterable[tuple[LabelText, float | HistogramValue]]
     ) -> Iterable[str]:
-        """Yield the text of each series, a line or several; `name` is that of its sample."""
+        """Yield the text of each series, one or more lines; `name` is that of its sample."""
         heads, histograms = self._heads.get, self._histograms.get
         for labels, value in values:
             if isinstance(value, HistogramValue):
@@ -92,7 +92,7 @@ def joined(*texts: str) -> str:
 
 
 def number(value: float) -> str:
-    """Return a value as Go writes it, which differs from Python only where it is large."""
+    """Return a value in Go's form, which differs from Python's only for large numbers."""
     if -inf < value < _EXPONENTIAL_FROM:
         return repr(float(value))
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]
@@ -115,11 +115,11 @@ def _head(series: tuple[str, LabelText]) -> str:
 
 
 def _histogram(series: tuple[str, LabelText, tuple[float, ...], bool]) -> str:
-    """Return a histogram's lines, with a place for each number."""
+    """Return a histogram's lines, with a placeholder for each number."""
     name, (before, after), bounds, has_sum = series
     le = [floatToGoString(bound) for bound in (*bounds, inf)]  # type: ignore[no-untyped-call]
     lines = [name + "_bucket" + _braced(before, f'le="{bound}"', after) for bound in le]
-    if has_sum:  # who reads OpenMetrics refuses a count without a sum
+    if has_sum:  # OpenMetrics rejects a count without a sum
         lines += [name + part + _braced(before, after) for part in ("_count", "_sum")]
     return "".join(f"{line.replace('%', '%%')} %r\n" for line in lines)
 

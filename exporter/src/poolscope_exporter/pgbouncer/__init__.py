@@ -1,1 +1,1 @@
-"""PgBouncer: its admin console, the poll of it, and groups behind one port."""
+"""PgBouncer: its admin console, how it is polled, and groups behind one port."""

@@ -1,8 +1,8 @@
-"""Ask a PgBouncer about its clients and servers, over one connection to its console.
+"""Query a PgBouncer about its clients and servers, over one connection to its console.
 
-The console knows only the simple protocol, and no parameters, hence the cursor that sends both.
-One SHOW SOCKETS is one moment: the process answers it in one piece, so that the references
-between its rows hold. Two commands (SHOW CLIENTS, SHOW SERVERS) would be two moments.
+The console supports only the simple protocol without parameters, so a client-side cursor binds
+them. One SHOW SOCKETS is one moment: PgBouncer answers it in one piece, so the references between
+its rows are consistent. Two commands (SHOW CLIENTS, SHOW SERVERS) would be two moments.
 """
 
 from dataclasses import dataclass, replace
@@ -12,9 +12,17 @@ from psycopg.rows import DictRow
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits
+from poolscope_exporter.core.model.bouncer_traffic import BouncerTraffic
 from poolscope_exporter.core.model.endpoints import Endpoint
-from poolscope_exporter.core.model.pgbouncers import BouncerSample
-from poolscope_exporter.pgbouncer.rows import limits_of, sample_of, shares_its_port, timeouts_of
+from poolscope_exporter.core.model.pgbouncers import BouncerSample, PoolingSettings
+from poolscope_exporter.pgbouncer.rows import (
+    limits_of,
+    pooling_of,
+    sample_of,
+    shares_its_port,
+    timeouts_of,
+)
+from poolscope_exporter.pgbouncer.traffic_rows import pools_of, totals_of
 from poolscope_exporter.polling.connection import FOR_EVER, KeepPolicy, PollConnection
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
@@ -25,21 +33,22 @@ COMMAND_DEADLINE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class BouncerFacts:
-    """What hardly changes of a bouncer; time-outs are seconds by their names, 0 for none.
+    """Rarely changing data of a PgBouncer; time-outs are seconds by their names, 0 for none.
 
-    `timeouts_s` and `limits` are None where the bouncer refuses to tell its settings.
+    The fields `timeouts_s`, `limits` and `pooling` are None if the console refuses its settings.
     """
 
     version: str
     timeouts_s: dict[str, float] | None
     shares_its_port: bool
     limits: BouncerLimits | None = None
+    pooling: PoolingSettings | None = None
 
 
 class PgBouncerConsole:
-    """One bouncer and our connection to its console; failures are ServerUnavailableErrors.
+    """One PgBouncer and the connection to its console; failures are ServerUnavailableErrors.
 
-    `keep` is how long the connection is kept: a shutdown that waits for the clients waits for it.
+    `keep` decides how long the connection is kept: a shutdown of PgBouncer may wait for it.
     """
 
     def __init__(self, dsn: Dsn, name: str | None = None, keep: KeepPolicy = FOR_EVER) -> None:
@@ -51,16 +60,16 @@ class PgBouncerConsole:
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether the connection is open, as far as is known without asking."""
+        """Return whether the connection is open, without a request to PgBouncer."""
         return self._connection.is_open
 
     async def connect(self) -> None:
-        """Open the connection anew, and ask for the version."""
+        """Open a new connection, and read the version."""
         await self._connection.open_anew()
         self._version = str((await self._fetch("SHOW VERSION"))[0]["version"])
 
     async def facts(self) -> BouncerFacts:
-        """Return the version, and of the settings what the bouncer tells: one refusal is no end."""
+        """Return the version and the settings that PgBouncer shows; a refused one is left out."""
         config = await self._told("SHOW CONFIG")
         if config is None:
             return BouncerFacts(self._version, None, shares_its_port=False)
@@ -70,10 +79,11 @@ class PgBouncerConsole:
             timeouts_s=timeouts_of(config),
             shares_its_port=shares_its_port(config),
             limits=limits_of(config, databases or (), users or ()),
+            pooling=_pooling(self._version, config, databases, users),
         )
 
     async def read_sockets(self) -> BouncerSample:
-        """Return all clients and server connections of this moment."""
+        """Return all clients and server connections at this moment."""
         taken_at_s = clock.monotonic()
         rows = await self._fetch("SHOW SOCKETS")
         try:
@@ -84,8 +94,16 @@ class PgBouncerConsole:
             ) from exc
         return replace(sample, addresses=sample.addresses | self.known_addresses())
 
+    async def read_traffic(self) -> BouncerTraffic:
+        """Return the use of each pool and the totals of each database; None if refused."""
+        pools, stats = await self._told("SHOW POOLS"), await self._told("SHOW STATS")
+        return BouncerTraffic(
+            pools=None if pools is None else pools_of(pools),
+            totals=None if stats is None else totals_of(stats),
+        )
+
     async def end_poll(self) -> None:
-        """Close the connection where it is not kept for the next poll."""
+        """Close the connection unless it is kept for the next poll."""
         await self._connection.close_unless_kept()
 
     async def close(self) -> None:
@@ -93,11 +111,11 @@ class PgBouncerConsole:
         await self._connection.close()
 
     def known_addresses(self) -> frozenset[Endpoint]:
-        """Return the addresses that are known of the bouncer: as configured, as connected to."""
+        """Return the addresses of the PgBouncer: the configured ones and the connected one."""
         host, port = self._dsn.host, int(self._dsn.port)
         found = {Endpoint(host, port)}
         if host.startswith("/"):
-            # A Unix socket is named by the port on which the same process listens, here.
+            # On a Unix socket, the process listens on this machine at the same port number.
             found.add(Endpoint("localhost", port))
         info = self._connection.connection_info
         if info is not None and info.hostaddr:
@@ -105,7 +123,7 @@ class PgBouncerConsole:
         return frozenset(found)
 
     async def _told(self, command: str) -> list[DictRow] | None:
-        """Return what the bouncer tells, None where it refuses; other failures are raised."""
+        """Return the rows of a command, or None if it is refused; raise on other failures."""
         try:
             return await self._fetch(command)
         except ServerUnavailableError as exc:
@@ -115,3 +133,14 @@ class PgBouncerConsole:
 
     async def _fetch(self, command: str) -> list[DictRow]:
         return await self._connection.fetch_rows(command.encode())
+
+
+def _pooling(
+    version: str,
+    config: list[DictRow],
+    databases: list[DictRow] | None,
+    users: list[DictRow] | None,
+) -> PoolingSettings:
+    """Return the pooling settings; refused commands leave their pool modes out."""
+    found = pooling_of(version, config, databases or (), users or ())
+    return found if databases is not None and users is not None else found.without_modes()

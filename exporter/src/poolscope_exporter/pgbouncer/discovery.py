@@ -1,4 +1,4 @@
-"""Find the addresses behind a PgBouncer's host name: each of them is a bouncer of its own."""
+"""Find the addresses behind a PgBouncer's host name; each address is a separate PgBouncer."""
 
 import asyncio
 import ipaddress
@@ -14,16 +14,16 @@ from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 RESOLVE_DEADLINE_S = 5.0
 
 MAX_ADDRESSES = 32
-"""More addresses of one name are a mistake: each costs a connection and series."""
+"""More addresses of one name are treated as a mistake: each costs a connection and series."""
 
 Resolve = Callable[[str, int], Awaitable[tuple[str, ...]]]
-"""Returns the addresses of a host, in order and each once; raises ServerUnavailableError."""
+"""Returns the addresses of a host, sorted and without duplicates; raises ServerUnavailableError."""
 
 
 async def resolve(host: str, port: int) -> tuple[str, ...]:
-    """Ask the system's resolver, nothing kept; IPv6 only where the name has no IPv4 address.
+    """Query the system's resolver without a cache; return IPv6 only if there is no IPv4 address.
 
-    Both of one name are mostly one bouncer, which would be polled twice.
+    Two addresses of different families are usually one PgBouncer, which would be polled twice.
     """
     try:
         async with asyncio.timeout(RESOLVE_DEADLINE_S):
@@ -42,7 +42,7 @@ async def resolve(host: str, port: int) -> tuple[str, ...]:
 
 
 def is_name(dsn: Dsn) -> bool:
-    """Tell whether the host has to be resolved: no address, no Unix socket, no `hostaddr`."""
+    """Return whether the host must be resolved: not an address, a Unix socket or a `hostaddr`."""
     if dsn.host.startswith("/") or conninfo_to_dict(dsn.reveal()).get("hostaddr"):
         return False
     try:
@@ -53,12 +53,12 @@ def is_name(dsn: Dsn) -> bool:
 
 
 def console_at(dsn: Dsn, address: str) -> PgBouncerConsole:
-    """Return the console of one of the bouncers behind a name: `host:port/address` in series."""
+    """Return the console of one PgBouncer behind a name: `host:port/address` in series."""
     return PgBouncerConsole(at_address(dsn, address), f"{dsn}/{address}")
 
 
 async def consoles_of(dsn: Dsn, look_up: Resolve = resolve) -> list[PgBouncerConsole]:
-    """Return the consoles behind a DSN; raises ServerUnavailableError where it has no address."""
+    """Return the consoles of a DSN; raise ServerUnavailableError if its name has no address."""
     if not is_name(dsn):
         return [PgBouncerConsole(dsn)]
     return [console_at(dsn, address) for address in await look_up(dsn.host, int(dsn.port))]

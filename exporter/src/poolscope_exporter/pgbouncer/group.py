@@ -1,4 +1,4 @@
-"""Poll every PgBouncer behind the configured names, as they come and go in DNS."""
+"""Poll every PgBouncer behind the configured names, and follow the changes in DNS."""
 
 import asyncio
 import logging
@@ -18,20 +18,20 @@ from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.polling.waiting import wait_for_any
 
 RESOLVE_S = 30.0
-"""Time between two resolutions of a name."""
+"""The time between two resolutions of a name."""
 
 RETRY_S = 5.0
-"""The same while a name has never been resolved: nothing is known of its bouncers."""
+"""The same while a name has never been resolved, so that its PgBouncers are found soon."""
 
 MISSES = 2
-"""A bouncer is dropped when so many resolutions in a row lack it: answers may be partial."""
+"""The number of resolutions in a row that must lack a PgBouncer before it is dropped."""
 
 _log = logging.getLogger("poolscope_exporter")
 
 
 @dataclass(slots=True)
 class _Member:
-    """One bouncer that is polled; `address` is None where its target is no name."""
+    """One PgBouncer that is polled; `address` is None if its target is not a host name."""
 
     poller: BouncerPoller
     address: str | None
@@ -42,7 +42,7 @@ class _Member:
 
 @dataclass(slots=True)
 class _Target:
-    """One configured console; `trouble` is why its name was not resolved the last time."""
+    """One configured console; `trouble` explains why the last resolution of its name failed."""
 
     dsn: Dsn
     is_name: bool
@@ -53,9 +53,9 @@ class _Target:
 
 
 class BouncerGroup:
-    """All bouncers of the configuration: one poller each, started and ended with its address.
+    """Every configured PgBouncer: one poller each, started and ended with its address.
 
-    `at` makes the console of an address of a name.
+    The function `at` makes the console for an address of a name.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class BouncerGroup:
 
     @property
     def pollers(self) -> list[BouncerPoller]:
-        """Return the poller of every bouncer that is known now."""
+        """Return the poller of every known PgBouncer."""
         return [member.poller for target in self._targets for member in target.members.values()]
 
     def wake(self) -> None:
-        """Ask for a poll of every bouncer at once."""
+        """Request a poll of every PgBouncer at once."""
         for poller in self.pollers:
             poller.loop.wake()
 
     async def refresh(self) -> None:
-        """Poll those now through which somebody's checkout goes; wait a moment for them."""
+        """Poll the PgBouncers that checkouts go through; wait a moment for the result."""
         await asyncio.gather(*(poller.refresh() for poller in self.pollers))
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -104,11 +104,11 @@ class BouncerGroup:
             await self._end()
 
     async def expand(self) -> None:
-        """Resolve every name once: take in the addresses that are new, drop those that are gone."""
+        """Resolve every name once: add new addresses, drop addresses that are gone."""
         await asyncio.gather(*(self._resolve(each) for each in self._targets if each.is_name))
 
     def views(self, now_s: float) -> list[BouncerView]:
-        """Return what is known of each bouncer now, and of each name that has none yet."""
+        """Return the current data of each PgBouncer, and of each name without one."""
         unresolved = [
             BouncerView(str(target.dsn), False, target.trouble)
             for target in self._targets
@@ -117,11 +117,11 @@ class BouncerGroup:
         return [poller.bouncer_view(now_s) for poller in self.pollers] + unresolved
 
     def reports(self, now_s: float, wall_s: float) -> list[PollReport]:
-        """Return how the polls of each bouncer go."""
+        """Return the reports of the polls of each PgBouncer."""
         return [poller.poll_report(now_s, wall_s) for poller in self.pollers]
 
     def resolutions(self) -> Iterator[tuple[str, str, int]]:
-        """Return how the resolutions of each name went: name, result, count."""
+        """Return the results of the resolutions by name: name, result, count."""
         for target in self._targets:
             if target.is_name:
                 for result, count in target.resolutions.items():
@@ -132,8 +132,10 @@ class BouncerGroup:
             found = await self._look_up(target.dsn.host, int(target.dsn.port))
         except ServerUnavailableError as exc:
             self._unresolved(target, str(exc))
-        except Exception:  # noqa: BLE001 - a loop that ends would never find the bouncers again
-            _log.exception("resolution of %s failed by an error of ours", target.dsn)
+        except Exception:  # noqa: BLE001 - if the loop ended, no PgBouncer would be found again
+            _log.exception(
+                "resolution of %s failed with an internal error; please report it", target.dsn
+            )
             self._unresolved(target, "internal error, see the log")
         else:
             target.resolutions["ok"] += 1
@@ -142,7 +144,7 @@ class BouncerGroup:
             self._drop(target, found)
 
     def _unresolved(self, target: _Target, message: str) -> None:
-        # What was known stays: a resolver that is down says nothing of the bouncers.
+        # The PgBouncers stay: a failed resolver gives no information about them.
         target.resolutions["failed"] += 1
         target.trouble = f"{Reason.NAME_RESOLUTION}: {message}"
         if target.told != message:
@@ -153,7 +155,7 @@ class BouncerGroup:
         known = {member.address for member in target.members.values()}
         for address in found:
             end = Endpoint(address, int(target.dsn.port))
-            # Two names of one bouncer: it is asked once.
+            # Another name has the same PgBouncer already, which is polled only once.
             if address in known or end in self._ends_but_of(target):
                 continue
             console = self._at(target.dsn, address)
@@ -175,9 +177,11 @@ class BouncerGroup:
                 del target.members[name]
                 member.stop.set()
                 self._correlator.bouncer_removed(name)
-                _log.info("PgBouncer %s has gone from DNS", name)
+                _log.info("PgBouncer %s is no longer in DNS; its polls stop", name)
         if not target.members:
-            target.trouble = f"{Reason.NAME_RESOLUTION}: the name has no address of its own"
+            target.trouble = (
+                f"{Reason.NAME_RESOLUTION}: the name has no address that is not already polled"
+            )
             self._correlator.bouncer_added(str(target.dsn), _ends(target.dsn))
 
     def _ends_but_of(self, target: _Target) -> set[Endpoint]:

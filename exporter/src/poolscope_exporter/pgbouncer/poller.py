@@ -1,4 +1,4 @@
-"""Decide what each poll of a PgBouncer asks, and poll it when a server is about to be asked."""
+"""Decide which queries each poll of a PgBouncer sends, and poll it before a server is polled."""
 
 import logging
 from typing import Protocol
@@ -7,6 +7,7 @@ from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import bouncer_headroom
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import BouncerView
+from poolscope_exporter.core.model.bouncer_traffic import BouncerTraffic
 from poolscope_exporter.core.model.pgbouncers import BouncerSample, ClientState
 from poolscope_exporter.pgbouncer.console import BouncerFacts
 from poolscope_exporter.polling.connection import Peer
@@ -14,16 +15,19 @@ from poolscope_exporter.polling.loop import Pace, PollLoop
 from poolscope_exporter.polling.record import PollRecord, PollReport
 
 REFRESH_S = 0.5
-"""How long a server's poll waits for a bouncer at most: a bouncer that hangs blinds nobody else."""
+"""The time for which a server's poll waits for a PgBouncer.
+
+A PgBouncer that hangs must not delay it longer.
+"""
 
 FACTS_S = 60.0
-"""Time between two readings of the settings."""
+"""The time between two readings of the settings."""
 
 _log = logging.getLogger("poolscope_exporter")
 
 
 class Console(Peer, Protocol):
-    """What a poller asks of a bouncer; every failure is a ServerUnavailableError."""
+    """The queries that a poller sends to a PgBouncer; every failure is a ServerUnavailableError."""
 
     async def facts(self) -> BouncerFacts:
         """Return the version and the time-outs."""
@@ -31,9 +35,12 @@ class Console(Peer, Protocol):
     async def read_sockets(self) -> BouncerSample:
         """Return all clients and server connections."""
 
+    async def read_traffic(self) -> BouncerTraffic:
+        """Return the use of each pool, and the totals of each database."""
+
 
 class BouncerPoller:
-    """One bouncer as its `loop` polls it, and what it last answered."""
+    """One PgBouncer as its `loop` polls it, and its last answers."""
 
     def __init__(self, console: Console, correlator: Correlator, interval_s: float) -> None:
         self._console = console
@@ -42,17 +49,18 @@ class BouncerPoller:
         self.loop = PollLoop(self, console, self._record, Pace(interval_s))
         self._facts: BouncerFacts | None = None
         self._sample: BouncerSample | None = None
+        self._traffic: BouncerTraffic | None = None
         self._facts_due_s = float("-inf")
 
     @property
     def log_name(self) -> str:
-        """Return the bouncer's name for log lines."""
+        """Return the PgBouncer's name for log lines."""
         return f"PgBouncer {self._console.name}"
 
     async def refresh(self) -> None:
-        """Poll now where somebody's checkout goes through the bouncer; wait a moment for it.
+        """Poll now if a checkout goes through this PgBouncer; wait a moment for the result.
 
-        A bouncer that failed is not waited for: its own loop finds out when it is back.
+        A PgBouncer that failed is not waited for: its own loop detects when it is back.
         """
         is_failing = self._record.failures_in_a_row > 0
         if is_failing or not self._correlator.has_checkouts_through(
@@ -62,7 +70,7 @@ class BouncerPoller:
         await self.loop.wake_and_wait(REFRESH_S)
 
     def bouncer_view(self, now_s: float) -> BouncerView:
-        """Return what is known of the bouncer now; numbers of one that is down are not."""
+        """Return the PgBouncer's current data; while it is down, it has no numbers."""
         is_up = self._record.trouble is None
         sample = self._sample if is_up else None
         counts = sample.counts if sample else None
@@ -78,28 +86,31 @@ class BouncerPoller:
             last_success_age_s=self._record.last_success_age_s(now_s),
             headroom=bouncer_headroom(limits, sample) if limits and sample else None,
             paused=limits.paused if limits else frozenset(),
+            pooling=self._facts.pooling if self._facts and is_up else None,
+            traffic=self._traffic if is_up else None,
         )
 
     def poll_report(self, now_s: float, wall_s: float) -> PollReport:
-        """Return how the polls go."""
+        """Return the report of the polls."""
         return self._record.report(now_s, wall_s)
 
     async def poll(self, now_s: float) -> None:
-        """Ask the bouncer what is due; raises ServerUnavailableError."""
+        """Send every query that is due; raise ServerUnavailableError on failure."""
         if not self._console.is_connected:
-            # The next one to answer under this address may be another process.
+            # The next answer from this address may come from another process.
             self._correlator.bouncer_down(self._console.name)
             await self._console.connect()
             self._facts_due_s = now_s
-        # Who waits may do so because the bouncer is paused: that is not left to the next minute.
+        # Clients may wait because PgBouncer is paused, so its settings are read at once.
         if now_s >= self._facts_due_s or self._has_waiting():
             self._facts = await self._console.facts()
             self._facts_due_s = now_s + FACTS_S
         self._sample = await self._console.read_sockets()
         self._correlator.take_bouncer_sample(self._sample, clock.monotonic())
+        self._traffic = await self._console.read_traffic()
 
     def on_failure(self) -> None:
-        """Link no checkout through a bouncer that fails."""
+        """Stop linking checkouts through this PgBouncer."""
         self._correlator.bouncer_down(self._console.name)
 
     def log_answer(self) -> None:
@@ -108,7 +119,7 @@ class BouncerPoller:
         _log.info("PgBouncer %s answers: %s", self._console.name, version)
 
     def log_failure(self, trouble: str) -> None:
-        """Log why the bouncer does not answer."""
+        """Log why the PgBouncer does not answer."""
         _log.warning("PgBouncer %s does not answer: %s", self._console.name, trouble)
 
     def _has_waiting(self) -> bool:

@@ -1,9 +1,10 @@
-"""Turn the rows of PgBouncer's SHOW SOCKETS and SHOW CONFIG into clients, servers and time-outs.
+"""Turn rows of PgBouncer's SHOW commands into clients, servers, time-outs, limits and modes.
 
-Columns are read by name: their order and number change from version to version (1.18 added
-`application_name`, 1.23 inserted `replication` fourth, 1.24 put an `id` at the end).
+Columns are read by name because their order and number depend on the version. Version 1.18 added
+`application_name`, 1.23 inserted `replication` fourth, 1.24 put an `id` at the end.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,10 +12,15 @@ from typing import Any
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerDatabase, BouncerLimits
 from poolscope_exporter.core.model.endpoints import Endpoint, is_loopback
 from poolscope_exporter.core.model.pgbouncers import (
+    FIRST_TO_TRACK,
     BouncerClient,
     BouncerSample,
     BouncerServer,
+    ClientQueue,
     ClientState,
+    PoolingSettings,
+    PoolMode,
+    Version,
     socket_of,
 )
 from poolscope_exporter.polling.dsn import CONSOLE
@@ -22,7 +28,7 @@ from poolscope_exporter.polling.dsn import CONSOLE
 Row = Mapping[str, Any]
 
 UNIX = "unix"
-"""What PgBouncer shows for the address of either end of a Unix socket."""
+"""The address that PgBouncer shows for either end of a Unix socket."""
 
 TIMEOUTS = (
     "client_idle_timeout",
@@ -32,15 +38,15 @@ TIMEOUTS = (
     "query_wait_timeout",
     "server_lifetime",
 )
-"""The settings that end a connection which the application, or the bouncer, still counts on."""
+"""The settings that end a connection which the application or PgBouncer still expects to use."""
 
 
 def sample_of(
     bouncer: str, rows: Iterable[Row], taken_at_s: float, answered_at_s: float
 ) -> BouncerSample:
-    """Return the sample that the rows of SHOW SOCKETS describe; KeyError where a column lacks.
+    """Return the sample that the rows of SHOW SOCKETS describe; KeyError if a column is missing.
 
-    Clients of the console, ours among them, are left out: no application is one.
+    Clients of the console, which include the exporter, are left out: no application is one of them.
     """
     told = list(rows)
     relevant = [row for row in told if row["database"] != CONSOLE]
@@ -59,6 +65,7 @@ def sample_of(
         addresses=frozenset(_local(row) for row in reachable if not is_loopback(row["local_addr"])),
         total_clients=sum(row["type"] == "C" for row in told),
         serving=_serving(servers),
+        queues=_queues(clients),
     )
 
 
@@ -69,14 +76,22 @@ def _serving(servers: Iterable[Row]) -> dict[tuple[str, str], int]:
     return dict(counts)
 
 
+def _queues(clients: Iterable[Row]) -> dict[tuple[str, str], ClientQueue]:
+    waits: dict[tuple[str, str], list[float]] = {}
+    for row in clients:
+        if _state(row) is ClientState.WAITING:
+            waits.setdefault((row["database"], row["user"]), []).append(_waits_s(row))
+    return {pool: ClientQueue(len(each), max(each)) for pool, each in waits.items()}
+
+
 def timeouts_of(rows: Iterable[Row]) -> dict[str, float]:
-    """Return the time-outs, in seconds, of SHOW CONFIG; 0 is none."""
+    """Return the time-outs of SHOW CONFIG in seconds; 0 means none."""
     settings = {row["key"]: row["value"] for row in rows}
     return {name: float(settings[name]) for name in TIMEOUTS if settings.get(name)}
 
 
 def shares_its_port(rows: Iterable[Row]) -> bool:
-    """Tell from SHOW CONFIG whether other bouncer processes answer on the same port."""
+    """Return whether other PgBouncer processes answer on the same port, by SHOW CONFIG."""
     return any(row["key"] == "so_reuseport" and row["value"] == "1" for row in rows)
 
 
@@ -85,8 +100,14 @@ def _client(row: Row) -> BouncerClient:
         state=_state(row),
         server=row["link"] or None,
         last_request=str(row["request_time"]),
-        waits_s=int(row["wait"]) + int(row["wait_us"]) / 1_000_000,
+        waits_s=_waits_s(row),
+        user=str(row["user"]),
+        database=str(row["database"]),
     )
+
+
+def _waits_s(row: Row) -> float:
+    return int(row["wait"]) + int(row["wait_us"]) / 1_000_000
 
 
 def _state(row: Row) -> ClientState:
@@ -117,7 +138,7 @@ def _local(row: Row) -> Endpoint:
 def limits_of(
     config: Iterable[Row], databases: Iterable[Row], users: Iterable[Row]
 ) -> BouncerLimits | None:
-    """Return the limits, None where SHOW CONFIG does not tell the clients'."""
+    """Return the limits, or None if SHOW CONFIG does not show the limit of clients."""
     settings = {row["key"]: row["value"] for row in config}
     max_clients = settings.get("max_client_conn")
     if not max_clients:
@@ -144,5 +165,41 @@ def _database(row: Row) -> BouncerDatabase | None:
 
 
 def _limit(value: Any) -> int | None:
-    """Return a limit; PgBouncer says 0 for none."""
+    """Return a limit, or None for PgBouncer's 0, which means no limit."""
     return int(value) if value and int(value) > 0 else None
+
+
+def pooling_of(
+    version: str, config: Iterable[Row], databases: Iterable[Row], users: Iterable[Row]
+) -> PoolingSettings:
+    """Return the pool modes, and the number of tracked prepared statements."""
+    settings = {row["key"]: row["value"] for row in config}
+    return PoolingSettings(
+        default_mode=_mode(settings.get("pool_mode")),
+        databases=_modes(databases),
+        users=_modes(users),
+        max_prepared_statements=_tracked(settings.get("max_prepared_statements"), version),
+        version=version_of(version),
+    )
+
+
+def version_of(version: str) -> Version | None:
+    """Return the version from the answer to SHOW VERSION, or None if another program answers."""
+    found = re.match(r"PgBouncer (\d+)\.(\d+)", version)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def _tracked(setting: str | None, version: str) -> int | None:
+    if setting is not None:
+        return int(setting) if setting.isdigit() else None
+    known = version_of(version)
+    return 0 if known is not None and known < FIRST_TO_TRACK else None
+
+
+def _modes(rows: Iterable[Row]) -> dict[str, PoolMode]:
+    found = {row["name"]: _mode(row.get("pool_mode")) for row in rows}
+    return {name: mode for name, mode in found.items() if mode is not None}
+
+
+def _mode(name: str | None) -> PoolMode | None:
+    return PoolMode(name) if name in set(PoolMode) else None

@@ -1,1 +1,1 @@
-"""What the polls of PostgreSQL and PgBouncer share: loop, connection, errors, record."""
+"""Shared by the polls of PostgreSQL and of PgBouncer: loop, connection, errors and record."""

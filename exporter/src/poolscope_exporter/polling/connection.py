@@ -1,4 +1,4 @@
-"""Hold the one connection to a server: cut where an answer is late, kept as a policy says."""
+"""Hold the one connection to a server: cut if an answer is late, closed as a policy requires."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,53 +16,53 @@ from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class KeepPolicy:
-    """How long a connection is kept, checked when a poll ends and never within one.
+    """The time for which a connection is kept, checked when a poll ends and never within one.
 
-    PgBouncer 1.23 and later can wait at shutdown until its clients have left; for us it waits
-    `longest_s` and one poll interval at most.
+    At shutdown, PgBouncer 1.23 and later can wait until its clients have left. It waits for the
+    exporter at most `longest_s` and one poll interval.
     """
 
     longest_s: float
 
     def has_expired(self, age_s: float) -> bool:
-        """Return whether a connection of this age is to be closed."""
+        """Return whether a connection of this age must be closed."""
         return age_s >= self.longest_s
 
 
 FOR_EVER = KeepPolicy(math.inf)
-"""For PostgreSQL: while the server is full, it admits no other connection of ours."""
+"""For PostgreSQL: a full server would accept no new connection from the exporter."""
 
 UNTIL_POLL_ENDS = KeepPolicy(0.0)
 """One connection for each poll, and none between two polls."""
 
 
 class Peer(Protocol):
-    """A server and our one connection to it; every failure is a ServerUnavailableError."""
+    """A server and the one connection to it; every failure is a ServerUnavailableError."""
 
     name: str
 
     @property
     def is_connected(self) -> bool:
-        """Return whether the connection is open, as far as is known without asking."""
+        """Return whether the connection is open, without a request to the server."""
 
     async def connect(self) -> None:
-        """Open the connection anew."""
+        """Open a new connection."""
 
     async def end_poll(self) -> None:
-        """Close the connection where it is not kept for the next poll."""
+        """Close the connection unless it is kept for the next poll."""
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
 
 
 class Opener(Protocol):
-    """How connections are made, and what the driver's errors mean to us."""
+    """A maker of connections, which also translates the driver's errors."""
 
     async def open(self) -> Driver:
-        """Return a new connection; raises ServerUnavailableError."""
+        """Return a new connection; raise ServerUnavailableError on failure."""
 
     def statement_error(self, exc: psycopg.Error) -> ServerUnavailableError:
-        """Return the error of a statement as ours, without any secret."""
+        """Return the error of a statement as a ServerUnavailableError, without any secret."""
 
 
 class PollConnection:
@@ -85,16 +85,16 @@ class PollConnection:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the connection is open, as far as is known without asking."""
+        """Return whether the connection is open, without a request to the server."""
         return self._driver is not None and not self._driver.closed
 
     @property
     def connection_info(self) -> psycopg.ConnectionInfo | None:
-        """Return libpq's account of the connection, None without one."""
+        """Return libpq's information on the connection, or None without one."""
         return self._driver.info if self._driver else None
 
     async def open_anew(self) -> None:
-        """Open the connection; one that is still there is closed first."""
+        """Open the connection; an existing one is closed first."""
         await self.close()
         self._driver = await self._opener.open()
         self._opened_at_s = self._monotonic()
@@ -102,13 +102,14 @@ class PollConnection:
     async def fetch_rows(
         self, statement: bytes, parameters: Mapping[str, Any] | None = None
     ) -> list[DictRow]:
-        """Return the rows of a statement; the connection is cut where they do not come in time."""
+        """Return the rows of a statement; cut the connection if they do not arrive in time."""
         driver = self._driver
         if driver is None:
             raise ServerUnavailableError(Reason.TERMINATED, "not connected")
         with deadline(driver, self._answer_within_s) as limit:
             try:
-                # A cursor that binds on our side, as PgBouncer's console needs it, never prepares.
+                # A cursor that binds on the client side, as PgBouncer's console needs, ignores
+                # `prepare`.
                 cursor = await driver.execute(statement, parameters, prepare=True)
                 return await cursor.fetchall()
             except psycopg.Error as exc:
@@ -119,7 +120,7 @@ class PollConnection:
                 raise self._opener.statement_error(exc) from exc
 
     async def close_unless_kept(self) -> None:
-        """Close the connection where the policy does not keep it any longer."""
+        """Close the connection if the policy no longer keeps it."""
         if self._keep.has_expired(self._monotonic() - self._opened_at_s):
             await self.close()
 

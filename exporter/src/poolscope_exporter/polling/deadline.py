@@ -1,4 +1,4 @@
-"""Cut a connection whose answer does not come in time."""
+"""Cut a connection if its answer does not arrive in time."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from poolscope_exporter.polling.driver import Driver
 
 @dataclass(slots=True)
 class Deadline:
-    """Whether the time is over, and the connection with it."""
+    """A flag that is True after the deadline has passed and the connection was cut."""
 
     has_passed: bool = False
 
@@ -23,8 +23,8 @@ class Deadline:
 def deadline(connection: Driver, seconds: float) -> Iterator[Deadline]:
     """Cut the connection when the deadline passes.
 
-    A mere cancellation would not do: psycopg answers it by asking the server to cancel the
-    statement and by waiting for the result, and a server that is cut off answers neither.
+    A cancellation alone is not enough: psycopg then asks the server to cancel the statement, and
+    waits for the result. A server that cannot be reached answers neither request.
     """
     found = Deadline()
 
@@ -41,6 +41,6 @@ def deadline(connection: Driver, seconds: float) -> Iterator[Deadline]:
 
 
 def _shut_down(descriptor: int) -> None:
-    """Shut the TCP connection down, while libpq keeps its own descriptor of it."""
+    """Shut the TCP connection down; libpq keeps its own descriptor of it."""
     with socket.socket(fileno=os.dup(descriptor)) as duplicate:
         duplicate.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Name what we use of psycopg's connection, so that a test can stand in for it."""
+"""Declare the part of psycopg's connection that is used, so that a test can replace it."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ class Driver(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Return whether the connection is closed, as far as is known without asking."""
+        """Return whether the connection is closed, without a request to the server."""
 
     @property
     def info(self) -> psycopg.ConnectionInfo:

@@ -1,4 +1,4 @@
-"""Keep the address and credentials of a database where no message can print them."""
+"""Keep the address and credentials of a database such that no message can print them."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ MALFORMED = (
 )
 
 CONSOLE = "pgbouncer"
-"""The database under which PgBouncer answers about itself."""
+"""The database name under which PgBouncer's admin console answers."""
 
 _SQLALCHEMY_DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
 _PARAMETERS_WITH_SECRETS = ("password", "sslpassword")
@@ -23,7 +23,7 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True)
 class Dsn:
-    """How to reach one server; `reveal` is the only way to its text, which may hold a password."""
+    """The address and credentials of a server; only `reveal` returns its text with the password."""
 
     _text: str = field(repr=False)
     host: str
@@ -35,7 +35,7 @@ class Dsn:
         return f"{host}:{self.port}"
 
     def reveal(self) -> str:
-        """Return the connection string for libpq, password included."""
+        """Return the connection string for libpq, including the password."""
         return self._text
 
     def redact(self, message: str) -> str:
@@ -48,8 +48,8 @@ class Dsn:
 def parse_dsn(text: str) -> Dsn:
     """Return the DSN; a URL may name an SQLAlchemy driver (`postgresql+asyncpg://`).
 
-    Raises ValueError with a message that repeats no part of the text: libpq's own message would
-    quote the piece that it could not read, which is often a piece of the password.
+    Raises ValueError with a message that repeats no part of the text. The message of libpq would
+    quote the part that it could not read, which is often a part of the password.
     """
     text = _SQLALCHEMY_DRIVER.sub(r"\1://", text.strip())
     try:
@@ -66,26 +66,29 @@ def parse_dsn(text: str) -> Dsn:
 
 
 def parse_console_dsn(text: str) -> Dsn:
-    """Return the DSN of a PgBouncer's console, which is its database `pgbouncer`.
+    """Return the DSN of a PgBouncer console, which is the database `pgbouncer`.
 
-    Raises ValueError as `parse_dsn` does, and where the text names another database or two hosts.
+    Raises ValueError like `parse_dsn`, and also if the text names another database or two hosts.
     """
     dsn = parse_dsn(text)
     database = conninfo_to_dict(dsn.reveal()).get("dbname") or CONSOLE
     if database != CONSOLE:
-        raise ValueError(f"must name the database {CONSOLE}: that is PgBouncer's console")
+        raise ValueError(f"must name the database {CONSOLE}, which is PgBouncer's console")
     if "," in dsn.host + dsn.port:
-        raise ValueError("must name one host: every bouncer has a console of its own")
+        raise ValueError("must name one host: each PgBouncer has a separate console")
     return replace(dsn, _text=make_conninfo(dsn.reveal(), dbname=CONSOLE))
 
 
 def at_address(dsn: Dsn, address: str) -> Dsn:
-    """Return the DSN of one address of its host; the name stays, for certificates bear it."""
+    """Return the DSN for one address of its host.
+
+    The host name stays because certificates name it.
+    """
     return replace(dsn, _text=make_conninfo(dsn.reveal(), hostaddr=address))
 
 
 def _with_default(name: str, parameters: Mapping[str, object]) -> str:
-    """Return a parameter, or what libpq takes for it from its environment variable."""
+    """Return a parameter, or libpq's value for it from its environment variable."""
     if value := parameters.get(name):
         return str(value)
     for option in Conninfo.get_defaults():
@@ -95,9 +98,9 @@ def _with_default(name: str, parameters: Mapping[str, object]) -> str:
 
 
 def _swallowed_a_password(text: str) -> bool:
-    """Tell whether a URL holds a bare `@` or `/` that cuts the password in two.
+    """Return whether a URL holds a bare `@` or `/` that splits the password.
 
-    libpq would take the second half for a part of the host's or the database's name, and both
+    For libpq, the second half would be a part of the host's or the database's name. Both names
     appear in messages.
     """
     _, is_url, rest = text.partition("://")

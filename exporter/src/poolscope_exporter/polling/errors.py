@@ -1,4 +1,4 @@
-"""Say why a server did not answer, in a closed set of reasons and without any secret."""
+"""Classify why a server did not answer, as a closed set of reasons without secrets."""
 
 from enum import StrEnum
 
@@ -7,11 +7,11 @@ from psycopg import errors
 
 
 class Reason(StrEnum):
-    """Why a server did not answer.
+    """The reason why a server did not answer.
 
-    `CREDENTIALS`: we have no password to show. `TOO_MANY_CONNECTIONS`: every slot is taken;
-    `RESERVED_SLOTS`: those for ordinary roles are. `WRONG_ROLE`: it answers, and is not the
-    primary, or the replica, that its target expects.
+    With CREDENTIALS, the exporter has no password to send. With TOO_MANY_CONNECTIONS, every slot is
+    used. With RESERVED_SLOTS, every slot for ordinary roles is used. With WRONG_ROLE, the server
+    answers, but it is not the primary, or the replica, that the settings expect.
     """
 
     REFUSED = "refused"
@@ -31,13 +31,13 @@ class Reason(StrEnum):
 
 
 FULL = frozenset((Reason.TOO_MANY_CONNECTIONS, Reason.RESERVED_SLOTS))
-"""The reasons that concern every ordinary role: the server admits nobody."""
+"""The reasons that affect every ordinary role: the server accepts no connection from it."""
 
 _NO_SLOT = FULL | {Reason.ROLE_LIMIT, Reason.DATABASE_LIMIT}
 
 
 class ServerUnavailableError(Exception):
-    """A server did not answer; the message holds no secret."""
+    """A server did not answer; the message contains no secret."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -57,7 +57,7 @@ _CLASSES: tuple[tuple[type[psycopg.Error], Reason], ...] = (
     (errors.IdleInTransactionSessionTimeout, Reason.TERMINATED),
 )
 
-# psycopg exposes no SQLSTATE on a failed connect, so its text is all there is.
+# psycopg has no SQLSTATE for a failed connect, so the reason must be read from the text.
 _TEXTS = (
     ("too many connections for role", Reason.ROLE_LIMIT),
     ("too many connections for database", Reason.DATABASE_LIMIT),
@@ -78,7 +78,7 @@ _TEXTS = (
     ("no pg_hba.conf entry", Reason.AUTHENTICATION),
     ("is not permitted to log in", Reason.AUTHENTICATION),
     ("permission denied", Reason.PERMISSION),
-    # How PgBouncer's console turns away who is in neither stats_users nor admin_users.
+    # PgBouncer's console sends this to a role in neither stats_users nor admin_users.
     ("fatal:  not allowed", Reason.PERMISSION),
     ("terminating connection", Reason.TERMINATED),
     ("server closed the connection", Reason.TERMINATED),
@@ -93,7 +93,8 @@ _TEXTS = (
 def reason_of(error: psycopg.Error) -> Reason:
     """Return why a statement or a connect failed.
 
-    Where several addresses were tried, one that is full tells more than another that refuses.
+    If several addresses were tried, "full" has precedence over "refused", because it is more
+    precise.
     """
     told = _reason_in(str(error))
     if told in _NO_SLOT:
@@ -103,14 +104,14 @@ def reason_of(error: psycopg.Error) -> Reason:
 
 def _reason_in(text: str) -> Reason:
     text = text.lower()
-    # `role "x" does not exist` is how trust authentication turns a stranger away.
+    # Trust authentication rejects an unknown role with `role "x" does not exist`.
     if 'role "' in text and "does not exist" in text:
         return Reason.AUTHENTICATION
     return next((reason for part, reason in _TEXTS if part in text), Reason.OTHER)
 
 
 def telling_line(error: psycopg.Error) -> str:
-    """Return the line of an error's text that gives its reason, else the first."""
+    """Return the line of an error's text that states its reason, else the first line."""
     reason = reason_of(error)
     lines = str(error).strip().splitlines()
     telling = (line.strip() for line in lines if _reason_in(line) is reason)
@@ -118,6 +119,6 @@ def telling_line(error: psycopg.Error) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text: the rest are hints for an interactive user."""
+    """Return the first line of an error's text; the rest are hints for an interactive user."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Poll one server for ever: at its interval, at once when woken, and seldom while it fails."""
+"""Poll one server until stopped: at its interval, at once when woken, less often while it fails."""
 
 import asyncio
 import logging
@@ -20,20 +20,20 @@ _log = logging.getLogger("poolscope_exporter")
 
 
 class Polled(Protocol):
-    """What one poll does and what its outcome changes; the loop decides when."""
+    """The actions of one poll and of its outcome; the loop decides the times."""
 
     @property
     def log_name(self) -> str:
         """Return the polled thing's name for log lines."""
 
     async def poll(self, now_s: float) -> None:
-        """Ask everything that is due; raises ServerUnavailableError."""
+        """Send every query that is due; raise ServerUnavailableError on failure."""
 
     def on_failure(self) -> None:
-        """Drop what is no longer true of a server that fails; called at each failure."""
+        """Drop the data that a failing server makes invalid; called at each failure."""
 
     def log_answer(self) -> None:
-        """Log who answers, for the first time or again."""
+        """Log which server answers, at its first answer and after each failure."""
 
     def log_failure(self, trouble: str) -> None:
         """Log why nothing answers; called once for each change of the reason."""
@@ -41,13 +41,16 @@ class Polled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to poll; `shortest_gap_s` lies between two polls however often they are wanted."""
+    """The intervals of polls.
+
+    `shortest_gap_s` is the minimum between two, however often requested.
+    """
 
     interval_s: float
     shortest_gap_s: float = 0.0
 
     def backoff(self) -> Backoff:
-        """Return the pauses while polls fail: two intervals at most, within 1 s and 30 s."""
+        """Return the pauses while polls fail: at most two intervals, between 1 s and 30 s."""
         longest_s = max(MIN_BACKOFF_S, min(MAX_BACKOFF_S, 2 * self.interval_s))
         return Backoff(MIN_BACKOFF_S, longest_s)
 
@@ -76,32 +79,34 @@ class PollLoop:
         self._ended = asyncio.Event()
 
     def wake(self) -> None:
-        """Ask for a poll at once."""
+        """Request a poll at once."""
         self._wake.set()
 
     async def wake_and_wait(self, at_most_s: float) -> None:
-        """Ask for a poll at once, and wait for its end, at most so long."""
+        """Request a poll at once, and wait for its end for at most `at_most_s`."""
         self._ended.clear()
         self._wake.set()
         await self._wait(at_most_s, self._ended)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll until `stop` is set, then close the connection; nothing else ends this."""
+        """Poll until `stop` is set, then close the connection; no error ends the loop."""
         while not stop.is_set():
             await self.poll_once()
             await self._pause(stop)
         await self._peer.close()
 
     async def poll_once(self) -> None:
-        """Poll once; a failure is recorded, and logged where its reason is new."""
+        """Poll once; a failure is recorded, and logged if its reason is new."""
         self._wake.clear()
         started_at_s = self._monotonic()
         try:
             await self._poll(started_at_s)
         except ServerUnavailableError as exc:
             self._failed(exc.reason, str(exc))
-        except Exception:  # noqa: BLE001 - a loop that ends would leave the exporter blind for ever
-            _log.exception("poll of %s failed by an error of ours", self._polled.log_name)
+        except Exception:  # noqa: BLE001 - if the loop ended, this server would never be polled again
+            _log.exception(
+                "poll of %s failed with an internal error; please report it", self._polled.log_name
+            )
             self._failed(Reason.OTHER, "internal error, see the log")
         else:
             self._succeeded(started_at_s)
@@ -124,9 +129,9 @@ class PollLoop:
             self._polled.log_failure(self._record.trouble)
 
     async def _pause(self, stop: asyncio.Event) -> None:
-        """Wait for the next poll's time, to be woken, or for the end.
+        """Wait until the next poll is due, a poll is requested, or the loop is stopped.
 
-        A server that fails is not asked earlier, whoever waits for it.
+        While a server fails, a request does not shorten the pause.
         """
         if self._record.trouble is not None:
             await self._wait(self._backoff.pause_s(self._record.failures_in_a_row), stop)

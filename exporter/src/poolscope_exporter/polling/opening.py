@@ -1,7 +1,7 @@
-"""Open a connection to a server: with the password of the moment, and bounded on all sides.
+"""Open a connection to a server with the current password and within a deadline.
 
-The name is resolved at each connect, and its addresses are tried in turn, by psycopg; TLS, service
-and password files are libpq's.
+psycopg resolves the name at each connect and tries its addresses in turn. libpq handles TLS,
+service files and password files.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from poolscope_exporter.polling.passwords import Passwords
 APPLICATION_NAME = "poolscope-exporter"
 CONNECT_DEADLINE_S = 10.0
 ATTEMPT_DEADLINE_S = 3
-"""Of each address of the server's name."""
+"""For each address of the server's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How to connect to a server; failures are ServerUnavailableErrors without any secret.
+    """The way to connect to a server; failures are ServerUnavailableErrors without any secret.
 
-    `session_settings` are set by the start of the session, after those of the DSN. PgBouncer's
-    console needs a cursor that binds parameters on our side.
+    `session_settings` are applied when the session starts, after those of the DSN. PgBouncer's
+    console needs a cursor that binds parameters on the client side.
     """
 
     dsn: Dsn
@@ -55,14 +55,14 @@ class Opening:
             ) from exc
 
     def statement_error(self, exc: psycopg.Error) -> ServerUnavailableError:
-        """Return the error of a statement as ours."""
+        """Return the error of a statement as a ServerUnavailableError."""
         return ServerUnavailableError(reason_of(exc), self.dsn.redact(first_line(exc)))
 
     async def _connect(self, password: str | None) -> psycopg.AsyncConnection[DictRow]:
         dsn = self.dsn.reveal()
         return await psycopg.AsyncConnection.connect(
             dsn if password is None else make_conninfo(dsn, password=password),
-            autocommit=True,  # a snapshot of the sessions lasts as long as a transaction
+            autocommit=True,  # in a transaction, the view of the sessions is frozen
             cursor_factory=self.cursor_factory,
             row_factory=dict_row,
             application_name=APPLICATION_NAME,

@@ -1,4 +1,4 @@
-"""Keep the record of one server's polls: what the loop reports about itself."""
+"""Record one server's polls, for the loop's report about itself."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,11 +10,12 @@ from poolscope_exporter.polling.tiers import TierReport
 
 @dataclass(frozen=True, slots=True)
 class PollReport:
-    """How the polls of one server go; None before the first success.
+    """The state of one server's polls; None before the first success.
 
-    `last_success_s` is the wall clock's time of it, in seconds since the epoch. `connections` is
-    how many of ours the server has; `tiers` what each kind of question costs it; `changes` how
-    often it became another one.
+    `last_success_s` is the wall clock's time of the last success, in seconds since the epoch. The
+    number of the exporter's connections to the server is `connections`. The time and the missed
+    answers of each kind of query are in `tiers`. Restarts, failovers and the like are counted in
+    `changes`.
     """
 
     server: str
@@ -27,10 +28,10 @@ class PollReport:
 
 
 class PollRecord:
-    """The outcome of every poll so far, and when the last good one was (monotonic clock).
+    """The outcome of every poll so far, and the monotonic time of the last successful one.
 
-    `trouble` is why the last poll failed, as people read it, and None after a good one; `reason`
-    is the same as a value, None also before the first poll.
+    `trouble` explains why the last poll failed; it is None after a success. The same as a value is
+    `reason`, which is None also before the first poll.
     """
 
     def __init__(self, server: str) -> None:
@@ -43,7 +44,7 @@ class PollRecord:
         self.reason: Reason | None = None
 
     def poll_succeeded(self, started_at_s: float, now_s: float) -> bool:
-        """Record a good poll; return whether there was none just before."""
+        """Record a successful poll; return whether the previous one failed or there was none."""
         is_change = self.trouble is not None
         self._succeeded_at_s = now_s
         self._duration_s = now_s - started_at_s
@@ -52,7 +53,7 @@ class PollRecord:
         return is_change
 
     def poll_failed(self, reason: Reason, message: str) -> bool:
-        """Record a poll that failed; return whether the one before had not the same reason."""
+        """Record a failed poll; return whether its reason differs from the previous poll's."""
         is_change = reason is not self.reason
         self._failures[reason.value] += 1
         self.failures_in_a_row += 1
@@ -60,11 +61,11 @@ class PollRecord:
         return is_change
 
     def last_success_age_s(self, now_s: float) -> float | None:
-        """Return how long ago the last good poll was."""
+        """Return the seconds since the last successful poll."""
         return None if self._succeeded_at_s is None else now_s - self._succeeded_at_s
 
     def report(self, now_s: float, wall_s: float) -> PollReport:
-        """Return the record as of now, which both clocks tell."""
+        """Return the record at this moment, given as both clocks' times."""
         age_s = self.last_success_age_s(now_s)
         return PollReport(
             server=self._server,

@@ -1,1 +1,1 @@
-"""PostgreSQL: its sessions, limits and privileges, read on a clock."""
+"""PostgreSQL: read its sessions, limits and privileges at intervals."""

@@ -16,7 +16,7 @@ def poller_of(
     *,
     counts_orphans: bool = True,
 ) -> Poller:
-    """Return the poller that watches the target, with a connection of its own."""
+    """Return the poller of the target, with a separate connection."""
     return Poller(
         server_of(target),
         correlator,
@@ -28,6 +28,6 @@ def poller_of(
 
 
 def server_of(target: ServerTarget) -> PostgresServer:
-    """Return the server that the target names, not connected yet."""
+    """Return the server of the target, not connected yet."""
     passwords = passwords_of(target.password_file, target.password_command)
     return PostgresServer(target.name, target.dsn, target.aliases, passwords)

@@ -1,4 +1,4 @@
-"""Decide what each poll of a server asks, and show what its answers say."""
+"""Decide which queries each poll of a server sends, and publish the answers."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.headroom import Headroom, headroom
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.model.lock_waits import LockWaits
 from poolscope_exporter.core.model.servers import (
     Change,
     ConfiguredServer,
@@ -19,67 +20,83 @@ from poolscope_exporter.core.model.servers import (
     is_expected,
     role_of,
 )
+from poolscope_exporter.core.model.session_groups import (
+    OwnerSessions,
+    SessionGroups,
+    largest_groups,
+    largest_owners,
+)
 from poolscope_exporter.core.model.sessions import Census, SessionSample
 from poolscope_exporter.polling.connection import Peer
 from poolscope_exporter.polling.errors import FULL, Reason, ServerUnavailableError
 from poolscope_exporter.polling.loop import Pace, PollLoop
 from poolscope_exporter.polling.record import PollRecord, PollReport
 from poolscope_exporter.polling.tiers import Answer, Tier, TierRecord
-from poolscope_exporter.postgres.rows import Survey
+from poolscope_exporter.postgres.rows import GroupsAnswer, Survey
 from poolscope_exporter.postgres.server import Arrival
 
 FRESH_SUSPECTS_S = 0.25
-"""Shortest time between two polls, however many fresh suspects there are."""
+"""The shortest time between two polls, however many fresh suspects there are."""
 
 SURVEY_S = 5.0
-"""Time between two counts of all sessions, which cost several times a look at the suspects."""
+"""The time between two counts of all sessions; a count costs several polls of the suspects."""
 
 CENSUS_S = 15.0
-"""Time between two looks for orphans, which read a row for each session of the applications."""
+"""The time between two searches for orphans, which read one row per session of an application.
+
+The sessions are grouped by program and client as often.
+"""
 
 FACTS_S = 60.0
-"""Time between two readings of what hardly changes: identity, privileges, limits, names."""
+"""The time between two readings of rarely changing data: identity, privileges, limits, names."""
 
 FACTS_RETRY_S = 5.0
 FACTS_STALE_S = 300.0
-"""How long limits are believed that cannot be read again, because somebody locks a catalogue."""
+"""The time for which limits stay in use that cannot be read again, for example due to a lock."""
 
 _log = logging.getLogger("poolscope_exporter")
 
 
 class Server(Peer, Protocol):
-    """What a poller asks of a server; every failure is a ServerUnavailableError."""
+    """The queries that a poller sends to a server; every failure is a ServerUnavailableError."""
 
     async def identify(self) -> Arrival:
-        """Return who the server is."""
+        """Return the server's identity."""
 
     async def in_recovery(self) -> bool:
         """Return whether the server is a replica now."""
 
     async def read_limits(self) -> ServerLimits | None:
-        """Return the server's limits, None where unknown."""
+        """Return the server's limits, or None if unknown."""
 
     async def look_up(self, pids: Sequence[int]) -> SessionSample:
-        """Return the sessions behind the pids."""
+        """Return the sessions with these backend PIDs."""
+
+    async def lock_waits(self) -> LockWaits:
+        """Return the sessions that wait for a lock, and those at the roots of their queues."""
 
     async def census(self, addresses: Collection[str]) -> Census | None:
-        """Return the sessions from these addresses, None where unknown."""
+        """Return the sessions from these addresses, or None if unknown."""
 
     async def survey(self) -> Survey:
-        """Return how many sessions there are, in detail."""
+        """Return the number of sessions, by state, role and database."""
+
+    async def session_groups(self) -> GroupsAnswer:
+        """Return the largest groups of sessions by role, database, program and client."""
 
 
 class Refreshable(Protocol):
-    """What must be asked before a server is: it says which sessions to ask the server for."""
+    """A source that must be read before a server is, because it decides which sessions to query."""
 
     async def refresh(self) -> None:
-        """Ask it now, for a moment at most; never raises."""
+        """Read it now, for at most a moment; never raises."""
 
 
 class Poller:
-    """One server as its `loop` polls it, and what it last answered.
+    """One server as its `loop` polls it, and its last answers.
 
-    `bouncers` are asked first at each poll, so that both answers are of one moment.
+    The `bouncers` are read first at each poll, so that both answers are from one moment. Only with
+    `counts_orphans`, the sessions of the whole server are listed and grouped.
     """
 
     def __init__(
@@ -103,7 +120,10 @@ class Poller:
         self._arrival: Arrival | None = None
         self._limits: ServerLimits | None = None
         self._survey: Survey | None = None
+        self._groups: GroupsAnswer | None = None
+        self._surveyed_at_s: float | None = None
         self._sample: SessionSample | None = None
+        self._lock_waits: LockWaits | None = None
         self._facts_due_s = self._survey_due_s = self._census_due_s = float("-inf")
         self._place: ServerRole | None = None
         self._facts_at_s: float | None = None
@@ -115,7 +135,7 @@ class Poller:
         return self._server.name
 
     def server_view(self, now_s: float) -> ServerView:
-        """Return what is known of the server now; counts of a server that is down are not."""
+        """Return the server's current data; a server that is down has no counts."""
         is_up = self._record.trouble is None
         return ServerView(
             server=self._server.name,
@@ -127,13 +147,17 @@ class Poller:
             headroom=self._headroom() if is_up else None,
             last_success_age_s=self._record.last_success_age_s(now_s),
             sample=self._sample,
+            lock_waits=self._lock_waits if is_up else None,
             active_on_cpu=self._survey.active_on_cpu if self._survey and is_up else None,
+            surveyed_at_s=self._surveyed_at_s,
             place=self._place,
             is_full=self._record.reason in FULL,
+            owners=self._owners() if is_up else None,
+            session_groups=self._largest_groups() if is_up else None,
         )
 
     def poll_report(self, now_s: float, wall_s: float) -> PollReport:
-        """Return how the polls go."""
+        """Return the report of the polls."""
         return replace(
             self._record.report(now_s, wall_s),
             tiers=self._tiers.tier_report(),
@@ -142,25 +166,31 @@ class Poller:
         )
 
     async def poll(self, now_s: float) -> None:
-        """Ask the server what is due, the bouncers first; raises ServerUnavailableError."""
+        """Send every query that is due, first to the PgBouncers.
+
+        Raise ServerUnavailableError on failure.
+        """
         if not self._server.is_connected:
             await self._arrive(now_s)
         elif await self._was_promoted() or self._facts_at_s is None or now_s >= self._facts_due_s:
             await self._ask_facts(now_s)
         assert self._arrival is not None
         await asyncio.gather(*(bouncer.refresh() for bouncer in self._bouncers))
-        pids = self._correlator.suspects(clock.monotonic()).get(self._server.name, [])
+        pids = self._correlator.suspects(self._server.name, clock.monotonic())
         self._sample = await self._tiers.ask(Tier.SUSPECTS, self._server.look_up(pids))
         self._correlator.take_sample(self._sample, self._arrival.identity, clock.monotonic())
+        self._lock_waits = await self._ask_lock_waits(self._sample)
         if now_s >= self._survey_due_s:
             self._survey_due_s = now_s + SURVEY_S
+            self._surveyed_at_s = clock.monotonic()
             self._survey = await self._optional(Tier.SURVEY, self._server.survey())
         if self._counts_orphans and now_s >= self._census_due_s:
             await self._count()
+            self._groups = await self._optional(Tier.GROUPS, self._server.session_groups())
             self._census_due_s = now_s + CENSUS_S
 
     def on_failure(self) -> None:
-        """Judge no checkout by a server that fails; its role is known only where it answered."""
+        """Stop using this server's samples; its role stays known only if the server answered."""
         self._correlator.server_down(self._server.name)
         if self._record.reason is not Reason.WRONG_ROLE:
             self._place = None
@@ -170,7 +200,7 @@ class Poller:
         _log.warning("server %s does not answer: %s", self._server.name, trouble)
 
     def log_answer(self) -> None:
-        """Log which server answers, and what its role may not see."""
+        """Log which server answers, and which sessions the exporter's role cannot read."""
         assert self._arrival is not None
         identity = self._arrival.identity
         _log.info(
@@ -189,7 +219,10 @@ class Poller:
             )
 
     async def _count(self) -> None:
-        """Count the orphans, where any process was ever linked: of others nothing is known."""
+        """Count the orphans if any process was ever linked.
+
+        Without a link, none can be recognised.
+        """
         addresses = self._correlator.orphans.client_addresses(self._server.name)
         census = None
         if addresses:
@@ -199,22 +232,33 @@ class Poller:
         else:
             self._correlator.take_census(census, clock.monotonic())
 
+    async def _ask_lock_waits(self, sample: SessionSample) -> LockWaits | None:
+        """Return the lock waits; query them only if a held checkout or the last survey has one."""
+        waits = any(each.wait_event_type == "Lock" for each in sample.sessions.values())
+        if not waits and not (self._survey and self._survey.lock_waiters):
+            return None
+        return await self._optional(Tier.LOCKS, self._server.lock_waits())
+
     async def _arrive(self, now_s: float) -> None:
-        """Connect, and learn who answers before anything else is believed."""
+        """Connect, and read the server's identity before any other answer is used."""
         self._survey_due_s = now_s
-        self._limits = self._survey = self._sample = self._facts_at_s = None
+        self._limits = self._survey = self._groups = self._sample = self._facts_at_s = None
+        self._lock_waits = None
         await self._tiers.ask(Tier.CONNECT, self._server.connect())
         await self._ask_facts(now_s)
 
     async def _was_promoted(self) -> bool:
-        """Tell whether the server changed its role under us; also the sign of life of each poll."""
+        """Return whether the server changed between replica and primary.
+
+        Also each poll's liveness check.
+        """
         is_replica = await self._tiers.ask(Tier.PULSE, self._server.in_recovery())
         return self._arrival is None or is_replica != self._arrival.identity.in_recovery
 
     async def _ask_facts(self, now_s: float) -> None:
-        """Read what hardly changes; where a lock is in the way, what was read before still holds.
+        """Read data that rarely changes; if a lock prevents this, the earlier data stays valid.
 
-        On a new connection there is nothing that does, and no answer is a failure.
+        On a new connection there is no earlier data, so a missing answer is a failure.
         """
         self._facts_due_s = now_s + FACTS_RETRY_S
         try:
@@ -230,10 +274,10 @@ class Poller:
             self._facts_at_s, self._facts_due_s = now_s, now_s + FACTS_S
 
     async def _accept(self, arrival: Arrival) -> None:
-        """Take in who answers; raises where it is not what the target expects."""
+        """Store the server's identity; raise if its role is not the expected one."""
         self._place = role_of(arrival.identity)
         if not is_expected(arrival.identity, self._configured.expects):
-            # Another one may be the right one at the next look-up of the name.
+            # At the next connect, the name may resolve to another server with the expected role.
             await self._server.close()
             raise ServerUnavailableError(
                 Reason.WRONG_ROLE,
@@ -243,16 +287,27 @@ class Poller:
         if change := self._correlator.server_up(arrival.identity):
             self._changes[change] += 1
             self._sample = None
-            _log.warning("server %s was %s: what it said before is void", self._server.name, change)
+            _log.warning("server %s was %s; discarding earlier samples", self._server.name, change)
 
     async def _optional(self, tier: Tier, question: Awaitable[Answer]) -> Answer | None:
-        """Return the answer, or None where this one is refused and the server stays with us."""
+        """Return the answer, or None if this query is refused and the connection stays open."""
         try:
             return await self._tiers.ask(tier, question)
         except ServerUnavailableError:
             if not self._server.is_connected:
                 raise
             return None
+
+    def _owners(self) -> OwnerSessions | None:
+        """Return the sessions by role and database; None if only their total is known."""
+        counts = self._survey.by_owner if self._survey else None
+        return largest_owners(counts, self._configured) if counts else None
+
+    def _largest_groups(self) -> SessionGroups | None:
+        found = self._groups
+        if found is None:
+            return None
+        return largest_groups(found.groups, found.total, found.hidden, self._configured)
 
     def _headroom(self) -> Headroom | None:
         if self._limits is None or self._survey is None:

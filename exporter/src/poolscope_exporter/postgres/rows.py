@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.session_groups import LOCAL, Owner, SessionGroup, add_up
 from poolscope_exporter.core.model.sessions import Session, SessionState
 
 HIDDEN = "hidden"
-"""State of the sessions whose state our role may not see: they exist all the same."""
+"""The state of sessions with a state that the exporter's role may not read; they are counted."""
 
 Row = Mapping[str, Any]
 
@@ -19,7 +20,7 @@ _STATEMENT_RUNNERS = frozenset({_CLIENT, "parallel worker"})
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of roles and databases by oid, read once a minute instead of joined at each look."""
+    """Names of roles and databases by oid, read once a minute instead of joined at each poll."""
 
     roles: Mapping[int, str] = field(default_factory=dict)
     databases: Mapping[int, str] = field(default_factory=dict)
@@ -27,17 +28,29 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How many sessions a server has; empty mappings where only the total is known.
+    """The number of sessions of a server; the mappings are empty if only the total is known.
 
-    `active_on_cpu` are those that run a statement and wait for nothing, parallel workers included;
-    None where our role may not see what all of them do.
+    `active_on_cpu` counts the sessions that run a statement and wait for nothing, with parallel
+    workers. It is None if the exporter's role cannot read the state of every session. The sessions
+    that wait for a lock are counted in `lock_waiters`, as far as they are visible.
     """
 
     total: int
     by_state: Mapping[str, int] = field(default_factory=dict)
     by_role: Mapping[str, int] = field(default_factory=dict)
     by_database: Mapping[str, int] = field(default_factory=dict)
+    by_owner: Mapping[Owner, int] = field(default_factory=dict)
     active_on_cpu: int | None = None
+    lock_waiters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsAnswer:
+    """The largest groups of sessions, largest first, and the sums over all groups."""
+
+    groups: tuple[SessionGroup, ...]
+    total: int
+    hidden: int
 
 
 def session_of(row: Row, names: Names) -> Session:
@@ -57,29 +70,57 @@ def session_of(row: Row, names: Names) -> Session:
         database=names.databases.get(row["database_oid"]),
         user=names.roles.get(row["role_oid"]),
         application_name=row["application_name"] or "",
+        backend_type=row["backend_type"],
     )
 
 
 def survey_of(rows: Iterable[Row], names: Names) -> Survey:
-    """Return the counts of the sessions that take a slot, from the rows of connections.sql.
+    """Return the counts of the sessions that use a slot, from the rows of connections.sql.
 
-    Where some are hidden, a state in which none is seen is left out: it may have many.
+    If some sessions are hidden, a state with no visible session is left out: it may have many.
     """
     states: Counter[str] = Counter({state.value: 0 for state in SessionState})
     roles: Counter[str] = Counter()
     databases: Counter[str] = Counter()
     groups = list(rows)
-    for row in filter(_takes_a_slot, groups):
+    sessions = list(filter(_takes_a_slot, groups))
+    owners = add_up((_owner(row, names), row["sessions"]) for row in sessions)
+    for row in sessions:
         count = row["sessions"]
         states[_state_name(row)] += count
         if role := names.roles.get(row["role_oid"]):
             roles[role] += count
         if database := names.databases.get(row["database_oid"]):
             databases[database] += count
+    waiting = sum(row["lock_waiters"] for row in groups)
     if states[HIDDEN]:
-        return Survey(states.total(), +states, roles, databases)
+        return Survey(states.total(), +states, roles, databases, owners, lock_waiters=waiting)
     del states[HIDDEN]
-    return Survey(states.total(), states, roles, databases, _on_cpu(groups))
+    return Survey(states.total(), states, roles, databases, owners, _on_cpu(groups), waiting)
+
+
+def groups_of(rows: Iterable[Row], names: Names) -> GroupsAnswer:
+    """Return the groups that the rows of session_groups.sql describe."""
+    found = list(rows)
+    groups = tuple(
+        SessionGroup(
+            *_owner(row, names), row["application_name"], _client_of_group(row), row["sessions"]
+        )
+        for row in found
+    )
+    # The exporter's own session is always counted, so there are rows.
+    total, hidden = max(((row["all_sessions"], row["all_hidden"]) for row in found), default=(0, 0))
+    return GroupsAnswer(groups, total, hidden)
+
+
+def _client_of_group(row: Row) -> str | None:
+    if row["hidden"]:
+        return None
+    return row["client_address"] or LOCAL
+
+
+def _owner(row: Row, names: Names) -> Owner:
+    return names.roles.get(row["role_oid"]), names.databases.get(row["database_oid"])
 
 
 def _on_cpu(rows: Iterable[Row]) -> int:
@@ -87,9 +128,9 @@ def _on_cpu(rows: Iterable[Row]) -> int:
 
 
 def _takes_a_slot(row: Row) -> bool:
-    """Tell whether the row is a client's session, as far as our role can see.
+    """Return whether the row is a client's session, as far as the exporter's role can read.
 
-    Where the type is hidden, a session has a database and a role; background processes have not.
+    If the type is hidden, a session has a database and a role, and background processes do not.
     """
     if row["backend_type"] is not None:
         return bool(row["backend_type"] == _CLIENT)

@@ -1,32 +1,46 @@
-"""Ask a PostgreSQL server about its sessions, over one connection that is kept."""
+"""Query a PostgreSQL server about its sessions, over one connection that is kept."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Any
 
 from psycopg.rows import DictRow
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.lock_waits import PREPARED, LockWaits
 from poolscope_exporter.core.model.servers import Privilege, ServerIdentity, ServerLimits
-from poolscope_exporter.core.model.sessions import Census, Session, SessionSample
+from poolscope_exporter.core.model.sessions import (
+    Census,
+    IdleBlocker,
+    Session,
+    SessionSample,
+    SessionState,
+)
 from poolscope_exporter.polling.connection import PollConnection
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.polling.opening import Opening
 from poolscope_exporter.polling.passwords import Passwords
+from poolscope_exporter.postgres.lock_queries import (
+    MAX_LOCK_WAITERS,
+    blocking_pids,
+    read_lock_waits,
+)
 from poolscope_exporter.postgres.rows import (
+    GroupsAnswer,
     Names,
     Row,
     Survey,
+    groups_of,
     session_of,
     survey_of,
 )
 
 QUERY_DEADLINE_S = 3.0
-MAX_LOCK_WAITERS = 50
 
 SESSION_SETTINGS = {
     "statement_timeout": "2000",
@@ -35,17 +49,18 @@ SESSION_SETTINGS = {
     "default_transaction_read_only": "on",
     "search_path": "pg_catalog",
     "work_mem": "16MB",
-    # A session of ours that the network cut off takes a slot until the server notices: in a minute.
+    # If the network cuts off the exporter's session, the session uses a slot until the server
+    # notices. With these values that takes a minute.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
-"""The server gives up before we do, lets us write nothing, and spills no poll to disk."""
+"""The server times out before the exporter does, rejects writes, and writes no temporary file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the connection says of the server and of itself."""
+    """The identity of the server and properties of the connection."""
 
     identity: ServerIdentity
     version: str
@@ -54,10 +69,10 @@ class Arrival:
 
 
 class PostgresServer:
-    """One server and our one connection to it; every failure is a ServerUnavailableError.
+    """One server and the one connection to it; every failure is a ServerUnavailableError.
 
-    The connection outlives a refused or timed-out statement where it can: while the server is
-    full it is the only one that we will get.
+    The connection is kept after a refused or timed-out statement if possible: while the server is
+    full, no other connection would be accepted.
     """
 
     def __init__(
@@ -75,28 +90,28 @@ class PostgresServer:
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether the connection is open, as far as is known without asking."""
+        """Return whether the connection is open, without a request to the server."""
         return self._connection.is_open
 
     async def connect(self) -> None:
-        """Open the connection anew."""
+        """Open a new connection."""
         await self._connection.open_anew()
 
     async def identify(self) -> Arrival:
-        """Return who the server is, and who we are to it."""
+        """Return the server's identity, and the exporter's role and privilege on it."""
         rows = await self._fetch("identity")
         system = await self._optional("system_identifier")
         return self._arrival(rows[0], system[0]["system_identifier"] if system else None)
 
     async def in_recovery(self) -> bool:
-        """Return whether the server is a replica now; also the cheapest sign of life."""
+        """Return whether the server is a replica now; also the cheapest liveness check."""
         return bool((await self._fetch("pulse"))[0]["in_recovery"])
 
     async def read_limits(self) -> ServerLimits | None:
-        """Return the limits, and learn the names of roles and databases; None where refused.
+        """Return the limits and store the names of roles and databases; None if refused.
 
-        Raises where an answer is only late (somebody locks a catalogue): what was learned before
-        stays, because a limit left out would make room that is not there.
+        Raises if an answer is only late, for example because a catalogue is locked. The earlier
+        values then stay, because without a limit the headroom would be too large.
         """
         roles = await self._permitted("roles")
         databases = await self._permitted("databases")
@@ -112,20 +127,26 @@ class PostgresServer:
         )
 
     async def look_up(self, pids: Sequence[int]) -> SessionSample:
-        """Return the sessions behind the pids, which must be within 1 and 4194304."""
+        """Return the sessions with these backend PIDs, which must be between 1 and 4194304."""
         taken_at_s = clock.monotonic()
         rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
         took_s = clock.monotonic() - taken_at_s
         sessions = {row["pid"]: session_of(row, self._names) for row in rows}
         blocked_by = await self._blockers(sessions.values())
+        idle = await self._idle_sessions(set(chain(*blocked_by.values())), sessions)
         for pid, blockers in blocked_by.items():
-            sessions[pid] = replace(sessions[pid], blocked_by=blockers)
+            idle_blockers = tuple(idle[each] for each in blockers if each in idle)
+            sessions[pid] = replace(sessions[pid], blocked_by=blockers, idle_blockers=idle_blockers)
         return SessionSample(self.name, taken_at_s, frozenset(pids), sessions, took_s)
 
-    async def census(self, addresses: Collection[str]) -> Census | None:
-        """Return the client sessions from these addresses; None where the server refuses.
+    async def lock_waits(self) -> LockWaits:
+        """Return the sessions that wait for a lock, and those at the roots of their queues."""
+        return await read_lock_waits(self._fetch, self.name, self._names)
 
-        An address is one that the server gave: it is spelled as the server spells it.
+    async def census(self, addresses: Collection[str]) -> Census | None:
+        """Return the client sessions from these addresses; None if the server refuses.
+
+        An address must come from this server, so that it is written in the server's form.
         """
         taken_at_s = clock.monotonic()
         try:
@@ -138,19 +159,23 @@ class PostgresServer:
         return Census(self.name, taken_at_s, sessions)
 
     async def survey(self) -> Survey:
-        """Return how many sessions there are; the total alone where the rest is refused."""
+        """Return the number of sessions; only the total if the rest is refused."""
         rows = await self._optional("connections")
         if rows:
             return survey_of(rows, self._names)
         return Survey(total=await self.count_sessions())
 
+    async def session_groups(self) -> GroupsAnswer:
+        """Return the largest groups of client sessions, instrumented or not."""
+        return groups_of(await self._fetch("session_groups"), self._names)
+
     async def count_sessions(self) -> int:
-        """Return how many sessions there are, in the cheapest form: also a sign of life."""
+        """Return the number of sessions by the cheapest query; also a liveness check."""
         sessions: int = (await self._fetch("canary"))[0]["sessions"]
         return sessions
 
     async def end_poll(self) -> None:
-        """Keep the connection: while the server is full, there is no other."""
+        """Keep the connection: while the server is full, no other would be accepted."""
         await self._connection.close_unless_kept()
 
     async def close(self) -> None:
@@ -161,7 +186,7 @@ class PostgresServer:
         return await self._connection.fetch_rows(_sql(statement), parameters)
 
     async def _optional(self, statement: str) -> list[DictRow]:
-        """Return the rows, or none where the server refuses this one fact and stays with us."""
+        """Return the rows, or none if the server refuses this query but stays connected."""
         try:
             return await self._fetch(statement)
         except ServerUnavailableError:
@@ -170,7 +195,7 @@ class PostgresServer:
             return []
 
     async def _permitted(self, statement: str) -> list[DictRow]:
-        """Return the rows, or none where our role may not have them."""
+        """Return the rows, or none if the exporter's role may not read them."""
         try:
             return await self._fetch(statement)
         except ServerUnavailableError as exc:
@@ -180,11 +205,23 @@ class PostgresServer:
 
     async def _blockers(self, sessions: Iterable[Session]) -> dict[int, tuple[int, ...]]:
         waiting = [each.pid for each in sessions if each.wait_event_type == "Lock"]
-        if not waiting:
-            return {}
-        rows = await self._fetch("blockers", {"pids": waiting[:MAX_LOCK_WAITERS]})
-        # 0 stands for a prepared transaction, which no session holds.
-        return {row["pid"]: tuple(pid for pid in row["blocked_by"] if pid > 0) for row in rows}
+        found = await blocking_pids(self._fetch, waiting[:MAX_LOCK_WAITERS])
+        return {
+            pid: tuple(each for each in pids if each != PREPARED) for pid, pids in found.items()
+        }
+
+    async def _idle_sessions(
+        self, pids: Collection[int], known: Mapping[int, Session]
+    ) -> dict[int, IdleBlocker]:
+        """Return the idle sessions among the blockers; query only if a session is blocked."""
+        unknown = sorted(pid for pid in pids if pid not in known)[:MAX_LOCK_WAITERS]
+        rows = await self._fetch("suspects", {"pids": unknown}) if unknown else []
+        found = [*known.values(), *(session_of(row, self._names) for row in rows)]
+        return {
+            each.pid: IdleBlocker(each.pid, each.state_age_s)
+            for each in found
+            if each.state is SessionState.IDLE and each.state_age_s is not None
+        }
 
     def _arrival(self, row: Row, system_identifier: str | None) -> Arrival:
         info = self._connection.connection_info

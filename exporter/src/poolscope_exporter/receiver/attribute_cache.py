@@ -1,4 +1,4 @@
-"""Read the attributes of data points once: processes of a service say the same in every push."""
+"""Cache the attributes of data points: a process sends the same ones in every push."""
 
 from collections.abc import Collection
 from functools import lru_cache
@@ -10,9 +10,9 @@ from poolscope_exporter.receiver.attributes import as_text, read_attributes
 
 CACHED = 8_192
 CACHED_BYTES = 2_048
-"""What is longer is read each time: the memory of what was read stays small."""
+"""Longer encodings are decoded each time, so that the cache stays small."""
 
-# Protobuf's tags of what comes before the attributes, and differs from push to push.
+# Protobuf's tags of the fields before the attributes, which differ from push to push.
 _FIXED64_OF_NUMBER = frozenset((0x11, 0x19, 0x21, 0x31))  # start, time, as_double, as_int
 _FIXED64_OF_HISTOGRAM = frozenset((0x11, 0x19, 0x21, 0x29))  # start, time, count, sum
 _PACKED_OF_HISTOGRAM = frozenset((0x32, 0x3A))  # bucket_counts, explicit_bounds
@@ -47,9 +47,9 @@ def _read(point: NumberDataPoint | HistogramDataPoint) -> Attributes:
 
 
 def _rest(encoded: bytes, fixed64: Collection[int], packed: Collection[int]) -> bytes:
-    """Return an encoded message without the fields that it begins with, if they are of these.
+    """Return an encoded message without its leading fields, if their tags are among the given ones.
 
-    A message that is written in another order only misses the cache.
+    A message with another order of fields only misses the cache.
     """
     at, end = 0, len(encoded)
     while at < end:
@@ -64,7 +64,7 @@ def _rest(encoded: bytes, fixed64: Collection[int], packed: Collection[int]) -> 
 
 
 def _skip(encoded: bytes, at: int) -> int:
-    """Return where the field ends whose length begins here."""
+    """Return the end of a field; its encoded length begins at `at`."""
     length = shift = 0
     while True:
         byte = encoded[at]

@@ -1,7 +1,8 @@
-"""Read OTLP attributes: bounded, typed, and tolerant of what a sender leaves out."""
+"""Read OTLP attributes into typed, bounded values; senders may leave any of them out."""
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
@@ -12,27 +13,33 @@ from poolscope_exporter.core.model.endpoints import Endpoint
 
 MAX_ATTRIBUTES = 64
 MAX_TEXT_LENGTH = 256
-"""Characters of a name or a value. Nothing cuts texts but this module: whatever was cut twice, to
-two lengths, would be two things."""
+"""Characters of a name or a value. Only this module cuts texts: a name that was cut to two lengths
+would become two names."""
 
 MAX_ARRAY_LENGTH = 10_000
+
+_CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0))
+_DIRECTIONS: Final = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_DECEIVING: Final = dict.fromkeys((*_CONTROLS, *_DIRECTIONS))
 
 Value = str | bool | int | float | tuple[int, ...]
 Attributes = Mapping[str, Value]
 
 
 def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
-    """Return the scalar and int-array attributes; others, and those beyond the cap, are left out.
+    """Return the scalar and int-array attributes, at most MAX_ATTRIBUTES; drop all others.
 
-    Texts are cut to MAX_TEXT_LENGTH characters.
+    Texts are cut to MAX_TEXT_LENGTH characters. Control characters and characters that change the
+    direction of writing are removed, because they could deceive a reader.
     """
     found: dict[str, Value] = {}
     for pair in pairs:
         if len(found) >= MAX_ATTRIBUTES:
             break
         value = _value(pair.value)
-        if value is not None and pair.key:
-            found[pair.key[:MAX_TEXT_LENGTH]] = value
+        name = _printable(pair.key[:MAX_TEXT_LENGTH])
+        if value is not None and name:
+            found[name] = value
     return found
 
 
@@ -44,26 +51,26 @@ def as_text(value: Value) -> str:
 
 
 def text(attributes: Attributes, name: str) -> str | None:
-    """Return a text attribute; None where it is absent, empty or of another type."""
+    """Return a text attribute, or None if it is absent, empty or of another type."""
     value = attributes.get(name)
     return value if isinstance(value, str) and value else None
 
 
 def integer(attributes: Attributes, name: str) -> int | None:
-    """Return an int attribute; None where it is absent or of another type."""
+    """Return an int attribute, or None if it is absent or of another type."""
     value = attributes.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def seconds(attributes: Attributes, name: str) -> float | None:
-    """Return a number attribute; None where it is absent, negative or of another type."""
+    """Return a number attribute, or None if it is absent, negative, infinite or not a number."""
     value = attributes.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 <= value < float("inf") else None  # type: ignore[operator,arg-type]
 
 
 def endpoint(attributes: Attributes, address: str, port: str) -> Endpoint | None:
-    """Return one end of a TCP connection, where both of its attributes are there."""
+    """Return one end of a TCP connection, or None if its address or its port is missing."""
     host, number = text(attributes, address), integer(attributes, port)
     if host is None or number is None or not 0 < number <= MAX_PORT:
         return None
@@ -71,14 +78,14 @@ def endpoint(attributes: Attributes, address: str, port: str) -> Endpoint | None
 
 
 def identity_texts(attributes: Attributes) -> dict[str, str]:
-    """Return the attributes that name a pool, as the texts that they are in the pool's series."""
+    """Return the attributes that identify a pool, as the texts that its series have."""
     return {name: as_text(attributes[name]) for name in POOL_IDENTITY if name in attributes}
 
 
 def _value(value: AnyValue) -> Value | None:
     match value.WhichOneof("value"):
         case "string_value":
-            return value.string_value[:MAX_TEXT_LENGTH]
+            return _printable(value.string_value[:MAX_TEXT_LENGTH])
         case "bool_value":
             return value.bool_value
         case "int_value":
@@ -90,6 +97,11 @@ def _value(value: AnyValue) -> Value | None:
     return None
 
 
+def _printable(text: str) -> str:
+    """Return the text without characters that move a cursor or change the direction of writing."""
+    return text if text.isprintable() else text.translate(_DECEIVING)
+
+
 def _integers(value: AnyValue) -> tuple[int, ...] | None:
     items = value.array_value.values[:MAX_ARRAY_LENGTH]
     if any(item.WhichOneof("value") != "int_value" for item in items):
@@ -98,7 +110,7 @@ def _integers(value: AnyValue) -> tuple[int, ...] | None:
 
 
 def number_of(point: NumberDataPoint) -> float | None:
-    """Return the value of a point; None where it has none, or is not finite."""
+    """Return the value of a point, or None if it has no value or the value is not finite."""
     match point.WhichOneof("value"):
         case "as_int":
             return float(point.as_int)

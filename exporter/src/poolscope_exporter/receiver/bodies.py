@@ -2,15 +2,18 @@
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.receiver.refusals import Outcome, RefusedError
+from poolscope_exporter.threads.daemon_threads import DaemonThreads
 
 MAX_GZIP_MEMBERS = 16
 BODIES_IN_FLIGHT = 16
@@ -28,42 +31,62 @@ _MIB = 1024 * 1024
 _Result = TypeVar("_Result")
 
 
+@dataclass(slots=True, eq=False)
+class _Arriving:
+    """A body that has not arrived whole; `deadline` ends the wait for the rest of it."""
+
+    owner: str
+    deadline: asyncio.Timeout
+    contents: bytearray = field(default_factory=bytearray)
+    is_cut: bool = False
+
+
 class BodyReader:
-    """The bodies that are being read or decoded. Large ones are unpacked one after the other."""
+    """The bodies that are being read or decoded. Large ones are unpacked one after the other.
+
+    If they need too much room together, the largest incomplete body of the sender with most bytes
+    in flight is cut. Bodies of an ordinary size are always read to their end.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._in_flight = 0
+        self._arriving: list[_Arriving] = []
         self._one_at_a_time = asyncio.Lock()
 
     @asynccontextmanager
-    async def read_body(self, request: Request) -> AsyncIterator["RequestBody"]:
+    async def read_body(self, request: Request, owner: str) -> AsyncIterator["RequestBody"]:
         """Give the request's body, having read no more than the limits allow.
 
-        Raises RefusedError.
+        `owner` is the sender, by token or by address. Raises RefusedError.
         """
         is_gzip = _is_gzip(request)
-        contents = bytearray()
+        arriving = _Arriving(owner, asyncio.timeout(self._limits.body_timeout_s))
+        contents = arriving.contents
         try:
-            await self._receive(request, contents)
+            await self._receive(request, arriving)
             lock = self._one_at_a_time if _is_large(contents, is_gzip) else nullcontext()
             yield RequestBody(bytes(contents), is_gzip, lock, self._limits.max_decompressed)
         finally:
             self._in_flight -= len(contents)
 
-    async def _receive(self, request: Request, contents: bytearray) -> None:
-        timeout_s = self._limits.body_timeout_s
+    async def _receive(self, request: Request, arriving: _Arriving) -> None:
+        self._arriving.append(arriving)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._fill(request, contents)
+            async with arriving.deadline:
+                await self._fill(request, arriving)
         except TimeoutError:
-            message = f"the body did not arrive within {timeout_s:g} s"
+            if arriving.is_cut:
+                raise _busy() from None
+            message = f"the body did not arrive within {self._limits.body_timeout_s:g} s"
             raise RefusedError(Outcome.TOO_SLOW, message) from None
         except ClientDisconnect:
             raise RefusedError(Outcome.MALFORMED, "the sender went away") from None
+        finally:
+            self._arriving.remove(arriving)
 
-    async def _fill(self, request: Request, contents: bytearray) -> None:
-        largest = self._limits.max_body
+    async def _fill(self, request: Request, arriving: _Arriving) -> None:
+        largest, contents = self._limits.max_body, arriving.contents
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > largest:
             raise too_large(largest)
@@ -72,8 +95,33 @@ class BodyReader:
             self._in_flight += len(chunk)
             if len(contents) > largest:
                 raise too_large(largest)
-            if self._in_flight > BODIES_IN_FLIGHT * largest:
-                raise RefusedError(Outcome.OVERLOADED, "the exporter is busy; try again later")
+            if self._in_flight > BODIES_IN_FLIGHT * largest and len(contents) > _LARGE_BODY:
+                self._make_room()
+            if arriving.is_cut:
+                raise _busy()
+
+    def _make_room(self) -> None:
+        """Cut the largest incomplete body of the sender that has most bytes in flight.
+
+        Bodies of an ordinary size are not cut, so a sender that has only these keeps all.
+        """
+        large = [each for each in self._arriving if len(each.contents) > _LARGE_BODY]
+        by_owner: Counter[str] = Counter()
+        for each in large:
+            by_owner[each.owner] += len(each.contents)
+        [(owner, _)] = by_owner.most_common(1)
+        largest = max(
+            (each for each in large if each.owner == owner), key=lambda each: len(each.contents)
+        )
+        largest.is_cut = True
+        self._in_flight -= len(largest.contents)
+        largest.contents.clear()
+        if not largest.deadline.expired():  # else it ends by itself, and cannot be changed
+            largest.deadline.reschedule(asyncio.get_running_loop().time())
+
+
+def _busy() -> RefusedError:
+    return RefusedError(Outcome.OVERLOADED, "the exporter is busy; try again later")
 
 
 class RequestBody:
@@ -142,8 +190,11 @@ def _is_large(contents: bytearray, is_gzip: bool) -> bool:
     return len(contents) > (_LARGE_GZIP if is_gzip else _LARGE_BODY)
 
 
+_DECODING: Final = DaemonThreads("decoding", 2)
+
+
 async def _off_loop(work: Callable[[bytes], _Result], body: bytes) -> _Result:
     """Return the work's result; where the body is large, compute it beside the event loop."""
     if len(body) > _LARGE_BODY:
-        return await asyncio.to_thread(work, body)
+        return await _DECODING.run(work, body)
     return work(body)

@@ -12,7 +12,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 
 from poolscope.catalogue import (
+    CONTAINER_ID,
     HOST_NAME,
+    K8S_NAMESPACE_NAME,
     K8S_POD_NAME,
     PROCESS_PID,
     PUSH_SCOPE,
@@ -28,15 +30,15 @@ from poolscope_exporter.receiver.points import count_of, points_of
 from poolscope_exporter.receiver.poolscope_push import read_push_scope
 from poolscope_exporter.receiver.refusals import DecodeRefusal
 
-_WHERE = ("k8s.namespace.name", K8S_POD_NAME, "k8s.container.name", "container.id", HOST_NAME)
-"""What tells one place to run from another, from the narrowest that a reader knows."""
+_WHERE = (K8S_NAMESPACE_NAME, K8S_POD_NAME, "k8s.container.name", CONTAINER_ID, HOST_NAME)
+"""Attributes that name where a process runs, in the order in which they form its name."""
 
 MAX_POINTS = 100_000
 MAX_RESOURCES = 1_000
-"""Of one request: a Collector that passes on what a large fleet says sends some hundreds."""
+"""Resources of one request; a Collector in front of a large fleet sends some hundreds."""
 
 MAX_UNCHECKED_BYTES = 64 * 1024
-"""Bytes of a body that can hold nothing heavy."""
+"""A body of at most this many bytes cannot hold too many messages, so it is not checked."""
 
 
 class TooManyMessagesError(Exception):
@@ -44,19 +46,19 @@ class TooManyMessagesError(Exception):
 
 
 class MalformedPushError(Exception):
-    """A request is not an OTLP metrics request; the message says why in one sentence."""
+    """A request is not an OTLP metrics request; the message gives the reason in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The pushes of one request, and how many of its points were refused, by reason."""
+    """The pushes of one request, and the numbers of its refused points by reason."""
 
     pushes: tuple[Push, ...]
     refused: Mapping[str, int]
 
 
 def parse_protobuf(body: bytes) -> ExportMetricsServiceRequest:
-    """Return the request; raises MalformedPushError and TooHeavyError."""
+    """Return the request; raises MalformedPushError and TooManyMessagesError."""
     request = ExportMetricsServiceRequest()
     try:
         if (
@@ -73,9 +75,9 @@ def parse_protobuf(body: bytes) -> ExportMetricsServiceRequest:
 
 
 def parse_json(body: bytes) -> ExportMetricsServiceRequest:
-    """Return the request; fields that we do not know are ignored.
+    """Return the request; unknown fields are ignored.
 
-    Raises MalformedPushError and TooHeavyError.
+    Raises MalformedPushError and TooManyMessagesError.
     """
     request = ExportMetricsServiceRequest()
     error = MalformedPushError("the body is not an OTLP ExportMetricsServiceRequest in JSON")
@@ -128,10 +130,15 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         interval_s=scope_content.interval_s,
         is_end=scope_content.is_end,
         is_pressed=scope_content.is_pressed,
+        is_partial=scope_content.is_partial,
         publisher=scope_content.publisher,
         held=scope_content.held,
         waiters=scope_content.waiters,
         backend_pids=scope_content.backend_pids,
+        ended=scope_content.ended,
+        pools_made=scope_content.pools_made,
+        stalls=scope_content.stalls,
+        inherited=scope_content.inherited,
     )
 
 
@@ -156,12 +163,12 @@ def _count(metrics: ResourceMetrics) -> int:
 
 
 def instance_of(resource: Mapping[str, str]) -> Instance:
-    """Return the instance.
+    """Return the instance that a resource describes.
 
-    Without `service.instance.id` it is named by where it runs and by its pid, as far as the
-    resource tells: the same for as long as the process lives. Two processes that no attribute
-    tells apart get the same name; `core/fleet/series.py` refuses what one pushes into the series of
-    the other.
+    Without `service.instance.id`, its id is built from the resource's attributes of the place and
+    the pid. This id stays the same while the process runs. Two processes without any different
+    attribute get the same id. Then `core/fleet/series.py` refuses the points that one process
+    pushes into the series of the other.
     """
     return Instance(
         namespace=resource.get(SERVICE_NAMESPACE, ""),

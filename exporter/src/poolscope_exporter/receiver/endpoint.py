@@ -1,4 +1,4 @@
-"""Receive OTLP over HTTP: answer every request, whatever it holds, and go on."""
+"""Receive OTLP over HTTP; every request gets an answer, also a malformed one."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,10 @@ from starlette.routing import Route
 
 from poolscope.catalogue import INTERVAL_HEADER
 from poolscope_exporter import clock
-from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.admission.limits import Limits
+from poolscope_exporter.core.fleet.fleet import PushResult
+from poolscope_exporter.core.model.pushes import Push
+from poolscope_exporter.listeners.access import names_this_machine
 from poolscope_exporter.receiver.bodies import BodyReader, RequestBody
 from poolscope_exporter.receiver.decode import (
     Decoded,
@@ -46,6 +49,7 @@ _ANSWERS = {
     Outcome.TOO_SLOW: (HTTPStatus.REQUEST_TIMEOUT, Code.DEADLINE_EXCEEDED),
     Outcome.OVERLOADED: (HTTPStatus.SERVICE_UNAVAILABLE, Code.UNAVAILABLE),
     Outcome.UNAUTHORIZED: (HTTPStatus.UNAUTHORIZED, Code.UNAUTHENTICATED),
+    Outcome.FOREIGN_HOST: (HTTPStatus.FORBIDDEN, Code.PERMISSION_DENIED),
 }
 
 
@@ -68,7 +72,7 @@ class Encoding(Enum):
 
 @dataclass(slots=True)
 class ReceiverCounts:
-    """What the receiver did so far: requests by outcome, refused points by reason."""
+    """The receiver's counts since the start: requests by outcome, refused points by reason."""
 
     requests: Counter[str] = field(
         default_factory=lambda: Counter({outcome.value: 0 for outcome in Outcome})
@@ -77,7 +81,7 @@ class ReceiverCounts:
 
 
 Forward = Callable[[bytes, bool], None]
-"""Takes the body of a request that was accepted, and whether it is JSON."""
+"""A function of the body of an accepted request, and of whether it is JSON."""
 
 
 def create_receiver(
@@ -87,18 +91,20 @@ def create_receiver(
     forward: Forward | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> FastAPI:
-    """Return the application that takes pushes, hands each to `accept`, and passes bodies on.
+    """Return the HTTP application that passes each push to `accept` and each body to `forward`.
 
-    `senders` says who may push, None lets everybody; `forward` must not wait.
+    `senders` checks the tokens; with None, anybody may push. `forward` must not wait.
     """
     app = FastAPI(openapi_url=None)
-    bodies, fast = BodyReader(limits), FastPushes()
+    bodies, fast = BodyReader(limits), FastPushes(limits.max_instances)
+    accept = _recording_pressure(accept, fast)
 
     async def receive(request: Request) -> Response:
         encoding = _encoding(request) or Encoding.PROTOBUF
         try:
-            sender = RequestSender(accept, senders, _owner(request, senders))
-            async with bodies.read_body(request) as body:
+            owner = _owner(request, senders)
+            sender = RequestSender(accept, senders, owner)
+            async with bodies.read_body(request, owner or _address(request)) as body:
                 decoded, contents = await _decoded(body, _checked_encoding(request))
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
@@ -110,20 +116,42 @@ def create_receiver(
         counts.requests[outcome.value] += 1
         return _acceptance(rejected, reason, encoding, _allowed(decoded, fast))
 
-    # A plain route: FastAPI's own would spend more on a push than most of what we do with it.
+    # A plain Starlette route: FastAPI's routing would cost more than most other steps of a push.
     app.router.routes.append(Route(PATH, receive, methods=["POST"]))
     return app
 
 
 def _owner(request: Request, senders: Senders | None) -> str | None:
-    """Return whose token the request bears, None where none is needed; raises RefusedError."""
-    owner = senders.owner_of_request(request) if senders else None
-    if senders and owner is None:
+    """Return the owner of the request's token, None if no token is needed; raises RefusedError."""
+    if senders is None:
+        _check_host(request)
+        return None
+    owner = senders.owner_of_request(request)
+    if owner is None:
         raise RefusedError(
             Outcome.UNAUTHORIZED,
-            "this exporter needs a token: set POOLSCOPE_TOKEN in the application to the exporter's",
+            "missing or wrong token: set POOLSCOPE_TOKEN in the application to a token"
+            " that this exporter accepts",
         )
     return owner
+
+
+def _check_host(request: Request) -> None:
+    """Raise RefusedError if the request may come from a web page, by DNS rebinding.
+
+    Without a token, the receiver listens on loopback only, so honest senders name a loopback host.
+    """
+    if not names_this_machine(request):
+        raise RefusedError(
+            Outcome.FOREIGN_HOST,
+            "without a token, only pushes to 127.0.0.1 or localhost are accepted: set"
+            " POOLSCOPE_ENDPOINT to such a URL, or set POOLSCOPE_TOKEN in the exporter and in the"
+            " application",
+        )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _encoding(request: Request) -> Encoding | None:
@@ -143,7 +171,7 @@ def _checked_encoding(request: Request) -> Encoding:
 
 
 async def _decoded(body: RequestBody, encoding: Encoding) -> tuple[Decoded, bytes]:
-    """Return what the body says, and its decompressed contents; raises RefusedError."""
+    """Return the decoded body and its decompressed contents; raises RefusedError."""
 
     def read(contents: bytes) -> tuple[Decoded, bytes]:
         return decode(encoding.parse(contents)), contents
@@ -152,7 +180,8 @@ async def _decoded(body: RequestBody, encoding: Encoding) -> tuple[Decoded, byte
         return await body.decode_with(read)
     except TooManyMessagesError:
         raise RefusedError(
-            Outcome.TOO_LARGE, "the body holds too much for one request; send smaller requests"
+            Outcome.TOO_LARGE,
+            "the body has too many elements for one request; send smaller requests",
         ) from None
     except MalformedPushError as exc:
         raise RefusedError(Outcome.MALFORMED, str(exc)) from exc
@@ -161,40 +190,53 @@ async def _decoded(body: RequestBody, encoding: Encoding) -> tuple[Decoded, byte
 async def _accept_all(
     decoded: Decoded, accept: AcceptPush, counts: ReceiverCounts
 ) -> tuple[int, str]:
-    """Return how many points were refused, and why."""
+    """Return the number of refused points, and the reasons."""
     counts.refused.update(decoded.refused)
     rejected = sum(decoded.refused.values())
     reasons = [*decoded.refused]
     for push in decoded.pushes:
         result = accept(push)
         if len(decoded.pushes) > 1:
-            await asyncio.sleep(0)  # others need not wait for all that one request brings
+            await asyncio.sleep(0)  # one request with many pushes must not block others
         rejected += result.rejected_points
-        reasons += [result.reason] if result.reason else []
+        reasons += [each for each in (result.reason, result.warning) if each]
     return rejected, ", ".join(dict.fromkeys(reasons))
 
 
+def _recording_pressure(accept: AcceptPush, fast: FastPushes) -> AcceptPush:
+    """Return `accept` with a step after it that records the pressure of each accepted push.
+
+    A refused push must not count: it would slow down the fast pushes of all other senders.
+    """
+
+    def accept_and_record(push: Push) -> PushResult:
+        result = accept(push)
+        if result.accepted and push.sequence is not None:
+            fast.record_pressure(push, clock.monotonic())
+        return result
+
+    return accept_and_record
+
+
 def _allowed(decoded: Decoded, fast: FastPushes) -> dict[str, str]:
-    """Return the header that tells our own senders how fast they may push under pressure."""
-    ours = [push for push in decoded.pushes if push.sequence is not None]
-    now_s = clock.monotonic()
-    for push in ours:
-        fast.record_pressure(push, now_s)
-    return {INTERVAL_HEADER: f"{fast.allowed_interval_s(now_s):g}"} if ours else {}
+    """Return the header with the push interval for poolscope's senders under pressure."""
+    if all(push.sequence is None for push in decoded.pushes):
+        return {}
+    return {INTERVAL_HEADER: f"{fast.allowed_interval_s(clock.monotonic()):g}"}
 
 
 def _acceptance(
     rejected: int, reason: str, encoding: Encoding, headers: dict[str, str]
 ) -> Response:
     answer = ExportMetricsServiceResponse()
-    if rejected:
+    if rejected or reason:  # OTLP: with nothing rejected, the message is a warning
         answer.partial_success.rejected_data_points = rejected
         answer.partial_success.error_message = reason
     return Response(encoding.encode(answer), headers=headers, media_type=encoding.value)
 
 
 def _refusal(refused: RefusedError, encoding: Encoding) -> Response:
-    """Return the answer that OTLP asks for: a google.rpc.Status in the request's encoding."""
+    """Return the error answer that OTLP defines: a google.rpc.Status in the request's encoding."""
     http_status, code = _ANSWERS[refused.outcome]
     status = Status(code=code, message=str(refused))
     is_busy = refused.outcome is Outcome.OVERLOADED

@@ -1,7 +1,7 @@
-"""Turn exponential histograms into explicit buckets, which is what we publish.
+"""Convert exponential histograms to explicit buckets, the form in which the exporter exposes them.
 
-Prometheus's own exponential histograms need its protobuf format; in explicit buckets the series
-of every sender has the same bounds, and the same dashboards and alerts read them.
+Prometheus's native histograms need its protobuf format. With explicit buckets, the series of all
+senders have the same bounds, so the same dashboards and alerts can read them.
 """
 
 import math
@@ -15,30 +15,32 @@ from poolscope_exporter.core.model.pushes import HistogramValue
 
 MIN_SCALE, MAX_SCALE = -10, 20
 MAX_BUCKETS = 1_024
-"""SDKs make at most 160 by default, 320 where it is asked of them."""
+"""SDKs make at most 160 buckets by default, and 320 if they are configured so."""
 
 MAX_EXPONENT = 1_024
-"""2 to this power is beyond every double."""
+"""2 to this power is larger than every double."""
 
 _BOUNDS = {metric.name: metric.bounds for metric in catalogue.METRICS if metric.bounds}
 
 
 def bounds_of(metric: str) -> tuple[float, ...]:
-    """Return the bounds that we publish a metric with."""
+    """Return the bounds of the buckets in which a metric is exposed."""
     return _BOUNDS.get(metric, catalogue.WAIT_BOUNDS)
 
 
 def buckets_of(
     point: ExponentialHistogramDataPoint, bounds: Sequence[float], per_second: float = 1
 ) -> HistogramValue | None:
-    """Return the point in explicit buckets, or None where it contradicts itself.
+    """Return the point in explicit buckets, or None if it contradicts itself.
 
-    All that one of its buckets holds goes to the first bound that is not below the bucket's upper
-    edge: what is told to be at most a bound is so. What lies in the bucket that a bound cuts in
-    two is told one bucket higher, so a quantile may be too high by the width of one exponential
-    bucket (4.4 % at scale 4, 0.54 % at scale 7) and the step to our next bound, and is never too
-    low. Count and sum stay exact. Durations are not negative; `per_second` is how many of the
-    point's units make a second.
+    The content of each exponential bucket is counted at the first bound that is not below the
+    bucket's upper edge. So every value that is counted at a bound is at most that bound. If a bound
+    cuts an exponential bucket in two, its content is counted at the next bound. So a quantile is
+    never too low, but it may be too high. The error is at most the width of one exponential bucket
+    plus the step to the next bound. That width is 4.4 % at scale 4 and 0.54 % at scale 7.
+
+    Count and sum stay exact. A point with negative values is refused, because durations are not
+    negative. `per_second` is the number of the point's units in a second.
     """
     if not MIN_SCALE <= point.scale <= MAX_SCALE or any(point.negative.bucket_counts):
         return None
@@ -55,7 +57,7 @@ def buckets_of(
 
 
 def _edges(point: ExponentialHistogramDataPoint) -> Iterator[tuple[float, int]]:
-    """Yield the upper edge and the count of each bucket that holds something."""
+    """Yield the upper edge and the count of each bucket that is not empty."""
     first = point.positive.offset + 1
     for index, count in enumerate(point.positive.bucket_counts, first):
         if count:

@@ -1,4 +1,4 @@
-"""Bind each instance to the sender that first used its id: nobody else may speak for it."""
+"""Bind each instance to the token's owner that first used its id; others may not push for it."""
 
 from collections import OrderedDict
 from collections.abc import Collection
@@ -8,7 +8,7 @@ from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
 from poolscope_exporter.core.model.checkouts import Instance
 
 MAX_BOUND = 20_000
-"""Instances that are remembered, several times as many as are followed."""
+"""The most bindings that are kept: several times the number of instances in the fleet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,10 @@ class _Binding:
 
 
 class InstanceOwners:
-    """Who speaks for which instance; times are one monotonic clock.
+    """The owner of each instance; times are one monotonic clock.
 
-    A binding ends when its owner has lost every token (it was taken out of the file), and when
-    no push came for the instance for as long as its counters are kept.
+    A binding ends when the token file no longer has a token of its owner. It also ends when no push
+    for the instance arrives for as long as counters are kept.
     """
 
     def __init__(self, max_bound: int = MAX_BOUND) -> None:
@@ -29,7 +29,7 @@ class InstanceOwners:
         self._bound: OrderedDict[Instance, _Binding] = OrderedDict()
 
     def bind(self, instance: Instance, owner: str, owners: Collection[str], now_s: float) -> bool:
-        """Return whether the owner may speak for the instance, and bind it to who speaks first."""
+        """Return whether the owner may push for the instance; bind an instance without an owner."""
         known = self._bound.get(instance)
         if known and known.owner != owner and self._holds(known, owners, now_s):
             return False
@@ -43,6 +43,6 @@ class InstanceOwners:
         return binding.owner in owners and now_s - binding.last_push_at_s <= COUNTER_RETENTION_S
 
     def _make_room(self, owner: str) -> None:
-        # Whoever brings ever new ids loses its own first, and sets nobody else's free.
+        # A sender with ever new ids loses its oldest binding, so that no other sender loses one.
         own = (instance for instance, binding in self._bound.items() if binding.owner == owner)
         del self._bound[next(own)]

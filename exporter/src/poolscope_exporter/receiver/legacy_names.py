@@ -1,6 +1,6 @@
-"""Read what senders of the conventions before 1.26 say, in today's names and units.
+"""Translate metrics of the conventions before 1.26 into today's names and units.
 
-The Java agent's HikariCP and Npgsql up to version 9 use them still.
+HikariCP with the Java agent, and Npgsql up to version 9, still send them.
 """
 
 from collections.abc import Mapping
@@ -32,21 +32,21 @@ _IN_SECONDS = frozenset(
 
 
 def metric_name(name: str) -> str:
-    """Return the metric's name of today."""
+    """Return today's name of a metric."""
     metric = _OLDER_METRICS.get(name)
     return metric.name if metric else name
 
 
 def is_older(name: str) -> bool:
-    """Return whether the metric has its name of before, and so its attributes theirs."""
+    """Return whether the metric has an older name, and so its attributes have older names too."""
     return name in _OLDER_METRICS
 
 
 def attribute_names(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Return the attributes of an older metric under their names of today."""
+    """Return the attributes of an older metric under today's names."""
     return {_OLDER_ATTRIBUTES.get(name, name): value for name, value in attributes.items()}
 
 
 def units_per_second(name: str, unit: str) -> float:
-    """Return by what to divide the values of a metric (its name of today) to have seconds, or 1."""
+    """Return the divisor that makes seconds of a metric's values, or 1; `name` is today's name."""
     return _UNITS_PER_SECOND.get(unit, 1) if name in _IN_SECONDS else 1

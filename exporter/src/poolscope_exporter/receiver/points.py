@@ -1,4 +1,4 @@
-"""Decode the data points of one metric: whatever any sender makes of it, or why not."""
+"""Decode the data points of one metric, from any sender, or give the reason of a refusal."""
 
 import math
 from collections import Counter
@@ -31,10 +31,10 @@ from poolscope_exporter.receiver.refusals import DecodeRefusal
 MAX_BUCKETS = 200
 MAX_NAME_LENGTH = 255
 MAX_UNIT_LENGTH = 63
-"""The longest that OpenTelemetry's API lets an instrument have."""
+"""The longest unit that OpenTelemetry's API allows for an instrument."""
 
 CACHED = 1_024
-"""All processes of a fleet send the same few metrics."""
+"""Cached metrics: all processes of a fleet send the same few."""
 
 _NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -46,7 +46,7 @@ _Value = float | HistogramValue
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """What the points of one metric have in common; `per_second` divides their values."""
+    """The common properties of the points of one metric; `per_second` divides their values."""
 
     name: str
     unit: str
@@ -58,9 +58,10 @@ class _Series:
 
 
 def points_of(metric: Metric, refused: Counter[str], *, has_time: bool) -> Iterator[Point]:
-    """Yield the points that can be read, and count the others, by reason.
+    """Yield the points that can be read, and count the others by reason.
 
-    Older names and units come out as today's. `has_time`: the points say when they were taken.
+    Older names and units are translated into today's. With `has_time`, the time of each point is
+    read too.
     """
     reason = _refusal(metric)
     if reason:
@@ -79,13 +80,13 @@ def points_of(metric: Metric, refused: Counter[str], *, has_time: bool) -> Itera
 
 
 def count_of(metric: Metric) -> int:
-    """Return how many data points a metric has."""
+    """Return the number of data points of a metric."""
     kind = metric.WhichOneof("data")
     return len(getattr(metric, kind).data_points) if kind else 0
 
 
 def _refusal(metric: Metric) -> DecodeRefusal | None:
-    """Return why nothing of the metric can be read, None where something may be."""
+    """Return why no point of the metric can be read, or None if some may be readable."""
     kind = metric.WhichOneof("data")
     if kind == "summary":
         return DecodeRefusal.SUMMARY
@@ -97,7 +98,7 @@ def _refusal(metric: Metric) -> DecodeRefusal | None:
     if temporality not in (_DELTA, _CUMULATIVE):
         return DecodeRefusal.UNKNOWN_TEMPORALITY
     if kind == "sum" and temporality == _DELTA and not metric.sum.is_monotonic:
-        # Where such a sum began is not known: what we would show could be less than nothing.
+        # The start value of such a sum is unknown, so the exporter could show a negative number.
         return DecodeRefusal.DELTA_OF_GAUGE
     return None
 
@@ -182,9 +183,9 @@ def _attributes(point: ExponentialHistogramDataPoint) -> Attributes:
 
 
 def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | None:
-    """Return the value of a histogram point, or None where it contradicts itself.
+    """Return the value of a histogram point, or None if it contradicts itself.
 
-    A sender may leave out the sum; it is then unknown, which is not 0.
+    A sender may leave out the sum. Then it is unknown (NaN), not 0.
     """
     bounds = tuple(point.explicit_bounds)
     counts = tuple(point.bucket_counts) or (point.count,)

@@ -1,4 +1,4 @@
-"""Decode what a push of poolscope says beside its series: who pushes, and who holds what."""
+"""Decode the push scope of a poolscope push: its marker, the held checkouts and the waiters."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,10 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from poolscope.catalogue import (
     BACKEND_PID,
     BACKEND_PIDS,
+    BLOCKED_TIME,
+    CALL_SITE,
     CHECKOUT_AGE,
+    CHECKOUT_ENDED,
     CHECKOUT_ID,
     CHECKOUTS_HELD,
     CHECKOUTS_LISTED,
@@ -19,8 +22,10 @@ from poolscope.catalogue import (
     CODE_FUNCTION_NAME,
     CODE_LINE_NUMBER,
     CONNECTION_AGE,
+    EVENT_LOOP_STALL,
     EVIDENCE,
     HTTP_ROUTE,
+    INHERITED_CONNECTION,
     LOCAL_ADDRESS,
     LOCAL_PORT,
     OWNER_KIND,
@@ -28,12 +33,18 @@ from poolscope.catalogue import (
     PEER_PORT,
     PHASE,
     POOL_SESSIONS,
+    POOLS_MADE,
     PUSH,
     PUSH_END,
     PUSH_INTERVAL,
+    PUSH_PARTIAL,
     PUSH_PRESSURE,
     PUSH_PUBLISHER,
+    STALL_IS_OVER,
+    THREAD_NAME,
     TRACE_ID,
+    UNIT_KIND,
+    UNIT_NAME,
     WAITER_AGE,
     WAITERS_LISTED,
     WAITERS_WAITING,
@@ -41,15 +52,17 @@ from poolscope.catalogue import (
     OwnerKind,
     Phase,
     Publisher,
+    UnitKind,
 )
 from poolscope_exporter.core.model.checkouts import (
     Checkout,
     HeldCheckouts,
+    InheritedConnection,
     Instance,
     Pool,
     pool_of,
 )
-from poolscope_exporter.core.model.pushes import WaitingCaller, WaitingCallers
+from poolscope_exporter.core.model.pushes import LoopStall, PoolsMade, WaitingCaller, WaitingCallers
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
@@ -67,22 +80,27 @@ _Closed = TypeVar("_Closed", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class PushScope:
-    """What one push says of itself, of held checkouts and of waiting callers."""
+    """The contents of a push beside its series: its marker, held checkouts, waiting callers."""
 
     sequence: int
     interval_s: float | None
     is_end: bool
     is_pressed: bool
+    is_partial: bool
     publisher: Publisher
     held: tuple[HeldCheckouts, ...]
     waiters: tuple[WaitingCallers, ...]
     backend_pids: Mapping[Pool, frozenset[int]]
+    ended: Mapping[int, float]
+    pools_made: Mapping[Pool, PoolsMade]
+    stalls: tuple[LoopStall, ...]
+    inherited: Mapping[Pool, tuple[InheritedConnection, ...]]
 
 
 def read_push_scope(
     instance: Instance, metrics: Iterable[Metric], refused: Counter[str]
 ) -> PushScope | None:
-    """Return what the push scope says, or None where its push marker is missing."""
+    """Return the contents of the push scope, or None if its push marker is missing."""
     points: dict[str, list[tuple[Attributes, float]]] = defaultdict(list)
     for metric in metrics:
         points[metric.name].extend(_numbers(metric))
@@ -94,10 +112,15 @@ def read_push_scope(
         interval_s=seconds(marker, PUSH_INTERVAL) or None,
         is_end=marker.get(PUSH_END) is True,
         is_pressed=marker.get(PUSH_PRESSURE) is True,
+        is_partial=marker.get(PUSH_PARTIAL) is True,
         publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
         held=_held(instance, points, refused),
         waiters=_waiters(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
+        ended=_ended(points[CHECKOUT_ENDED.name]),
+        pools_made=_pools_made(instance, points[POOLS_MADE.name]),
+        stalls=tuple(_stalls(points[EVENT_LOOP_STALL.name])),
+        inherited=_inherited(instance, points[INHERITED_CONNECTION.name]),
     )
 
 
@@ -112,10 +135,10 @@ def _held(
     points: Mapping[str, Sequence[tuple[Attributes, float]]],
     refused: Counter[str],
 ) -> tuple[HeldCheckouts, ...]:
-    """Return the pools whose list of held checkouts arrived whole.
+    """Return the complete lists of held checkouts, by pool.
 
-    A list that lost a point on its way must not replace the one we have: the checkout that is
-    missing from it would look returned.
+    An incomplete list must not replace the list of an earlier push: a checkout that is missing
+    from it would look returned.
     """
     listed: dict[Pool, list[Checkout]] = defaultdict(list)
     for attributes, age_s in points.get(CHECKOUT_AGE.name, ()):
@@ -142,7 +165,7 @@ def _waiters(
     points: Mapping[str, Sequence[tuple[Attributes, float]]],
     refused: Counter[str],
 ) -> tuple[WaitingCallers, ...]:
-    """Return the pools whose list of waiting callers arrived whole."""
+    """Return the complete lists of waiting callers, by pool."""
     listed: dict[Pool, list[WaitingCaller]] = defaultdict(list)
     for attributes, age_s in points.get(WAITER_AGE.name, ()):
         waiter = _waiter(attributes, age_s)
@@ -195,6 +218,8 @@ def _checkout(pool: Pool, attributes: Attributes, age_s: float) -> Checkout | No
         code_line=integer(attributes, CODE_LINE_NUMBER),
         code_function=text(attributes, CODE_FUNCTION_NAME),
         owner_kind=_closed(OwnerKind, text(attributes, OWNER_KIND)),
+        unit_kind=_closed(UnitKind, text(attributes, UNIT_KIND)),
+        unit_name=text(attributes, UNIT_NAME),
         evidence=_closed(Evidence, text(attributes, EVIDENCE)),
         trace_id=text(attributes, TRACE_ID),
     )
@@ -211,8 +236,59 @@ def _backend_pids(
     return found
 
 
+def _ended(points: Iterable[tuple[Attributes, float]]) -> dict[int, float]:
+    sent = ((integer(attributes, CHECKOUT_ID), age_s) for attributes, age_s in points)
+    return {checkout_id: age_s for checkout_id, age_s in sent if checkout_id and age_s >= 0}
+
+
+def _pools_made(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Pool, PoolsMade]:
+    found = {}
+    for attributes, count in points:
+        call_site = text(attributes, CALL_SITE)
+        if call_site is not None and count > 0:
+            found[_pool(instance, attributes)] = PoolsMade(call_site, int(count))
+    return found
+
+
+def _stalls(points: Iterable[tuple[Attributes, float]]) -> Iterator[LoopStall]:
+    for attributes, lasted_s in points:
+        if lasted_s > 0:
+            yield LoopStall(
+                lasted_s=lasted_s,
+                is_over=attributes.get(STALL_IS_OVER) is True,
+                blocked_s=seconds(attributes, BLOCKED_TIME) or 0.0,
+                thread_name=text(attributes, THREAD_NAME),
+                code_file=text(attributes, CODE_FILE_PATH),
+                code_line=integer(attributes, CODE_LINE_NUMBER),
+                code_function=text(attributes, CODE_FUNCTION_NAME),
+            )
+
+
+def _inherited(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Pool, tuple[InheritedConnection, ...]]:
+    found: dict[Pool, list[InheritedConnection]] = defaultdict(list)
+    for attributes, unused_s in points:
+        if unused_s >= 0:
+            found[_pool(instance, attributes)].append(_inherited_connection(attributes, unused_s))
+    return {pool: tuple(connections) for pool, connections in found.items()}
+
+
+def _inherited_connection(attributes: Attributes, unused_s: float) -> InheritedConnection:
+    return InheritedConnection(
+        backend_pid=integer(attributes, BACKEND_PID),
+        local=endpoint(attributes, LOCAL_ADDRESS, LOCAL_PORT),
+        unused_s=unused_s,
+        route=text(attributes, HTTP_ROUTE),
+        code_file=text(attributes, CODE_FILE_PATH),
+        code_line=integer(attributes, CODE_LINE_NUMBER),
+    )
+
+
 def _closed(values: type[_Closed], name: str | None) -> _Closed | None:
-    """Return a member of a closed set; a newer sender may know more members than we do."""
+    """Return a member of a closed set, or None for a member that only a newer sender has."""
     try:
         return values(name) if name else None
     except ValueError:

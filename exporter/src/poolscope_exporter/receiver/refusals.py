@@ -14,6 +14,7 @@ class Outcome(Enum):
     TOO_SLOW = "too_slow"
     OVERLOADED = "overloaded"
     UNAUTHORIZED = "unauthorized"
+    FOREIGN_HOST = "foreign_host"
 
 
 class RefusedError(Exception):

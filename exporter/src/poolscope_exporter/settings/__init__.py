@@ -1,1 +1,1 @@
-"""Settings of the exporter: flags, variables, the settings file."""
+"""Settings of the exporter: flags, variables and the settings file."""

@@ -7,7 +7,7 @@ from poolscope_exporter.settings.declaration import Option
 
 
 def add_flags(parser: argparse.ArgumentParser, options: Iterable[Option]) -> None:
-    """Add a flag for each option that has one; what is not given is absent from the namespace."""
+    """Add a flag for each option that has one; the namespace contains only the given flags."""
     for option in options:
         if option.flag is None:
             continue

@@ -1,4 +1,4 @@
-"""Declare a setting once: a typed field of a dataclass, with all that flags and documents need."""
+"""Declare a setting once: a typed field of a dataclass, with the data for flags and documents."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -18,16 +18,16 @@ _Value_co = TypeVar("_Value_co", covariant=True)
 
 
 class Required(Enum):
-    """The default of a setting that has none."""
+    """The marker for a setting without a default."""
 
     REQUIRED = "required"
 
 
 class OtherSettings(Protocol):
-    """The other settings, as a parser sees them whose result depends on them."""
+    """The other settings, for a parser with a result that depends on them."""
 
     def known_values(self, *fields: str) -> tuple[Any, ...] | None:
-        """Return the values of the fields, or None where one of them is itself wrong."""
+        """Return the values of the fields, or None if one of them is invalid."""
 
     def names_of(self, field: str) -> str:
         """Return the flag and the variable that set a field."""
@@ -35,18 +35,18 @@ class OtherSettings(Protocol):
 
 @runtime_checkable
 class Ranged(Protocol):
-    """A parser that can state which values it accepts."""
+    """A parser that can describe the values that it accepts."""
 
     @property
     def accepts(self) -> str:
-        """Return the accepted values, in words for the help text."""
+        """Return the accepted values as a phrase for the help text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependent(Generic[_Value_co]):
-    """A parser that reads other settings as well.
+    """A parser that also reads other settings.
 
-    `if_absent`: it also runs where nobody gave a value, on None.
+    With `if_absent`, it also runs on None if no value is given.
     """
 
     parse: Callable[[object, OtherSettings], _Value_co]
@@ -57,11 +57,12 @@ class Dependent(Generic[_Value_co]):
 class Option:
     """One setting; its flag, variable, key, help text and documentation derive from this.
 
-    `noun` is the noun phrase of the help text; accepted values and default are added to it.
-    `default_text` words a default that cannot be written as a value. `attribute` is the dataclass
-    field; `field` is the name in flags, variable and file. `in_table` is the key in the table of
-    one of several servers; None for a setting of the process. `in_chart` is False where the Helm
-    chart's templates set the variable, or where another value would break its probes.
+    The `noun` is the noun phrase of the help text; accepted values and default are added to it. The
+    `default_text` is the default as a phrase, if it cannot be written as a value. The `attribute`
+    is the dataclass field; `field` is the name in flags, variable and file. The `in_table` is the
+    key in a `[[server]]` table, or None for a setting of the process. The flag `in_chart` is False
+    if the Helm chart's templates set the variable. It is also False if another value would break
+    the chart's probes.
     """
 
     flag: str | None
@@ -86,12 +87,12 @@ class Option:
 
     @property
     def names(self) -> str:
-        """Return the names under which a user may set this."""
+        """Return the flag and the variable that set this option."""
         return f"{self.flag} or {self.variable}" if self.flag else self.variable
 
     @property
     def reads_absence(self) -> bool:
-        """Return whether the parser also runs where nobody gave a value."""
+        """Return whether the parser also runs if no value is given."""
         return isinstance(self.parser, Dependent) and self.parser.if_absent
 
     @property
@@ -103,7 +104,10 @@ class Option:
         return f"{self.noun}{accepted}{repeatable}" + (f" (default: {default})" if default else "")
 
     def parse_value(self, value: object, others: OtherSettings) -> object:
-        """Return what the text (or the value of a file) means; raises ValueError with the cure."""
+        """Return the parsed value of a text, or of a value in a file.
+
+        Raise ValueError with the cure.
+        """
         if isinstance(self.parser, Dependent):
             return self.parser.parse(value, others)
         return self.parser(value)
@@ -111,7 +115,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A class that declares further settings; `is_table`: those of one server."""
+    """A class that declares further settings; `is_table` marks the settings of one server."""
 
     declared: type[Any]
     is_table: bool = False
@@ -151,7 +155,7 @@ def option(
 
 
 def group(declared: type[Any], *, is_table: bool = False) -> Any:
-    """Declare that the settings of another class stand here; nothing but its value is a default."""
+    """Insert the settings of another class here; the field itself has no default."""
     return dataclasses.field(metadata={_DECLARED: Group(declared, is_table)})
 
 
@@ -161,7 +165,7 @@ def own_options(declared: type[Any]) -> tuple[Option, ...]:
 
 
 def options_of(declared: type[Any]) -> tuple[Option, ...]:
-    """Return the settings of the class and of its groups, each where it stands."""
+    """Return the settings of the class and of its groups, in the order of declaration."""
     return tuple(_options(declared))
 
 
@@ -172,7 +176,7 @@ def server_class(declared: type[Any]) -> type[Any]:
 
 
 def default_text(default: object) -> str:
-    """Return a default as a user would write it, or nothing where there is no such text."""
+    """Return a default as a user would write it, or "" if there is no such text."""
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, float):

@@ -1,4 +1,4 @@
-"""Read a settings file: the settings of the process, and a table for each of several servers."""
+"""Read a settings file: the settings of the process, and one table for each server."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,9 +17,9 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SettingsFile:
-    """The content of a file: settings of the process by field, and its servers' tables.
+    """The content of a file: settings of the process by field, and the tables of its servers.
 
-    `problems` has a line for each thing that is wrong, with file and key, and no secret.
+    `problems` has one line for each error, with file and key, and without secrets.
     """
 
     path: str = ""
@@ -30,14 +30,14 @@ class SettingsFile:
 
 @dataclass(frozen=True, slots=True)
 class ServerTables:
-    """The arguments of each server whose table is right, and a line for each wrong value."""
+    """The arguments of each server with a valid table, and a line for each wrong value."""
 
     arguments: tuple[dict[str, Any], ...]
     problems: tuple[str, ...]
 
 
 def read_settings_file(path: str, options: Iterable[Option]) -> SettingsFile:
-    """Return the content of the file, with what is wrong in it."""
+    """Return the content of the file, with its problems."""
     try:
         content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -46,7 +46,7 @@ def read_settings_file(path: str, options: Iterable[Option]) -> SettingsFile:
         return SettingsFile(path, problems=(f"{path}: is not TOML{_place(exc)}",))
     tables = content.pop(TABLES, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problem = f"{path}: {TABLES}: write [[{TABLES}]], in two brackets, above each server"
+        problem = f"{path}: {TABLES}: write [[{TABLES}]] with two brackets above each server"
         return SettingsFile(path, problems=(problem,))
     keys = [option.field for option in options if option.in_file]
     known = {name: value for name, value in content.items() if name in keys}
@@ -57,7 +57,7 @@ def read_settings_file(path: str, options: Iterable[Option]) -> SettingsFile:
 def read_server_tables(
     file: SettingsFile, options: Iterable[Option], poll_interval_s: float
 ) -> ServerTables:
-    """Return the servers of a file, polled at this interval where their table has none."""
+    """Return the servers of a file; a table without a poll interval uses the given one."""
     keyed = [replace(each, field=each.in_table) for each in options if each.in_table]
     arguments: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -72,13 +72,13 @@ def read_server_tables(
 
 
 def named(reading: Reading) -> dict[str, Any]:
-    """Return the arguments of a server; without a name, it has that of its address."""
+    """Return the arguments of a server; its default name is its address."""
     found = reading.server_arguments()
     return {"name": str(found["dsn"]), **found}
 
 
 def _place(exc: tomllib.TOMLDecodeError) -> str:
-    """Return where the error is; the rest of the message may quote what is a secret."""
+    """Return the position of the error; the rest of the message may quote a secret."""
     _, found, place = str(exc).rpartition("(at ")
     return f", at {place.removesuffix(')')}" if found else ""
 
@@ -94,7 +94,7 @@ def _given(table: Table, options: Iterable[Option], where: str) -> Iterator[tupl
 def _table_problems(table: Table, options: Iterable[Option], where: str) -> Iterator[str]:
     yield from _strangers(where, table, [option.field for option in options])
     if "dsn" not in table:
-        yield f"{where}: needs a dsn, it names the server"
+        yield f"{where}: needs a dsn, the address of the server"
 
 
 def _twice(servers: Iterable[Mapping[str, Any]], path: str) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _twice(servers: Iterable[Mapping[str, Any]], path: str) -> Iterator[str]:
         if server["name"] in seen:
             yield (
                 f"{path}: two servers are named {server['name']}:"
-                f" give each a name of its own ({TABLES}.name)"
+                f" give each a different name ({TABLES}.name)"
             )
         seen.add(server["name"])
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.settings.declaration import option
 from poolscope_exporter.settings.values import Seconds, WholeNumber
 
@@ -14,19 +14,19 @@ _HOLDS: Final = Limits()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """The limits as users set them."""
+    """The limits of the receiver, in the units that users set."""
 
     max_body_mib: int = option(
         "--max-body",
         "MIB",
-        "largest body of a push, as it comes over the network",
+        "largest body of a push, as sent over the network",
         WholeNumber(1, 64),
         default=_HOLDS.max_body // MIB,
     )
     max_decompressed_mib: int = option(
         "--max-decompressed",
         "MIB",
-        "largest body of a push, decompressed",
+        "largest body of a push after decompression",
         WholeNumber(1, 256),
         default=_HOLDS.max_decompressed // MIB,
     )
@@ -47,14 +47,14 @@ class LimitSettings:
     max_connections: int = option(
         "--max-connections",
         "NUMBER",
-        "open connections, on each listener",
+        "open connections on each listener",
         WholeNumber(1, 100_000),
         default=_HOLDS.max_connections,
     )
     max_instances: int = option(
         "--max-instances",
         "NUMBER",
-        "application processes that are remembered, those that just ended included",
+        "application processes that are kept, including processes that ended recently",
         WholeNumber(1, 100_000),
         default=_HOLDS.max_instances,
     )
@@ -75,14 +75,14 @@ class LimitSettings:
     max_series: int = option(
         "--max-series",
         "NUMBER",
-        "series of all processes together, long ones as several",
+        "series of all processes; a series with long text counts as several",
         WholeNumber(1, 10_000_000),
         default=_HOLDS.max_series,
     )
     max_routes_per_pool: int = option(
         "--max-routes-per-pool",
         "NUMBER",
-        "routes of one service's pool, others as other",
+        "routes counted separately per pool; further routes are summed as 'other'",
         WholeNumber(1, 10_000),
         default=_HOLDS.max_routes_per_pool,
     )

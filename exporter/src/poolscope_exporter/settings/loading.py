@@ -1,4 +1,4 @@
-"""Load the settings of `run` from flags, variables and a file; name all that is wrong at once."""
+"""Load the settings of `run` from flags, variables and a file; report all problems at once."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _Settings = TypeVar("_Settings", bound=ExporterSettings)
 
 
 class WrongSettingsError(Exception):
-    """Some settings are wrong; `problems` has one line for each, with the cure and no secret."""
+    """Invalid settings; `problems` has one line for each, with the cure and without secrets."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -30,7 +30,7 @@ class WrongSettingsError(Exception):
 
 
 def load_settings(flags: Flags) -> ExporterSettings:
-    """Return the settings; `flags` (by field) win over variables, those over the settings file.
+    """Return the settings; `flags` (by field) override variables, which override the settings file.
 
     Raises WrongSettingsError with a line for each wrong value.
     """
@@ -44,7 +44,7 @@ def load_declared(declared: type[_Settings], flags: Flags) -> _Settings:
     file = _file(flags, environ, options)
     given = dict(_given(options, flags, environ, file))
     reading = Reading(options, given)
-    # No server is made where the interval is wrong: any other is as good.
+    # If the interval is invalid, any number will do: the start fails and no server is polled.
     (interval_s,) = reading.known_values("poll_interval_s") or (0.0,)
     tables = read_server_tables(file, options, interval_s)
     problems = [*file.problems, *tables.problems, *_of_single_server(file, options, given)]
@@ -62,7 +62,7 @@ def load_declared(declared: type[_Settings], flags: Flags) -> _Settings:
 
 
 def _environment() -> Mapping[str, str]:
-    """Return the variables that are not empty; their case does not matter."""
+    """Return the variables that are not empty; their names ignore case."""
     return {name.upper(): text for name, text in os.environ.items() if text}
 
 
@@ -91,13 +91,13 @@ def _given(
 def _of_single_server(
     file: SettingsFile, options: Sequence[Option], given: Mapping[str, GivenValue]
 ) -> Iterator[str]:
-    """Yield a problem for each setting of one server that stands beside the tables of several."""
+    """Yield a problem for each single-server setting that is given together with server tables."""
     if not file.tables:
         return
     for option in options:
-        # The interval is the one that holds for all the servers that have none of their own.
+        # The poll interval is the default for all servers with no interval in their table.
         if option.in_table and option.field in given and option.field != "poll_interval_s":
             yield (
                 f"{option.names}: is of a single server; {file.path} has several,"
-                f" so write it as {option.in_table} into the [[{TABLES}]] that it belongs to"
+                f" so move it to the [[{TABLES}]] table of its server, as {option.in_table}"
             )

@@ -1,14 +1,16 @@
-"""Declare the settings of `run`: those of the process here, those of servers and limits beside."""
+"""Declare the settings of `run`; those of servers and of limits are in other modules."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from poolscope_exporter.core.admission.limits import Limits
+from poolscope_exporter.core.capacity.largest_fleet import AS_SEEN, LargestFleet
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Thresholds
-from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.idle_timeouts import IdleTimeout, declared
 from poolscope_exporter.forwarding.batch import ForwardAs
 from poolscope_exporter.forwarding.upstream import UpstreamTarget
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens, read_tokens
@@ -18,12 +20,17 @@ from poolscope_exporter.settings.declaration import group, option
 from poolscope_exporter.settings.limits import LimitSettings
 from poolscope_exporter.settings.servers import ServerTarget
 
-HOLD_WITHOUT_SERVER: Final = ("pgbouncers", "poll_interval_s", "proxy_idle_timeout_s")
-"""Settings of one server that the exporter itself reads too, also where no server is named."""
+HOLD_WITHOUT_SERVER: Final = (
+    "pgbouncers",
+    "poll_interval_s",
+    "proxy_idle_timeout_s",
+    "nat_idle_timeout_s",
+)
+"""Settings of one server that the exporter process also reads, even if no server is configured."""
 
 
 class LogLevel(StrEnum):
-    """From which level on messages are logged."""
+    """The lowest level of messages that are logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -33,16 +40,16 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExporterSettings:
-    """Everything that `run` needs; the order of the fields is that of help text and documents.
+    """The settings of `run`; the order of the fields is that of the help text and the documents.
 
-    A field that is an option is declared nowhere else: flags, variables, keys of the settings
-    file, help text, docs/exporter.md and the Helm chart's schema derive from it.
+    An option is declared only here. Flags, variables, keys of the settings file, help text,
+    docs/exporter.md and the schema of the Helm chart derive from this declaration.
     """
 
     config: Path | None = option(
         "--config",
         "FILE",
-        "settings file in TOML, with a [[server]] table for each of several servers",
+        "settings file in TOML; several servers need a [[server]] table each",
         values.path,
         default=None,
         in_file=False,
@@ -51,7 +58,7 @@ class ExporterSettings:
     role: Role = option(
         "--role",
         "ROLE",
-        "pods to judge",
+        "pods that this exporter judges",
         values.Choice(
             Role,
             {Role.STANDALONE: "every pod that pushes here", Role.SIDECAR: "only this pod"},
@@ -62,7 +69,7 @@ class ExporterSettings:
     listen: Endpoint = option(
         "--listen",
         "HOST:PORT",
-        "address of /metrics and the page, with port 0 for any free port",
+        "address of /metrics and the page; port 0 takes any free port",
         values.Address("0.0.0.0"),  # noqa: S104 - Prometheus scrapes from elsewhere
         default=Endpoint("0.0.0.0", 9736),  # noqa: S104 - as above
         in_chart=False,
@@ -87,8 +94,8 @@ class ExporterSettings:
     token_file: Path | None = option(
         "--token-file",
         "FILE",
-        "file with the bearer tokens, one per line, each followed by its owner's name if it has"
-        " one; read again when it changes",
+        "file with the bearer tokens, one per line, each optionally followed by its owner's name;"
+        " read again when it changes",
         relations.TOKEN_FILE,
         default=None,
         in_chart=False,
@@ -128,7 +135,7 @@ class ExporterSettings:
     insecure_otlp: bool = option(
         "--insecure-otlp",
         "",
-        "reception from other machines without TLS, where a mesh or a proxy encrypts",
+        "reception from other machines without TLS, if a mesh or a proxy encrypts",
         values.switch,
         default=False,
         is_switch=True,
@@ -138,7 +145,7 @@ class ExporterSettings:
     forward_to: str | None = option(
         "--forward-to",
         "URL",
-        "OTLP/HTTP endpoint that gets what arrives here, /v1/metrics appended",
+        "OTLP/HTTP endpoint that receives a copy of each push; /v1/metrics is appended",
         relations.FORWARD_TO,
         default=None,
     )
@@ -158,7 +165,7 @@ class ExporterSettings:
     forward_token_file: Path | None = option(
         "--forward-token-file",
         "FILE",
-        "file with the bearer token of --forward-to, read again for each request",
+        "file with the bearer token for --forward-to, read again for each request",
         values.readable_file,
         default=None,
     )
@@ -173,32 +180,49 @@ class ExporterSettings:
     thresholds: Thresholds = option(
         "--thresholds",
         "FILE",
-        "alerts/thresholds.toml with your own numbers",
+        "copy of alerts/thresholds.toml with your numbers",
         values.thresholds,
         default=DEFAULTS,
-        default_text="those of the guides",
+        default_text="the documented numbers",
+    )
+    largest: LargestFleet = option(
+        "--max-processes",
+        "[SERVICE=]NUMBER",
+        "the autoscaler's maximum of processes of a service, for check C7; without SERVICE, of"
+        " every other service",
+        values.largest_fleet,
+        field="max_processes",
+        default=AS_SEEN,
+        default_text="the number of running processes",
+        is_repeatable=True,
     )
     log_level: LogLevel = option(
         "--log-level",
         "LEVEL",
-        "lowest level that is logged",
+        "lowest level of messages to log",
         values.Choice(LogLevel),
         default=LogLevel.INFO,
     )
-    # The HOLD_WITHOUT_SERVER, declared as settings of one server.
+    # These are HOLD_WITHOUT_SERVER, which ServerTarget declares as options.
     pgbouncers: tuple[Dsn, ...]
     poll_interval_s: float
     proxy_idle_timeout_s: float | None
+    nat_idle_timeout_s: float | None
+
+    @property
+    def configured_idle(self) -> tuple[IdleTimeout, ...]:
+        """Return the idle time-outs that apply to the path to every server."""
+        return declared(self.proxy_idle_timeout_s, self.nat_idle_timeout_s)
 
     @property
     def upstream(self) -> UpstreamTarget | None:
-        """Return where to forward to, None where nothing is forwarded."""
+        """Return the endpoint to forward to, or None if nothing is forwarded."""
         if self.forward_to is None:
             return None
         return UpstreamTarget(self.forward_to, self.forward_token_file, self.forward_ca_file)
 
     def keyring(self) -> Keyring | None:
-        """Return the tokens that callers may show, or None where there are none."""
+        """Return the accepted tokens, or None if none is configured."""
         if self.token_file:
-            return Keyring(read_tokens(self.token_file), self.token_file)
+            return Keyring(read_tokens(self.token_file))
         return Keyring(parse_tokens(self.token)) if self.token else None

@@ -34,7 +34,7 @@ def names_of(field: str) -> str:
 
 
 def unknown_variables(environ: Iterable[str], options: Sequence[Option] = OPTIONS) -> list[str]:
-    """Return a warning for each `POOLSCOPE_*` variable that nobody reads: often a typing error."""
+    """Return a warning for each `POOLSCOPE_*` variable that is no setting: often a typing error."""
     known = VARIABLES_OF_THE_APP | {option.variable for option in options}
     strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
     return [f"{name} is not a setting of poolscope{nearest(name, known)}" for name in strangers]

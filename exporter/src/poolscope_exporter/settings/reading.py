@@ -1,4 +1,4 @@
-"""Parse what users gave for the settings, each once, with a line for each wrong value."""
+"""Parse the given settings, each once, and return one line for each wrong value."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from poolscope_exporter.settings.declaration import Option, own_options
 class GivenValue:
     """The text, or the value from a file, that a user gave for a setting.
 
-    `label` names its source, and shows the value unless it is secret.
+    `label` names its source; it includes the value unless that is secret.
     """
 
     value: object
@@ -24,7 +24,7 @@ class _Wrong:
 
 
 class Reading:
-    """The values of options, parsed when they are asked for: some parsers read other settings."""
+    """The values of options, parsed at first use because some parsers read other settings."""
 
     def __init__(self, options: Iterable[Option], given: Mapping[str, GivenValue]) -> None:
         self._options = {option.field: option for option in options}
@@ -32,7 +32,7 @@ class Reading:
         self._outcomes: dict[str, object] = {}
 
     def known_values(self, *fields: str) -> tuple[Any, ...] | None:
-        """Return the values of the fields, or None where one of them is itself wrong."""
+        """Return the values of the fields, or None if one of them is invalid."""
         outcomes = tuple(self._outcome(field) for field in fields)
         return None if any(isinstance(each, _Wrong) for each in outcomes) else outcomes
 
@@ -45,11 +45,11 @@ class Reading:
         return list(self._problems())
 
     def arguments_for(self, declared: type[Any]) -> dict[str, Any]:
-        """Return the values of what the class itself declares; none of them may be wrong."""
+        """Return the values of the options that the class itself declares; all must be valid."""
         return {each.attribute: self._outcome(each.field) for each in own_options(declared)}
 
     def server_arguments(self) -> dict[str, Any]:
-        """Return what was given of one server, by attribute; nothing of it may be wrong."""
+        """Return the given values of one server by attribute; all must be valid."""
         options = (each for each in self._options.values() if each.in_table)
         return {
             each.attribute: self._outcome(each.field)

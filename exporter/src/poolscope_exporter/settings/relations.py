@@ -1,4 +1,4 @@
-"""Parse the settings that depend on others: what must go with them, or must not."""
+"""Parse the settings that depend on others: which they require and which they exclude."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ def _otlp_listen(value: object, others: OtherSettings) -> Endpoint:
     endpoint = values.endpoint(value, "127.0.0.1")
     if is_loopback(endpoint.address):
         return endpoint
-    # A setting that is itself wrong is not known, and has its own line already.
+    # If another setting is invalid, its value is unknown and it is already reported.
     tokens = others.known_values("token", "token_file")
     if tokens is not None and not any(tokens):
         raise ValueError(
@@ -24,7 +24,7 @@ def _otlp_listen(value: object, others: OtherSettings) -> Endpoint:
     if encryption is not None and not any(encryption):
         raise ValueError(
             "receives tokens from other machines, which needs TLS: set --otlp-tls-cert and"
-            " --otlp-tls-key, or --insecure-otlp where a mesh does it, or listen on 127.0.0.1"
+            " --otlp-tls-key, or --insecure-otlp if a mesh encrypts, or listen on 127.0.0.1"
         )
     return endpoint
 
@@ -32,18 +32,18 @@ def _otlp_listen(value: object, others: OtherSettings) -> Endpoint:
 def _token_file(value: object, others: OtherSettings) -> Path:
     token = others.known_values("token")
     if token is not None and any(token):
-        raise ValueError("POOLSCOPE_TOKEN is set as well; keep one of the two")
+        raise ValueError("POOLSCOPE_TOKEN is also set; keep one of the two")
     return values.token_file(value)
 
 
 def _key(cert_field: str, value: object, others: OtherSettings) -> Path | None:
-    """Return the private key, which needs its certificate, and is needed where there is one."""
+    """Return the private key; a key needs a certificate, and a certificate needs a key."""
     known = others.known_values(cert_field)
     if known is None:
         return None
     (cert,) = known
     if (cert is None) != (value is None):
-        raise ValueError(f"goes with {others.names_of(cert_field)}; set both or none")
+        raise ValueError(f"is used with {others.names_of(cert_field)}; set both or none")
     if value is None:
         return None
     key = values.readable_file(value)
@@ -57,10 +57,10 @@ def _forward_to(value: object, others: OtherSettings) -> str:
     is_here = is_loopback(parts.hostname or "")
     (own,) = others.known_values("otlp_listen") or (None,)
     if own and is_here and own.port and parts.port == own.port:
-        raise ValueError("is this exporter's own receiver; it would forward to itself for ever")
+        raise ValueError("is this exporter's own receiver; it would forward to itself in a loop")
     token_file = others.known_values("forward_token_file")
     if parts.scheme == "http" and not is_here and token_file and any(token_file):
-        raise ValueError("would send the token of --forward-token-file in the clear; use https")
+        raise ValueError("would send the token of --forward-token-file unencrypted; use https")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Declare the settings of one server to watch: where it is, how to get in, what to expect of it."""
+"""Declare the settings of one server: its address, how to connect, and what to expect of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.idle_timeouts import declared
 from poolscope_exporter.core.model.servers import ConfiguredServer
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.settings import values
@@ -14,7 +15,7 @@ from poolscope_exporter.settings.declaration import option
 
 
 class Expects(StrEnum):
-    """Which role in replication a server must have to be the one that was meant."""
+    """The role in replication that a server must have to be polled."""
 
     PRIMARY = "primary"
     REPLICA = "replica"
@@ -23,16 +24,16 @@ class Expects(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTarget:
-    """One configured server, from the flags and variables of a single one, or from its table.
+    """One configured server, from its flags and variables, or from its table.
 
-    None is unlimited, or not configured. `password_file` and `password_command` (an argument list,
-    run without a shell) are read and run again for each connection.
+    None means unlimited or not configured. `password_file` is read, and `password_command` is run,
+    again for each connection. The command is an argument list that runs without a shell.
     """
 
     dsn: Dsn = option(
         "--dsn",
         "DSN",
-        "PostgreSQL server to watch; without it the exporter only receives",
+        "PostgreSQL server to poll; without it, the exporter only receives pushes",
         values.dsn,
         is_secret=True,
         in_chart=False,
@@ -40,7 +41,7 @@ class ServerTarget:
     password_file: Path | None = option(
         "--password-file",
         "FILE",
-        "file with the password of the DSN's role, read again for each connection",
+        "file with the password of the role in the DSN, read again for each connection",
         values.readable_file,
         default=None,
         in_chart=False,
@@ -64,7 +65,7 @@ class ServerTarget:
     pgbouncers: tuple[Dsn, ...] = option(
         "--pgbouncer",
         "DSN",
-        "console (database pgbouncer) of a PgBouncer between apps and server",
+        "admin console (database pgbouncer) of a PgBouncer between apps and server",
         values.consoles,
         default=(),
         is_secret=True,
@@ -88,7 +89,7 @@ class ServerTarget:
     aliases: tuple[Endpoint, ...] = option(
         "--server-alias",
         "HOST:PORT",
-        "another address by which apps reach the server",
+        "further address by which apps connect to the server",
         values.endpoints,
         field="server_aliases",
         default=(),
@@ -97,7 +98,7 @@ class ServerTarget:
     cpus: float | None = option(
         "--server-cpus",
         "NUMBER",
-        "CPUs of the server, to compare its load with",
+        "number of CPUs of the server, to compare with its active sessions",
         values.PositiveNumber(4096),
         field="server_cpus",
         default=None,
@@ -105,14 +106,14 @@ class ServerTarget:
     reserved_slots: int = option(
         "--reserved-slots",
         "NUMBER",
-        "sessions that a managed service keeps for itself, beyond the server's own settings",
+        "slots that a managed service reserves in addition to the server's settings",
         values.WholeNumber(0, 10_000),
         default=0,
     )
     shown_databases: frozenset[str] | None = option(
         "--show-database",
         "NAME",
-        "database whose sessions are shown; sessions of others are only counted",
+        "database with sessions to show; those of other databases are only counted",
         values.names,
         default=None,
         default_text="all",
@@ -121,7 +122,7 @@ class ServerTarget:
     shown_roles: frozenset[str] | None = option(
         "--show-role",
         "NAME",
-        "role whose sessions are shown; sessions of others are only counted",
+        "role with sessions to show; those of other roles are only counted",
         values.names,
         default=None,
         default_text="all",
@@ -130,33 +131,41 @@ class ServerTarget:
     proxy_idle_timeout_s: float | None = option(
         "--proxy-idle-timeout",
         "SECONDS",
-        "idle time-out of a proxy in between that poolscope cannot ask (RDS Proxy, Cloud SQL)",
-        values.Seconds(1, 7 * 86_400),
+        "idle time-out of a proxy without an admin console (RDS Proxy, Cloud SQL),"
+        " 0 if there is none",
+        values.Seconds(0, 7 * 86_400),
+        default=None,
+    )
+    nat_idle_timeout_s: float | None = option(
+        "--nat-idle-timeout",
+        "SECONDS",
+        "idle time-out of a NAT gateway or load balancer before the server, 0 if there is none",
+        values.Seconds(0, 7 * 86_400),
         default=None,
     )
 
     @property
     def configured(self) -> ConfiguredServer:
-        """Return what polling, linking and judging need of it, without how to get in."""
+        """Return the settings for polling, linking and judging, without credentials."""
         return ConfiguredServer(
             server=self.name,
             addresses=self.addresses,
             expects=self.expects,
             reserved_slots=self.reserved_slots,
             cpus=self.cpus,
-            proxy_idle_timeout_s=self.proxy_idle_timeout_s,
+            idle_timeouts=declared(self.proxy_idle_timeout_s, self.nat_idle_timeout_s),
             shown_databases=self.shown_databases,
             shown_roles=self.shown_roles,
         )
 
     @property
     def addresses(self) -> frozenset[Endpoint]:
-        """Return every address by which the configuration names the server."""
+        """Return every address of the server in the configuration."""
         return frozenset(self.aliases) | frozenset(_endpoints(self.dsn))
 
 
 def _endpoints(dsn: Dsn) -> Iterator[Endpoint]:
-    # libpq takes several hosts, with as many ports or with one for all of them.
+    # libpq accepts several hosts, with a port for each or one port for all.
     ports = dsn.port.split(",")
     for host, port in zip(dsn.host.split(","), cycle(ports), strict=False):
         yield Endpoint(host or "localhost", int(port or 5432))

@@ -14,16 +14,16 @@ from poolscope_exporter.core.checks.thresholds import (
 )
 
 _HEAD = """\
-# The documented thresholds: the one place where their numbers are changed.
-# After a change: make rules. The exporter takes the same file: --thresholds alerts/thresholds.toml
-# What is left out has the number that is written here. A share is from 0 to 1.
+# The documented thresholds: change their numbers only here.
+# After a change: make rules. The exporter reads the same file: --thresholds alerts/thresholds.toml
+# A number that you leave out keeps the value written here. A share is from 0 to 1.
 """
 
 
 def load_thresholds(path: Path) -> Thresholds:
-    """Return the thresholds as the file changes them.
+    """Return the thresholds with the changes from the file.
 
-    Raises WrongThresholdsError with a line for each thing that is wrong.
+    Raises WrongThresholdsError with one line for each error.
     """
     try:
         changes = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def load_thresholds(path: Path) -> Thresholds:
 
 
 def thresholds_text(thresholds: Thresholds = DEFAULTS) -> str:
-    """Return the text of a file that states every number."""
+    """Return the text of a file that sets every number."""
     return "\n".join([_HEAD, *("\n".join(_table(row)) + "\n" for row in thresholds)])
 
 

@@ -1,4 +1,4 @@
-"""Turn the text of a setting into its value; a ValueError says what it must be."""
+"""Turn the text of a setting into its value; a ValueError states the accepted values."""
 
 import shlex
 import ssl
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+from poolscope_exporter.core.capacity.largest_fleet import LargestFleet
 from poolscope_exporter.core.checks.thresholds import Thresholds, WrongThresholdsError
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.listeners.tokens import parse_tokens, read_tokens
@@ -24,35 +25,35 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Reads a number of seconds within a range."""
+    """A parser of a number of seconds within a range."""
 
     least: float
     most: float
 
     @property
     def accepts(self) -> str:
-        """Return the accepted values, in words for the help text."""
+        """Return the accepted values as a phrase for the help text."""
         return f"{self.least:g} to {self.most:g}"
 
     def __call__(self, value: object) -> float:
-        """Return the seconds; raises ValueError with what is accepted."""
+        """Return the seconds; raise ValueError with the accepted values."""
         return _number(value, self.least, self.most, f"must be seconds from {self.accepts}")
 
 
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
-    """Reads a whole number within a range."""
+    """A parser of a whole number within a range."""
 
     least: int
     most: int
 
     @property
     def accepts(self) -> str:
-        """Return the accepted values, in words for the help text."""
+        """Return the accepted values as a phrase for the help text."""
         return f"{self.least} to {self.most}"
 
     def __call__(self, value: object) -> int:
-        """Return the number; raises ValueError with what is accepted."""
+        """Return the number; raise ValueError with the accepted values."""
         message = f"must be a whole number from {self.accepts}"
         try:
             number = int(str(value))
@@ -65,17 +66,17 @@ class WholeNumber:
 
 @dataclass(frozen=True, slots=True)
 class PositiveNumber:
-    """Reads a number that may be a fraction, but not 0."""
+    """A parser of a number above 0, with or without a fraction."""
 
     most: float
 
     @property
     def accepts(self) -> str:
-        """Return the accepted values, in words for the help text."""
+        """Return the accepted values as a phrase for the help text."""
         return f"more than 0 and at most {self.most:g}"
 
     def __call__(self, value: object) -> float:
-        """Return the number; raises ValueError with what is accepted."""
+        """Return the number; raise ValueError with the accepted values."""
         message = f"must be a number, {self.accepts}"
         found = _number(value, 0.0, self.most, message)
         if not found:
@@ -85,21 +86,21 @@ class PositiveNumber:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[_Choice]):
-    """Reads the member of a closed set; `meanings` explain the members where their names do not."""
+    """A parser of the member of a closed set; `meanings` explains members with unclear names."""
 
     members: type[_Choice]
     meanings: Mapping[_Choice, str] = field(default_factory=dict)
 
     @property
     def accepts(self) -> str:
-        """Return the accepted values, in words for the help text."""
+        """Return the accepted values as a phrase for the help text."""
         if self.meanings:
             return "; ".join(f"{each} = {meaning}" for each, meaning in self.meanings.items())
         *others, last = self.members
         return f"{', '.join(others)} or {last}"
 
     def __call__(self, value: object) -> _Choice:
-        """Return the member; raises ValueError with what is accepted."""
+        """Return the member; raise ValueError with the accepted values."""
         try:
             return self.members(str(value).strip().lower())
         except ValueError:
@@ -108,17 +109,20 @@ class Choice(Generic[_Choice]):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Reads an address to listen on, where the host may be left out."""
+    """A parser of an address to listen on; the host is optional."""
 
     default_host: str
 
     def __call__(self, value: object) -> Endpoint:
-        """Return the address; raises ValueError with what is accepted."""
+        """Return the address; raise ValueError with the accepted form."""
         return endpoint(value, self.default_host)
 
 
+_MOST_PROCESSES = WholeNumber(1, 100_000)
+
+
 def switch(value: object) -> bool:
-    """Return whether something is on."""
+    """Return whether a switch is on."""
     text = str(value).strip().lower()
     if text not in _TRUE | _FALSE:
         raise ValueError("must be true or false")
@@ -126,18 +130,36 @@ def switch(value: object) -> bool:
 
 
 def name(value: object) -> str:
-    """Return a name that is none of nothing."""
+    """Return a name; an empty one is rejected."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("must be a name")
     return value.strip()
 
 
 def names(value: object) -> frozenset[str]:
-    """Return names, from a list or separated by commas; at least one."""
+    """Return one or more names, from a list or separated by commas."""
     found = frozenset(part.strip() for part in _parts(value))
     if not found or "" in found:
         raise ValueError("must be names, separated by commas")
     return found
+
+
+def largest_fleet(value: object) -> LargestFleet:
+    """Return the largest number of processes per service, from `NAME=N`, and `N` for the others."""
+    named: dict[str, int] = {}
+    others: list[int] = []
+    for part in [str(value)] if isinstance(value, int) else _parts(value):
+        service, equals, number = part.rpartition("=")
+        most = _MOST_PROCESSES(number.strip())
+        if not equals:
+            others.append(most)
+        elif not service.strip() or service.strip() in named:
+            raise ValueError("must be NUMBER or SERVICE=NUMBER, each service once")
+        else:
+            named[service.strip()] = most
+    if len(others) > 1:
+        raise ValueError("has two numbers without a service; write SERVICE=NUMBER for all but one")
+    return LargestFleet(tuple(sorted(named.items())), others[0] if others else None)
 
 
 def dsn(value: object) -> Dsn:
@@ -146,16 +168,16 @@ def dsn(value: object) -> Dsn:
 
 
 def consoles(value: object) -> tuple[Dsn, ...]:
-    """Return the addresses of PgBouncers' consoles, from a list or separated by commas."""
+    """Return the addresses of PgBouncer consoles, from a list or separated by commas."""
     texts = list(_parts(value))
     found = [_console(text, f"{n} of {len(texts)} ") for n, text in enumerate(texts, 1)]
     if len({str(dsn) for dsn in found}) < len(found):
-        raise ValueError("names a host and port twice; every console is asked once")
+        raise ValueError("has the same host and port twice; remove one")
     return tuple(found)
 
 
 def endpoint(value: object, default_host: str | None = None) -> Endpoint:
-    """Return `host:port`, `[v6]:port`, and with a default host `:port` or `port` as well."""
+    """Return `host:port` or `[v6]:port`; with a default host, `:port` or `port` as well."""
     host, _, port = str(value).strip().rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or default_host or ""
     if not host or not (port.isascii() and port.isdigit()) or int(port) > MAX_PORT:
@@ -170,18 +192,18 @@ def endpoints(value: object) -> tuple[Endpoint, ...]:
 
 
 def command(value: object) -> tuple[str, ...]:
-    """Return the arguments of a command, from a list or as a shell would split them."""
+    """Return the arguments of a command, from a list or split as by a shell."""
     try:
         found = tuple(shlex.split(value)) if isinstance(value, str) else tuple(_parts(value))
     except ValueError:
-        raise ValueError("has a quotation mark that is never closed") from None
+        raise ValueError("has an unclosed quotation mark") from None
     if not found or not found[0]:
         raise ValueError("must be a command, with its arguments")
     return found
 
 
 def path(value: object) -> Path:
-    """Return a path, of a file that is read later."""
+    """Return the path of a file that is read later."""
     return Path(str(value))
 
 
@@ -196,22 +218,22 @@ def readable_file(value: object) -> Path:
 
 
 def token(value: object) -> str:
-    """Return the one token of a variable."""
+    """Return the single token in a variable."""
     found = parse_tokens(str(value))
     if len(found) > 1 or found[0].text != str(value).strip():
-        raise ValueError("must be one token without spaces; several go into a --token-file")
+        raise ValueError("must be one token without spaces; for several, use --token-file")
     return found[0].text
 
 
 def token_file(value: object) -> Path:
-    """Return the path of a file that holds tokens."""
+    """Return the path of a file with tokens."""
     file = Path(str(value))
     read_tokens(file)
     return file
 
 
 def thresholds(value: object) -> Thresholds:
-    """Return the thresholds as a file changes them."""
+    """Return the thresholds with the changes from a file."""
     try:
         return load_thresholds(Path(str(value)))
     except WrongThresholdsError as exc:
@@ -219,10 +241,10 @@ def thresholds(value: object) -> Thresholds:
 
 
 def check_certificate(cert: Path, key: Path) -> None:
-    """Raise ValueError unless the two files make a server."""
+    """Raise ValueError unless certificate and key are valid and match."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # A key with a password would otherwise make OpenSSL ask on the terminal.
+        # Without this, OpenSSL would ask on the terminal for the password of a protected key.
         context.load_cert_chain(cert, key, password=lambda: "")
     except (OSError, ValueError):
         raise ValueError(
@@ -231,7 +253,7 @@ def check_certificate(cert: Path, key: Path) -> None:
 
 
 def url(value: object) -> str:
-    """Return the URL of an OTLP endpoint, without credentials."""
+    """Return the URL of an OTLP endpoint; one with credentials is rejected."""
     message = "must be http://host:port or https://host, without user, query and fragment"
     try:
         parts = urlsplit(str(value).strip())
@@ -254,7 +276,7 @@ def _number(value: object, least: float, most: float, message: str) -> float:
 
 
 def _parts(value: object) -> Iterable[str]:
-    """Return the parts of a list, or of text between commas."""
+    """Return the parts of a list, or of a text separated by commas."""
     if isinstance(value, str):
         return value.split(",")
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):

@@ -1,4 +1,4 @@
-"""Render the OpenAPI document for people: one plain page, without scripts or foreign assets."""
+"""Render the OpenAPI document as one plain page, without scripts or foreign assets."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def render_api_page(document: Schema) -> str:
 
 
 def type_text(schema: Schema) -> str:
-    """Return a schema's type in words, such as `list of PoolRow` or `integer or null`."""
+    """Return a schema's type as a phrase, such as `list of PoolRow` or `integer or null`."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:

@@ -1,8 +1,8 @@
-"""Serve what is known over HTTP: metrics, health, the page and the API."""
+"""Serve the exporter's data over HTTP: metrics, health, the page and the API."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from importlib import resources
 from typing import Any
@@ -10,15 +10,20 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
+from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
 from poolscope_exporter.listeners.tokens import Keyring
-from poolscope_exporter.metrics.exposition import Exposition
+from poolscope_exporter.metrics.exposition import Exposition, ScrapeSlot
+from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.web.api_page import render_api_page
+from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
-from poolscope_exporter.web.page import render_page
+from poolscope_exporter.web.page import EVERYTHING, render_page
+from poolscope_exporter.web.page_cache import PageCache
 from poolscope_exporter.web.rows import bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.web.selection import RowSelection, WrongQueryError, selection_of
 
 _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -27,7 +32,6 @@ _SECURITY_HEADERS = {
         " frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 _CURES = {
@@ -35,13 +39,13 @@ _CURES = {
         HTTPStatus.UNAUTHORIZED,
         (
             "this needs the exporter's token: send 'Authorization: Bearer <token>',"
-            " or in a browser type it as the password, with any user name\n"
+            " or in a browser enter it as the password, with any user name\n"
         ),
     ),
     Access.NEEDS_LOOPBACK: (
         HTTPStatus.FORBIDDEN,
         (
-            "this is for callers on the exporter's own machine, because it tells who holds what:"
+            "only callers on the exporter's machine may read this, as it shows application data:"
             " open it by 127.0.0.1 or through a port-forward,"
             " or set POOLSCOPE_TOKEN or --token-file and send 'Authorization: Bearer <token>'\n"
         ),
@@ -49,14 +53,16 @@ _CURES = {
 }
 
 _CHALLENGE = 'Basic realm="poolscope", charset="UTF-8", Bearer'
-"""Basic first: a browser knows no other, and would not ask."""
+"""Basic is first because browsers support no other scheme and would not ask for the token."""
+
+SLICE_BYTES = 64 * 1024
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the answers come from; `timestamp` is now, in ISO 8601."""
+    """The sources of the answers; `timestamp` returns the current time in ISO 8601."""
 
     situation: Callable[[], Situation]
     exposition: Exposition
@@ -66,21 +72,28 @@ class Sources:
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
-    """Return the application; guarded paths answer only callers that `access_of` lets in."""
-    # FastAPI's own pages of the document load scripts from elsewhere, and are open to everybody.
+    """Return the application; guarded paths answer only callers that `access_of` admits."""
+    # FastAPI's pages of the document load scripts from other hosts, and need no token.
     app = FastAPI(openapi_url=None)
     handlers = _operation_handlers(sources) | _api_handlers(sources) | _document_handlers(app)
     for operation in OPERATIONS:
         handler = handlers[operation.path]
         allowed = _guarded(handler, keyring) if operation.is_guarded else handler
         app.add_api_route(operation.path, allowed, methods=["GET"], **route_options(operation))
+        # For HEAD, the server sends only the headers.
+        app.add_api_route(operation.path, allowed, methods=["HEAD"], include_in_schema=False)
     return app
 
 
 def _operation_handlers(sources: Sources) -> dict[str, Handler]:
     async def metrics(request: Request) -> Response:
+        slot = sources.exposition.begin_scrape()
+        if slot is None:
+            cure = "too many scrapes are in progress; retry later\n"
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            return PlainTextResponse(cure, status, {"Retry-After": "5"})
         parts, content_type = await sources.exposition.render(request.headers.get("accept", ""))
-        return StreamingResponse(_each(parts), headers={"Content-Type": content_type})
+        return StreamingResponse(_slices(parts, slot), headers={"Content-Type": content_type})
 
     async def ready(_: Request) -> Response:
         if sources.is_ready():
@@ -91,25 +104,50 @@ def _operation_handlers(sources: Sources) -> dict[str, Handler]:
 
 
 def _api_handlers(sources: Sources) -> dict[str, Handler]:
-    async def page(_: Request) -> Response:
-        return _html(render_page(sources.situation(), sources.timestamp(), sources.role))
+    threads = DaemonThreads("api")
 
-    async def checkouts(_: Request) -> Response:
-        situation = sources.situation()
-        rows = [checkout_row(judgement) for judgement in situation.judgements]
-        return _json({"checkouts": rows, **_common(situation, sources)})
+    def answer_with(rows_of: Callable[[Situation, RowSelection], dict[str, Any]]) -> Handler:
+        async def answer(request: Request) -> Response:
+            try:
+                wanted = selection_of(request.query_params)
+            except WrongQueryError as error:
+                return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+            situation, common = sources.situation(), partial(_common, sources=sources)
 
-    async def pools(_: Request) -> Response:
-        situation = sources.situation()
-        rows = [pool_row(state) for state in situation.pools]
-        return _json({"pools": rows, **_common(situation, sources)})
+            def encoded() -> Response:
+                return _json({**rows_of(situation, wanted), **common(situation)})
+
+            # The rows of a large fleet take seconds, so they are encoded in a thread, one at a
+            # time.
+            return await threads.run(encoded)
+
+        return answer
 
     return {
-        "/": page,
+        "/": _page_handler(sources, threads),
         "/page.css": _style,
-        "/api/v1/checkouts": checkouts,
-        "/api/v1/pools": pools,
+        "/api/v1/checkouts": answer_with(_checkout_rows),
+        "/api/v1/pools": answer_with(_pool_rows),
+        "/api/v1/blockers": answer_with(_blocker_rows),
     }
+
+
+def _page_handler(sources: Sources, threads: DaemonThreads) -> Handler:
+    pages = PageCache()
+
+    def prepare_page(wanted: RowSelection = EVERYTHING) -> Callable[[], str]:
+        return partial(render_page, sources.situation(), sources.timestamp(), sources.role, wanted)
+
+    async def page(request: Request) -> Response:
+        try:
+            wanted = selection_of(request.query_params)
+        except WrongQueryError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+        if wanted == EVERYTHING:
+            return _html(await pages.page(prepare_page))
+        return _html(await threads.run(prepare_page(wanted)))
+
+    return page
 
 
 def _document_handlers(app: FastAPI) -> dict[str, Handler]:
@@ -126,10 +164,32 @@ def _document_handlers(app: FastAPI) -> dict[str, Handler]:
     return {"/openapi.json": openapi, "/docs": docs}
 
 
-async def _each(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    # Part by part: a large fleet's text is not copied whole for each scraper.
+def _checkout_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:
+    found = wanted.matching_checkouts(situation.judgements)
+    names = process_names(situation.instances)
+    rows = [checkout_row(judgement, names) for judgement in found[: wanted.limit]]
+    return {"checkouts": rows, "matching": len(found)}
+
+
+def _pool_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:
+    found = wanted.matching_pools(situation.pools)
+    names = process_names(situation.instances)
+    rows = [pool_row(state, names) for state in found[: wanted.limit]]
+    return {"pools": rows, "matching": len(found)}
+
+
+def _blocker_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:
+    found = wanted.matching_blockers(situation.blockers)
+    names = process_names(situation.instances)
+    rows = [root_blocker_row(blocker, names) for blocker in found[: wanted.limit]]
+    return {"blockers": rows, "matching": len(found)}
+
+
+async def _slices(parts: Iterable[bytes], slot: ScrapeSlot) -> AsyncIterator[bytes]:  # noqa: ARG001 - kept until the answer is sent, or given up
+    # A slow reader gets one slice at a time; a copy of the whole would stay in memory.
     for part in parts:
-        yield part
+        for begin in range(0, len(part), SLICE_BYTES):
+            yield part[begin : begin + SLICE_BYTES]
 
 
 def _guarded(handler: Handler, keyring: Keyring | None) -> Handler:

@@ -1,4 +1,4 @@
-"""Document what the web listener serves, as OpenAPI: one entry per path, next to its example."""
+"""Document the paths of the web listener as OpenAPI: one entry per path, next to its example."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from poolscope_exporter.version import __version__
-from poolscope_exporter.web.api_answers import CheckoutsAnswer, PoolsAnswer
+from poolscope_exporter.web.api_answers import BlockersAnswer, CheckoutsAnswer, PoolsAnswer
+from poolscope_exporter.web.selection import PARAMETERS
 
 Json = Mapping[str, Any]
 
@@ -20,24 +21,25 @@ TEXT, HTML, CSS, JSON = "text/plain", "text/html", "text/css", "application/json
 
 _TITLE = "poolscope exporter"
 _DESCRIPTION = (
-    "What the exporter knows of pools and of the connections that are held. All answers are of"
-    " one moment. Without a token, guarded paths answer only callers on the exporter's own"
-    " machine; with one, whoever sends it: as a bearer token, or as the password of any user."
+    "The exporter's data on pools and held connections. All values of an answer are from one"
+    " moment. If no token is set, guarded paths answer only callers on the exporter's machine."
+    " If one is set, send it as a bearer token, or as the password of any user."
 )
 _SECURITY_SCHEMES: Json = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "password": {"type": "http", "scheme": "basic"},
 }
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"password": []}, {}]
-"""The last one is for callers on the same machine, where no token is set."""
+"""The last entry is for callers on the same machine if no token is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One GET of the web listener; `is_guarded`: only for callers that may see who holds what.
+    """One GET of the web listener.
 
-    `answer` is the schema of a JSON answer, `example` the file that holds one. `errors` are the
-    statuses that it answers beside 200, with what each means.
+    A path with `is_guarded` answers only callers that may see held checkouts. The schema of a JSON
+    answer is `answer`; `example` is the file with one. The statuses other than 200, with their
+    meaning, are `errors`. If `has_query` is True, the path takes PARAMETERS.
     """
 
     path: str
@@ -48,49 +50,81 @@ class Operation:
     answer: type[BaseModel] | None = None
     example: str | None = None
     errors: Mapping[HTTPStatus, str] | None = None
+    has_query: bool = False
 
+
+_WRONG_QUERY: Mapping[HTTPStatus, str] = {
+    HTTPStatus.BAD_REQUEST: "The query has an unknown parameter or an invalid value."
+}
 
 OPERATIONS: Final = (
     Operation(
         "/api/v1/checkouts", "api", "Held checkouts, with the session behind each", JSON,
-        is_guarded=True, answer=CheckoutsAnswer, example="checkouts.json",
+        is_guarded=True, answer=CheckoutsAnswer, example="checkouts.json", has_query=True,
+        errors=_WRONG_QUERY,
     ),
     Operation(
-        "/api/v1/pools", "api", "Pools, with diagnosis and checks of their configuration", JSON,
-        is_guarded=True, answer=PoolsAnswer, example="pools.json",
+        "/api/v1/pools", "api", "Pools, with diagnosis and configuration checks", JSON,
+        is_guarded=True, answer=PoolsAnswer, example="pools.json", has_query=True,
+        errors=_WRONG_QUERY,
     ),
-    Operation("/metrics", "operation", "Series for Prometheus, in the format it asks for", TEXT),
+    Operation(
+        "/api/v1/blockers", "api", "Sessions that keep others waiting for a lock", JSON,
+        is_guarded=True, answer=BlockersAnswer, example="blockers.json", has_query=True,
+        errors=_WRONG_QUERY,
+    ),
+    Operation(
+        "/metrics", "operation", "Series for Prometheus, in the requested format", TEXT,
+        errors={HTTPStatus.SERVICE_UNAVAILABLE: "Too many scrapes are in progress."},
+    ),
     Operation("/healthz", "operation", "The process runs", TEXT),
     Operation(
         "/readyz", "operation", "The receiver is up", TEXT,
         errors={HTTPStatus.SERVICE_UNAVAILABLE: "The receiver is not up."},
     ),
-    Operation("/", "pages", "Live page", HTML, is_guarded=True),
-    Operation("/docs", "pages", "This document, for people", HTML, is_guarded=True),
+    Operation(
+        "/", "pages", "Live page", HTML, is_guarded=True, errors=_WRONG_QUERY, has_query=True,
+    ),
+    Operation("/docs", "pages", "This document as a page", HTML, is_guarded=True),
     Operation("/openapi.json", "pages", "This document", JSON, is_guarded=True),
     Operation("/page.css", "pages", "Style of the pages", CSS),
 )  # fmt: skip
 
 _GUARDED_ERRORS: Mapping[HTTPStatus, str] = {
-    HTTPStatus.UNAUTHORIZED: "A token is set, and the request shows none of its tokens.",
+    HTTPStatus.UNAUTHORIZED: "A token is set, and the request has no valid token.",
     HTTPStatus.FORBIDDEN: "No token is set, and the request does not come from this machine.",
 }
 
 
 def route_options(operation: Operation) -> dict[str, Any]:
-    """Return what documents an operation, as options of FastAPI's `add_api_route`."""
+    """Return the documentation of an operation, as options of FastAPI's `add_api_route`."""
     errors = {**(operation.errors or {}), **(_GUARDED_ERRORS if operation.is_guarded else {})}
     return {
         "summary": operation.summary,
         "tags": [operation.tag],
         "operation_id": _operation_id(operation.path),
-        # Without a model of its own, FastAPI neither validates nor copies an answer.
+        # With a response model, FastAPI would validate and copy each answer.
         "response_model": None,
         "response_class": Response,
         "responses": {HTTPStatus.OK.value: _answer(operation)}
         | {status.value: _error(meaning) for status, meaning in errors.items()},
-        "openapi_extra": {"security": _SECURITY} if operation.is_guarded else None,
+        "openapi_extra": _extra(operation),
     }
+
+
+def _extra(operation: Operation) -> dict[str, Any] | None:
+    extra: dict[str, Any] = {"security": _SECURITY} if operation.is_guarded else {}
+    if operation.has_query:
+        extra["parameters"] = [
+            {
+                "name": name,
+                "in": "query",
+                "description": meaning,
+                "schema": {"type": "integer" if name == "limit" else "string"},
+            }
+            for name, meaning in PARAMETERS.items()
+        ]
+    return extra or None
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -101,7 +135,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     document.setdefault("components", {})["securitySchemes"] = _SECURITY_SCHEMES
     for operation in OPERATIONS:
         if operation.example:
-            # Not as an option of the route: FastAPI drops every null of an example.
+            # Set here because FastAPI drops every null from an example in a route's options.
             content = document["paths"][operation.path]["get"]["responses"]["200"]["content"]
             content[operation.media_type]["example"] = _example(operation.example)
     return document

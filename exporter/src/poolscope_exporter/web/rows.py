@@ -1,31 +1,37 @@
-"""Shape judgements as the rows that the API, the page and the events share."""
+"""Convert judgements to the rows that the API, the page and the events share."""
 
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from poolscope_exporter.core.capacity.headroom import Headroom
+from poolscope_exporter.core.capacity.pods import PodDemand
+from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
 from poolscope_exporter.core.checks.model import ConfigCheck
+from poolscope_exporter.core.fleet.process_names import ProcessNames
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters, WaiterGroup
+from poolscope_exporter.core.judging.diagnosis import PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, NoLink
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
+from poolscope_exporter.web.bouncer_rows import traffic_fields
+from poolscope_exporter.web.owner_rows import session_fields
+from poolscope_exporter.web.session_rows import event_of, session_row
 
 _NAMES = ("service_namespace", "service", "pool", "db_namespace", "server_address", "server_port")
 
 Row = Mapping[str, Any]
 
 
-def checkout_row(judgement: Judgement) -> Row:
+def checkout_row(judgement: Judgement, names: ProcessNames) -> Row:
     """Return one held checkout; None is unknown, ages are seconds."""
     session = judgement.link.session if isinstance(judgement.link, Link) else None
     return {
         "verdict": judgement.verdict,
         "evidence": judgement.evidence,
-        **_pool_of(judgement.checkout),
-        **_place_of(judgement.checkout),
+        **checkout_place(judgement.checkout, names),
         "backend_pid": _backend_pid(judgement),
         "pgbouncer": judgement.link.bouncer,
         "age_s": round(judgement.age_s, 3),
@@ -36,22 +42,21 @@ def checkout_row(judgement: Judgement) -> Row:
         "reason": judgement.reason,
         "lasted_s": judgement.link.lasted_s if isinstance(judgement.link, NoLink) else None,
         "confirmed": judgement.confirmed,
-        "blocked_by": [_blocker(blocker) for blocker in judgement.blocked_by],
+        "blocked_by": [_blocker(blocker, names) for blocker in judgement.blocked_by],
     }
 
 
-def pool_row(state: PoolAssessment) -> Row:
+def pool_row(state: PoolAssessment, names: ProcessNames) -> Row:
     """Return one pool; None is unknown, or has no meaning for the pool's class."""
     numbers = state.numbers
     return {
-        **pool_identity(state.pool),
-        "diagnosis": state.diagnosis.diagnosis,
-        "reasons": list(state.diagnosis.reasons),
+        **pool_identity(state.pool, names),
+        **diagnosis_fields(state.diagnosis),
         "used": numbers.used,
         "idle": numbers.idle,
         "max": numbers.max,
         "pending": numbers.pending,
-        "waiters": _waiter_groups(numbers.waiters),
+        **waiter_fields(numbers.waiters),
         "timeouts_total": numbers.timeouts_total,
         "held": numbers.held_total,
         "listed": numbers.listed_total,
@@ -60,14 +65,44 @@ def pool_row(state: PoolAssessment) -> Row:
         "size": numbers.size,
         "max_overflow": numbers.max_overflow,
         "timeout_s": numbers.timeout_s,
+        "connect_timeout_s": numbers.connect_timeout_s,
+        "create_p95_s": _milliseconds(numbers.create_p95_s),
         "recycle_s": numbers.recycle_s,
+        "idle_timeout_s": numbers.idle_timeout_s,
         "server": state.server,
         "pgbouncer": state.bouncer,
+        "pod": _pod(state.pod) if state.pod else None,
         "proxy_idle_timeout_s": state.proxy_idle.seconds if state.proxy_idle else None,
         "proxy_idle_timeout_source": state.proxy_idle.source if state.proxy_idle else None,
         "config_checks": [_check(check) for check in state.checks],
         "pool_class": numbers.pool_class,
         "library": numbers.library,
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def diagnosis_fields(found: PoolDiagnosis) -> Row:
+    """Return the diagnosis of a pool, its certainty, its age and its reasons."""
+    age_s = found.since_s
+    return {
+        "diagnosis": found.diagnosis,
+        "is_probable": found.is_probable,
+        "diagnosis_age_s": None if age_s is None else round(age_s, 3),
+        "reasons": list(found.reasons),
+    }
+
+
+def waiter_fields(waiters: PoolWaiters | None) -> Row:
+    """Return the waiting callers of a pool in groups, and their number; None is unknown."""
+    if waiters is None:
+        return {"waiters": None, "waiters_waiting": None, "waiters_listed": None}
+    return {
+        "waiters": [_waiter_group(group) for group in waiters.groups],
+        "waiters_waiting": waiters.waiting,
+        "waiters_listed": waiters.listed,
     }
 
 
@@ -87,6 +122,9 @@ def server_row(view: ServerView) -> Row:
         "connections": view.connections,
         "limit": view.limits.usable if view.limits else None,
         "headroom": _headroom(view.headroom) if view.headroom else None,
+        "room_for_pods": [_room(each) for each in view.room],
+        "left_out": view.left_out,
+        **session_fields(view),
     }
 
 
@@ -102,17 +140,20 @@ def bouncer_row(view: BouncerView) -> Row:
         "timeouts_s": view.timeouts_s,
         "is_one_of_several": view.is_one_of_several,
         "paused": sorted(view.paused),
+        **traffic_fields(view.traffic),
         "potential_clients": view.potential_clients,
         "headroom": _headroom(view.headroom) if view.headroom else None,
+        "room_for_pods": [_room(each) for each in view.room],
     }
 
 
-def pool_identity(pool: Pool) -> Row:
-    """Return what names a pool and its process."""
+def pool_identity(pool: Pool, names: ProcessNames) -> Row:
+    """Return the identity of a pool and its process."""
     return {
         "service": pool.instance.name,
         "service_namespace": pool.instance.namespace,
         "service_instance_id": pool.instance.id,
+        "process": names.get(pool.instance, pool.instance.id),
         "pool": pool.name,
         "db_namespace": pool.db_namespace,
         "server_address": pool.server_address,
@@ -121,12 +162,8 @@ def pool_identity(pool: Pool) -> Row:
 
 
 def link_text(link: Link | NoLink) -> str:
-    """Return the link's level, or `unlinked:` and why."""
+    """Return the link's level, or `unlinked:` and the reason."""
     return link.level if isinstance(link, Link) else f"unlinked:{link.reason}"
-
-
-def _waiter_groups(waiters: PoolWaiters | None) -> list[Row] | None:
-    return None if waiters is None else [_waiter_group(group) for group in waiters.groups]
 
 
 def _waiter_group(group: WaiterGroup) -> Row:
@@ -152,8 +189,8 @@ def _check(check: ConfigCheck) -> Row:
     }
 
 
-def _pool_of(checkout: Checkout) -> Row:
-    return {**pool_identity(checkout.pool), "checkout_id": checkout.id}
+def _pool_of(checkout: Checkout, names: ProcessNames) -> Row:
+    return {**pool_identity(checkout.pool, names), "checkout_id": checkout.id}
 
 
 def _place_of(checkout: Checkout) -> Row:
@@ -168,27 +205,33 @@ def _place_of(checkout: Checkout) -> Row:
 
 
 def _backend_pid(judgement: Judgement) -> int | None:
-    """Return the session's pid; the one that a PgBouncer told the application is invented."""
+    """Return the session's backend PID; the PID that PgBouncer gives an app is made up."""
     link = judgement.link
     if isinstance(link, Link):
         return link.session.pid
     return judgement.checkout.backend_pid if link.bouncer is None else None
 
 
-def _blocker(blocker: Blocker) -> Row:
+def _blocker(blocker: Blocker, names: ProcessNames) -> Row:
+    session = session_row(blocker.session)
     if blocker.checkout is None:
-        return {"backend_pid": blocker.pid}
-    return {
-        **_pool_of(blocker.checkout),
-        **_place_of(blocker.checkout),
-        "backend_pid": blocker.pid,
-    }
+        return {
+            "backend_pid": blocker.pid,
+            "idle_in": pool_identity(blocker.idle_in, names) if blocker.idle_in else None,
+            "last_checkout": checkout_place(blocker.last, names) if blocker.last else None,
+            "session": session,
+        }
+    place = checkout_place(blocker.checkout, names)
+    return {**place, "backend_pid": blocker.pid, "session": session}
+
+
+def checkout_place(checkout: Checkout, names: ProcessNames) -> Row:
+    """Return a checkout's identity, and the line that took the connection."""
+    return {**_pool_of(checkout, names), **_place_of(checkout)}
 
 
 def _wait_event(link: Link | NoLink) -> str | None:
-    if not isinstance(link, Link) or link.session.wait_event_type is None:
-        return None
-    return f"{link.session.wait_event_type}/{link.session.wait_event}"
+    return event_of(link.session) if isinstance(link, Link) else None
 
 
 def _headroom(room: Headroom) -> Row:
@@ -201,10 +244,32 @@ def _headroom(room: Headroom) -> Row:
     }
 
 
-def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return a row for all processes of which the pool's name and all its checks are equal.
+def _pod(pod: PodDemand) -> Row:
+    return {
+        "kind": pod.kind,
+        "processes": pod.processes,
+        "size": pod.size,
+        "max": pod.most,
+        "cpu_limit": pod.limits.cpus,
+        "memory_limit_bytes": pod.limits.memory_bytes,
+    }
 
-    A row has the names, how many `processes` there are, one of their `service_instance_id`, and
+
+def _room(room: RoomForPods) -> Row:
+    return {
+        "service": room.service,
+        "service_namespace": room.namespace,
+        "kind": room.kind,
+        "pods": room.pods,
+        "connections": room.connections,
+        "more": room.more,
+    }
+
+
+def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return one row for all processes with the same pool name and the same check results.
+
+    A row has the names, the number of `processes`, the id and name of one of them, and
     `config_checks`.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -213,8 +278,13 @@ def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
         checks = pool["config_checks"]
         row = found.setdefault(
             json.dumps([names, checks]),
-            {**names, "service_instance_id": pool["service_instance_id"], "processes": 0}
-            | {"config_checks": checks},
+            {
+                **names,
+                "service_instance_id": pool["service_instance_id"],
+                "process": pool["process"],
+                "processes": 0,
+                "config_checks": checks,
+            },
         )
         row["processes"] += 1
     return list(found.values())

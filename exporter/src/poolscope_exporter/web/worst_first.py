@@ -1,4 +1,4 @@
-"""Order pools and held checkouts for a reader in a hurry: the worst first."""
+"""Order pools and held checkouts such that the worst come first."""
 
 from collections.abc import Iterable
 
@@ -7,14 +7,14 @@ from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 
 VERDICTS = (
-    # Nobody will return these.
+    # No owner is left that could return these.
     Verdict.LEAKED,
     Verdict.LOST,
-    # These make others wait, and may go on for ever.
+    # These make other callers wait, and may never end.
     Verdict.BLOCKED,
     Verdict.IDLE_IN_TRANSACTION,
     Verdict.HELD_IDLE,
-    # These end by themselves.
+    # These end without intervention.
     Verdict.SLOW_QUERY,
     Verdict.STALLED,
     Verdict.UNKNOWN,
@@ -22,16 +22,21 @@ VERDICTS = (
     Verdict.WORKING,
 )
 DIAGNOSES = (
+    # Callers may get the results of another process.
+    Diagnosis.SHARED_ACROSS_FORK,
     # These fail callers, lose connections, or stop every pool of a server or a process.
     Diagnosis.CONNECT_FAILING,
     Diagnosis.SERVER_FULL,
     Diagnosis.LEAKING,
     Diagnosis.LOOP_BLOCKED,
+    Diagnosis.THREADS_EXHAUSTED,
+    Diagnosis.DEADLOCKED,
     # These keep callers waiting.
     Diagnosis.CONNECTING,
     Diagnosis.BLOCKED,
     Diagnosis.HELD_IDLE,
     Diagnosis.SLOW_QUERIES,
+    Diagnosis.SERVER_SLOW,
     Diagnosis.UNDERSIZED,
     Diagnosis.FULL,
     Diagnosis.UNKNOWN,
@@ -40,14 +45,14 @@ DIAGNOSES = (
 
 
 def order_checkouts(judgements: Iterable[Judgement]) -> list[Judgement]:
-    """Return the held checkouts by their verdict; of equal ones, the longest held first."""
+    """Return the held checkouts by verdict; with equal verdicts, the longest held first."""
     return sorted(judgements, key=lambda each: (VERDICTS.index(each.verdict), -each.age_s))
 
 
 def order_pools(pools: Iterable[PoolAssessment]) -> list[PoolAssessment]:
-    """Return the pools by their diagnosis; of equal ones, that with the most waiting callers first.
+    """Return the pools by diagnosis; with equal ones, the pool with most waiting callers first.
 
-    Where that is equal too, the order stays as it was.
+    Otherwise equal pools keep their order.
     """
     return sorted(
         pools,

@@ -1,1 +1,1 @@
-"""Limits of servers and PgBouncers, and what the fleet may use of them."""
+"""Limits of servers and PgBouncers, and the fleet's use of them."""

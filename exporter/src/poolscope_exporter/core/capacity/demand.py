@@ -1,17 +1,19 @@
-"""Add up what all pools together may open at each server or proxy that they lead to."""
+"""Add up the connections that all pools may open at each server or proxy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from poolscope_exporter.core.capacity.largest_fleet import AS_SEEN, LargestFleet
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.model.checkouts import Instance, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class SharedLimit:
-    """What limits all pools that lead to one server or PgBouncer; `most` is None where unknown.
+    """The limit shared by all pools of one server or PgBouncer; `most` is None if unknown.
 
-    `name` is the server's or the bouncer's, empty where it is not known; `setting` is its own for
-    the limit.
+    The `name` of the server or PgBouncer is empty if unknown. The `setting` is the name of its
+    limit.
     """
 
     name: str = ""
@@ -21,32 +23,77 @@ class SharedLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """What all known pools may open together under a limit that they share.
+class LimitedPool:
+    """A pool, its numbers, and the limit that it shares with others."""
 
-    `potential` is the sum of those that have a limit, `unlimited` how many have none.
+    pool: Pool
+    numbers: PoolNumbers
+    limit: SharedLimit
+
+
+@dataclass(frozen=True, slots=True)
+class GrownService:
+    """A service that may grow to `processes`, with `more` connections than now."""
+
+    service: str
+    processes: int
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The connections that all known pools may open together under a limit that they share.
+
+    The sum over the pools with a limit is `potential`; `unlimited` is the number of pools without
+    one. The services that may have more processes than now are `grown`.
     """
 
     limit: SharedLimit
     pools: int = 0
     potential: int = 0
     unlimited: int = 0
+    grown: tuple[GrownService, ...] = ()
+
+    @property
+    def largest(self) -> int:
+        """Return the potential if each service has its largest number of processes."""
+        return self.potential + sum(service.more for service in self.grown)
 
 
 NOWHERE = Demand(SharedLimit())
-"""Nobody knows where the pool's connections lead."""
+"""The demand if the server behind the pool is unknown."""
 
 
-def demands(pools: Iterable[tuple[SharedLimit, PoolNumbers]]) -> dict[SharedLimit, Demand]:
-    """Return the demand under each limit whose server or bouncer is known."""
-    found: dict[SharedLimit, list[PoolNumbers]] = {}
-    for limit, numbers in pools:
-        if limit.name:
-            found.setdefault(limit, []).append(numbers)
-    return {limit: _demand(limit, under) for limit, under in found.items()}
+def demands(
+    pools: Iterable[LimitedPool], fleet: LargestFleet = AS_SEEN
+) -> dict[SharedLimit, Demand]:
+    """Return the demand under each limit with a known server or PgBouncer."""
+    found: dict[SharedLimit, list[LimitedPool]] = {}
+    for each in pools:
+        if each.limit.name:
+            found.setdefault(each.limit, []).append(each)
+    return {limit: _demand(limit, under, fleet) for limit, under in found.items()}
 
 
-def _demand(limit: SharedLimit, pools: list[PoolNumbers]) -> Demand:
-    limits = [numbers.max for numbers in pools]
+def _demand(limit: SharedLimit, pools: Sequence[LimitedPool], fleet: LargestFleet) -> Demand:
+    limits = [each.numbers.max for each in pools]
     known = [limit for limit in limits if limit is not None]
-    return Demand(limit, len(pools), sum(known), len(limits) - len(known))
+    grown = tuple(_grown(pools, fleet))
+    return Demand(limit, len(pools), sum(known), len(limits) - len(known), grown)
+
+
+def _grown(pools: Sequence[LimitedPool], fleet: LargestFleet) -> Iterator[GrownService]:
+    """Yield the services that may grow.
+
+    A new process counts as large as the largest present one.
+    """
+    services: dict[tuple[str, str], dict[Instance, int]] = {}
+    for each in pools:
+        owner = each.pool.instance
+        processes = services.setdefault((owner.namespace, owner.name), {})
+        processes[owner] = processes.get(owner, 0) + (each.numbers.max or 0)
+    for (_, service), processes in sorted(services.items()):
+        most = fleet.most_processes(service)
+        if most is not None and most > len(processes):
+            more = (most - len(processes)) * max(processes.values())
+            yield GrownService(service, most, more)

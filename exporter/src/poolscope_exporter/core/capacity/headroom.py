@@ -1,21 +1,22 @@
-"""Measure how many more sessions a server admits, by the tightest of its limits."""
+"""Calculate how many more sessions a server admits, by the tightest of its limits."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from poolscope_exporter.core.capacity.known_sum import known_sum
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.model.servers import ServerLimits
 
 Scope = Literal["server", "role", "database", "clients", "pool"]
-"""What a limit bounds; the last two are a PgBouncer's."""
+"""The scope of a limit; the last two are for PgBouncer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit, how much of it is used, and how much is left (never below 0).
+    """One limit, the part that is used, and the part that is free (never below 0).
 
-    `name` is the role's, the database's, or the pool's; empty for the limit of the whole.
+    `name` is that of the role, database or pool; it is empty for the limit on all.
     """
 
     scope: Scope
@@ -31,7 +32,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """The tightest limit, in full; `limits` has all that bear on anybody, the server's first."""
+    """The tightest limit; `limits` has every limit that is in use, the server's first."""
 
     tightest: Scope
     name: str
@@ -55,10 +56,11 @@ def headroom(
     *,
     own_role: str | None = None,
 ) -> Headroom:
-    """Find the tightest limit, given how many client sessions there are, by role and by database.
+    """Return the tightest limit for this number of client sessions, by role and by database.
 
-    Only roles and databases with sessions count: a limit that nobody runs into binds nobody.
-    `own_role` is left out, for the exporter's own limit is no concern of the applications'.
+    Only roles and databases with sessions count, because the limit of an unused one restricts no
+    application. The limit of `own_role`, which is the exporter's role, is left out for the same
+    reason.
     """
     bounds = [Limit("server", "", limits.usable, sessions_total)]
     bounds += _limits("role", limits.role_limits, by_role, own_role)
@@ -73,13 +75,11 @@ def _limits(
     return [
         Limit(scope, name, limit, used[name])
         for name, limit in sorted(limits.items())
-        # PostgreSQL says -1 for "no limit".
+        # PostgreSQL uses -1 for "no limit".
         if limit >= 0 and used.get(name, 0) > 0 and name != without
     ]
 
 
 def potential(pools: Iterable[PoolNumbers]) -> int | None:
-    """Return how many connections all pools together may open; None if any has no known limit."""
-    limits = [pool.max for pool in pools]
-    known = [limit for limit in limits if limit is not None]
-    return sum(known) if len(known) == len(limits) else None
+    """Return how many connections all pools may open; None if any has no known limit."""
+    return known_sum(pool.max for pool in pools)

@@ -1,4 +1,4 @@
-"""Measure how much more a PgBouncer admits: clients, and server connections of its pools."""
+"""Calculate how many more clients and server connections a PgBouncer admits."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from poolscope_exporter.core.model.pgbouncers import BouncerSample
 
 @dataclass(frozen=True, slots=True)
 class BouncerDatabase:
-    """One database of a bouncer; `pool_size` holds for each user of it, reserve included.
+    """One database of a PgBouncer; `pool_size` applies to each user of it and includes the reserve.
 
-    `max_connections` bounds the server connections of all its users together, None for no limit.
+    `max_connections` limits the server connections of all its users together; None is no limit.
     """
 
     pool_size: int
@@ -22,9 +22,9 @@ class BouncerDatabase:
 
 @dataclass(frozen=True, slots=True)
 class BouncerLimits:
-    """The limits that clients and server connections run into; None where there is none.
+    """The limits on clients and on server connections; None is no limit.
 
-    `users` holds the most server connections of a user, where that is limited.
+    `users` has the largest number of server connections of each user with such a limit.
     """
 
     max_clients: int
@@ -33,15 +33,15 @@ class BouncerLimits:
 
     @property
     def paused(self) -> frozenset[str]:
-        """Return the databases that hand out no server connection at present."""
+        """Return the databases that are paused, so that their clients get no server connection."""
         return frozenset(name for name, each in self.databases.items() if each.is_paused)
 
 
 def bouncer_headroom(limits: BouncerLimits, sample: BouncerSample) -> Headroom:
-    """Find the tightest limit of a bouncer.
+    """Return the tightest limit of a PgBouncer.
 
-    A server connection counts as used while it serves a client: an idle one is what the next
-    client gets. Only pools that have a server connection are looked at.
+    A server connection counts as used while it serves a client: the next client gets an idle one.
+    Only pools with a server connection are counted.
     """
     bounds = [
         Limit("clients", "", limits.max_clients, sample.total_clients),

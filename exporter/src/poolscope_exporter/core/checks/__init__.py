@@ -1,1 +1,1 @@
-"""Configuration checks: the documented safe ranges, and each pool against them."""
+"""Configuration checks: compare each pool with the documented safe ranges."""

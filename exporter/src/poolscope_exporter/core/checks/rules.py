@@ -1,63 +1,77 @@
-"""Check how a pool is configured, by the rows C1 to C10 of the documented thresholds."""
+"""Check a pool's configuration by the rows C1 to C16 of the documented thresholds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
 
-from poolscope_exporter.core.capacity.demand import NOWHERE, Demand
-from poolscope_exporter.core.capacity.idle_timeouts import IdleTimeout, tightest
+from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, GrownService
+from poolscope_exporter.core.capacity.pods import PodDemand
+from poolscope_exporter.core.checks.connection_life import (
+    check_keepalive,
+    check_pre_ping,
+    check_recycle,
+)
 from poolscope_exporter.core.checks.model import (
-    KEEPS_NO_CONNECTION,
+    ONE_MAXIMUM,
     CheckId,
     ConfigCheck,
     PoolSettings,
-    Result,
     settings_of,
 )
+from poolscope_exporter.core.checks.statement_tracking import check_statements
+from poolscope_exporter.core.checks.subject import CheckSubject, continued
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, ThresholdId, Thresholds
+from poolscope_exporter.core.checks.timeouts import check_connect_timeout, check_pool_timeout
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-
-_RECYCLE_SETTINGS = {"psycopg_pool": "max_lifetime"}
-
-_ASK = "the idle time-out of a proxy in between is not known: see why the PgBouncer does not answer"
+from poolscope_exporter.core.model.idle_timeouts import IdleTimeout
+from poolscope_exporter.core.model.pgbouncers import Pooling
 
 KINDS = 1024
-"""Differently configured pools whose checks are kept: processes of a service are alike."""
-
-_ONE_MAXIMUM = frozenset({"asyncpg", "psycopg_pool"})
-"""Libraries whose pools have a max_size and no overflow: it is what their pool_size is."""
+"""The number of different configurations with cached checks; a service's processes share one."""
 
 _QUEUES = frozenset({
     "QueuePool", "AsyncAdaptedQueuePool",  # SQLAlchemy
     "ConnectionPool", "AsyncConnectionPool",  # psycopg_pool
     "Pool",  # asyncpg
 })  # fmt: skip
-_NO_QUEUES = KEEPS_NO_CONNECTION | {"StaticPool", "SingletonThreadPool", "AssertionPool"}
-_KEEPALIVE_OFF = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """All that the checks of one pool look at: its settings, what lies between, who else comes."""
+    """The input of the checks of one pool: settings, proxies, demand, pooling and pod.
+
+    With `is_local`, the pool's connections do not leave the machine.
+    """
 
     pool: PoolSettings
     timeouts: tuple[IdleTimeout, ...] = ()
     demand: Demand = NOWHERE
+    pooling: Pooling | None = None
+    pod: PodDemand | None = None
+    is_local: bool = False
 
 
 class PoolChecks:
-    """The checks by certain thresholds; what was found for one pool holds for all its like."""
+    """The checks by given thresholds; pools with equal input share one result."""
 
     def __init__(self, thresholds: Thresholds = DEFAULTS) -> None:
         self._rows = {row.id: row for row in thresholds}
         self._kept = lru_cache(KINDS)(self._check)
 
     def check_pool(
-        self, numbers: PoolNumbers, timeouts: tuple[IdleTimeout, ...], demand: Demand
+        self,
+        numbers: PoolNumbers,
+        timeouts: tuple[IdleTimeout, ...],
+        demand: Demand,
+        pooling: Pooling | None = None,
+        *,
+        pod: PodDemand | None = None,
+        is_local: bool = False,
     ) -> tuple[ConfigCheck, ...]:
-        """Return the checks that mean something for the pool, in the order of their ids."""
-        return self._kept(PoolFacts(settings_of(numbers), timeouts, demand))
+        """Return the checks that apply to the pool, in the order of their ids."""
+        settings = settings_of(numbers)
+        return self._kept(PoolFacts(settings, timeouts, demand, pooling, pod, is_local))
 
     def _check(self, facts: PoolFacts) -> tuple[ConfigCheck, ...]:
         found = (
@@ -67,149 +81,162 @@ class PoolChecks:
 
 
 def _check_size(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    pool = facts.pool
+    """Check C1 over all processes in a pod, because the documented row is per pod."""
+    pool, pod = facts.pool, facts.pod
+    if pod is not None and pod.processes > 1 and pool.has_queue:
+        return _check_pod(facts, pod, row)
     setting, size = _size(pool)
     safe_range = f"{row.lowest:g} to {row.highest:g}"
-    verdict = _Verdict(CheckId.C1, setting, size, safe_range)
-    if not _has_queue(pool):
+    subject = CheckSubject(CheckId.C1, setting, size, safe_range)
+    if not pool.has_queue:
         return None
     if size is not None:
         is_safe = row.lowest <= size <= row.highest
-        return verdict.judged(is_safe, f"set {setting} within {safe_range}: {_lower(row.advice)}")
+        cure = f"set {setting} within {safe_range}: {continued(row.advice)}"
+        return subject.judged(is_safe, cure)
     if pool.library is None:
-        return verdict.unknown(f"{setting} is not told")
-    return verdict.warn(f"set {setting} within {safe_range}: the pool has no limit")
+        return subject.unknown(f"{setting} is not reported")
+    return subject.warn(f"set {setting} within {safe_range}: the pool has no limit")
+
+
+def _check_pod(facts: PoolFacts, pod: PodDemand, row: Threshold) -> ConfigCheck:
+    setting, _ = _size(facts.pool)
+    safe_range = f"{row.lowest:g} to {row.highest:g} in a {pod.kind}"
+    name = f"{setting} of the {pod.processes} processes of a {pod.kind}"
+    subject = CheckSubject(CheckId.C1, name, pod.size, safe_range)
+    if pod.size is None:
+        return subject.unknown(f"{setting} of one of them is not reported, or has no limit")
+    most = "" if pod.most is None else f", and may open {pod.most}"
+    limits = f", where they have {pod.limits}" if str(pod.limits) else ""
+    cure = (
+        f"{_workers(facts.pool, pod)} keep {pod.size} connections{most}{limits}: lower {setting}, "
+        f"or run fewer processes in a {pod.kind}"
+    )
+    return subject.judged(row.lowest <= pod.size <= row.highest, cure)
+
+
+def _workers(pool: PoolSettings, pod: PodDemand) -> str:
+    """Return the number of processes, and the setting of each if all have the same."""
+    setting, size = _size(pool)
+    each = f"{setting} {size}"
+    if pool.library not in ONE_MAXIMUM and pool.max_overflow is not None:
+        each = f"{each} + max_overflow {pool.max_overflow}"
+    are_alike = pod.size == pod.processes * (size or 0)
+    return f"{pod.processes} processes with {each}" if are_alike else f"{pod.processes} processes"
 
 
 def _check_overflow(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     pool = facts.pool
-    if not _has_queue(pool) or pool.library in _ONE_MAXIMUM:
+    if not pool.has_queue or pool.library in ONE_MAXIMUM:
         return None
     if pool.size is None:
         safe_range = f"{row.lowest:.0%} to {row.highest:.0%} of pool_size"
-        verdict = _Verdict(CheckId.C2, "max_overflow", pool.max_overflow, safe_range)
-        return verdict.unknown("pool_size is not told, or has no limit")
+        subject = CheckSubject(CheckId.C2, "max_overflow", pool.max_overflow, safe_range)
+        return subject.unknown("pool_size is not reported, or has no limit")
     # SQLAlchemy takes whole connections: half of 5 is 2 or 3.
     least, most = floor(row.lowest * pool.size), ceil(row.highest * pool.size)
     safe_range = f"{least} to {most}, {row.lowest:.0%} to {row.highest:.0%} of pool_size"
-    verdict = _Verdict(CheckId.C2, "max_overflow", pool.max_overflow, safe_range)
-    cure = f"set max_overflow within {least} to {most}: {_lower(row.advice)}"
+    subject = CheckSubject(CheckId.C2, "max_overflow", pool.max_overflow, safe_range)
+    cure = f"set max_overflow within {least} to {most}: {continued(row.advice)}"
     if pool.max_overflow is not None:
-        return verdict.judged(least <= pool.max_overflow <= most, cure)
+        return subject.judged(least <= pool.max_overflow <= most, cure)
     if pool.library is None:
-        return verdict.unknown("max_overflow is not told")
-    return verdict.warn(f"set max_overflow within {least} to {most}: it has no limit")
-
-
-def _check_timeout(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    pool = facts.pool
-    if not _has_queue(pool):
-        return None
-    setting = "timeout" if pool.library in _ONE_MAXIMUM else "pool_timeout"
-    safe_range = f"{row.lowest:g} to {row.highest:g} s"
-    verdict = _Verdict(CheckId.C3, setting, pool.timeout_s, safe_range)
-    if pool.timeout_s is not None:
-        is_safe = row.lowest <= pool.timeout_s <= row.highest
-        return verdict.judged(is_safe, f"set {setting} within {safe_range}: {_lower(row.advice)}")
-    if pool.library == "asyncpg":
-        return verdict.unknown(
-            f"asyncpg's pool has no time-out of its own: pass {safe_range} to each acquire()"
-        )
-    return verdict.unknown(f"{setting} is not told")
-
-
-def _check_recycle(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    return check_recycle(facts.pool, facts.timeouts, row)
-
-
-def _check_pre_ping(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    pool = facts.pool
-    if not pool.keeps_connections or pool.library == "asyncpg":
-        return None
-    setting = "check" if pool.library == "psycopg_pool" else "pool_pre_ping"
-    safe_range = f"on; a ping typically takes less than {1000 * row.limit:g} ms"
-    if pool.pre_ping is None:
-        verdict = _Verdict(CheckId.C5, setting, None, safe_range)
-        return verdict.unknown(f"{setting} is not told")
-    took = "" if pool.ping_s is None else f", {1000 * pool.ping_s:.1f} ms per ping as measured"
-    verdict = _Verdict(CheckId.C5, setting, f"on{took}" if pool.pre_ping else "off", safe_range)
-    return verdict.judged(pool.pre_ping, _PRE_PING_CURES.get(setting, row.advice))
-
-
-_PRE_PING_CURES = {
-    "check": "make the pool with check=ConnectionPool.check_connection: it finds stale sockets"
-}
-
-
-def _check_keepalive(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    pool = facts.pool
-    if not pool.keeps_connections:
-        return None
-    safe_range = f"{row.lowest:g} to {row.highest:g} s"
-    told = pool.keepalive_s
-    value = "off" if told == _KEEPALIVE_OFF else told
-    verdict = _Verdict(CheckId.C6, "TCP keepalive", value, safe_range)
-    if told is None:
-        return verdict.unknown("no open TCP connection of the pool tells its keepalive")
-    is_safe = told != _KEEPALIVE_OFF and row.lowest <= told <= row.highest
-    return verdict.judged(is_safe, row.advice)
+        return subject.unknown("max_overflow is not reported")
+    return subject.warn(f"set max_overflow within {least} to {most}: it has no limit")
 
 
 def _check_sum(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    """Check C7; without a pool's limit the sum is at least what the others may open."""
+    """Check C7; if a pool has no limit, the sum of the others is the minimum."""
     demand = facts.demand
     limit, limiting = demand.limit.most, demand.limit.setting
     setting = "pool_size + max_overflow of all processes"
     if not demand.limit.name or limit is None:
-        verdict = _Verdict(CheckId.C7, setting, demand.potential or None, "not known")
-        return verdict.unknown(_no_limit(demand))
+        subject = CheckSubject(CheckId.C7, setting, demand.potential or None, "not known")
+        return subject.unknown(_no_limit(demand))
     most = int((1 - row.limit) * limit)
-    verdict = _Verdict(
-        CheckId.C7, setting, demand.potential,
+    subject = CheckSubject(
+        CheckId.C7, setting, demand.largest,
         f"at most {most}: {limiting} {limit} less {row.limit:.0%} in reserve",
     )  # fmt: skip
     who = f"{demand.pools} pool{'s' * (demand.pools != 1)} of {demand.limit.name}"
-    if demand.potential > most:
-        return verdict.warn(f"{who} may open {demand.potential} connections: {_lower(row.advice)}")
+    if demand.largest > most:
+        grown = "".join(map(_grown, demand.grown))
+        return subject.warn(
+            f"{who} may open {demand.potential} connections{grown}: {continued(row.advice)}"
+        )
     if demand.unlimited:
-        return verdict.unknown(f"{demand.unlimited} of {who} tell no limit of their own")
-    return verdict.ok()
+        return subject.unknown(f"{demand.unlimited} of {who} report no limit")
+    return subject.ok()
+
+
+def _grown(service: GrownService) -> str:
+    return f", and {service.more} more with {service.processes} processes of {service.service}"
 
 
 def _check_size_is_not_all(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
-    if not _has_queue(facts.pool):
+    if not facts.pool.has_queue:
         return None
     setting, size = _size(facts.pool)
     limit, limiting = facts.demand.limit.most, facts.demand.limit.setting
     if limit is None:
-        verdict = _Verdict(CheckId.C8, setting, size, "not known")
-        return verdict.unknown(_no_limit(facts.demand))
-    verdict = _Verdict(CheckId.C8, setting, size, f"less than {limiting} {limit}")
+        subject = CheckSubject(CheckId.C8, setting, size, "not known")
+        return subject.unknown(_no_limit(facts.demand))
+    subject = CheckSubject(CheckId.C8, setting, size, f"less than {limiting} {limit}")
     if size is None:
-        return verdict.unknown(f"{setting} is not told, or has no limit")
-    return verdict.judged(size < row.limit * limit, row.advice)
+        return subject.unknown(f"{setting} is not reported, or has no limit")
+    return subject.judged(size < row.limit * limit, row.advice)
 
 
 def _check_class(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     pool, limit = facts.pool, facts.demand.limit
     safe_range = "a pool with a queue; NullPool for ephemeral work or before a PgBouncer"
-    verdict = _Verdict(CheckId.C9, "pool class", pool.pool_class, safe_range)
+    subject = CheckSubject(CheckId.C9, "pool class", pool.pool_class, safe_range)
     pools_elsewhere = limit.is_bouncer and not pool.keeps_connections
     if pool.pool_class in _QUEUES or pools_elsewhere:
-        return verdict.ok()
-    if pool.pool_class in _NO_QUEUES:
-        return verdict.warn(row.advice)
-    return verdict.unknown("the pool's class is not told, or is one of your own")
+        return subject.ok()
+    if not pool.has_queue:
+        return subject.warn(row.advice)
+    return subject.unknown("the pool's class is not reported, or is a custom class")
 
 
 def _check_blocking(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     count = facts.pool.blocking_checkouts_total
-    verdict = _Verdict(
+    subject = CheckSubject(
         CheckId.C10, "blocking checkouts on an event loop", count, f"at most {row.limit:g}"
     )
     if count is None:
-        return verdict.unknown("the application does not count them")
-    return verdict.judged(count <= row.limit, row.advice)
+        return subject.unknown("the application does not count them")
+    return subject.judged(count <= row.limit, row.advice)
+
+
+def _check_shared(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
+    shared = facts.pool.shared
+    count = None if shared is None else shared.count
+    subject = CheckSubject(
+        CheckId.C11, "uses of a session by a second owner", count, f"at most {row.limit:g}"
+    )
+    if shared is None:
+        return subject.unknown("the application does not count them")
+    return subject.judged(shared.count <= row.limit, f"{shared.where}{row.advice}")
+
+
+def _check_statements(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:  # noqa: ARG001 - the row has no number
+    if facts.pooling is None:
+        return None
+    return check_statements(facts.pool.statement_settings, facts.pooling)
+
+
+def _check_pools_made(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
+    """Check C16, for senders that count the pools which each line makes."""
+    made = facts.pool.made
+    if made is None:
+        return None
+    subject = CheckSubject(
+        CheckId.C16, f"pools made at {made.call_site}", made.count, f"at most {row.limit:g}"
+    )
+    thing = "engine" if facts.pool.library == "sqlalchemy" else "pool"
+    cure = f"{made.count} pools were made at {made.call_site}: make the {thing} once"
+    return subject.judged(made.count <= row.limit, cure)
 
 
 Check = Callable[[PoolFacts, Threshold], ConfigCheck | None]
@@ -217,50 +244,26 @@ Check = Callable[[PoolFacts, Threshold], ConfigCheck | None]
 _CHECKS: dict[CheckId, Check] = {
     CheckId.C1: _check_size,
     CheckId.C2: _check_overflow,
-    CheckId.C3: _check_timeout,
-    CheckId.C4: _check_recycle,
-    CheckId.C5: _check_pre_ping,
-    CheckId.C6: _check_keepalive,
+    CheckId.C3: lambda facts, row: check_pool_timeout(facts.pool, row),
+    CheckId.C4: lambda facts, row: check_recycle(facts.pool, facts.timeouts, row),
+    CheckId.C5: lambda facts, row: check_pre_ping(facts.pool, row),
+    CheckId.C6: lambda facts, row: check_keepalive(
+        facts.pool, facts.timeouts, row, is_local=facts.is_local
+    ),
     CheckId.C7: _check_sum,
     CheckId.C8: _check_size_is_not_all,
     CheckId.C9: _check_class,
     CheckId.C10: _check_blocking,
+    CheckId.C11: _check_shared,
+    CheckId.C14: lambda facts, row: check_connect_timeout(facts.pool, row),
+    CheckId.C15: _check_statements,
+    CheckId.C16: _check_pools_made,
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What all results of one check have in common."""
-
-    check_id: CheckId
-    setting: str
-    value: float | str | None
-    safe_range: str
-
-    def ok(self) -> ConfigCheck:
-        return self._found(Result.OK, None)
-
-    def warn(self, cure: str) -> ConfigCheck:
-        return self._found(Result.WARN, cure)
-
-    def unknown(self, why: str) -> ConfigCheck:
-        return self._found(Result.UNKNOWN, why)
-
-    def judged(self, is_safe: bool, cure: str) -> ConfigCheck:
-        return self.ok() if is_safe else self.warn(cure)
-
-    def _found(self, result: Result, cure: str | None) -> ConfigCheck:
-        return ConfigCheck(self.check_id, result, self.setting, self.value, self.safe_range, cure)
-
-
-def _has_queue(pool: PoolSettings) -> bool:
-    """Return whether callers may wait for a connection; of an unknown class it is not known."""
-    return pool.pool_class not in _NO_QUEUES
-
-
 def _size(pool: PoolSettings) -> tuple[str, int | None]:
-    """Return the setting that bounds what the pool keeps, and what it is set to."""
-    is_one_maximum = pool.library in _ONE_MAXIMUM
+    """Return the setting that limits the kept connections, and its value."""
+    is_one_maximum = pool.library in ONE_MAXIMUM
     return ("max_size", pool.max) if is_one_maximum else ("pool_size", pool.size)
 
 
@@ -268,69 +271,4 @@ def _no_limit(demand: Demand) -> str:
     name = demand.limit.name
     if not name:
         return "no server is known that the pool's connections lead to: name it with --dsn"
-    return f"{name} has not told how many connections it admits"
-
-
-def _lower(advice: str) -> str:
-    """Return a sentence as it continues another; it begins with a name that stays as it is."""
-    first, _, rest = advice.partition(" ")
-    return advice if "_" in first else f"{first.lower()} {rest}"
-
-
-def check_recycle(
-    pool: PoolSettings,
-    timeouts: Sequence[IdleTimeout],
-    threshold: Threshold = DEFAULTS[ThresholdId.C4],
-) -> ConfigCheck | None:
-    """Check C4, that a pool replaces connections before a proxy closes them unseen.
-
-    `timeouts` are those of all proxies that the pool's connections pass. None where there is none,
-    or where the pool keeps no connection that could become old.
-    """
-    if not timeouts or not pool.keeps_connections:
-        return None
-    setting = _RECYCLE_SETTINGS.get(pool.library or "", "pool_recycle")
-    limiting = tightest(timeouts)
-    if limiting is None or limiting.seconds is None:
-        return _unlimited(pool, timeouts, setting)
-    most_s = threshold.limit * limiting.seconds
-    found = _compare(pool, most_s, setting, str(limiting))
-    if found.result is Result.OK and _is_unknown(timeouts):
-        # A proxy that does not tell may close them sooner.
-        return _unknown(setting, pool.recycle_s, found.safe_range, _ASK)
-    return found
-
-
-def _compare(pool: PoolSettings, most_s: float, setting: str, why: str) -> ConfigCheck:
-    safe_range = f"at most {most_s:g} s"
-    value = pool.recycle_s
-    if value is None and not _tells_recycle(pool):
-        cure = f"the age at which the pool replaces connections is not told; {why}"
-        return _unknown(setting, None, safe_range, cure)
-    if value is not None and value <= most_s:
-        return ConfigCheck(CheckId.C4, Result.OK, setting, value, safe_range)
-    cure = f"set {setting} to at most {most_s:g} s: {why}"
-    return ConfigCheck(CheckId.C4, Result.WARN, setting, value, safe_range, cure)
-
-
-def _unlimited(pool: PoolSettings, timeouts: Sequence[IdleTimeout], setting: str) -> ConfigCheck:
-    if _is_unknown(timeouts):
-        return _unknown(setting, pool.recycle_s, "not known", _ASK)
-    safe_range = "any: the proxy closes no unused connection"
-    return ConfigCheck(CheckId.C4, Result.OK, setting, pool.recycle_s, safe_range)
-
-
-def _unknown(setting: str, value: float | None, safe_range: str, cure: str) -> ConfigCheck:
-    return ConfigCheck(CheckId.C4, Result.UNKNOWN, setting, value, safe_range, cure)
-
-
-def _is_unknown(timeouts: Sequence[IdleTimeout]) -> bool:
-    return any(each.seconds is None for each in timeouts)
-
-
-def _tells_recycle(pool: PoolSettings) -> bool:
-    """Return whether a recycle time that is absent is one that is off, and not one untold.
-
-    asyncpg's pool has another means, the idle time of its own, which is not on the wire.
-    """
-    return pool.library is not None and pool.library != "asyncpg"
+    return f"{name} has not reported how many connections it allows"

@@ -1,6 +1,6 @@
-"""State the documented thresholds: what alerts, dashboards, verdicts and runbooks take them from.
+"""The documented thresholds, which alerts, dashboards, verdicts and runbooks use.
 
-Whoever wants another number changes it in `alerts/thresholds.toml`, and nowhere else.
+To use another number, change it in `alerts/thresholds.toml` and nowhere else.
 """
 
 import math
@@ -37,21 +37,25 @@ class ThresholdId(StrEnum):
     C9 = "C9"
     C10 = "C10"
     C11 = "C11"
+    C14 = "C14"
+    C15 = "C15"
+    C16 = "C16"
 
 
 class Unit(StrEnum):
-    """What a threshold counts; a share is from 0 to 1, a ratio may exceed 1."""
+    """The unit of a threshold; a share is from 0 to 1, a ratio may exceed 1."""
 
     SECONDS = "s"
     SHARE = "share"
     RATIO = "ratio"
     CONNECTIONS = "connections"
+    POOLS = "pools"
     EVENTS = "events"
     NONE = ""
 
 
 class Severity(StrEnum):
-    """Whom a threshold concerns: who must act now, who must act, who wants to know."""
+    """The urgency of a threshold: act now, act later, or for information."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -62,8 +66,10 @@ class Severity(StrEnum):
 class Threshold:
     """One row; `value` is a limit, `least` and `most` are a safe range, all of them in `unit`.
 
-    None where the row has no such number. `for_s` is how long it lasts before somebody is told,
-    `advice` the cure in one sentence.
+    A row with `value` and `most` makes a note above `value` and warns from `most` on.
+
+    A number is None if the row does not have it. The condition must last `for_s` before anybody is
+    notified. The cure is `advice`, in one or two sentences.
     """
 
     id: ThresholdId
@@ -78,17 +84,17 @@ class Threshold:
 
     @property
     def limit(self) -> float:
-        """Return the value; ValueError where the row has none."""
+        """Return the value; raise ValueError if the row has none."""
         return self._known("value", self.value)
 
     @property
     def lowest(self) -> float:
-        """Return the safe range's lower end; ValueError where the row has no range."""
+        """Return the safe range's lower end; raise ValueError if the row has no range."""
         return self._known("least", self.least)
 
     @property
     def highest(self) -> float:
-        """Return the safe range's upper end; ValueError where the row has no range."""
+        """Return the safe range's upper end; raise ValueError if the row has no range."""
         return self._known("most", self.most)
 
     def _known(self, key: str, number: float | None) -> float:
@@ -99,7 +105,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """All rows, each of the ids once, in their order."""
+    """All rows, one for each id, in their order."""
 
     rows: tuple[Threshold, ...]
 
@@ -111,7 +117,7 @@ class Thresholds:
 
 
 class WrongThresholdsError(Exception):
-    """Some thresholds are wrong; `problems` has one line for each, with the accepted range."""
+    """Invalid thresholds; `problems` has one line for each, with the accepted range."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("; ".join(problems))
@@ -123,7 +129,7 @@ _T, _S = ThresholdId, Severity
 DEFAULTS: Final = Thresholds(
     (
         Threshold(
-            _T.T1, "Time from asking for a connection to getting it", Unit.SECONDS, _S.WARNING,
+            _T.T1, "Time to get a connection from the pool", Unit.SECONDS, _S.WARNING,
             "Raise max_overflow, or scale the database.", value=0.5, for_s=120.0,
         ),
         Threshold(
@@ -143,7 +149,7 @@ DEFAULTS: Final = Thresholds(
             "Raise max_overflow: it is too small for the bursts.", value=2.0,
         ),
         Threshold(
-            _T.T6, "Pool time-outs per checkout asked for", Unit.SHARE, _S.WARNING,
+            _T.T6, "Pool time-outs per requested checkout", Unit.SHARE, _S.WARNING,
             "Bring pool_timeout into its range, or relieve the exhausted pool.", value=0.001,
         ),
         Threshold(
@@ -160,22 +166,23 @@ DEFAULTS: Final = Thresholds(
             "Run fewer or smaller pools, or raise the quota.", value=0.2,
         ),
         Threshold(
-            _T.T10, "Time in the queue, apart from the time to open a socket", Unit.NONE, _S.INFO,
-            "Read the two apart: the queue asks for a larger pool, slow opening for the network.",
+            _T.T10, "Time in the queue, without the time to open a socket", Unit.NONE, _S.INFO,
+            "If the queue is slow, enlarge the pool. If opening is slow, check the network.",
         ),
         Threshold(
             _T.C1, "pool_size", Unit.CONNECTIONS, _S.INFO,
-            "Size it by sustained concurrency; start at 5 to 10 per pod.",
+            "Size the pool by sustained concurrency; start at 5 to 10 per pod.",
             least=5.0, most=20.0,
         ),
         Threshold(
             _T.C2, "max_overflow per pool_size", Unit.RATIO, _S.INFO,
-            "It absorbs bursts before requests queue; start at half of pool_size.",
+            "Overflow absorbs bursts before requests queue; start at half of pool_size.",
             least=0.5, most=1.0,
         ),
         Threshold(
             _T.C3, "pool_timeout", Unit.SECONDS, _S.INFO,
-            "Shorter fails too eagerly, longer hides exhaustion.", least=10.0, most=30.0,
+            "A shorter time-out fails too early; a longer one hides exhaustion.",
+            least=10.0, most=30.0,
         ),
         Threshold(
             _T.C4, "pool_recycle per idle time-out of the proxy", Unit.SHARE, _S.INFO,
@@ -183,12 +190,12 @@ DEFAULTS: Final = Thresholds(
             value=0.75,
         ),
         Threshold(
-            _T.C5, "pool_pre_ping, and what it typically costs", Unit.SECONDS, _S.INFO,
-            "Turn pool_pre_ping on: it prevents cascading failures.", value=0.002,
+            _T.C5, "pool_pre_ping, and its typical cost", Unit.SECONDS, _S.INFO,
+            "Turn pool_pre_ping on: it prevents cascading failures.", value=0.002, most=0.02,
         ),
         Threshold(
             _T.C6, "TCP keepalive", Unit.SECONDS, _S.INFO,
-            "Set the driver's keepalive (psycopg: keepalives_idle=300): 7200 s is too long.",
+            "Set the keepalive as the cure shows it for your driver; the usual 7200 s is too long.",
             least=300.0, most=600.0,
         ),
         Threshold(
@@ -209,7 +216,26 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C11, "One session shared by concurrent tasks", Unit.EVENTS, _S.WARNING,
-            "Give each request and each task a session of its own.", value=0.0,
+            "Give each request and each task a separate session: async_sessionmaker in a "
+            "dependency that yields it.",
+            value=0.0,
+        ),
+        Threshold(
+            _T.C14, "connect_timeout, and the share of it that opening a connection takes",
+            Unit.SHARE, _S.INFO,
+            "Set connect_timeout below pool_timeout. A slow network needs another cure than a full "
+            "pool.",
+            value=0.5,
+        ),
+        Threshold(
+            _T.C15, "Prepared statements behind a PgBouncer in transaction mode", Unit.NONE,
+            _S.INFO,
+            "Turn them off: statement_cache_size=0 and prepared_statement_cache_size=0 (asyncpg), "
+            "prepare_threshold=None (psycopg). Or set max_prepared_statements in the PgBouncer.",
+        ),
+        Threshold(
+            _T.C16, "Pools with one name, created at one line", Unit.POOLS, _S.INFO,
+            "Create the engine once, when the process starts, and not for each request.", value=2.0,
         ),
     )
 )  # fmt: skip
@@ -219,9 +245,10 @@ _NUMBERS = ("value", "least", "most", "for_s")
 
 
 def changed(thresholds: Thresholds, changes: Changes) -> Thresholds:
-    """Return the thresholds with other numbers; WrongThresholdsError says all that is wrong.
+    """Return the thresholds with changed numbers; WrongThresholdsError lists all problems.
 
-    A row takes the numbers that it has: `value`, or `least` and `most`; and `for_s`, `severity`.
+    A row accepts only the numbers that it has (`value`, or `least` and `most`), `for_s` and
+    `severity`.
     """
     problems = [
         f"{name}: is not a threshold; they are {', '.join(ThresholdId)}"
@@ -246,7 +273,7 @@ def _changed(row: Threshold, change: Mapping[str, Any]) -> Threshold:
 
 
 def keys(row: Threshold) -> tuple[str, ...]:
-    """Return the keys that a user may change of a row."""
+    """Return the keys of a row that a user may change."""
     numbers = [key for key in _NUMBERS if getattr(row, key) is not None]
     return (*numbers, "severity")
 

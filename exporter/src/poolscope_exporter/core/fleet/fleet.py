@@ -1,13 +1,22 @@
-"""Remember what applications say: their series, their pools and the checkouts they hold."""
+"""Store the state of all application processes: their series, pools and held checkouts."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from poolscope.catalogue import PROCESS_PID, Publisher
-from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.admission.family_kinds import FamilyKinds, KindConflict
+from poolscope_exporter.core.admission.limits import Budget, Limits, SharedBudgets
+from poolscope_exporter.core.admission.points import LIMIT_REFUSALS, Refusal
+from poolscope_exporter.core.fleet.fair_shares import (
+    Room,
+    fair_share,
+    gives_way,
+    largest_of,
+    owner_of,
+    usage,
+)
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
-from poolscope_exporter.core.fleet.limits import Limits, SharedBudgets
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.process import Process
 from poolscope_exporter.core.fleet.retention import (
@@ -20,29 +29,35 @@ from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
 MAX_LEFT = 10_000
-"""Processes that are remembered by name alone; the oldest go first."""
+"""Dropped processes with a stored name; the oldest names are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """What became of a push: how many points were refused, and one sentence why.
+    """The result of a push: the number of refused points, and the reason in one sentence.
 
-    `restarted`: the push comes from a new process under a name that was known. `accepted` is
-    false where the whole push was left out.
+    If the push is stored under another instance than it names, this is `instance`, and `warning`
+    has the reason. If it comes from a new process under a known name, `restarted` is true. If
+    the whole push was refused, `accepted` is false.
     """
 
     rejected_points: int
     reason: str | None
     restarted: bool = False
     accepted: bool = True
+    instance: Instance | None = None
+    warning: str | None = None
+    limits: frozenset[Refusal] = frozenset()
+    conflicts: frozenset[KindConflict] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceState:
-    """One application process, as far as its pushes tell.
+    """The state of one application process, from its pushes.
 
-    `ended`: it said good-bye. `is_live`: neither that nor three pushes missed. What is not live
-    is listed until its counters are forgotten.
+    After its last push, which has an end marker, `ended` is true. If it has not ended and has
+    pushed within three push intervals, `is_live` is true. A process that is not live is listed
+    until its counters expire.
     """
 
     instance: Instance
@@ -55,28 +70,29 @@ class InstanceState:
 
 
 MAX_INSTANCES = 1250
-"""A thousand, and the quarter more that a rolling deploy starts before it stops any."""
+"""A thousand, and 25 % more that a rolling deploy starts before it stops the old ones."""
 
 LIMITS = Limits()
 
 FULL_S = 1.0
-"""Who is refused for want of room is many: the next second nobody looks for some again."""
+"""How long the result of a search for room stays valid: many refused senders cost little."""
 
 _Source = tuple[Instance, bool]
-"""An instance, and whether it is `poolscope` that speaks of it.
+"""An instance, and whether `poolscope` sends its pushes.
 
-In a process whose OpenTelemetry provider pushes here too, both do, each in its own time: neither
-may end, or renumber, what the other says.
+The OpenTelemetry provider of a process may push here too, at other times than `poolscope` does.
+Neither may end the other's series or change its sequence.
 """
 
 
 class Fleet:
     """All application processes that push here; times are the exporter's monotonic clock.
 
-    Beyond `max_instances`, a new one takes the place of the one that is gone for longest; where
-    all are live it is refused.
-    Not for several threads at once: what it returns is made at the call and may go anywhere.
-    `refused` counts what was not kept, by reason.
+    Above `max_instances`, a new process replaces the process that has been gone for longest. If
+    all are live, it replaces a process of a sender above its share. Without one, it is refused.
+    `refused` counts the refused points, checkouts and pushes by reason.
+
+    Not thread-safe; each call returns new objects, which other threads may use.
     """
 
     def __init__(
@@ -95,32 +111,52 @@ class Fleet:
         self._max_series = max_series_per_pool
         self._processes: dict[_Source, Process] = {}
         self._budgets = SharedBudgets(max_series, max_held_checkouts)
+        self._kinds = FamilyKinds()
         self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._first_seen = FirstSeen()
-        self._full_until_s = float("-inf")
+        self._shared_rooms = {
+            Room.HELD: self._budgets.held,
+            Room.SESSIONS: self._budgets.sessions,
+            Room.SERIES: self._budgets.series,
+        }
+        self._refused_owners: set[str] = set()
+        self._refused_until_s = float("-inf")
 
-    def record_push(self, push: Push, now_s: float) -> PushResult:
-        """Take a push in, as far as it is in order and within bounds."""
+    def record_push(self, push: Push, now_s: float, *, was_counted: bool = False) -> PushResult:
+        """Record a push, except for parts that are out of order or above a limit.
+
+        `was_counted`: the process is new under this name, but was counted under another one.
+        """
         source = (push.instance, push.sequence is not None)
         process = self._processes.get(source)
-        if process is None and not self._has_room(now_s):
-            return self._refuse_whole(push, Refusal.TOO_MANY_INSTANCES)
+        owner = owner_of(push)
+        if process is None and not self._has_room(owner, now_s):
+            return self.refuse_push(push, Refusal.TOO_MANY_INSTANCES)
         restarted = process is not None and process.is_succeeded_by(push, now_s)
         if process and not restarted and process.is_ahead_of(push):
-            return self._refuse_whole(push, Refusal.OUT_OF_ORDER)
+            return self.refuse_push(push, Refusal.OUT_OF_ORDER)
         if process and restarted:
             process.release_room()
         if process is None or restarted:
-            process = self._processes[source] = self._process(push, now_s)
+            process = self._processes[source] = self._process(push, now_s, was_counted=was_counted)
+        for room, budget in self._shared_rooms.items():
+            self._make_room(room, budget, process, push)
         refused = process.apply_push(push, now_s)
         if push.is_end:
-            self._full_until_s = float("-inf")
-        self.refused.update(refused.points)
-        self.refused.update(refused.held)
-        return PushResult(refused.points.total(), _reason(refused.points), restarted)
+            self._refused_owners.clear()
+        left_out = refused.points + refused.held
+        self.refused.update(left_out)
+        limits = frozenset(left_out) & LIMIT_REFUSALS
+        return PushResult(
+            left_out.total(),
+            _reason(left_out),
+            restarted,
+            limits=limits,
+            conflicts=refused.conflicts,
+        )
 
     def tick(self, now_s: float) -> None:
-        """Forget what is over; nothing that is asked depends on how often this is called."""
+        """Drop expired state; the results of other methods do not depend on how often this runs."""
         for source, process in list(self._processes.items()):
             process.expire(now_s)
             if process.is_forgotten(now_s):
@@ -128,7 +164,7 @@ class Fleet:
         self._routes.expire_pools(now_s - TOTALS_RETENTION_S)
 
     def series(self, now_s: float) -> Iterator[tuple[Instance, Point]]:
-        """Return the series to expose: of processes that leave the publishing to the exporter."""
+        """Return the series to expose: those of the processes with the exporter as publisher."""
         return iter(
             [
                 (process.instance, point)
@@ -139,7 +175,7 @@ class Fleet:
         )
 
     def route_totals(self) -> list[ServiceTotal]:
-        """Return the route counters of services, summed over processes that are and that were."""
+        """Return the route counters of services, summed over current and past processes."""
         return list(self._routes.totals())
 
     def held(self, now_s: float) -> list[CheckoutReport]:
@@ -147,7 +183,7 @@ class Fleet:
         return [reported for p in self._remembered(now_s) for reported in p.held_checkouts(now_s)]
 
     def held_by(self, instance: Instance, now_s: float) -> list[CheckoutReport]:
-        """Return the held checkouts of one process; none where it is not live."""
+        """Return the held checkouts of one process; none if it is not live."""
         process = self._processes.get((instance, True))
         return list(process.held_checkouts(now_s)) if process else []
 
@@ -159,7 +195,7 @@ class Fleet:
         return found
 
     def live_backend_pids(self, now_s: float) -> Mapping[Pool, frozenset[int]]:
-        """Return the backend pids of all open connections, by pool, of the live processes."""
+        """Return the backend PIDs of all open connections of live processes, by pool."""
         found: dict[Pool, frozenset[int]] = {}
         for process in self._remembered(now_s):
             if process.is_live(now_s):
@@ -167,18 +203,30 @@ class Fleet:
         return found
 
     def instances(self, now_s: float) -> list[InstanceState]:
-        """Return the state of every process that is remembered."""
+        """Return the state of every process that has not expired."""
         states = {p.instance: _state(p, now_s) for p in self._remembered(now_s)}
         return list(states.values())
 
-    def _process(self, push: Push, now_s: float) -> Process:
-        is_new = self._first_seen.counts_from_zero(push, now_s)
+    def refuse_push(self, push: Push, refusal: Refusal) -> PushResult:
+        """Refuse a whole push, and count the reason."""
+        self.refused[refusal] += 1
+        return PushResult(len(push.points), _reason(Counter({refusal: 1})), accepted=False)
+
+    def forget_instance(self, instance: Instance) -> None:
+        """Drop an instance, because several processes use its id."""
+        for source in [source for source in self._processes if source[0] == instance]:
+            self._forget(source)
+
+    def _process(self, push: Push, now_s: float, *, was_counted: bool) -> Process:
+        is_new = self._first_seen.counts_from_zero(push, now_s) and not was_counted
         return Process(
             push.instance,
             self._max_pools,
             self._max_series,
             self._routes,
-            self._budgets,
+            self._budgets.shares(),
+            kinds=self._kinds,
+            owner=owner_of(push),
             is_from_zero=is_new,
         )
 
@@ -188,26 +236,52 @@ class Fleet:
         self._first_seen.record_forgotten(process.instance, process.resource.get(PROCESS_PID, ""))
 
     def _remembered(self, now_s: float) -> list[Process]:
-        """Return the processes, `poolscope`'s own word of each last: it outweighs a provider's."""
+        """Return the processes; the pushes of `poolscope` come last, to replace a provider's."""
         sources = sorted(self._processes, key=lambda source: source[1])
         found = (self._processes[source] for source in sources)
         return [process for process in found if not process.is_forgotten(now_s)]
 
-    def _has_room(self, now_s: float) -> bool:
+    def _has_room(self, owner: str, now_s: float) -> bool:
+        """Return whether a sender may add a process; drop another process for it if allowed."""
         if len(self._processes) < self._max_instances:
             return True
-        if now_s < self._full_until_s:
+        if now_s >= self._refused_until_s:
+            self._refused_owners.clear()
+        if owner in self._refused_owners:
             return False
-        gone = [item for item in self._processes.items() if not item[1].is_live(now_s)]
+        gone = [each for each in self._processes.items() if not each[1].is_live(now_s)]
         if gone:
             self._forget(min(gone, key=lambda item: item[1].last_push_s)[0])
-        else:
-            self._full_until_s = now_s + FULL_S
-        return bool(gone)
+            return True
+        processes = self._processes.values()
+        victim = gives_way(usage(Room.INSTANCES, processes), owner, self._max_instances)
+        if victim is None:
+            self._refused_owners.add(owner)
+            self._refused_until_s = now_s + FULL_S
+            return False
+        self._forget_process(largest_of(victim, Room.INSTANCES, processes))
+        return True
 
-    def _refuse_whole(self, push: Push, refusal: Refusal) -> PushResult:
-        self.refused[refusal] += 1
-        return PushResult(len(push.points), _reason(Counter({refusal: 1})), accepted=False)
+    def _make_room(self, room: Room, budget: Budget, process: Process, push: Push) -> None:
+        """Drop data of senders above their share, for a push of a sender below its share."""
+        wanted = room.needed_by(push) - room.used_by(process)
+        if wanted <= budget.room:
+            return
+        used, owner = usage(room, self._processes.values()), process.owner
+        wanted = min(wanted, fair_share(used, owner, budget.limit) - used[owner])
+        while wanted > budget.room:
+            victim = gives_way(usage(room, self._processes.values()), owner, budget.limit)
+            if victim is None:
+                return
+            largest = largest_of(victim, room, self._processes.values())
+            if room is Room.SERIES:
+                self._forget_process(largest)
+            else:
+                largest.drop_held()
+
+    def _forget_process(self, process: Process) -> None:
+        [source] = [source for source, each in self._processes.items() if each is process]
+        self._forget(source)
 
 
 def _state(process: Process, now_s: float) -> InstanceState:
@@ -228,18 +302,19 @@ def _reason(refused: Counter[Refusal]) -> str | None:
 
 
 class FirstSeen:
-    """Which processes were seen before: since when this exporter listens, and whom it forgot."""
+    """The time of the first push to this exporter, and the names of dropped processes."""
 
     def __init__(self) -> None:
         self._began_s: float | None = None
         self._left: dict[tuple[Instance, str], None] = {}
 
     def counts_from_zero(self, push: Push, now_s: float) -> bool:
-        """Return whether nothing that the process counted so far was ever counted here.
+        """Return whether a process has just started, so that its counters begin at zero.
 
-        Asked of the first push of a process. An exporter that ran before this one
-        may have counted it, or this one until it forgot the process. Every attempt to push has a
-        number, so that the number tells how long ago the first one was.
+        Call this with the first push of a process. For an older process, the result must be false,
+        so that no count is added twice. An earlier run of the exporter may have counted it, or this
+        run before it dropped the process. The sequence of the push gives the age of the process,
+        because each attempt to push has a number.
         """
         self._began_s = now_s if self._began_s is None else self._began_s
         if push.sequence is None or _name(push) in self._left:
@@ -248,7 +323,7 @@ class FirstSeen:
         return first_push_age_s <= min(now_s - self._began_s, COUNTER_RETENTION_S)
 
     def record_forgotten(self, instance: Instance, process_pid: str) -> None:
-        """Note that a process is forgotten."""
+        """Record that a process was dropped."""
         self._left[instance, process_pid] = None
         if len(self._left) > MAX_LEFT:
             del self._left[next(iter(self._left))]

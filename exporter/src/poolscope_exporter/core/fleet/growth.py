@@ -1,4 +1,4 @@
-"""Count how far the counters of a pool grew over the last seconds."""
+"""Measure the growth of a pool's counters over the last seconds."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -11,24 +11,35 @@ from poolscope_exporter.core.model.checkouts import Pool
 from poolscope_exporter.core.model.pushes import HistogramValue, Point
 
 WINDOW_S: Final = 30.0
-"""What a diagnosis looks back on: a failure this long ago still speaks against a pool."""
+"""The window of a diagnosis: a failure counts against a pool for this long."""
 
 MAX_MARKS: Final = 64
-"""Pushes that are remembered of a pool; faster ones than two a second are thinned out."""
+"""The most pushes with stored counters per pool; of more than two a second, some are dropped."""
 
 CounterKey = tuple[str, str]
-"""A metric's name, and the value of its reason, kind or evidence; "" where it has none."""
+"""A metric's name, and the value of its reason, kind or evidence; "" if it has none."""
 
 Marks = Mapping[CounterKey, float]
-"""Where the counters of a pool stood at one push, as far as the sender has them."""
+"""The values of a pool's counters at one push; counters that the sender lacks are absent."""
 
-_TRAFFIC = (catalogue.CHECKOUTS, catalogue.CHECKINS)
+_TRAFFIC = (
+    catalogue.CHECKOUTS,
+    catalogue.CHECKINS,
+    catalogue.REQUEST_CHECKOUTS,
+    catalogue.REQUEST_CONNECT_WAITS,
+)
 _TIMED = (catalogue.USE_TIME, catalogue.QUEUE_TIME, catalogue.CREATE_TIME, catalogue.PING_TIME)
 _WATCHED = {
     metric.name: BY_VALUE.get(metric, "")
     for metric, effects in EFFECTS.items()
     if set(effects.values()) - {Effect.TRAFFIC} or metric in _TRAFFIC
 }
+_HURTING = frozenset(
+    (metric.name, value)
+    for metric, effects in EFFECTS.items()
+    for value, effect in effects.items()
+    if effect is Effect.HURTS
+)
 _SUMS = {metric.name for metric in _TIMED}
 _PAIR = 2
 SUM = "sum"
@@ -37,33 +48,37 @@ COUNT = "count"
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """How far a pool's counters grew over the window; a counter that is absent is not known."""
+    """The growth of a pool's counters over the window; an absent counter is unknown.
+
+    `hurt_at_s` is the time of the last push in which a counter of harm to callers grew, or None.
+    """
 
     by_counter: Mapping[CounterKey, float] = field(default_factory=dict)
+    hurt_at_s: float | None = None
 
     def of(self, metric: Metric, value: str = "") -> float | None:
-        """Return the growth of a counter, None where it is not known."""
+        """Return the growth of a counter, or None if it is unknown."""
         return self.by_counter.get((metric.name, value))
 
     def by_value(self, metric: Metric, effect: Effect = Effect.HURTS) -> dict[str, float]:
-        """Return what grew of a metric with this effect, by reason, kind or evidence."""
+        """Return the growth of a metric's counters with this effect, by attribute value."""
         wanted = [value for value, what in EFFECTS[metric].items() if what is effect]
         return {value: grown for value in wanted if (grown := self.of(metric, value) or 0.0)}
 
     def total_s(self, metric: Metric) -> float:
-        """Return the sum of the durations that ended in the window, 0 where none is known."""
+        """Return the sum of the durations that ended in the window, or 0 if none is known."""
         return self.of(metric, SUM) or 0.0
 
     def mean_s(self, metric: Metric) -> float | None:
-        """Return the mean of the durations that ended in the window, None where none did."""
+        """Return the mean of the durations that ended in the window, or None if none ended."""
         count, total = self.of(metric, COUNT), self.of(metric, SUM)
         return total / count if count and total is not None else None
 
     @property
     def timeouts(self) -> float | None:
-        """Return how many callers gave up, None where the sender does not count them."""
-        told = self.of(catalogue.TIMEOUTS)
-        return told if told is not None else self.of(catalogue.CHECKOUT_FAILURES, "timeout")
+        """Return how many callers gave up, or None if the sender does not count them."""
+        timeouts = self.of(catalogue.TIMEOUTS)
+        return timeouts if timeouts is not None else self.of(catalogue.CHECKOUT_FAILURES, "timeout")
 
     @property
     def failures(self) -> float:
@@ -82,7 +97,7 @@ class Growth:
 
     @property
     def hurting(self) -> dict[CounterKey, float]:
-        """Return every counter that grew and whose growth means that callers were hurt."""
+        """Return every counter of harm to callers that grew, with its growth."""
         return {
             (metric.name, value): grown
             for metric in EFFECTS
@@ -94,56 +109,98 @@ UNKNOWN_GROWTH: Final = Growth()
 
 
 class CounterHistory:
-    """Where the counters of one pool stood at its last pushes."""
+    """The counters of one pool at its last pushes."""
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, Marks]] = deque()
+        self._hurt_at_s: float | None = None
 
     def record_marks(self, marks: Marks, now_s: float) -> None:
-        """Note a push; the newest one that is older than the window stays as the base."""
+        """Record a push; the newest push from before the window stays as the base."""
+        if self._marks and _is_hurt(self._marks[-1][1], marks):
+            self._hurt_at_s = now_s
         self._marks.append((now_s, marks))
         while len(self._marks) > _PAIR and self._marks[1][0] <= now_s - WINDOW_S:
             self._marks.popleft()
         if len(self._marks) > MAX_MARKS:
             del self._marks[-2]
 
+    @property
+    def last_marks(self) -> Marks:
+        """Return the counters at the last push."""
+        return self._marks[-1][1] if self._marks else {}
+
     def growth(self) -> Growth:
         """Return the growth from the base to the last push.
 
-        A counter that appears between two pushes grew from 0; one that fell was reset, and grew to
-        what it is now. Of a single push nothing is known: its totals may be hours old.
+        A counter that appears between two pushes grew from 0. A counter that fell was reset, and
+        grew from 0 to its value now. After a single push the growth is unknown, because the totals
+        may be hours old.
         """
         if len(self._marks) < _PAIR:
             return Growth()
         first, last = self._marks[0][1], self._marks[-1][1]
-        return Growth({key: _grown(first.get(key, 0.0), value) for key, value in last.items()})
+        grown = {key: _grown(first.get(key, 0.0), value) for key, value in last.items()}
+        return Growth(grown, self._hurt_at_s)
 
 
 class GrowthHistory:
-    """Where the counters of all pools of one process stood at its last pushes."""
+    """The counters of all pools of one process at its last pushes."""
 
     def __init__(self) -> None:
         self._histories: dict[Pool, CounterHistory] = {}
+        self._complete_at_s: float | None = None
 
-    def record_counters(self, points: Mapping[Pool, Iterable[Point]], now_s: float) -> None:
-        """Note the counters as of a push; pools that it leaves out are forgotten."""
-        self._histories = {pool: self._histories.get(pool) or CounterHistory() for pool in points}
+    def record_counters(
+        self,
+        points: Mapping[Pool, Iterable[Point]],
+        now_s: float,
+        *,
+        is_complete: bool = False,
+        is_first: bool = False,
+        is_partial: bool = False,
+    ) -> None:
+        """Record the counters of a push; drop the pools that it leaves out.
+
+        `is_complete`: the process's pushes have every pool. So a pool that was missing in the last
+        push counts from zero.
+
+        `is_first`: this is the first push of the process. `is_partial`: this push leaves out
+        counters that have not changed.
+        """
+        base_s = now_s if is_first else self._complete_at_s
+        self._complete_at_s = now_s if is_complete else None
+        self._histories = {
+            pool: self._histories.get(pool) or _history(base_s if is_complete else None)
+            for pool in points
+        }
         for pool, of_pool in points.items():
+            history = self._histories[pool]
             marks = marks_of(point for point in of_pool if is_watched(point))
-            self._histories[pool].record_marks(marks, now_s)
+            before = history.last_marks if is_partial else {}
+            history.record_marks({**before, **marks}, now_s)
 
     def pool_growth(self, pool: Pool) -> Growth:
-        """Return how far the counters of a pool grew over the window."""
+        """Return the growth of a pool's counters over the window."""
         history = self._histories.get(pool)
         return history.growth() if history else UNKNOWN_GROWTH
 
     def forget_counters(self) -> None:
-        """Forget all pools: their process is gone."""
+        """Drop all pools, because their process is gone."""
         self._histories = {}
+        self._complete_at_s = None
+
+
+def _history(from_zero_s: float | None) -> CounterHistory:
+    """Return a new history; if `from_zero_s` is given, all counters were 0 at that time."""
+    history = CounterHistory()
+    if from_zero_s is not None:
+        history.record_marks({}, from_zero_s)
+    return history
 
 
 def marks_of(points: Iterable[Point]) -> Marks:
-    """Note where the watched counters of a pool stand."""
+    """Return the values of the watched counters of a pool."""
     marks: dict[CounterKey, float] = {}
     for point in points:
         for key, value in _values(point):
@@ -152,7 +209,7 @@ def marks_of(points: Iterable[Point]) -> Marks:
 
 
 def is_watched(point: Point) -> bool:
-    """Return whether a point's growth is judged."""
+    """Return whether the growth of a point's counter is used."""
     return point.metric in _WATCHED or point.metric in _SUMS
 
 
@@ -164,6 +221,11 @@ def _values(point: Point) -> Iterable[tuple[CounterKey, float]]:
     elif point.metric in _WATCHED:
         attribute = _WATCHED[point.metric]
         yield (point.metric, point.attributes.get(attribute, "") if attribute else ""), point.value
+
+
+def _is_hurt(before: Marks, now: Marks) -> bool:
+    hurting = (key for key in now if key in _HURTING)
+    return any(_grown(before.get(key, 0.0), now[key]) for key in hurting)
 
 
 def _grown(first: float, last: float) -> float:

@@ -6,33 +6,42 @@ from dataclasses import dataclass
 from itertools import islice
 
 from poolscope.catalogue import Publisher
-from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.limits import ProcessUsage, SharedBudgets
+from poolscope_exporter.core.admission.limits import Shares
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
 from poolscope_exporter.core.model.pushes import Push
 
 MAX_HELD = 500
-"""Held checkouts that are kept of one process: as many as `poolscope` lists."""
+"""The most held checkouts of one process that are kept; `poolscope` lists as many."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutReport:
-    """A held checkout as last reported; times are the exporter's monotonic clock."""
+    """A held checkout as last reported; times are the exporter's monotonic clock.
+
+    `evidence_at_s` is the time of the first push with evidence against it, or None.
+    """
 
     checkout: Checkout
     reported_at_s: float
     first_reported_at_s: float
     interval_s: float
     publisher: Publisher
+    evidence_at_s: float | None = None
+
+    @property
+    def evidence_since_s(self) -> float:
+        """Return when evidence was first reported; without that time, return the last report's."""
+        return self.reported_at_s if self.evidence_at_s is None else self.evidence_at_s
 
     def age_s(self, now_s: float) -> float:
-        """Return how long the connection is out, in seconds, as of `now_s`."""
+        """Return how long the connection has been checked out at `now_s`, in seconds."""
         return max(0.0, self.checkout.age_s + (now_s - self.reported_at_s))
 
 
 @dataclass(frozen=True, slots=True)
 class ListedCheckouts:
-    """The held checkouts of one pool: how many there are, and those that the push listed."""
+    """The held checkouts of one pool: their number, and the list of the push."""
 
     held: int
     listed: tuple[CheckoutReport, ...]
@@ -40,41 +49,40 @@ class ListedCheckouts:
 
 
 class HeldList:
-    """What one process holds: its checkouts by pool, and the pids of all its connections.
+    """The held checkouts of one process by pool, and the backend PIDs of all its connections.
 
-    Both take their room from `budgets`, which all processes share.
+    Both use room of `shares`, which all processes share.
     """
 
-    def __init__(self, max_pools: int, budgets: SharedBudgets) -> None:
+    def __init__(self, max_pools: int, shares: Shares) -> None:
         self.backend_pids: Mapping[Pool, frozenset[int]] = {}
         self._max_pools = max_pools
-        self._budgets = budgets
-        self._used = ProcessUsage()
+        self._shares = shares
         self._lists: dict[Pool, ListedCheckouts] = {}
 
     def replace_lists(self, push: Push, interval_s: float, now_s: float) -> Counter[Refusal]:
-        """Take the lists and the pids of a push in; return what of them was refused."""
+        """Replace the lists and PIDs by those of a push; return the refused numbers by reason."""
         refused = self._replace_checkouts(push, interval_s, now_s)
         refused.update(self._replace_pids(push))
         self._settle()
         return refused
 
     def lists_since(self, since_s: float) -> dict[Pool, ListedCheckouts]:
-        """Return the lists that arrived then or later."""
+        """Return the lists that arrived at `since_s` or later."""
         return {pool: held for pool, held in self._lists.items() if held.reported_at_s >= since_s}
 
     def drop_lists(self, before_s: float) -> None:
-        """Forget the lists that arrived before then."""
+        """Drop the lists that arrived before `before_s`."""
         self._lists = self.lists_since(before_s)
         self._settle()
 
     def drop_all(self) -> None:
-        """Forget everything, and give back its room."""
+        """Drop all lists and PIDs, and release their room."""
         self._lists, self.backend_pids = {}, {}
         self._settle()
 
     def _replace_checkouts(self, push: Push, interval_s: float, now_s: float) -> Counter[Refusal]:
-        first_reported_at_s = self._first_reported_at_s()
+        before = self._reports_by_id()
         room = self._room_beside({held.pool for held in push.held})
         refused: Counter[Refusal] = Counter()
         for held in push.held:
@@ -85,28 +93,25 @@ class HeldList:
             room -= len(listed)
             refused[Refusal.TOO_MANY_CHECKOUTS] += len(held.listed) - len(listed)
             reported = tuple(
-                CheckoutReport(
-                    c, now_s, first_reported_at_s.get(c.id, now_s), interval_s, push.publisher
-                )
-                for c in listed
+                _report(c, before.get(c.id), interval_s, push.publisher, now_s) for c in listed
             )
             self._lists[held.pool] = ListedCheckouts(held.held, reported, now_s)
         return +refused
 
-    def _first_reported_at_s(self) -> dict[int, float]:
+    def _reports_by_id(self) -> dict[int, CheckoutReport]:
         return {
-            reported.checkout.id: reported.first_reported_at_s
+            reported.checkout.id: reported
             for held in self._lists.values()
             for reported in held.listed
         }
 
     def _room_beside(self, pools: Collection[Pool]) -> int:
-        """Return how many checkouts the lists of these pools may have, which replace others."""
+        """Return how many checkouts the new lists of these pools may have together."""
         others = sum(len(each.listed) for pool, each in self._lists.items() if pool not in pools)
-        return max(0, min(MAX_HELD, self._budgets.held.room + self._used.held) - others)
+        return max(0, min(MAX_HELD, self._shares.held.room + self._shares.held.used) - others)
 
     def _replace_pids(self, push: Push) -> Counter[Refusal]:
-        room = self._budgets.sessions.room + self._used.sessions
+        room = self._shares.sessions.room + self._shares.sessions.used
         refused: Counter[Refusal] = Counter()
         kept: dict[Pool, frozenset[int]] = {}
         for pool, pids in islice(push.backend_pids.items(), self._max_pools):
@@ -121,6 +126,20 @@ class HeldList:
     def _settle(self) -> None:
         held = sum(len(each.listed) for each in self._lists.values())
         sessions = sum(map(len, self.backend_pids.values()))
-        self._budgets.held.give_back(self._used.held - held)
-        self._budgets.sessions.give_back(self._used.sessions - sessions)
-        self._used = ProcessUsage(held, sessions)
+        self._shares.held.release(self._shares.held.used - held)
+        self._shares.sessions.release(self._shares.sessions.used - sessions)
+
+
+def _report(
+    checkout: Checkout,
+    before: CheckoutReport | None,
+    interval_s: float,
+    publisher: Publisher,
+    now_s: float,
+) -> CheckoutReport:
+    """Return the report of a checkout, with the first times from earlier pushes."""
+    first_s = before.first_reported_at_s if before else now_s
+    evidence_at_s = before.evidence_at_s if before else None
+    if checkout.evidence is not None and evidence_at_s is None:
+        evidence_at_s = now_s
+    return CheckoutReport(checkout, now_s, first_s, interval_s, publisher, evidence_at_s)

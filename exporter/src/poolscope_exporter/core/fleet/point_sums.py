@@ -1,14 +1,14 @@
 """Add up the points of one pool, metric by metric."""
 
-from collections.abc import Iterable
-from math import isfinite
+from collections.abc import Iterable, Mapping, Sequence
+from math import floor, isfinite
 
 from poolscope.catalogue import Metric
 from poolscope_exporter.core.model.pushes import HistogramValue, Point
 
 
 class PointSums:
-    """The points of one pool by metric; what no point gives is None."""
+    """The points of one pool by metric; a number without any point is None."""
 
     def __init__(self, points: Iterable[Point]) -> None:
         self._points: dict[str, list[Point]] = {}
@@ -24,18 +24,51 @@ class PointSums:
         ]
         return _finite(sum(values)) if values else None
 
-    def mean_of(self, metric: Metric) -> float | None:
-        """Return the mean of what the metric's histograms hold, whatever their bounds."""
+    def mean_of(self, metric: Metric, *, at_least: int) -> float | None:
+        """Return the mean of all values in the metric's histograms; their bounds may differ.
+
+        With fewer values than `at_least`, the result is None.
+        """
         points = self._points.get(metric.name, ())
         found = [point.value for point in points if isinstance(point.value, HistogramValue)]
         count = sum(sum(buckets.counts) for buckets in found)
-        return _finite(sum(buckets.sum for buckets in found) / count) if count else None
+        if count < max(1, at_least):
+            return None
+        return _finite(sum(buckets.sum for buckets in found) / count)
+
+    def quantile_of(self, metric: Metric, share: float) -> float | None:
+        """Return an estimate of a quantile of the metric's histograms; `share` is 0 to 1.
+
+        It is interpolated within a bucket, as in Prometheus. It is never higher than the sum of all
+        values allows, so for a single value it is at most that value. Without values, or with
+        different bounds, the result is None.
+        """
+        points = self._points.get(metric.name, ())
+        found = [point.value for point in points if isinstance(point.value, HistogramValue)]
+        if len({buckets.bounds for buckets in found}) != 1:
+            return None
+        counts = [sum(column) for column in zip(*(each.counts for each in found), strict=True)]
+        total = sum(counts)
+        if not total:
+            return None
+        beyond = max(1, total - floor(share * total))
+        most = sum(buckets.sum for buckets in found) / beyond
+        return _finite(min(most, _interpolated(found[0].bounds, counts, share * total)))
 
     def whole_sum_of(self, metric: Metric) -> int | None:
-        """Return the sum of all points, as a whole number."""
+        """Return the sum of all points as a whole number, or None without points."""
         points = self._points.get(metric.name, ())
         values = [point.value for point in points if isinstance(point.value, float | int)]
         return whole(_finite(sum(values))) if values else None
+
+    def greatest_of(self, metric: Metric) -> Mapping[str, str]:
+        """Return the attributes of the metric's greatest point; empty without points."""
+        values = [
+            (point.value, point.attributes)
+            for point in self._points.get(metric.name, ())
+            if isinstance(point.value, float | int)
+        ]
+        return max(values, key=lambda each: each[0])[1] if values else {}
 
     def text_of(self, metric: Metric, attribute: str) -> str | None:
         """Return an attribute of the metric's first point."""
@@ -48,6 +81,16 @@ def whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
+def _interpolated(bounds: Sequence[float], counts: Sequence[int], rank: float) -> float:
+    """Return the value of a rank; beyond the last bound, return that bound."""
+    passed, lower = 0, 0.0
+    for upper, count in zip(bounds, counts, strict=False):
+        if count and passed + count >= rank:
+            return lower + (upper - lower) * (rank - passed) / count
+        passed, lower = passed + count, upper
+    return lower
+
+
 def _finite(value: float) -> float | None:
-    # The sum of numbers that are each finite need not be one.
+    # A sum of finite numbers can be infinite.
     return float(value) if isfinite(value) else None

@@ -1,18 +1,18 @@
-"""State every limit that judging and forgetting depend on, once, with its reason."""
+"""Define each time limit of judging and of dropping data, with its reason."""
 
 from typing import Final
 
 MISSED_PUSHES: Final = 3
-"""An application that missed this many pushes is gone; fewer are a hiccup of the network."""
+"""A process that missed this many pushes is gone; fewer can be a short network problem."""
 
 DEFAULT_INTERVAL_S: Final = 60.0
-"""Push interval of senders that do not tell theirs: the default of OpenTelemetry's SDKs."""
+"""Push interval of senders that do not send theirs: the default of OpenTelemetry's SDKs."""
 
-LONGEST_INTERVAL_S: Final = 3600.0
-"""No interval is believed beyond this, or a wrong one would keep a dead process alive."""
+LONGEST_INTERVAL_S: Final = 300.0
+"""The longest interval that a sender can set; with more, a dead process would use up room."""
 
 COUNTER_RETENTION_S: Final = 600.0
-"""Counters outlive their process this long, so that short jobs are scraped."""
+"""Counters stay this long after their process ended, so that short jobs are scraped."""
 
 TOTALS_RETENTION_S: Final = 86_400.0
-"""The sums of a service stay this long after its last word: a nightly job goes on counting."""
+"""The sums of a service stay this long after its last push, for example for a nightly job."""

@@ -1,4 +1,4 @@
-"""Add up by service and route what its processes count: the sums outlive each of them."""
+"""Add up the counters of processes by service and route; the sums outlive each process."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class ServicePool:
 
 @dataclass(frozen=True, slots=True)
 class ServiceTotal:
-    """How far one counter of a service got, by route."""
+    """The value of one counter of a service for one route."""
 
     pool: ServicePool
     route: str
@@ -41,7 +41,7 @@ class _Sums:
 
 
 def service_pool_of(pool: Pool) -> ServicePool:
-    """Return the pool without the process that it is in."""
+    """Return the pool without its process."""
     of = pool.instance
     return ServicePool(
         of.namespace, of.name, pool.name, pool.db_namespace, pool.server_address, pool.server_port
@@ -49,9 +49,9 @@ def service_pool_of(pool: Pool) -> ServicePool:
 
 
 class ServiceTotals:
-    """Counters by service, pool and route. They never fall, and no process owns them.
+    """Counters by service, pool and route, which never fall and do not end with a process.
 
-    Routes beyond the caps are counted together, as `other`; times are one monotonic clock.
+    Routes above the limits are counted together as `other`; times are one monotonic clock.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ServiceTotals:
     def add_growth(
         self, pool: ServicePool, route: str, metric: str, growth: float, now_s: float
     ) -> bool:
-        """Add to a counter, 0 included; return False where there is no room for its pool."""
+        """Add to a counter, also 0; return False if there is no room for its pool."""
         sums = self._sums_of(pool)
         if sums is None:
             return False
@@ -86,7 +86,7 @@ class ServiceTotals:
                     yield ServiceTotal(pool, route, metric, value)
 
     def expire_pools(self, counted_before_s: float) -> None:
-        """Forget the pools that nobody told of since then."""
+        """Drop the pools without any count since `counted_before_s`."""
         for pool, sums in list(self._sums.items()):
             if sums.counted_at_s < counted_before_s:
                 self._routes -= len(sums.routes)
@@ -108,10 +108,10 @@ class ServiceTotals:
 
 
 class RouteNames:
-    """The first routes of each service's pool keep their name; those beyond the caps are `other`.
+    """The named routes of each service's pool; routes above the limits are named `other`.
 
-    A route keeps its name as long as it is asked for now and then, so that no series changes
-    places with another. Times are one monotonic clock.
+    The first routes get a name. A route keeps its name while it is used now and then, so that no
+    two series swap their names. Times are one monotonic clock.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class RouteNames:
         self._routes = 0
 
     def name(self, pool: ServicePool, route: str, now_s: float) -> str:
-        """Return the route, or `other`; what has no route is neither."""
+        """Return the route, or `other` above the limits; an empty route stays empty."""
         used_at_s = self._used_at_s.get(pool, {})
         if route in used_at_s:
             used_at_s[route] = now_s
@@ -137,7 +137,7 @@ class RouteNames:
         return route
 
     def expire_routes(self, now_s: float) -> None:
-        """Make room of the routes that nobody asked for in a while."""
+        """Drop the routes that were not used lately, to make room."""
         for pool, used_at_s in list(self._used_at_s.items()):
             fresh = {
                 route: at_s

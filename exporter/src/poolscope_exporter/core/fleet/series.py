@@ -1,17 +1,18 @@
-"""Keep the series of one process: cumulative, bounded per pool, and forgotten when they stop."""
+"""Keep the series of one process: cumulative, limited per pool, and dropped after they stop."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.fleet.admission import Refusal, describes_pool, is_gauge
-from poolscope_exporter.core.fleet.limits import Budget, size_of
+from poolscope_exporter.core.admission.family_kinds import FamilyKinds
+from poolscope_exporter.core.admission.limits import Share, size_of
+from poolscope_exporter.core.admission.points import Refusal, describes_pool, is_gauge
 from poolscope_exporter.core.model.checkouts import Instance, Pool, pool_of
 from poolscope_exporter.core.model.pushes import HistogramValue, Point, add_values
 
 LATEST_NS = 300 * 10**9
-"""A push is retried for no longer than this; what is further back comes from a clock set back."""
+"""A push is retried for at most this long; an older time means that a clock was set back."""
 
 _Key = tuple[object, ...]
 
@@ -28,10 +29,16 @@ class ProcessSeries:
     """The series of one process, as last pushed; deltas are added up."""
 
     def __init__(
-        self, instance: Instance, max_pools: int, max_series_per_pool: int, budget: Budget
+        self,
+        instance: Instance,
+        max_pools: int,
+        max_series_per_pool: int,
+        share: Share,
+        kinds: FamilyKinds,
     ) -> None:
         self._instance = instance
-        self._budget = budget
+        self._kinds = kinds
+        self._share = share
         self._max_pools = max_pools
         self._max_series = max_series_per_pool
         self._entries: dict[_Key, _Entry] = {}
@@ -39,7 +46,7 @@ class ProcessSeries:
         self._least_seen_s = {True: float("inf"), False: float("inf")}
 
     def keep_point(self, point: Point, now_s: float) -> Refusal | None:
-        """Keep an admitted point; return why not where a bound is reached."""
+        """Keep an admitted point, or return why it is refused."""
         key: _Key = (point.metric, point.kind.value, point.unit, point.attributes)
         entry = self._entries.get(key)
         if entry is None:
@@ -54,13 +61,13 @@ class ProcessSeries:
         return None
 
     def points_since(self, gauges_since_s: float, counters_since_s: float) -> Iterator[Point]:
-        """Yield the series that were last seen then or later; histograms count as counters."""
+        """Yield the series last seen at the given times or later; histograms count as counters."""
         for entry in self._entries.values():
             if entry.seen_s >= (gauges_since_s if entry.is_gauge else counters_since_s):
                 yield entry.point
 
     def numbers_since(self, since_s: float) -> dict[Pool, list[Point]]:
-        """Return the points of each pool that were last seen then or later."""
+        """Return the points of each pool that were last seen at `since_s` or later."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
             for pool, entries in self._by_pool.items()
@@ -68,8 +75,13 @@ class ProcessSeries:
         }
         return {pool: points for pool, points in found.items() if points}
 
+    def process_points_since(self, since_s: float) -> list[Point]:
+        """Return the points without a pool that were last seen at `since_s` or later."""
+        of_process = self._by_pool.get(None, {}).values()
+        return [entry.point for entry in of_process if entry.seen_s >= since_s]
+
     def drop_series(self, gauges_before_s: float, counters_before_s: float) -> None:
-        """Forget the series that were last seen before then."""
+        """Drop the series that were last seen before the given times."""
         before_s = {True: gauges_before_s, False: counters_before_s}
         if all(before_s[kind] <= self._least_seen_s[kind] for kind in before_s):
             return
@@ -77,29 +89,37 @@ class ProcessSeries:
             if entry.seen_s < before_s[entry.is_gauge]:
                 del self._entries[key]
                 self._shrink(key, entry.pool)
-                self._budget.give_back(_size(entry.point))
+                self._release(entry.point)
         for kind in before_s:
             seen = (entry.seen_s for entry in self._entries.values() if entry.is_gauge is kind)
-            # What is seen again is seen later: until the next look this stays the least.
+            # A series that is seen again only gets a later time, so this stays a lower bound.
             self._least_seen_s[kind] = min(seen, default=float("inf"))
 
     def release_series(self) -> None:
-        """Give back all the room that the series took; the book is not used again."""
-        self._budget.give_back(sum(_size(entry.point) for entry in self._entries.values()))
+        """Release all room of the series; they are not used after this call."""
+        for entry in self._entries.values():
+            self._release(entry.point)
 
     def _add(self, key: _Key, point: Point, now_s: float) -> Refusal | None:
         pool = pool_of(self._instance, point.attributes) if describes_pool(point) else None
+        if self._kinds.conflict_with(point):
+            return Refusal.CONFLICTING_KIND
         if pool and pool not in self._by_pool and self._pools >= self._max_pools:
             return Refusal.TOO_MANY_POOLS
         entries = self._by_pool.setdefault(pool, {})
-        if len(entries) >= self._max_series or not self._budget.reserve(_size(point)):
+        if len(entries) >= self._max_series or not self._share.claim(_size(point)):
             if not entries:
                 del self._by_pool[pool]
             return Refusal.TOO_MANY_SERIES
+        self._kinds.claim_family(point)
         entry = _Entry(_begun(point), pool, now_s, is_gauge(point))
         self._entries[key] = entries[key] = entry
         self._least_seen_s[entry.is_gauge] = min(now_s, self._least_seen_s[entry.is_gauge])
         return None
+
+    def _release(self, point: Point) -> None:
+        self._kinds.release_family(point)
+        self._share.release(_size(point))
 
     @property
     def _pools(self) -> int:
@@ -120,7 +140,7 @@ def _begun(point: Point) -> Point:
 
 
 def _continued(old: Point, new: Point) -> Point | None:
-    """Return the series with what the point adds to it; None where no number can hold the sum."""
+    """Return the series continued by the point, or None if the sum is not finite."""
     if not new.is_delta:
         return new
     value = add_values(old.value, new.value)
@@ -130,7 +150,7 @@ def _continued(old: Point, new: Point) -> Point | None:
 
 
 def refusal_of(last: Point, point: Point) -> Refusal | None:
-    """Return why a point does not continue the series that `last` ended, or None where it does."""
+    """Return why a point does not continue the series after `last`, or None if it does."""
     if not point.time_ns or not last.time_ns:
         return None
     if point.time_ns == last.time_ns:
@@ -144,8 +164,8 @@ def refusal_of(last: Point, point: Point) -> Refusal | None:
 def _is_of_another(last: Point, point: Point) -> bool:
     """Return whether two processes push the series under one name.
 
-    A process never says something newer of a series that began earlier than it said before, and
-    its intervals never overlap.
+    In the pushes of a single process, the start time of a series never goes back, and the intervals
+    of its deltas never overlap.
     """
     if not point.start_ns or point.kind is Kind.GAUGE:
         return False

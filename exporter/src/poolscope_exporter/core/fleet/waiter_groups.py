@@ -1,27 +1,27 @@
-"""Put the waiting callers of a pool together by what they wait for, and where."""
+"""Group the waiting callers of a pool by phase, route and line."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from poolscope.catalogue import Phase
-from poolscope_exporter.core.fleet.admission import Refusal
-from poolscope_exporter.core.fleet.limits import Budget
+from poolscope_exporter.core.admission.limits import Share
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.model.checkouts import Pool
 from poolscope_exporter.core.model.pushes import Push, WaitingCaller
 
 MAX_WAITERS = 100
-"""Waiting callers that are read of one process: as many as `poolscope` lists."""
+"""The most waiting callers of one process that are read; `poolscope` lists as many."""
 
 MAX_GROUPS = 10
-"""Groups that are kept of one pool, the one with the oldest caller first."""
+"""The most groups of one pool that are kept, those with the oldest callers."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaiterGroup:
-    """Callers that wait in one phase at one line for one route; None is unknown.
+    """The callers that wait in one phase, at one line, for one route; None is unknown.
 
-    `age_s` is how long the oldest of them has waited, as of the push.
+    `age_s` is the time that the oldest of them had waited at the push.
     """
 
     phase: Phase
@@ -37,7 +37,7 @@ class WaiterGroup:
 class PoolWaiters:
     """The waiting callers of one pool.
 
-    `waiting` is the true number, `listed` how many of them the groups were made from.
+    `waiting` is their number; `listed` is the number of listed callers, which form the groups.
     """
 
     waiting: int
@@ -46,7 +46,7 @@ class PoolWaiters:
 
 
 def group_waiters(waiting: int, callers: Iterable[WaitingCaller]) -> PoolWaiters:
-    """Return the groups of a pool's waiting callers, those with the oldest caller first."""
+    """Return the groups of a pool's waiting callers, the group with the oldest caller first."""
     ages: dict[tuple[Phase, str | None, str | None, int | None, str | None], list[float]]
     ages = defaultdict(list)
     for each in callers:
@@ -61,13 +61,13 @@ def group_waiters(waiting: int, callers: Iterable[WaitingCaller]) -> PoolWaiters
 class ProcessWaiters:
     """The waiting callers of one process; all processes share the room for their groups."""
 
-    def __init__(self, max_pools: int, budget: Budget) -> None:
+    def __init__(self, max_pools: int, share: Share) -> None:
         self._max_pools = max_pools
-        self._budget = budget
+        self._share = share
         self._by_pool: Mapping[Pool, PoolWaiters] = {}
 
     def replace_waiters(self, push: Push) -> Counter[Refusal]:
-        """Keep the waiting callers of this push alone: those of the last one may wait no more."""
+        """Replace the waiting callers by those of a push; earlier ones may have stopped waiting."""
         self.drop_waiters()
         room = MAX_WAITERS
         refused: Counter[Refusal] = Counter()
@@ -77,7 +77,7 @@ class ProcessWaiters:
             room -= len(listed)
             refused[Refusal.TOO_MANY_WAITERS] += len(each.listed) - len(listed)
             waiters = group_waiters(each.waiting, listed)
-            if self._budget.reserve(len(waiters.groups)):
+            if self._share.claim(len(waiters.groups)):
                 kept[each.pool] = waiters
             else:
                 refused[Refusal.TOO_MANY_WAITERS] += len(listed)
@@ -85,10 +85,10 @@ class ProcessWaiters:
         return +refused
 
     def pool_waiters(self, pool: Pool) -> PoolWaiters | None:
-        """Return the waiting callers of one pool, None where they are not known."""
+        """Return the waiting callers of one pool, or None if they are unknown."""
         return self._by_pool.get(pool)
 
     def drop_waiters(self) -> None:
-        """Forget everything, and give back its room."""
-        self._budget.give_back(sum(len(each.groups) for each in self._by_pool.values()))
+        """Drop all waiting callers, and release their room."""
+        self._share.release(sum(len(each.groups) for each in self._by_pool.values()))
         self._by_pool = {}

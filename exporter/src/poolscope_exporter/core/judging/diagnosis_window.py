@@ -1,7 +1,7 @@
 """Keep a pool's diagnosis over a window: bad at once, good only when the evidence is old."""
 
 from collections import Counter, deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -10,16 +10,26 @@ from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.model.checkouts import Pool
 
 LONGEST_LOOK_S: Final = 5.0
-"""One look speaks for the time since the one before, but not for a longer silence."""
+"""One instant's diagnosis counts for the time since the previous one, but at most for this time."""
 
 _NO_CAUSE: Final = frozenset({Diagnosis.FULL, Diagnosis.UNKNOWN, Diagnosis.HEALTHY})
+
+_KNOWN_BETTER: Final = {
+    Diagnosis.LEAKING: Diagnosis.HELD_IDLE,
+    Diagnosis.SERVER_SLOW: Diagnosis.UNDERSIZED,
+}
+"""Each cause's appearance before there is evidence: later, more is known of the same trouble."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One instant's diagnosis; `weight` is the caller-seconds that it stands for."""
+    """One instant's diagnosis; `weight` is the caller-seconds that it stands for.
+
+    Its last evidence arrived at `evidence_at_s`; for a counter, this may be long ago.
+    """
 
     at_s: float
+    evidence_at_s: float
     found: PoolDiagnosis
     weight: float
 
@@ -38,14 +48,14 @@ class DiagnosisWindows:
         self._windows: dict[Pool, _PoolWindow] = {}
 
     def settle(self, pool: Pool, found: PoolDiagnosis, waiting: int, now_s: float) -> PoolDiagnosis:
-        """Take one instant's diagnosis in; return the one that the window supports.
+        """Add one instant's diagnosis; return the diagnosis that the window supports.
 
-        `waiting` is how many callers wait. A cause stays until the window holds no evidence of it;
-        of several causes the one that cost callers the most time is returned.
+        A number of `waiting` callers wait. A cause stays until the window has no evidence of it. Of
+        several causes, the one with the most caller time is returned.
         """
         window = self._windows.setdefault(pool, _PoolWindow())
         _add(window, found, waiting, now_s)
-        chosen = _choose(window, found)
+        chosen = _choose(window, found, now_s)
         if chosen.diagnosis is not window.shown:
             window.shown, window.since_s = chosen.diagnosis, now_s
         return replace(chosen, since_s=max(0.0, now_s - window.since_s))
@@ -59,36 +69,41 @@ class DiagnosisWindows:
 def _add(window: _PoolWindow, found: PoolDiagnosis, waiting: int, now_s: float) -> None:
     looks = window.looks
     elapsed_s = min(now_s - looks[-1].at_s, LONGEST_LOOK_S) if looks else 0.0
-    looks.append(_Look(now_s, found, elapsed_s * max(1, waiting)))
+    evidence_at_s = now_s if found.evidence_at_s is None else found.evidence_at_s
+    looks.append(_Look(now_s, evidence_at_s, found, elapsed_s * max(1, waiting)))
     while looks[0].at_s < now_s - WINDOW_S:
         looks.popleft()
 
 
-def _choose(window: _PoolWindow, found: PoolDiagnosis) -> PoolDiagnosis:
-    causes = [look for look in window.looks if look.found.diagnosis not in _NO_CAUSE]
+def _choose(window: _PoolWindow, found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:
+    supported = [look for look in window.looks if look.evidence_at_s >= now_s - WINDOW_S]
+    causes = [look for look in supported if look.found.diagnosis not in _NO_CAUSE]
     if not causes:
-        return _without_cause(window, found)
+        return _without_cause(supported, found, now_s)
     lost: Counter[Diagnosis] = Counter()
     for look in causes:
         lost[look.found.diagnosis] += look.weight  # type: ignore[assignment]  # typeshed counts ints
+    former = None if found.is_probable else _KNOWN_BETTER.get(found.diagnosis)
+    if former is not None and former in lost:
+        lost[found.diagnosis] += lost.pop(former)
     order = list(Diagnosis)
     worst = max(lost, key=lambda cause: (lost[cause], -order.index(cause)))
     if found.diagnosis is worst:
         return found
     last = next(look for look in reversed(causes) if look.found.diagnosis is worst)
     if found.diagnosis is Diagnosis.HEALTHY:
-        return _calming(last, found, window.looks[-1].at_s)
+        return _calming(last, found, now_s)
     return last.found
 
 
-def _without_cause(window: _PoolWindow, found: PoolDiagnosis) -> PoolDiagnosis:
-    """Return what was found, but `full` as long as the window saw pressure."""
-    pressed = [look for look in window.looks if look.found.diagnosis is Diagnosis.FULL]
+def _without_cause(supported: Sequence[_Look], found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:
+    """Return what was found, but `full` while the window has pressure."""
+    pressed = [look for look in supported if look.found.diagnosis is Diagnosis.FULL]
     if found.diagnosis is not Diagnosis.HEALTHY or not pressed:
         return found
-    return _calming(pressed[-1], found, window.looks[-1].at_s)
+    return _calming(pressed[-1], found, now_s)
 
 
 def _calming(last: _Look, found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:
-    calm = f"calm for {now_s - last.at_s:.0f} s: {found.reasons[0]}"
+    calm = f"calm for {now_s - last.evidence_at_s:.0f} s: {found.reasons[0]}"
     return replace(last.found, reasons=(calm, f"before that: {last.found.reasons[0]}"))

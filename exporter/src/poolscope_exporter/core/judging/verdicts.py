@@ -1,4 +1,4 @@
-"""Judge each held checkout by what its server session does: the first match wins."""
+"""Judge each held checkout by the activity of its server session: the first match wins."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,26 +7,30 @@ from typing import Final
 
 from poolscope.catalogue import Evidence, OwnerKind
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
+from poolscope_exporter.core.judging.leak_evidence import Standing, weigh_evidence
 from poolscope_exporter.core.linking.confirmation import Confirmed, Pending, State
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked
-from poolscope_exporter.core.model.checkouts import Checkout
+from poolscope_exporter.core.model.checkouts import Checkout, Pool
 from poolscope_exporter.core.model.sessions import Session, SessionState
 
 SLOW_QUERY_S: Final = 1.0
-"""An active session counts as slow from here; the age from which checkouts are listed at all."""
+"""The age from which an active session counts as slow, and from which checkouts are listed."""
+
+BLOCKED_S: Final = 0.5
+"""Two transactions that change one row often wait briefly; a shorter wait does no harm (T1)."""
 
 IDLE_IN_TRANSACTION_S: Final = 1.0
-"""A transaction left open for this long is waiting for something other than the database."""
+"""A transaction idle for this long is waiting for something other than the database."""
 
 HELD_IDLE_S: Final = 1.0
-"""A connection held this long without a statement is withheld from those who queue (T5: 2 s)."""
+"""A connection held this long without a statement is missing for waiting callers (T5: 2 s)."""
 
 STALLED_S: Final = 1.0
-"""A statement that waits this long for its own client is not making progress."""
+"""A statement that waits this long for its client is not making progress."""
 
 
 class Verdict(StrEnum):
-    """What is the matter with one held checkout."""
+    """The problem of one held checkout."""
 
     LOST = "lost"
     BLOCKED = "blocked"
@@ -42,21 +46,31 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """A session that holds the lock; `checkout` where it is one of ours."""
+    """A session that holds the lock; `checkout` is set if a known checkout uses it.
+
+    `idle_in` is the pool with its idle connection, if a lock was not released. With `is_foreign`,
+    that is another pool than the waiting checkout's. The last listed checkout on this connection is
+    `last`. The server's data on the blocker is `session`. None is unknown.
+    """
 
     pid: int
     checkout: Checkout | None
+    idle_in: Pool | None = None
+    is_foreign: bool = False
+    last: Checkout | None = None
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One held checkout, judged; `age_s` is as of the judgement.
+    """One held checkout with its verdict; `age_s` is as of the judgement.
 
-    `reason` says why there is no session: always with `unknown`, with `leaked` where the
-    application's evidence stands alone, and with `working` and `held_idle` where a PgBouncer says
-    that its client has no server connection, or waits for one. `confirmed` is true where a later
-    push showed that the server's answer was about this checkout. `probable` is the verdict that an
-    unconfirmed checkout gets if the answer was about it, None where there is no answer.
+    The `reason` explains why there is no session. It is set with `unknown`, and with `leaked` if
+    only the application has evidence. It is also set with `working` and `held_idle` if PgBouncer
+    reports that its client has no server connection, or waits for one. If a later push proved that
+    the server's answer was about this checkout, it is `confirmed`. Otherwise, `probable` is the
+    verdict if the answer was about it, and None without an answer. Whether the evidence counts is
+    `standing`; pushes have reported it for `evidence_age_s`.
     """
 
     checkout: Checkout
@@ -68,18 +82,27 @@ class Judgement:
     confirmed: bool
     blocked_by: tuple[Blocker, ...] = ()
     probable: Verdict | None = None
+    standing: Standing = Standing.STANDS
+    evidence_age_s: float = 0.0
+
+    @property
+    def is_unproven(self) -> bool:
+        """Return whether there is evidence of a leak that does not count, or not yet."""
+        return self.evidence is not None and self.standing is not Standing.STANDS
 
 
 LOST_SESSION = "lost"
-"""Reason of a leak where the session is gone too: the place stays taken."""
+"""The reason of a leak with a session that is gone too: the place stays occupied."""
 
 UNKNOWN_STATE = "unknown_state"
-"""Reason where the session shows no state that we know (`track_activities` is off, say)."""
+"""The reason if the session has no known state, for example with `track_activities` off."""
 
 _GONE = (Unlinked.NO_ROW, Unlinked.PID_REUSED, Unlinked.SERVER_CHANGED)
 _MAKES_PROGRESS = (Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON)
-"""A statement is under way, or was a moment ago. Who queues in the bouncer is a victim, no culprit:
-what is the matter there, the diagnosis of the pool says."""
+"""A statement is running, or was a moment ago. A checkout that waits in PgBouncer is not the cause.
+
+The diagnosis of the pool names the cause.
+"""
 
 _UNKNOWABLE = (Verdict.UNKNOWN, Verdict.UNCONFIRMED)
 
@@ -97,12 +120,14 @@ def judge(
 ) -> Judgement:
     """Judge one held checkout.
 
-    `state` is what its server said, or a `NoLink` where there is nothing that a server could be
-    asked. `is_proven`: some connection of the pool was linked before, so that a missing session
-    means a lost one. `holders`: the checkouts behind linked sessions, by (server, pid).
+    The `state` is its server's answer, or a `NoLink` if no server can be queried. With `is_proven`,
+    a connection of the pool was linked before, so a missing session is a lost one. The checkouts
+    behind linked sessions are `holders`, by (server, pid).
     """
     outcome = _outcome(state)
-    verdict, reason = _find(reported, outcome, state, is_proven)
+    standing = weigh_evidence(reported, state, now_s)
+    evidence = reported.checkout.evidence if standing is Standing.STANDS else None
+    verdict, reason = _find(reported, outcome, state, evidence, is_proven)
     probable = None
     if isinstance(state, Pending):
         probable, verdict, reason = verdict, Verdict.UNCONFIRMED, None
@@ -114,8 +139,10 @@ def judge(
         evidence=reported.checkout.evidence,
         link=outcome,
         confirmed=isinstance(state, Confirmed),
-        blocked_by=_blockers(outcome, holders) if verdict is Verdict.BLOCKED else (),
+        blocked_by=_blockers(outcome, holders) if Verdict.BLOCKED in (verdict, probable) else (),
         probable=None if probable in _UNKNOWABLE else probable,
+        standing=standing,
+        evidence_age_s=reported.reported_at_s - reported.evidence_since_s,
     )
 
 
@@ -126,55 +153,64 @@ def _outcome(state: State | NoLink) -> Link | NoLink:
 
 
 def _find(
-    reported: CheckoutReport, outcome: Link | NoLink, state: State | NoLink, is_proven: bool
+    reported: CheckoutReport,
+    outcome: Link | NoLink,
+    state: State | NoLink,
+    evidence: Evidence | None,
+    is_proven: bool,
 ) -> _Finding:
+    is_declared = reported.checkout.owner_kind is OwnerKind.LONG_LIVED
     if isinstance(outcome, NoLink):
         if isinstance(state, Confirmed) and outcome.reason is Unlinked.IDLE_IN_POOLER:
-            return _idle_in_pooler(reported.checkout, outcome, reported.age_s(state.taken_at_s))
-        return _without_session(reported.checkout.evidence, outcome.reason, is_proven)
-    return _with_session(reported, outcome.session, reported.age_s(outcome.taken_at_s))
+            held_s = reported.age_s(state.taken_at_s)
+            return _idle_in_pooler(evidence, outcome, held_s, is_declared=is_declared)
+        return _without_session(evidence, outcome.reason, is_proven)
+    held_s = reported.age_s(outcome.taken_at_s)
+    return _with_session(evidence, outcome.session, held_s, is_declared=is_declared)
 
 
 def _without_session(evidence: Evidence | None, reason: Unlinked, is_proven: bool) -> _Finding:
-    if reason is Unlinked.NOT_SAMPLED:
+    if reason is Unlinked.NOT_SAMPLED and not evidence:
         return Verdict.UNCONFIRMED, reason
     if reason is Unlinked.CLIENT_GONE or (reason in _GONE and is_proven):
         return (Verdict.LEAKED, LOST_SESSION) if evidence else (Verdict.LOST, reason)
     if reason in _MAKES_PROGRESS:
         return Verdict.WORKING, reason
-    # Whatever keeps the server's side from us (a proxy, an outage), the evidence is the app's own.
+    # If the server cannot be queried (a proxy, an outage), the application's evidence still counts.
     if evidence:
         return Verdict.LEAKED, reason
-    # Without a proven path, no row may also mean that the pid is not one of this server's at all.
+    # Without a proven path, no row may also mean that the PID belongs to another server.
     return Verdict.UNKNOWN, reason
 
 
-def _idle_in_pooler(checkout: Checkout, outcome: NoLink, held_s: float) -> _Finding:
-    """Judge a connection that costs the server nothing: only the application's pool misses it."""
-    if checkout.evidence:
+def _idle_in_pooler(
+    evidence: Evidence | None, outcome: NoLink, held_s: float, *, is_declared: bool
+) -> _Finding:
+    """Judge a connection that costs the server nothing: only the application's pool lacks it."""
+    if evidence:
         return Verdict.LEAKED, outcome.reason
-    is_declared = checkout.owner_kind is OwnerKind.LONG_LIVED
     if is_declared or outcome.was_active or held_s < HELD_IDLE_S:
         return Verdict.WORKING, outcome.reason
-    # The bouncer does not say since when it is idle: the next look tells whether it is for long.
+    # PgBouncer does not report since when it is idle, so the next poll decides whether it is long.
     is_long = (outcome.lasted_s or 0.0) >= HELD_IDLE_S
     return (Verdict.HELD_IDLE if is_long else Verdict.UNCONFIRMED), outcome.reason
 
 
-def _with_session(reported: CheckoutReport, session: Session, held_s: float) -> _Finding:
+def _with_session(
+    evidence: Evidence | None, session: Session, held_s: float, *, is_declared: bool
+) -> _Finding:
     if session.state is SessionState.ACTIVE:
         return _active(session), None
-    if reported.checkout.evidence:
+    if evidence:
         return Verdict.LEAKED, None
-    # A connection may have been idle for an hour, and held for a second: only the latter counts.
+    # A connection may have been idle for an hour, but held for a second: only the latter counts.
     idle_s = min(session.state_age_s or 0.0, held_s)
     if session.state in _IN_TRANSACTION:
-        # The state's own age: `xact_start` is NULL once a transaction is aborted.
+        # The state's age, because `xact_start` is NULL after a transaction is aborted.
         is_long = idle_s >= IDLE_IN_TRANSACTION_S
         return (Verdict.IDLE_IN_TRANSACTION if is_long else Verdict.WORKING), None
     if session.state is SessionState.IDLE:
-        # Idle on purpose is no finding; idle in a transaction is one, whatever the purpose.
-        is_declared = reported.checkout.owner_kind is OwnerKind.LONG_LIVED
+        # Idle by declaration is no problem; idle in a transaction is one in any case.
         is_long = idle_s >= HELD_IDLE_S and not is_declared
         return (Verdict.HELD_IDLE if is_long else Verdict.WORKING), None
     if session.state is SessionState.STARTING:
@@ -185,7 +221,9 @@ def _with_session(reported: CheckoutReport, session: Session, held_s: float) -> 
 def _active(session: Session) -> Verdict:
     age_s = session.query_age_s or 0.0
     if session.wait_event_type == "Lock":
-        return Verdict.BLOCKED
+        # A statement cannot wait longer than it runs. An unknown age may be a long one.
+        is_short = session.query_age_s is not None and age_s < BLOCKED_S
+        return Verdict.WORKING if is_short else Verdict.BLOCKED
     if session.wait_event_type == "Client":
         waits_for_us = session.wait_event in {"ClientRead", "ClientWrite"}
         return Verdict.STALLED if waits_for_us and age_s >= STALLED_S else Verdict.WORKING

@@ -1,15 +1,18 @@
-"""Confirm what a server said of a checkout: by a later push that shows it still held."""
+"""Confirm a server's answer about a checkout by a later push that shows it still held."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from poolscope_exporter.core.linking.link import Link, NoLink
+from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked
 from poolscope_exporter.core.linking.link_history import LinkHistory
 from poolscope_exporter.core.model.checkouts import CheckoutKey, Instance
 
 CONFIRM_MARGIN_S: Final = 1.0
-"""A push was on its way for less than this; what it shows was true this long before it came."""
+"""A push arrives within this time after its data was read in the process."""
+
+END_MARGIN_S: Final = 0.25
+"""The same for the end of a checkout; it confirms an answer only for the pool's diagnosis."""
 
 Outcome = Link | NoLink
 
@@ -26,7 +29,7 @@ class Confirmed:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The server answered; whether about this checkout or the next on its connection is open."""
+    """The server answered, but perhaps about the next checkout on the same connection."""
 
     outcome: Outcome
 
@@ -46,30 +49,31 @@ class _Unconfirmed:
 
 
 def sure_until(now_s: float, interval_s: float) -> float:
-    """Return until when, for sure, a checkout was held that a push of now still lists."""
+    """Return the time until which a checkout in a push at `now_s` was surely held."""
     return now_s - min(CONFIRM_MARGIN_S, interval_s / 2)
 
 
 class Confirmations:
-    """What servers said of each held checkout, and which of it a later push confirmed."""
+    """The servers' answers about each held checkout, and whether a later push confirmed them."""
 
     def __init__(self) -> None:
         self.link_history = LinkHistory()
         self._records: dict[CheckoutKey, _Unconfirmed] = {}
 
     def record_outcome(self, key: CheckoutKey, outcome: Outcome, taken_at_s: float) -> None:
-        """Note what a server said, at `taken_at_s`, of the checkout's session."""
+        """Record a server's answer about the checkout's session, with the time of its query."""
         pending = self._records.setdefault(key, _Unconfirmed()).pending
         pending.append(Confirmed(outcome, taken_at_s))
-        # Any push from now on confirms the second where it confirms the first. The newest that is
-        # old enough stays, so polls faster than pushes never starve the confirmation.
+        # A later push that confirms the first answer also confirms the second. The newest answer
+        # that is old enough stays, so that polls faster than pushes cannot prevent the
+        # confirmation.
         while len(pending) > 1 and pending[1].taken_at_s <= taken_at_s - CONFIRM_MARGIN_S:
             del pending[0]
         if len(pending) > MAX_PENDING:
             del pending[-2]
 
     def confirm_held(self, key: CheckoutKey, now_s: float, interval_s: float) -> None:
-        """Note that a push at `now_s` shows the checkout still held."""
+        """Record that a push at `now_s` shows the checkout still held."""
         record = self._records.get(key)
         if record is None:
             return
@@ -79,20 +83,38 @@ class Confirmations:
             record.confirmed = sure[-1]
             del record.pending[: len(sure)]
 
+    def confirmed_by_end(self, key: CheckoutKey, ended_s: float, now_s: float) -> Confirmed | None:
+        """Return the last answer that was surely about the checkout, which ended `ended_s` ago."""
+        record = self._records.get(key)
+        if record is None:
+            return None
+        until_s = now_s - ended_s - END_MARGIN_S
+        sure = [answer for answer in record.pending if answer.taken_at_s <= until_s]
+        return sure[-1] if sure else record.confirmed
+
     def confirmed_or_waiting(self, key: CheckoutKey) -> State:
-        """Return the last confirmed answer, else the one that waits for its confirmation."""
+        """Return the last confirmed answer, else the last answer that waits for confirmation."""
         record = self._records.get(key)
         if record is None:
             return Unseen()
         return record.confirmed or Pending(record.pending[-1].outcome)
 
+    def is_missing(self, key: CheckoutKey) -> bool:
+        """Return whether the server's last answer was that the session does not exist."""
+        record = self._records.get(key)
+        if record is None:
+            return False
+        last = record.pending[-1] if record.pending else record.confirmed
+        outcome = last.outcome if last else None
+        return isinstance(outcome, NoLink) and outcome.reason is Unlinked.NO_ROW
+
     def keep_only(self, keys_alive: Collection[CheckoutKey]) -> None:
-        """Forget the checkouts that are no longer held."""
+        """Drop the checkouts that are no longer held."""
         for key in self._records.keys() - set(keys_alive):
             del self._records[key]
 
     def forget_server(self, server: str) -> None:
-        """Throw away what a server said: another one answers in its place."""
+        """Drop the answers of a server, because another server has replaced it."""
         for key, record in list(self._records.items()):
             record.pending = [each for each in record.pending if each.outcome.server != server]
             if record.confirmed and record.confirmed.outcome.server == server:
@@ -101,6 +123,6 @@ class Confirmations:
                 del self._records[key]
 
     def drop_instance(self, instance: Instance) -> None:
-        """Forget a process that started again: its checkout ids start again as well."""
+        """Drop the answers about a restarted process, because its checkout ids start again."""
         self.keep_only([key for key in self._records if key.instance != instance])
         self.link_history.drop_links(instance)

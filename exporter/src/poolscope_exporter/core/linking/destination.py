@@ -1,4 +1,4 @@
-"""Decide which server or PgBouncer a checkout leads to."""
+"""Decide to which server or PgBouncer a checkout's connection leads."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,10 @@ Place = LocatedServer | Bouncer | NoLink
 
 
 def choose_server(checkout: Checkout, servers: Sequence[LocatedServer]) -> LocatedServer | NoLink:
-    """Return the server that the checkout's connection goes to, or why none can be named.
+    """Return the server to which the checkout's connection leads, or why it is unknown.
 
-    The peer of the socket decides; where no server has that address (a proxy's, say), the address
-    that the application was configured with.
+    The peer of the socket decides. If no server has that address, for example behind a proxy, the
+    configured address of the application decides.
     """
     if not servers:
         return NoLink(Unlinked.NO_SERVER, None)
@@ -37,17 +37,18 @@ def choose_server(checkout: Checkout, servers: Sequence[LocatedServer]) -> Locat
 
 
 def configured_end(checkout: Checkout) -> Endpoint:
-    """Return the address that the application was configured with."""
+    """Return the address that is configured in the application."""
     return Endpoint(checkout.pool.server_address, checkout.pool.server_port)
 
 
 def choose_place(
     checkout: Checkout, servers: Sequence[LocatedServer], bouncers: Sequence[Bouncer]
 ) -> Place:
-    """Return the server or the bouncer that the checkout's connection goes to, or why none.
+    """Return the server or PgBouncer to which the checkout's connection leads, or why none.
 
-    The socket's peer decides. Where nobody has that address (a balancer's, say), the one bouncer
-    that has the connection as a client; then the address that the application was configured with.
+    The socket's peer decides. If it matches none, for example behind a load balancer, the only
+    PgBouncer with this connection as a client is used. Otherwise the configured address of the
+    application decides.
     """
     peer, configured = checkout.peer, configured_end(checkout)
     if peer and (chosen := _by_address(checkout, bouncers, peer)):
@@ -62,12 +63,12 @@ def choose_place(
 def choose_session_server(
     connection: BouncerServer, bouncer: str, servers: Sequence[LocatedServer]
 ) -> LocatedServer | NoLink:
-    """Return the server that a bouncer's connection goes to, or why none can be asked."""
+    """Return the server to which a PgBouncer's connection leads, or why none can be queried."""
     if not servers:
         return NoLink(Unlinked.NO_SERVER, None, bouncer)
     matches = [server for server in servers if _is_at(server, connection)]
     if len(matches) != 1:
-        # A bouncer behind a bouncer is at no server's address, and invents its pids as well.
+        # A PgBouncer behind a PgBouncer has no server's address, and makes up its PIDs as well.
         unknown = pid_defect(connection.pid) or Unlinked.UNKNOWN_SERVER
         return NoLink(Unlinked.AMBIGUOUS if matches else unknown, None, bouncer)
     if defect := pid_defect(connection.pid):
@@ -81,13 +82,13 @@ def _by_address(
     matches = [bouncer for bouncer in bouncers if has_address(bouncer.addresses, target)]
     if len(matches) < 2:  # noqa: PLR2004 - one is an answer, several are a choice
         return matches[0] if matches else None
-    # Several processes behind one address: the one that has the client says so.
+    # Several processes share one address, so the one with this client is used.
     holding = [bouncer for bouncer in matches if _has_client(bouncer, checkout)]
     return holding[0] if len(holding) == 1 else NoLink(Unlinked.AMBIGUOUS, None)
 
 
 def _by_client(checkout: Checkout, bouncers: Sequence[Bouncer]) -> Bouncer | None:
-    # Loopback is another machine for each who says it, so its ports prove nothing here.
+    # A loopback address is a different machine for each reporter, so its ports prove nothing here.
     if checkout.local is None or is_loopback(checkout.local.address):
         return None
     holding = [bouncer for bouncer in bouncers if _has_client(bouncer, checkout)]

@@ -1,4 +1,4 @@
-"""Link a checkout to the server session behind it: by pid and a second witness, never pid alone."""
+"""Link a checkout to its server session: by backend PID and a second proof, never by PID alone."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,23 +11,26 @@ from poolscope_exporter.core.model.sessions import Session, SessionSample
 
 @dataclass(frozen=True, slots=True)
 class AgeTolerance:
-    """How far a backend's age may lie from its connection's age, in seconds, to be the same."""
+    """The accepted difference of a backend's age from its connection's age, in seconds."""
 
     older_s: float
     younger_s: float
 
 
 AGE_TOLERANCE: Final = AgeTolerance(older_s=3.0, younger_s=1.0)
-"""The backend starts before the driver reports the connection open (TLS, authentication, and the
-way of the push make it look older); only clock rates and rounding can make it look younger."""
+"""A backend mostly looks older than its connection.
+
+It starts before the driver reports the connection as open. TLS, authentication and the delay of the
+push add to that. It can look younger only by clock rates and rounding.
+"""
 
 
 MAX_PID = 4_194_304
-"""Highest pid of a 64-bit Linux; PgBouncer's invented pids are larger in 998 of 1000 cases."""
+"""The highest PID on 64-bit Linux; 998 of 1000 PIDs that PgBouncer makes up are larger."""
 
 
 class LinkLevel(StrEnum):
-    """Which second witness confirmed the pid."""
+    """The proof that confirmed the PID."""
 
     ADDRESS = "address"
     AGE = "age"
@@ -35,17 +38,18 @@ class LinkLevel(StrEnum):
 
 
 class Unlinked(StrEnum):
-    """Why a checkout has no session; the last six are said of a PgBouncer that was asked.
+    """The reason why a checkout has no session; the last six are for a PgBouncer that answered.
 
-    `SERVER_CHANGED`: the session was on a server that has restarted or failed over since.
-    `CLIENT_GONE`: the connection was its client before; with `NO_CLIENT` it never was, which an
-    address translation in between explains as well. `MOVED_ON`: it had a server connection a
-    moment ago, whose transaction is too young to be surely the same.
+    With `SERVER_CHANGED`, the session's server has restarted or failed over since. With
+    `CLIENT_GONE`, the connection was a client of the PgBouncer earlier. With `NO_CLIENT` it never
+    was, which an address translation in between explains as well. With `MOVED_ON`, its server
+    connection has a transaction that is too young to be surely the same.
     """
 
     NO_SERVER = "no_server"
     UNKNOWN_SERVER = "unknown_server"
     AMBIGUOUS = "ambiguous"
+    CONTESTED = "contested"
     NO_BACKEND_PID = "no_backend_pid"
     POOLER = "pooler"
     NOT_SAMPLED = "not_sampled"
@@ -65,9 +69,9 @@ class Unlinked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A session that is the checkout's; `taken_at_s` is its sample's, by the exporter's clock.
+    """The checkout's session; `taken_at_s` is the time of its sample, by the exporter's clock.
 
-    `bouncer` is the PgBouncer in between, None on a direct path.
+    `bouncer` is the PgBouncer in between, or None on a direct path.
     """
 
     level: LinkLevel
@@ -79,10 +83,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class NoLink:
-    """No session; `server` is None where none could be chosen.
+    """The absence of a session; `server` is None if none could be chosen.
 
-    `lasted_s` is for how long, at least, the checkout was idle or waiting in the pooler;
-    `was_active`: it is idle there, and asked for something since the look before.
+    The checkout was idle or waiting in the pooler for at least `lasted_s`. With `was_active`, it is
+    idle there, but sent a request since the previous poll.
     """
 
     reason: Unlinked
@@ -93,7 +97,7 @@ class NoLink:
 
 
 def pid_defect(pid: int | None) -> Unlinked | None:
-    """Return why a pid cannot be a PostgreSQL backend's; None when it can."""
+    """Return why a PID cannot be a PostgreSQL backend's, or None if it can."""
     if pid is None:
         return Unlinked.NO_BACKEND_PID
     return None if 0 < pid <= MAX_PID else Unlinked.POOLER
@@ -109,7 +113,7 @@ def link(
 ) -> Link | NoLink:
     """Link a checkout, as reported at `reported_at_s`, to its session in the sample.
 
-    `session_start_s` is the `backend_start_s` of the session that this connection was linked to
+    `session_start_s` is the `backend_start_s` of the session to which this connection was linked
     before.
     """
     defect = pid_defect(checkout.backend_pid)
@@ -140,7 +144,7 @@ def _witness(
         return Unlinked.PID_REUSED
     if local and session.client and is_same_end(local, session.client):
         return LinkLevel.ADDRESS
-    # An address that contradicts proves nothing (NAT, a service mesh): the age still decides.
+    # A different address proves nothing (NAT, service mesh), so the age decides.
     if connection_age_s is None or session.backend_age_s is None:
         return Unlinked.NO_WITNESS
     older_by_s = session.backend_age_s - connection_age_s

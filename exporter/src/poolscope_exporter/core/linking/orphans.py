@@ -1,4 +1,4 @@
-"""Find orphans: sessions that were a process's own, and outlived it on the server."""
+"""Find orphans: sessions that belonged to a process and outlived it on the server."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.sessions import Census, Session
 
 ORPHAN_AFTER_S: Final = 10.0
-"""A session may outlive its process this long: the server takes a moment to see it go."""
+"""The time for which a session may outlive its process, until the server notices."""
 
 MAX_CLAIMS = 20_000
 MAX_WITNESSES = 8
@@ -20,12 +20,12 @@ Service = tuple[str, str]
 """Namespace and name."""
 
 _SessionKey = tuple[str, int, float]
-"""Server, pid and start: what a pid alone is not, one session."""
+"""Server, PID and start, because a PID alone does not identify a session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What a server says of the sessions that a pool was linked to."""
+    """The attributes that a server reports for the sessions to which a pool was linked."""
 
     server: str
     client_address: str
@@ -35,9 +35,9 @@ class Witness:
 
 @dataclass(slots=True)
 class _Claim:
-    """Whose a session is; `left_at_s` is when its process was gone, None while it lives.
+    """The owner of a session; `left_at_s` is when its process was gone, None while it lives.
 
-    `is_replaced`: another process goes by the name of the one that is gone.
+    With `is_replaced`, another process now uses the instance id of the gone one.
     """
 
     instance: Instance
@@ -47,12 +47,12 @@ class _Claim:
 
 
 class Orphans:
-    """The sessions that processes had, each known by its pid and start, never by its pid alone.
+    """The sessions of processes, each identified by its PID and start, never by its PID alone.
 
-    A session is claimed for a process that was linked to it; or that lists its pid, while it comes
-    from an address, a role and a database with which the same pool was linked before. So sessions
-    of programs that are not instrumented are nobody's, and never accused. A session that begins a
-    statement after its process last pushed has a client that lives, and is no orphan.
+    A session belongs to a process that was linked to it. It also belongs to a process that lists
+    its PID, if the same pool was linked before from the same address, role and database. So
+    sessions of programs without poolscope have no owner and are never reported. A session that
+    begins a statement after its process last pushed has a live client, and is no orphan.
     """
 
     def __init__(self) -> None:
@@ -61,9 +61,9 @@ class Orphans:
         self._found: dict[str, frozenset[_SessionKey]] = {}
 
     def note_session(self, pool: Pool, link: Link) -> None:
-        """Note a session that a checkout of the pool was linked to, directly."""
+        """Record a session to which a checkout of the pool was linked directly."""
         client, start_s = link.session.client, link.session.backend_start_s
-        # Behind a pooler the client is the pooler, which serves everybody.
+        # Behind a pooler, the client is the pooler, which serves all applications.
         if client is None or start_s is None or link.level is LinkLevel.PGBOUNCER:
             return
         session = link.session
@@ -74,7 +74,7 @@ class Orphans:
         self._claim((link.server, session.pid, start_s), pool.instance, witness)
 
     def note_restart(self, instance: Instance, now_s: float) -> None:
-        """Note that a process is gone, whose name another one has now."""
+        """Record that a process is gone and that another one now uses its instance id."""
         for claim in self._claims.values():
             if claim.instance == instance and claim.left_at_s is None:
                 claim.left_at_s, claim.is_replaced = now_s, True
@@ -82,7 +82,7 @@ class Orphans:
             del self._witnesses[pool]
 
     def client_addresses(self, server: str) -> frozenset[str]:
-        """Return the client addresses, as the server writes them, whose sessions matter."""
+        """Return the client addresses to search for orphans, in the server's spelling."""
         claimed = (claim.witness for claim in self._claims.values())
         known = (witness for found in self._witnesses.values() for witness in found)
         return frozenset(w.client_address for w in (*claimed, *known) if w.server == server)
@@ -94,7 +94,7 @@ class Orphans:
         states: Iterable[InstanceState],
         now_s: float,
     ) -> None:
-        """Take in all sessions of `addresses`; `pids` are those that live processes list."""
+        """Process all sessions from the addresses; `pids` are the PIDs that live processes list."""
         self._note_gone(states, now_s)
         present = dict(_by_key(census))
         owners = self._owners(census.server, pids)
@@ -110,11 +110,11 @@ class Orphans:
         )
 
     def discard_census(self, server: str) -> None:
-        """Note that the server does not say which sessions there are."""
+        """Record that the server does not show its sessions."""
         self._found.pop(server, None)
 
     def count_by_service(self, server: str) -> dict[Service, int] | None:
-        """Return how many orphans each service has that was ever linked, or None if unknown."""
+        """Return the number of orphans of each service with a link, or None if unknown."""
         if server not in self._found:
             return None
         claims = [claim for key, claim in self._claims.items() if key[0] == server]
@@ -154,7 +154,7 @@ class Orphans:
             self._claim(key, owner, witness)
 
     def _note_gone(self, states: Iterable[InstanceState], now_s: float) -> None:
-        """Note since when each process is gone, and forget the witnesses of those long gone."""
+        """Record since when each process is gone; drop old processes' attributes."""
         known = {state.instance: state for state in states}
         for claim in self._claims.values():
             if not claim.is_replaced:
@@ -172,7 +172,7 @@ class Orphans:
         if claim is None or claim.left_at_s is None:
             return False
         age_s = float("inf") if session.query_age_s is None else session.query_age_s
-        # Whoever began a statement since then is alive, whether it pushes or not.
+        # A session that began a statement since then has a live client, even if it does not push.
         is_abandoned = at_s - age_s <= claim.left_at_s
         return is_abandoned and at_s >= claim.left_at_s + ORPHAN_AFTER_S
 
@@ -184,7 +184,9 @@ def _by_key(census: Census) -> Iterator[tuple[_SessionKey, Session]]:
 
 
 def _gone_at_s(state: InstanceState | None, now_s: float, noted_s: float | None) -> float | None:
-    """Return when a process was gone for sure, None while it lives; `noted_s` is what was known.
+    """Return when a process was surely gone, or None while it lives.
+
+    `noted_s` is the earlier result.
 
     It may have lived until its next push was due.
     """

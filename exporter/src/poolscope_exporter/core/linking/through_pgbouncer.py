@@ -1,8 +1,7 @@
-"""Find the session behind a PgBouncer: client socket, its server connection, the session's pid.
+"""Find the session behind a PgBouncer: client socket, server connection, backend PID.
 
-The pid that an application was told by a PgBouncer is invented, and may even look like a real
-one. So the other end of its connection decides whether a checkout goes through a bouncer, before
-any pid is looked at.
+The PID that PgBouncer gives an application is made up, and may even look like a real one. So the
+peer of its connection decides whether a checkout goes through a PgBouncer, before any PID is used.
 """
 
 from typing import Final
@@ -19,11 +18,11 @@ from poolscope_exporter.core.model.pgbouncers import (
 from poolscope_exporter.core.model.sessions import Session, SessionSample
 
 SETTLED_S: Final = 0.05
-"""A server answers within this of being asked: what began earlier began before it was asked."""
+"""The longest time for an answer: anything that began earlier began before the query was sent."""
 
 
 def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink:
-    """Return the server connection that serves the checkout's connection, or why none does."""
+    """Return the server connection that serves the checkout's connection, or why there is none."""
     sample = bouncer.sample
     if sample is None:
         return NoLink(Unlinked.POOLER_DOWN, None, bouncer.name)
@@ -50,10 +49,12 @@ def client_route(checkout: Checkout, bouncer: Bouncer) -> BouncerServer | NoLink
 def link_through(
     connection: BouncerServer, via: BouncerSample, sample: SessionSample
 ) -> Link | NoLink:
-    """Link to the session behind a bouncer's server connection, asked for after the bouncer was.
+    """Link to the session behind a PgBouncer's server connection.
 
-    The second witness is the port from which the server sees the bouncer come; over a Unix
-    socket, where there is none, that the session has no address and is the same role's.
+    The server answers after PgBouncer.
+
+    The second proof is the port from which PgBouncer connects, as the server reports it. A Unix
+    socket has none, so there the session must have no address and the same role.
     """
 
     def missed(reason: Unlinked) -> NoLink:
@@ -81,10 +82,10 @@ def _is_witnessed(connection: BouncerServer, session: Session) -> bool:
 
 
 def _is_younger_than(session: Session, seconds: float) -> bool:
-    """Return whether what the session does may have begun after the bouncer was asked.
+    """Return whether the session's activity may have begun after the PgBouncer was queried.
 
-    Then it may serve another client by now. A transaction keeps its session, so its age tells;
-    without one (or where it is aborted, and its start is NULL) the age of the state does.
+    Then it may already serve another client. A transaction keeps its session, so its age decides.
+    Without one, or if it is aborted and its start is NULL, the age of the state decides.
     """
     age_s = session.state_age_s if session.xact_age_s is None else session.xact_age_s
     return age_s is not None and age_s < seconds

@@ -1,1 +1,1 @@
-"""Values that all of the core shares: checkouts, sessions, servers, endpoints, pushes."""
+"""Values shared by the whole core: checkouts, sessions, servers, endpoints and pushes."""

@@ -1,11 +1,11 @@
-"""Describe what applications say: processes, pools, held checkouts, series, and whole pushes."""
+"""The data that applications report: processes, pools and held checkouts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, OwnerKind
+from poolscope.catalogue import Evidence, OwnerKind, UnitKind
 from poolscope_exporter.core.model.endpoints import Endpoint
 
 MAX_PORT = 65_535
@@ -13,7 +13,7 @@ MAX_PORT = 65_535
 
 @dataclass(frozen=True, slots=True, order=True)
 class Instance:
-    """One application process (or whatever the sender calls an instance)."""
+    """One application process, or the unit that the sender calls an instance."""
 
     namespace: str
     name: str
@@ -22,7 +22,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Pool:
-    """One pool of one process; `server_port` is 0 where the application did not say."""
+    """One pool of one process; `server_port` is 0 if the application did not report it."""
 
     instance: Instance
     name: str
@@ -37,7 +37,7 @@ class Pool:
 
 
 class CheckoutKey(NamedTuple):
-    """What names a checkout across pushes; `id` is never reused within its process."""
+    """The identity of a checkout across pushes; `id` is never reused within its process."""
 
     instance: Instance
     id: int
@@ -45,7 +45,7 @@ class CheckoutKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """One held connection, as of a push."""
+    """One held connection, as of a push; `unit_name` names the work for which it was taken."""
 
     pool: Pool
     id: int
@@ -59,18 +59,39 @@ class Checkout:
     code_line: int | None = None
     code_function: str | None = None
     owner_kind: OwnerKind | None = None
+    unit_kind: UnitKind | None = None
+    unit_name: str | None = None
     evidence: Evidence | None = None
     trace_id: str | None = None
 
     @property
     def key(self) -> CheckoutKey:
-        """Return what names the checkout across pushes."""
+        """Return the identity of the checkout across pushes."""
         return CheckoutKey(self.pool.instance, self.id)
 
 
 @dataclass(frozen=True, slots=True)
+class InheritedConnection:
+    """A connection that several processes have since a fork, as of a push; None is unknown.
+
+    Either the process reports that another one opened it, or another one reports it as well.
+
+    It was last taken `unused_s` ago; 0 while it is checked out. The `route` and `code_*` are those
+    of its last checkout. The processes that use the same session are named in `shared_with`.
+    """
+
+    backend_pid: int | None
+    local: Endpoint | None
+    unused_s: float
+    route: str | None = None
+    code_file: str | None = None
+    code_line: int | None = None
+    shared_with: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HeldCheckouts:
-    """The held checkouts of one pool; complete when as many are listed as are held."""
+    """The held checkouts of one pool; complete if as many are listed as are held."""
 
     pool: Pool
     held: int
@@ -78,10 +99,10 @@ class HeldCheckouts:
 
 
 def pool_of(instance: Instance, attributes: Mapping[str, str]) -> Pool:
-    """Return the pool that attributes name; the port is 0 where they give none.
+    """Return the pool that attributes name; the port is 0 if they have none.
 
-    Numbers and held checkouts of a pool meet under what this returns: both use it, and neither
-    cuts the texts, which the receiver has bounded.
+    Numbers and held checkouts of a pool are joined by this value. Both use this function, and
+    neither shortens the texts, which the receiver has limited.
     """
     return Pool(
         instance=instance,

@@ -1,4 +1,4 @@
-"""Compare network addresses, however they are spelled."""
+"""Compare network addresses in any spelling."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=4096)
 def canonical(address: str) -> str:
-    """Return one spelling for all spellings of an address; names and socket paths stay names."""
+    """Return one canonical spelling of an address; names and socket paths stay unchanged."""
     name = address.strip("[]").partition("%")[0].rstrip(".").lower()
     try:
         ip = ipaddress.ip_address(name)
@@ -20,7 +20,7 @@ def canonical(address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether an address is this machine's own; a name other than localhost is not."""
+    """Return whether an address is a loopback address; of the names, only localhost is."""
     if address == "localhost":
         return True
     try:
@@ -29,6 +29,14 @@ def is_loopback(address: str) -> bool:
         return False
     mapped = getattr(parsed, "ipv4_mapped", None)
     return bool((mapped or parsed).is_loopback)
+
+
+def is_on_this_machine(address: str) -> bool:
+    """Return whether the address of a server is a loopback address or a Unix socket.
+
+    A Unix socket is given by its folder; an abstract one begins with `@`.
+    """
+    return address.startswith(("/", "@")) or is_loopback(canonical(address))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +48,13 @@ class Endpoint:
 
 
 def has_address(addresses: Iterable[Endpoint], target: Endpoint) -> bool:
-    """Return whether the target is one of the addresses, however it is spelled."""
+    """Return whether the target is one of the addresses, in any spelling."""
     return any(is_same_end(target, known) for known in addresses)
 
 
 def is_same_end(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether both name one end, however the address is spelled."""
-    # Port 0: the application did not say; the address alone then names the server.
+    """Return whether both are the same end, in any spelling of the address."""
+    # Port 0: the application did not report it, so the address alone identifies the server.
     if 0 not in (one.port, other.port) and one.port != other.port:
         return False
     return canonical(one.address) == canonical(other.address)

@@ -1,11 +1,16 @@
-"""A push: the points that one process sent at once."""
+"""A push: the points that one process sent in one request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from poolscope.catalogue import Kind, OwnerKind, Phase, Publisher
-from poolscope_exporter.core.model.checkouts import HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.checkouts import (
+    HeldCheckouts,
+    InheritedConnection,
+    Instance,
+    Pool,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,11 @@ class HistogramValue:
 def add_values(
     earlier: float | HistogramValue, later: float | HistogramValue
 ) -> float | HistogramValue:
-    """Return the sum of two values of one series; of histograms, bucket by bucket.
+    """Return the sum of two values of one series; for histograms, bucket by bucket.
 
-    What cannot be added, such as histograms with unequal bounds, is not mixed: the later value
-    stands alone. Prometheus reads that as a counter that began anew, and a series whose sender
-    changed its bounds goes on.
+    Values that cannot be added, such as histograms with unequal bounds, are not mixed: the later
+    value replaces the earlier one. Prometheus reads that as a counter reset. So a series continues
+    after its sender changed the bounds.
     """
     if isinstance(earlier, HistogramValue) and isinstance(later, HistogramValue):
         return _add_buckets(earlier, later) if earlier.bounds == later.bounds else later
@@ -39,7 +44,7 @@ def _add_buckets(one: HistogramValue, other: HistogramValue) -> HistogramValue:
 
 
 class Attributes(dict[str, str]):
-    """Attributes that many points share. They never change, so that they can be a key."""
+    """Attributes that many points share; they never change, so that they can be a key."""
 
     __slots__ = ("_hash",)
 
@@ -54,10 +59,11 @@ class Attributes(dict[str, str]):
 class Point(NamedTuple):
     """One data point of a series; attributes are wire names, without the resource's.
 
-    No dataclass: a large fleet makes thirty thousand a second, each in a third of the time.
+    No dataclass: a large fleet makes thirty thousand points a second, and a tuple takes a third of
+    the time.
 
-    `start_ns` and `time_ns` are the sender's clock, 0 where it does not tell; `time_ns` also where
-    the sender numbers its pushes, which tells their order better.
+    The times `start_ns` and `time_ns` are by the sender's clock, or 0 if not sent. If the sender
+    numbers its pushes, `time_ns` is 0, because the number gives their order more reliably.
     """
 
     metric: str
@@ -85,7 +91,7 @@ class WaitingCaller:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCallers:
-    """The waiting callers of one pool; complete when as many are listed as wait."""
+    """The waiting callers of one pool; complete if as many are listed as wait."""
 
     pool: Pool
     waiting: int
@@ -93,21 +99,55 @@ class WaitingCallers:
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
-    """One OTLP request's worth of one process.
+class PoolsMade:
+    """The number of pools of one name that a line of the application's code made, `file:line`."""
 
-    `sequence` is None for senders that are not poolscope (any SDK that emits the conventions);
-    such a push lists no checkouts and no waiters, has no end marker, and an unknown interval.
+    call_site: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStall:
+    """A time in which an event loop of the process did not run; None is unknown.
+
+    This is the longest of the stalls that ended between two pushes; `blocked_s` is the length of
+    all of them. For a stall that is not over, `blocked_s` is 0.
+    """
+
+    lasted_s: float
+    is_over: bool
+    blocked_s: float = 0.0
+    thread_name: str | None = None
+    code_file: str | None = None
+    code_line: int | None = None
+    code_function: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """The part of one OTLP request that describes one process.
+
+    A `sequence` of None means that the sender is not poolscope, but an SDK that emits the
+    conventions. Such a push lists no checkouts and no waiters, has no end marker, and an unknown
+    interval. With `is_partial`, the series that it leaves out are unchanged since the last complete
+    push. The seconds since the end of earlier listed checkouts are in `ended`, by their ids. The
+    `owner` of the token is empty without tokens.
     """
 
     instance: Instance
     resource: Mapping[str, str]
     points: tuple[Point, ...]
+    owner: str = ""
     sequence: int | None = None
     interval_s: float | None = None
     is_end: bool = False
     is_pressed: bool = False
+    is_partial: bool = False
     publisher: Publisher = Publisher.EXPORTER
     held: tuple[HeldCheckouts, ...] = ()
     waiters: tuple[WaitingCallers, ...] = ()
     backend_pids: Mapping[Pool, frozenset[int]] = field(default_factory=dict)
+    ended: Mapping[int, float] = field(default_factory=dict)
+    pools_made: Mapping[Pool, PoolsMade] = field(default_factory=dict)
+    stalls: tuple[LoopStall, ...] = ()
+    inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)

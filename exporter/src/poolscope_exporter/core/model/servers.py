@@ -1,4 +1,4 @@
-"""Tell a server from the one that answered at its address before: what is known of that is void."""
+"""Detect that another server answers at an address, so that earlier samples are discarded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,20 +6,21 @@ from enum import StrEnum
 from typing import Protocol
 
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.idle_timeouts import IdleTimeout
 
 
 class ServerRole(StrEnum):
-    """What a server is to its cluster."""
+    """The role of a server in its cluster."""
 
     PRIMARY = "primary"
     REPLICA = "replica"
 
 
 class Change(StrEnum):
-    """What became of the server at an address.
+    """A change of the server at an address.
 
-    `REPLACED`: another postmaster answers, after a restart or a fail-over. `PROMOTED`: the same
-    one, with its sessions, is a primary now.
+    With `REPLACED`, another postmaster answers, after a restart or a fail-over. With `PROMOTED`,
+    the same server, with its sessions, is now a primary.
     """
 
     REPLACED = "replaced"
@@ -27,11 +28,11 @@ class Change(StrEnum):
 
 
 ANY_ROLE = "any"
-"""What a target expects that does not care."""
+"""The expected role of a target that accepts any."""
 
 
 class Privilege(StrEnum):
-    """How much of other roles' sessions our role may see."""
+    """The access of the exporter's role to other roles' sessions."""
 
     FULL = "full"
     MEMBER = "member"
@@ -42,8 +43,8 @@ class Privilege(StrEnum):
 class ServerIdentity:
     """Facts of a server that change only with a restart, a fail-over or a grant.
 
-    `addresses` holds every (address, port) by which an application may name the server: as
-    configured, as connected to, as the server itself says, and the configured aliases.
+    Every (address, port) by which an application may name the server is in `addresses`. These are
+    the configured address, the connected one, the server's own, and the configured aliases.
     """
 
     server: str
@@ -57,19 +58,19 @@ class ServerIdentity:
 
 
 def role_of(identity: ServerIdentity) -> ServerRole:
-    """Return what a server is to its cluster."""
+    """Return the role of a server in its cluster."""
     return ServerRole.REPLICA if identity.in_recovery else ServerRole.PRIMARY
 
 
 def is_expected(identity: ServerIdentity, expects: str) -> bool:
-    """Return whether a server is what its target expects: `primary`, `replica` or `any`."""
+    """Return whether a server has its target's expected role: `primary`, `replica` or `any`."""
     return expects in (ANY_ROLE, role_of(identity))
 
 
 def change_of(before: ServerIdentity | None, now: ServerIdentity) -> Change | None:
-    """Return what has changed since the server was identified before, None where nothing has.
+    """Return the change since the server was identified before, or None.
 
-    The start time, to the microsecond, tells postmasters apart: primary and replicas share their
+    The start time, to the microsecond, identifies a postmaster. Primary and replicas share their
     system identifier, and one server may answer from several addresses.
     """
     if before is None:
@@ -85,7 +86,7 @@ def _are_different(before: ServerIdentity, now: ServerIdentity) -> bool:
 
 
 class LocatedServer(Protocol):
-    """A server as far as it can be found: its name, and the addresses that lead to it."""
+    """A server as far as it is needed to find it: its name and its addresses."""
 
     @property
     def server(self) -> str:
@@ -98,13 +99,12 @@ class LocatedServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredServer:
-    """What the configuration says of one server, known before it was ever reached.
+    """The configuration of one server, which is available before it was ever reached.
 
-    `addresses` are those by which it is configured. `expects` is the role that it must have to be
-    the server that was meant. `reserved_slots` are sessions that a managed service keeps for
-    itself, beyond what the server's own settings say. `proxy_idle_timeout_s` is that of a proxy
-    before it which cannot be asked. `shown_databases` and `shown_roles` name the only ones whose
-    sessions may be shown; None is all of them.
+    It is configured by its `addresses`, and must have the role `expects`. A managed service
+    reserves `reserved_slots` sessions in addition to the server's settings. A proxy or NAT before
+    it, which cannot be queried, has `idle_timeouts`. Only sessions of `shown_databases` and
+    `shown_roles` may be shown; None is all of them.
     """
 
     server: str
@@ -112,7 +112,7 @@ class ConfiguredServer:
     expects: str = ANY_ROLE
     reserved_slots: int = 0
     cpus: float | None = None
-    proxy_idle_timeout_s: float | None = None
+    idle_timeouts: tuple[IdleTimeout, ...] = ()
     shown_databases: frozenset[str] | None = None
     shown_roles: frozenset[str] | None = None
 
@@ -122,19 +122,19 @@ class ConfiguredServer:
         return self.shown_databases is not None or self.shown_roles is not None
 
     def shows_database(self, name: str | None) -> bool:
-        """Return whether sessions of a database may be shown; None is one that is not known."""
+        """Return whether sessions of a database may be shown; None is an unknown one."""
         return self.shown_databases is None or name in self.shown_databases
 
     def shows_role(self, name: str | None) -> bool:
-        """Return whether sessions of a role may be shown; None is one that is not known."""
+        """Return whether sessions of a role may be shown; None is an unknown one."""
         return self.shown_roles is None or name in self.shown_roles
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """The limits that new sessions run into; None where there is none or it cannot be known.
+    """The limits on new sessions; None if there is none or it is unknown.
 
-    `managed` sessions are those that a managed service keeps for itself, as configured.
+    The configured number of sessions that a managed service reserves is `managed`.
     """
 
     max_connections: int

@@ -1,14 +1,15 @@
-"""Describe server sessions: what PostgreSQL says of the backend behind a connection."""
+"""Server sessions: PostgreSQL's data on the backend behind a connection."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from poolscope_exporter.core.model.endpoints import Endpoint
 
 
 class SessionState(StrEnum):
-    """`pg_stat_activity.state`, as an open set: what we do not know is `OTHER`."""
+    """The values of `pg_stat_activity.state`; an unknown value is `OTHER`."""
 
     ACTIVE = "active"
     IDLE = "idle"
@@ -18,13 +19,25 @@ class SessionState(StrEnum):
     OTHER = "other"
 
 
+class IdleBlocker(NamedTuple):
+    """A session that holds a lock while it runs no statement and has no open transaction.
+
+    Only a session-level advisory lock outlives its transaction. The session has been idle for
+    `idle_s`.
+    """
+
+    pid: int
+    idle_s: float
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One row of `pg_stat_activity`; ages are seconds by the server's own clock, at least 0.
 
-    `hidden` is true where our role may not see the session's state (it lacks
-    `pg_read_all_stats`): the fields that PostgreSQL withholds are then None.
-    `backend_start_s` (epoch seconds, server's clock) and `pid` together identify a session.
+    With `hidden`, the exporter's role lacks `pg_read_all_stats`, and the fields that PostgreSQL
+    then withholds are None. The members of `blocked_by` that were visibly idle are in
+    `idle_blockers`. Together, `pid` and `backend_start_s` (epoch seconds, server's clock) identify
+    a session.
     """
 
     pid: int
@@ -42,15 +55,16 @@ class Session:
     user: str | None
     application_name: str
     blocked_by: tuple[int, ...] = ()
+    idle_blockers: tuple[IdleBlocker, ...] = ()
+    backend_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSample:
-    """What one server answered about the pids it was asked for.
+    """One server's answer about the requested backend PIDs.
 
-    `taken_at_s` is the exporter's monotonic clock when the query was *sent*: whatever the server
-    said was true at or after that instant, and no more than `took_s` after it. A pid in `asked`
-    without a session has no row.
+    The exporter's monotonic clock when the query was *sent* is `taken_at_s`. The answer was true at
+    that time or at most `took_s` later. A PID in `asked` without a session has no row.
     """
 
     server: str
@@ -62,7 +76,7 @@ class SessionSample:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """All client sessions of one server that come from certain addresses, as far as we may see.
+    """All client sessions of one server from certain addresses, as far as they are visible.
 
     `taken_at_s` is the exporter's monotonic clock when the query was sent.
     """

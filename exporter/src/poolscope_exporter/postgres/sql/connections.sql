@@ -10,6 +10,7 @@ SELECT
     -- Our own session is at work while it counts, and always would be found so.
     count(*) FILTER (
         WHERE state = 'active' AND wait_event IS NULL AND pid <> pg_backend_pid()
-    )::int AS on_cpu
+    )::int AS on_cpu,
+    count(*) FILTER (WHERE wait_event_type = 'Lock')::int AS lock_waiters
 FROM pg_stat_get_activity(NULL)
 GROUP BY 1, 2, 3, 4

@@ -8,6 +8,7 @@ SELECT
     a.datid::int8 AS database_oid,
     a.usesysid::int8 AS role_oid,
     a.application_name,
+    a.backend_type,
     a.state,
     a.wait_event_type,
     a.wait_event,

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from sys import intern
+from typing import Final
 
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
+from poolscope_exporter.core.admission.reserved_names import is_reserved
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
 from poolscope_exporter.core.prometheus_names import label_name
 
@@ -28,7 +30,9 @@ class Refusal(StrEnum):
     """Why something of a push was not kept."""
 
     UNKNOWN_METRIC = "unknown_metric"
+    RESERVED_NAME = "reserved_name"
     WRONG_KIND = "wrong_kind"
+    CONFLICTING_KIND = "conflicting_kind"
     WRONG_UNIT = "wrong_unit"
     BAD_VALUE = "bad_value"
     TOO_MANY_INSTANCES = "too_many_instances"
@@ -40,9 +44,13 @@ class Refusal(StrEnum):
     TOO_MANY_SESSIONS = "too_many_sessions"
     OUT_OF_ORDER = "out_of_order"
     FOREIGN_TOKEN = "foreign_token"  # noqa: S105 - the name of a refusal
+    FOREIGN_SERVICE = "foreign_service"
     DUPLICATE = "duplicate"
     SHARED_INSTANCE = "shared_instance"
 
+
+LIMIT_REFUSALS: Final = frozenset(each for each in Refusal if each.startswith("too_many_"))
+"""Refusals by a limit that all senders share, or that each has."""
 
 _KNOWN: Mapping[str, Metric] = {
     metric.name: metric for metric in catalogue.METRICS if metric.scope == SCOPE
@@ -94,6 +102,8 @@ def _kept(metric: str, kind: Kind, unit: str, attributes: Attributes) -> _Kept |
     if known:
         return _as_known(known, kind, unit, attributes)
     if metric.startswith(CONVENTION):
+        if is_reserved(metric, kind, unit):
+            return Refusal.RESERVED_NAME
         return intern(metric), kind, intern(unit), _as_is(attributes)
     return Refusal.UNKNOWN_METRIC
 

@@ -63,8 +63,42 @@ def size_of(metric: str, attributes: Mapping[str, str]) -> int:
     return 1 + (len(metric) + sum(map(len, attributes.values()))) // TEXT_OF_A_SERIES
 
 
+class Share:
+    """The part of a budget that one process uses."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.used = 0
+        self._budget = budget
+
+    @property
+    def room(self) -> int:
+        """Return for how many more things of anybody there is room."""
+        return self._budget.room
+
+    def claim(self, count: int = 1) -> bool:
+        """Take room for so many things; return False if there is none."""
+        has_room = self._budget.reserve(count)
+        self.used += count if has_room else 0
+        return has_room
+
+    def release(self, count: int = 1) -> None:
+        """Give back the room of so many things."""
+        self._budget.give_back(count)
+        self.used -= count
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The room that one process uses: for series, held checkouts, waiters and backend PIDs."""
+
+    series: Share
+    held: Share
+    waiters: Share
+    sessions: Share
+
+
 class SharedBudgets:
-    """What all application processes share: room for series, checkouts, waiters, backend pids."""
+    """The room that all processes share: for series, held checkouts, waiters and backend PIDs."""
 
     def __init__(self, max_series: int, max_held: int) -> None:
         self.series = Budget(max_series)
@@ -72,10 +106,8 @@ class SharedBudgets:
         self.waiters = Budget(MAX_WAITER_GROUPS)
         self.sessions = Budget(MAX_SESSIONS)
 
-
-@dataclass(frozen=True, slots=True)
-class ProcessUsage:
-    """How much of the room for held checkouts and for backend pids one process has taken."""
-
-    held: int = 0
-    sessions: int = 0
+    def shares(self) -> Shares:
+        """Return the shares of a process that is new."""
+        return Shares(
+            Share(self.series), Share(self.held), Share(self.waiters), Share(self.sessions)
+        )

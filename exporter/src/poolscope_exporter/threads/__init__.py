@@ -1,0 +1,1 @@
+"""Run blocking work beside the event loop, separately per purpose; the end waits for none of it."""
