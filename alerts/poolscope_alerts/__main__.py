@@ -12,12 +12,12 @@ from poolscope_alerts.prometheus_rules import (
     absent_groups,
     all_alerts,
     groups,
-    prometheus_rule,
+    prometheus_rules,
     rule_file,
 )
 from poolscope_alerts.runbooks import with_facts, with_list
+from poolscope_alerts.texts.yaml_text import yaml_text
 from poolscope_alerts.tuning import WrongTuningError, load_tuning
-from poolscope_alerts.yaml_text import yaml_text
 from poolscope_exporter.core.checks.thresholds import WrongThresholdsError
 from poolscope_exporter.settings.thresholds_file import load_thresholds
 
@@ -44,11 +44,12 @@ def rule_files(sources: Sources) -> Mapping[str, str]:
     documents = {
         RULES: main,
         ABSENT: absent,
-        FOR_OPERATOR: prometheus_rule("poolscope", main),
         FOR_GRAFANA: alert_file(groups(sources), sources),
         ABSENT_FOR_GRAFANA: alert_file(absent_groups(sources), sources),
     }
-    return {name: _HEAD + yaml_text(document) for name, document in documents.items()}
+    texts = {name: yaml_text(document) for name, document in documents.items()}
+    texts[FOR_OPERATOR] = "---\n".join(map(yaml_text, prometheus_rules(main)))
+    return {name: _HEAD + text for name, text in texts.items()}
 
 
 def documents(sources: Sources, folder: Path = FOLDER) -> Iterator[tuple[Path, str]]:

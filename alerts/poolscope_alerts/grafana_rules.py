@@ -11,7 +11,7 @@ from typing import Any
 
 import promql_parser
 
-from poolscope_alerts.model import Alert, Group, Record, Sources, dashboard_path
+from poolscope_alerts.model import Alert, Group, Record, Sources, dashboard_path, page_query
 from poolscope_alerts.promql import duration
 
 Document = Mapping[str, Any]
@@ -49,6 +49,7 @@ def alert_file(groups: tuple[Group, ...], sources: Sources) -> Document:
                 ],
             }
             for group in groups
+            if any(isinstance(rule, Alert) for rule in group.rules)
         ],
     }
 
@@ -64,14 +65,21 @@ def uid(alert: Alert) -> str:
 
 
 def written_out(expression: str, recorded: Mapping[str, str]) -> str:
-    """Return an expression that needs no recording rule."""
+    """Return an expression that needs no recording rule; a range over one becomes a subquery."""
     names = "|".join(map(re.escape, recorded))
-    whole = re.compile(rf"(?<![\w:])({names})(?![\w:])")
-    return whole.sub(lambda found: f"({recorded[found[1]]})", expression) if names else expression
+    if not names:
+        return expression
+    whole = re.compile(rf"(?<![\w:])({names})(?![\w:])(\[\w+(?=\]))?")
+
+    def write(found: re.Match[str]) -> str:
+        inner = written_out(recorded[found[1]], recorded)  # a record may read another one
+        return f"({inner})" + (f"{found[2]}:" if found[2] else "")
+
+    return whole.sub(write, expression)
 
 
 def translated(template: str) -> str:
-    """Return a template of Prometheus for Grafana, whose `$value` is a text with everything."""
+    """Return a template of Prometheus for Grafana: there `$value` is a text with everything."""
     return re.sub(r"\$value\b", f"$values.{_NUMBER}.Value", template)
 
 
@@ -101,6 +109,7 @@ def _rule(alert: Alert, recorded: Mapping[str, str], sources: Sources) -> Docume
             "description": translated(alert.description),
             "runbook_url": f"{tuning.runbook_base}/{alert.name}.md",
             "dashboard_url": f"{tuning.dashboard_base}/{dashboard_path(alert)}",
+            "page_url": f"{tuning.page_base}/{page_query(alert)}",
         },
         "labels": {
             "severity": alert.severity.value,

@@ -2,7 +2,12 @@
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Phase
+from poolscope_alerts.conditions.causes import UNLESS_PAGED, hurting
+from poolscope_alerts.conditions.connecting import FAILING_WINDOW_S, cannot_connect
+from poolscope_alerts.conditions.pressure import full
 from poolscope_alerts.model import (
+    CALLERS_HURT,
+    NUMBER,
     PERCENT,
     POOL_WORDS,
     PROCESS_WORDS,
@@ -24,8 +29,8 @@ from poolscope_alerts.promql import (
     selector,
 )
 from poolscope_exporter.core.checks.thresholds import Severity, ThresholdId
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
 
-_FAILING_WINDOW_S = 60.0
 _SLOW_WINDOW_S = 120.0
 _SLOW_S = 1.0
 _BRIDGE_S = 60.0
@@ -34,29 +39,22 @@ _BRIDGE_S = 60.0
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
     """Return the alerts on opening connections, the worst first."""
-    return _failing(sources), _slow(sources)
+    return _failing(sources), _slow_for_callers(sources), _slow(sources)
 
 
 def _failing(sources: Sources) -> Alert:
     tuning = sources.tuning
-    window_s = _FAILING_WINDOW_S / sources.pace
-    over = duration(window_s)
-    by_kind, opened = _errors(over, KIND), _per_service(rate(name(wire.OPENED), over))
-    attempts = f"({_per_service(_errors(over))} + {opened})"
     return Alert(
         name="PoolConnectFailing",
         severity=Severity.CRITICAL,
         component=Component.POOL,
         about=(*SERVICE_POOL, KIND),
-        expression=(
-            f"{by_kind} / ignoring ({KIND}) group_left () {attempts}"
-            f" > {tuning.connect_failing_share:g}"
-            f" and {by_kind} * {window_s:g} >= {tuning.connect_failing_least:g}"
-        ),
+        expression=cannot_connect(sources),
         limit=(
-            f"more than {tuning.connect_failing_share:.0%} of the attempts to open a connection, "
-            f"and at least {tuning.connect_failing_least:g} in {duration(_FAILING_WINDOW_S)}, "
-            "failed in one way"
+            f"more than {tuning.connect_failing_share:.0%} of the attempts to open a connection "
+            f"fail with one kind of error, at least {tuning.connect_failing_least:g} in "
+            f"{duration(FAILING_WINDOW_S)}. This lasts for {duration(FAILING_WINDOW_S)}, or for "
+            f"{duration(tuning.connect_recent_s / 2)} without a success"
         ),
         summary="Connections to the database cannot be opened.",
         description=(
@@ -64,6 +62,29 @@ def _failing(sources: Sources) -> Alert:
             "Callers get errors. A larger pool does not help: see the runbook for this kind."
         ),
         keep_firing_s=_BRIDGE_S,
+    )
+
+
+def _slow_for_callers(sources: Sources) -> Alert:
+    return Alert(
+        name="PoolConnectSlow",
+        severity=Severity.CRITICAL,
+        component=Component.POOL,
+        about=POOL,
+        expression=f"{full(sources)} and ({hurting(Diagnosis.CONNECTING)})",
+        limit=(
+            f"the diagnosis of the pool is `{Diagnosis.CONNECTING}`, every connection is checked "
+            "out, and callers have waited too long or have given up"
+        ),
+        summary="Callers get no connection, because opening one is slow.",
+        description=(
+            f"{PROCESS_WORDS}: all {NUMBER} connections are checked out or open slowly, and "
+            "callers wait or time out. Look at the network, name resolution, TLS and the server's "
+            "load; a larger pool does not make opening faster."
+        ),
+        thresholds=(ThresholdId.T10,),
+        keep_firing_s=sources.keep_firing_s(),
+        labels=CALLERS_HURT,
     )
 
 
@@ -81,32 +102,22 @@ def _slow(sources: Sources) -> Alert:
         component=Component.POOL,
         about=POOL,
         expression=(
-            f"{slow} / {opened} > {tuning.connect_slow_share:g}"
+            f"({slow} / {opened} > {tuning.connect_slow_share:g}"
             f" and {slow} * {window_s:g} >= {tuning.connect_slow_least:g}"
-            f" or 0 * {by(POOL, waits)} + 1 and {by(POOL, waits)} > {_SLOW_S:g}"
+            f" or {by(POOL, waits)} > {_SLOW_S:g}) {UNLESS_PAGED}"
         ),
         limit=(
             f"more than {tuning.connect_slow_share:.0%} of the connections, and at least "
             f"{tuning.connect_slow_least:g} in {duration(_SLOW_WINDOW_S)}, took longer than "
-            f"{_SLOW_S:g} s to open, or a caller waits that long for one to open or to be tested"
+            f"{_SLOW_S:g} s to open. Or a caller has waited that long until one opens or is tested"
         ),
         summary="Opening connections to the database is slow.",
         description=(
-            f"{PROCESS_WORDS}: {PERCENT} of the connections take longer than {_SLOW_S:g} s to "
-            "open or to test. Look at the network, name resolution, TLS and the server's load; "
+            f"{PROCESS_WORDS}: connections take longer than {_SLOW_S:g} s to open or to test. "
+            "Look at the network, name resolution, TLS and the server's load; "
             "a larger pool does not make opening faster."
         ),
         thresholds=(ThresholdId.T10,),
         for_s=120,
         keep_firing_s=sources.keep_firing_s(_SLOW_WINDOW_S),
     )
-
-
-def _errors(over: str, *labels: str) -> str:
-    """Return how many attempts fail per second, over all processes; two exporters count once."""
-    errors = f"rate({selector(name(wire.CONNECT_ERRORS), over=over)})"
-    return by((*SERVICE_POOL, *labels), by((*POOL, KIND), errors), "sum")
-
-
-def _per_service(expression: str) -> str:
-    return by(SERVICE_POOL, expression, "sum")

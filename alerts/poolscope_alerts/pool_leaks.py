@@ -1,6 +1,15 @@
-"""Alert on connections that nobody will return: by evidence, and by a floor that only rises."""
+"""Alert on lost connections: by what is lost, and by a least use that only rises."""
 
 from poolscope import catalogue as wire
+from poolscope_alerts.conditions.leaks import (
+    COLLECTED,
+    EVIDENCE_OF,
+    LEAK,
+    LINE,
+    LOST,
+    OUT,
+    pools_lost,
+)
 from poolscope_alerts.model import (
     NUMBER,
     PROCESS_WORDS,
@@ -17,7 +26,7 @@ from poolscope_alerts.promql import (
     STATE,
     by,
     duration,
-    increase,
+    grown_or_begun,
     name,
     per_pool,
     rate,
@@ -25,60 +34,114 @@ from poolscope_alerts.promql import (
 )
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.checks.thresholds import Severity, ThresholdId
+from poolscope_exporter.metrics.long_held import LONG_HELD_S
 
-LEAK = (*POOL, EVIDENCE, ROUTE, CALL_SITE)
 USED_STATE = f'{STATE}="used"'
+
+LOSS = "loss"
+"""The static label of PoolLeak: what the pool loses, or how it has its connections again."""
+
+_OF_LINE = f"on ({', '.join(LINE)})"
+_OF_POOL = f"on ({', '.join(POOL)})"
+_BRIDGE_S = 60.0
+"""Bridges a missed scrape: a leak goes on until it is known to be back."""
+
+
+def _if_known(name: str, words: str) -> str:
+    """Return words about a label, for alerts in which it has a value."""
+    return f"{{{{ if $labels.{name} }}}}{words}{{{{ end }}}}"
+
+
+_LINE_WORDS = _if_known(ROUTE, f" on route {label(ROUTE)}") + _if_known(
+    CALL_SITE, f" at {label(CALL_SITE)}"
+)
 
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
-    """Return the alerts on leaks, the certain one first."""
-    return _leaked(sources), _suspected(sources)
+    """Return the alerts on leaks, the worst first."""
+    leaks = (_pool_lost, _lost, _returned, _collected)
+    return (*(each(sources) for each in leaks), _suspected(sources))
 
 
-def _leaked(sources: Sources) -> Alert:
+def _leak(
+    loss: str, severity: Severity, expression: str, limit: str, words: str, *, for_s: float = 0.0
+) -> Alert:
+    """Return one of the alerts of this name: one for each route and line, evidence in its words."""
     return Alert(
         name="PoolLeak",
-        severity=Severity.CRITICAL,
+        severity=severity,
         component=Component.POOL,
         about=LEAK,
-        expression=_leak_expression(duration(sources.tuning.event_window_s / sources.pace)),
-        limit="a checkout leaked by evidence lately, or is still out, and was not returned since",
-        summary="A connection leaks: nobody is left to return it.",
-        description=(
-            f"{PROCESS_WORDS}: {NUMBER} checkout(s) leaked, apparently, on route "
-            f"{label(ROUTE)} at {label(CALL_SITE)} (evidence {label(EVIDENCE)}). "
-            "Each one is missing from the pool until the process ends or the connection is "
-            "collected. Open the live page for the line and the server session."
-        ),
+        expression=f"({expression}) * {_OF_LINE} group_left ({EVIDENCE}) {EVIDENCE_OF}",
+        limit=limit,
+        summary="Connections are not returned to their pool.",
+        description=f"{PROCESS_WORDS}: {NUMBER} connection(s) taken{_LINE_WORDS} {words}",
         thresholds=(ThresholdId.T4,),
-        keep_firing_s=sources.keep_silencing_s(),
+        for_s=for_s,
+        # A lesser alert that went on would be a second message beside the worse one.
+        keep_firing_s=_BRIDGE_S if severity is Severity.CRITICAL else 0.0,
+        labels={LOSS: loss},
     )
 
 
-def _leak_expression(window: str) -> str:
-    """Return what is counted or held as leaked, less what came back.
-
-    A leak's series begins at 1, with no 0 before it: `increase` alone misses the first. An hour of
-    memory keeps old leaks from being told anew after an outage of the scraping.
-    """
-    leaks, recovered = name(wire.LEAKS), name(wire.LEAKS_RECOVERED)
-    counted = by(LEAK, leaks)
-    known = by(LEAK, f"last_over_time({selector(leaks, over='1h', offset=window)})")
-    held = by((*POOL, "evidence", ROUTE), selector(own.HELD_CHECKOUTS.name, 'verdict="leaked"'))
-    on = f"on ({', '.join((*POOL, ROUTE))})"
-    return (
-        f"({counted} > 0 and ({increase(leaks, window, labels=LEAK)} > 0"
-        f" or ({counted} unless {known})"
-        f" or ({counted} and {on} ({held} > 0))))"
-        f" unless {by(LEAK, recovered)} >= {counted}"
-        f" or {on} {_uncounted(held)}"
+def _pool_lost(sources: Sources) -> Alert:
+    tuning = sources.tuning
+    ahead = duration(tuning.leak_ahead_s)
+    return _leak(
+        "pool",
+        Severity.CRITICAL,
+        f"{LOST} and {_OF_POOL} ({pools_lost(sources)})",
+        f"leaks hold {tuning.leak_share:.0%} or more of the pool's limit, or will hold all of it "
+        f"within {ahead} at the rate of the last {duration(tuning.leak_rate_s)}",
+        f"were not returned (evidence: {label(EVIDENCE)}). Leaks hold {tuning.leak_share:.0%} or "
+        f"more of the pool, or will exhaust it within {ahead} at the present rate. Restart the "
+        "process now, then return the connection on every path of that line.",
     )
 
 
-def _uncounted(held: str) -> str:
-    """Return held leaks in the labels of counted ones, where the counters went elsewhere."""
-    renamed = f'label_replace({held} > 0, "{EVIDENCE}", "$1", "evidence", "(.*)")'
-    return by((*POOL, EVIDENCE, ROUTE), renamed)
+def _lost(sources: Sources) -> Alert:
+    out_s = sources.tuning.leak_out_s
+    return _leak(
+        "connections",
+        Severity.WARNING,
+        f"{LOST} unless {_OF_POOL} ({pools_lost(sources)})",
+        "a leaked connection of the line is out, and its leaks do not mostly come back",
+        f"were not returned for {duration(out_s)} (evidence: {label(EVIDENCE)}). They are lost "
+        "until the process restarts. Return the connection on every path of that line.",
+        for_s=out_s,
+    )
+
+
+def _returned(sources: Sources) -> Alert:
+    """Inform about leaks that came back, and about lines that hand their connections over."""
+    shown = duration(sources.tuning.event_window_s)
+    window = duration(sources.tuning.event_window_s / sources.pace)
+    was_out = by(LINE, f"max_over_time({OUT}[{window}])", "sum")
+    return _leak(
+        "returned",
+        Severity.INFO,
+        f"{was_out} unless {LOST}",
+        f"leaked connections came back within {shown}, or the leaks of the line mostly do",
+        f"outlived their owner (evidence: {label(EVIDENCE)}). They came back, or usually do: the "
+        "line hands them over. If it does so on purpose, declare it: "
+        "`with poolscope.long_lived():`. If not, return them before the owner ends.",
+    )
+
+
+def _collected(sources: Sources) -> Alert:
+    """Inform about connections that the pool has again because the collector ran."""
+    window = duration(sources.tuning.event_window_s / sources.pace)
+    leaks = selector(name(wire.LEAKS), COLLECTED)
+    collected = by(LINE, grown_or_begun(leaks, LEAK, window), "sum")
+    return _leak(
+        "collected",
+        Severity.INFO,
+        f"{collected} unless {LOST}",
+        "connections were garbage-collected without being returned within "
+        f"{duration(sources.tuning.event_window_s)}, and the pool has them again",
+        "were garbage-collected without being returned. The pool has them again, but only because "
+        "the collector ran. Return the connection on every path of that line.",
+    )
 
 
 def _suspected(sources: Sources) -> Alert:
@@ -87,21 +150,35 @@ def _suspected(sources: Sources) -> Alert:
         name="PoolLeakSuspected",
         severity=sources[ThresholdId.T4].severity,
         component=Component.POOL,
-        about=POOL,
-        expression=_rising(sources, row.for_s / sources.pace),
+        about=LINE,
+        expression=_suspicious_lines(_rising(sources, row.for_s / sources.pace)),
         limit=(
             f"the least number of checked-out connections rose twice, {duration(row.for_s)} apart, "
-            "without more traffic, while the oldest checkout only grew older"
+            "without more traffic or evidence of a leak, while the oldest checkout only grew older"
         ),
         summary="The number of checked-out connections only rises.",
         description=(
-            f"{PROCESS_WORDS}: at least {NUMBER} connections were out all the time, more than "
-            f"{duration(row.for_s)} ago and more again than before that, without more traffic. "
-            f"That is how a slow leak looks. {row.advice}"
+            f"{PROCESS_WORDS}: {NUMBER} connections"
+            f"{{{{ if $labels.{CALL_SITE} }}}} taken{_LINE_WORDS} are out for "
+            f"{duration(LONG_HELD_S)} or longer{{{{ else }}}} are always checked out{{{{ end }}}}. "
+            "The least number of checked-out connections rose twice, "
+            f"{duration(row.for_s)} apart, without more traffic. A slow leak looks like this. "
+            f"{row.advice}"
         ),
         thresholds=(ThresholdId.T3, ThresholdId.T4),
-        keep_firing_s=sources.keep_firing_s(),
+        keep_firing_s=_BRIDGE_S,
     )
+
+
+def _suspicious_lines(rising: str) -> str:
+    """Return the line that holds most of what is out for long, of each pool that rises.
+
+    A pool with evidence has its line already. Without any line there is still the pool.
+    """
+    held = by(LINE, own.LONG_HELD_CHECKOUTS.name)
+    most = f"{held} == {_OF_POOL} group_left () {by(POOL, own.LONG_HELD_CHECKOUTS.name)}"
+    suspected = f"({rising} unless {_OF_POOL} {OUT})"
+    return f"{most} and {_OF_POOL} {suspected} or {suspected} unless {_OF_POOL} {held}"
 
 
 def _rising(sources: Sources, window_s: float) -> str:

@@ -1,18 +1,56 @@
-"""Alert on how an application uses its pool: sockets, transactions, locks, the event loop."""
+"""Alert on how an application uses its pool: sockets, sessions, nested and shared connections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from poolscope import catalogue as wire
-from poolscope_alerts.model import NUMBER, PROCESS_WORDS, Alert, Component, Sources, label
-from poolscope_alerts.promql import POOL, REASON, ROUTE, by, duration, increase, name, selector
+from poolscope.catalogue import Effect, InvalidationReason
+from poolscope_alerts.model import (
+    NUMBER,
+    PROCESS_WORDS,
+    Alert,
+    Component,
+    Sources,
+    label,
+)
+from poolscope_alerts.promql import (
+    CALL_SITE,
+    POOL,
+    REASON,
+    USED_AT,
+    Labels,
+    by,
+    duration,
+    grown_or_begun,
+    increase,
+    name,
+    selector,
+)
+from poolscope_alerts.servers import unanswered_polls
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.checks.thresholds import Severity, ThresholdId
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
+
+_RESTART_SHOWS_S = 30.0
+"""By then a poll, and a scrape after it, show whether a restart closed the sockets."""
+
+STALE = (InvalidationReason.SOCKET, InvalidationReason.IDLE_SESSION_TIMEOUT)
+"""What a statement would not have met, had the pool replaced or tested the connection before."""
+
+CAUGHT = (InvalidationReason.PING, InvalidationReason.LOST_WHILE_IDLE)
+"""What no statement met."""
+
+ENDED = tuple(
+    reason
+    for reason in InvalidationReason
+    if wire.EFFECTS[wire.INVALIDATED][reason] is Effect.HURTS and reason not in STALE
+)
+"""What recycling and pre-ping do not prevent."""
 
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
     """Return the alerts on usage."""
     make: tuple[Callable[[Sources], Alert], ...] = (
-        _stale, _stale_caught, _idle_in_transaction, _blocked, _blocking, _nested, _shared,
+        _stale, _caught, _ended, _blocking, _nested, _shared, _shared_across_fork,
     )  # fmt: skip
     return tuple(each(sources) for each in make)
 
@@ -25,11 +63,10 @@ def _event(
     words: tuple[str, str],
     *,
     rows: tuple[ThresholdId, ...] = (),
-    matchers: str = "",
 ) -> Alert:
     """Return an alert on something that should never happen; `words` are summary and what to do."""
     window_s = sources.tuning.event_window_s
-    counted = increase(name(metric), duration(window_s / sources.pace), matchers)
+    counted = increase(name(metric), duration(window_s / sources.pace))
     limit = max((sources[row].value or 0.0 for row in rows), default=0.0)
     summary, what = words
     return Alert(
@@ -38,7 +75,7 @@ def _event(
         component=Component.POOL,
         about=POOL,
         expression=f"{counted} > {limit:g}",
-        limit=f"more than {limit:g} of these in {duration(window_s)}",
+        limit=f"more than {limit:g} such events in {duration(window_s)}",
         summary=summary,
         description=f"{PROCESS_WORDS}: about {NUMBER} in {duration(window_s)}. {what}",
         thresholds=rows,
@@ -46,35 +83,97 @@ def _event(
 
 
 def _stale(sources: Sources) -> Alert:
+    """Alert on stale sockets, unless the server was restarted or failed over meanwhile.
+
+    Then every connection of a pool is stale once, whatever its settings: `DatabaseRestarted` is the
+    one alert on it. A server that is down, or was, has not shown yet that it was replaced.
+    """
     row = sources[ThresholdId.T8]
-    what = f"The statement that met it failed. {row.advice}"
-    words = ("Stale connections reach the application.", what)
-    reason = f'{REASON}="{wire.InvalidationReason.ERROR}"'
-    return _event(
-        sources,
-        "PoolStaleSockets",
-        row.severity,
-        wire.INVALIDATED,
-        words,
-        rows=(row.id,),
-        matchers=reason,
+    over = _window(sources)
+    changes = by(("server",), f"increase({own.SERVER_CHANGES.name}[{over}])")
+    leading = by((*POOL, "server"), own.POOL_DESTINATION.name)
+    changed = f"({leading} and on (server) ({changes} > 0 or {_down(over)}))"
+    return Alert(
+        name="PoolStaleSockets",
+        severity=row.severity,
+        component=Component.POOL,
+        about=POOL,
+        expression=(
+            f"{_lost(sources, STALE)} > {row.limit:g} unless on ({', '.join(POOL)}) {changed}"
+        ),
+        limit=f"{_limit(sources, row.limit)}, and the server was neither down nor replaced",
+        summary="Stale connections reach the application.",
+        description=(
+            f"{PROCESS_WORDS}: about {NUMBER} in {_shown_window(sources)}. "
+            f"The statement that met it failed. {row.advice}"
+        ),
+        thresholds=(row.id,),
+        for_s=row.for_s or _RESTART_SHOWS_S,
     )
 
 
-def _stale_caught(sources: Sources) -> Alert:
+def _down(over: str) -> str:
+    """Return the servers that did not answer a poll of the window."""
+    up = by(("server",), f"min_over_time({own.SERVER_UP.name}[{over}])")
+    return f"{up} == 0 and {unanswered_polls(over)} > 0"
+
+
+def _caught(sources: Sources) -> Alert:
     row = sources[ThresholdId.T8]
-    what = f"The application did not notice, but each one cost a new connection. {row.advice}"
-    words = ("Pre-ping finds stale connections in the pool.", what)
-    reason = f'{REASON}="{wire.InvalidationReason.PING}"'
-    return _event(
-        sources,
-        "PoolStaleSocketsCaught",
-        Severity.INFO,
-        wire.INVALIDATED,
-        words,
-        rows=(row.id,),
-        matchers=reason,
+    return Alert(
+        name="PoolStaleSocketsCaught",
+        severity=Severity.INFO,
+        component=Component.POOL,
+        about=POOL,
+        expression=f"{_lost(sources, CAUGHT)} > {row.limit:g}",
+        limit=_limit(sources, row.limit),
+        summary="Stale connections are found in the pool, before a statement meets them.",
+        description=(
+            f"{PROCESS_WORDS}: about {NUMBER} in {_shown_window(sources)}. The application did not "
+            f"notice, but each one cost a new connection. {row.advice}"
+        ),
+        thresholds=(row.id,),
     )
+
+
+def _ended(sources: Sources) -> Alert:
+    return Alert(
+        name="PoolSessionsEnded",
+        severity=Severity.WARNING,
+        component=Component.POOL,
+        about=(*POOL, REASON),
+        expression=f"{_by_reason(sources, ENDED)} > 0",
+        limit=_limit(sources),
+        summary="Sessions end while the application uses them.",
+        description=(
+            f"{PROCESS_WORDS}: about {NUMBER} sessions ended in {_shown_window(sources)} while in "
+            f"use: {label(REASON)}. Their statements failed. Recycling and pre-ping do not prevent "
+            "that: see the runbook for this reason."
+        ),
+    )
+
+
+def _lost(sources: Sources, reasons: Iterable[InvalidationReason]) -> str:
+    """Return how many connections of each pool were lost for any of the reasons."""
+    return by(POOL, _by_reason(sources, reasons), "sum")
+
+
+def _by_reason(sources: Sources, reasons: Iterable[InvalidationReason]) -> str:
+    labels: Labels = (*POOL, REASON)
+    matcher = f'{REASON}=~"{"|".join(reasons)}"'
+    return increase(name(wire.INVALIDATED), _window(sources), matcher, labels)
+
+
+def _window(sources: Sources) -> str:
+    return duration(sources.tuning.event_window_s / sources.pace)
+
+
+def _shown_window(sources: Sources) -> str:
+    return duration(sources.tuning.event_window_s)
+
+
+def _limit(sources: Sources, most: float = 0.0) -> str:
+    return f"more than {most:g} of these in {_shown_window(sources)}"
 
 
 def _blocking(sources: Sources) -> Alert:
@@ -93,8 +192,8 @@ def _blocking(sources: Sources) -> Alert:
 
 def _nested(sources: Sources) -> Alert:
     what = (
-        "Whoever holds one connection and waits for another of the same pool can wait for ever: "
-        "enough of them at once are a deadlock. Pass the connection on instead of asking again."
+        "A caller that holds one connection and waits for another of the same pool can wait for "
+        "ever. Enough of these callers at once are a deadlock. Pass the connection on instead."
     )
     words = ("Requests that hold a connection wait for a second one.", what)
     return _event(sources, "PoolNestedCheckouts", Severity.WARNING, wire.NESTED_CHECKOUTS, words)
@@ -102,50 +201,42 @@ def _nested(sources: Sources) -> Alert:
 
 def _shared(sources: Sources) -> Alert:
     row = sources[ThresholdId.C11]
-    words = ("One session is shared by concurrent tasks.", row.advice)
-    return _event(
-        sources, "PoolSharedSessions", row.severity, wire.SHARED_CONNECTIONS, words, rows=(row.id,)
+    labels: Labels = (*POOL, REASON, CALL_SITE, USED_AT)
+    shared = name(wire.SHARED_CONNECTIONS)
+    lately = grown_or_begun(shared, labels, _window(sources))
+    return Alert(
+        name="PoolSharedSessions",
+        severity=row.severity,
+        component=Component.POOL,
+        about=labels,
+        expression=f"{by(labels, shared)} > 0 and ({lately})",
+        limit=f"more than 0 such events in {_shown_window(sources)}",
+        summary="One session is shared by requests, tasks or threads.",
+        description=(
+            f"{PROCESS_WORDS}: a connection that was taken at {label(CALL_SITE)} was also used at "
+            f"{label(USED_AT)} ({label(REASON)}), {NUMBER} times since the process began. "
+            f"{row.advice}"
+        ),
+        thresholds=(row.id,),
     )
 
 
-def _held(verdict: str) -> str:
-    held = by((*POOL, "evidence", ROUTE), selector(own.HELD_CHECKOUTS.name, f'verdict="{verdict}"'))
-    return by((*POOL, ROUTE), held, "sum") + " > 0"
-
-
-def _idle_in_transaction(sources: Sources) -> Alert:
-    lasting_s = sources.tuning.lasting_s
+def _shared_across_fork(sources: Sources) -> Alert:
+    """Ask the diagnosis: a child often begins with a counter above 0, which never grows again."""
+    window = duration(sources.tuning.event_window_s / sources.pace)
+    matcher = f'diagnosis="{Diagnosis.SHARED_ACROSS_FORK}"'
+    shared = f"max_over_time({selector(own.POOL_DIAGNOSIS.name, matcher, over=window)})"
     return Alert(
-        name="PoolIdleInTransaction",
-        severity=Severity.WARNING,
+        name="PoolSharedAcrossFork",
+        severity=Severity.CRITICAL,
         component=Component.POOL,
-        about=(*POOL, ROUTE),
-        expression=_held("idle_in_transaction"),
-        limit="at every look, a connection was held with a transaction open and no statement",
-        summary="A route leaves transactions open while it does something else.",
+        about=POOL,
+        expression=by(POOL, shared) + " > 0",
+        limit=f"the pool had the diagnosis `{Diagnosis.SHARED_ACROSS_FORK}` within {window}",
+        summary="Processes use connections that another process opened before a fork.",
         description=(
-            f"{PROCESS_WORDS}: route {label(ROUTE)} has {NUMBER} connection(s) idle in a "
-            f"transaction, at every look for {duration(lasting_s)}. They keep locks and hold back "
-            "vacuum: end the transaction before the slow work."
+            f"{PROCESS_WORDS}: two processes read from one socket, so each can get the other's "
+            "results, or an error. Call engine.dispose(close=False) in the child after the fork, "
+            "or open the pool in the child."
         ),
-        for_s=lasting_s,
-        keep_firing_s=sources.tuning.keep_firing_s,
-    )
-
-
-def _blocked(sources: Sources) -> Alert:
-    return Alert(
-        name="PoolBlocked",
-        severity=Severity.WARNING,
-        component=Component.POOL,
-        about=(*POOL, ROUTE),
-        expression=_held("blocked"),
-        limit="at every look, a connection was held whose session waits for a lock",
-        summary="Requests hold connections that wait for somebody's lock.",
-        description=(
-            f"{PROCESS_WORDS}: {NUMBER} connection(s) of route {label(ROUTE)} wait for a lock. "
-            "The live page names the checkout that holds it, with route and line."
-        ),
-        for_s=60,
-        keep_firing_s=sources.tuning.keep_firing_s,
     )

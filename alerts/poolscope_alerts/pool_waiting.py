@@ -2,22 +2,24 @@
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Metric
-from poolscope_alerts.model import PERCENT, PROCESS_WORDS, Alert, Component, Sources
+from poolscope_alerts.conditions.causes import PAGED
+from poolscope_alerts.model import NEXT_STEP, PERCENT, PROCESS_WORDS, Alert, Component, Sources
 from poolscope_alerts.promql import (
+    LOOK_S,
     POOL,
     REASON,
     bucket,
-    by,
     duration,
     name,
+    on,
     rate,
     rate_of_failures,
-    selector,
 )
 from poolscope_exporter.core.checks.thresholds import ThresholdId
 
 _WITHOUT_ONE = f'{REASON}=~"timeout|cancelled|error"'
 _QUEUE_WINDOW_S = 300.0
+_STILL_QUEUED_S = 120.0
 
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
@@ -31,7 +33,7 @@ def _slow(sources: Sources) -> Alert:
     window_s = looks_back_s / sources.pace
     over = duration(window_s)
     asked = f"({_waits(over)} + {_failed(over)})"
-    slow = f"({_longer(wire.WAIT_TIME, row.limit, over)} + {_failed(over)})"
+    slow = f"({_apart_from_opening(wire.WAIT_TIME, row.limit, over)} + {_failed(over)})"
     return Alert(
         name="PoolCheckoutSlow",
         severity=row.severity,
@@ -40,18 +42,19 @@ def _slow(sources: Sources) -> Alert:
         expression=(
             f"{slow} / {asked} > {tuning.slow_share:g}"
             f" and {asked} * {window_s:g} >= {tuning.slow_least:g}"
-            f" and {_has_settled(sources, window_s)}"
+            f" {_unless_paged(sources, window_s)}"
         ),
         limit=(
             f"more than {tuning.slow_share:.0%} of at least {tuning.slow_least:g} callers waited "
-            f"longer than {row.limit:g} s for a connection, or got none"
+            f"longer than {row.limit:g} s for a connection, or got none. As many waits as "
+            "connections that took so long to open are left out"
         ),
         summary="Getting a connection from the pool is slow.",
         description=(
             f"{PROCESS_WORDS}: {PERCENT} of the callers waited longer than {row.limit:g} s for a "
             "connection, or got none. If they queue, look at who holds the connections before you "
-            "raise max_overflow. If connections open slowly or fail to open, look at the network "
-            "and the server: a larger pool does not help."
+            "raise max_overflow. If connections fail to open, look at the network and the server: "
+            "a larger pool does not help."
         ),
         thresholds=(ThresholdId.T1, ThresholdId.T10),
         for_s=row.for_s,
@@ -63,7 +66,8 @@ def _queued(sources: Sources) -> Alert:
     row, tuning = sources[ThresholdId.T5], sources.tuning
     window_s = _QUEUE_WINDOW_S / sources.pace
     over = duration(window_s)
-    queued = _longer(wire.QUEUE_TIME, row.limit, over)
+    queued = _apart_from_opening(wire.QUEUE_TIME, row.limit, over)
+    lately = _longer(wire.QUEUE_TIME, row.limit, duration(_STILL_QUEUED_S / sources.pace))
     return Alert(
         name="PoolQueueLong",
         severity=row.severity,
@@ -72,21 +76,23 @@ def _queued(sources: Sources) -> Alert:
         expression=(
             f"{queued} / ({_waits(over)} + {_failed(over)}) > {tuning.queued_share:g}"
             f" and {queued} * {window_s:g} >= {tuning.queued_least:g}"
-            f" and {_has_settled(sources, window_s)}"
+            f" and {lately} > 0"
+            f" {_unless_paged(sources, window_s)}"
         ),
         limit=(
             f"more than {tuning.queued_share:.0%} of the callers, and at least "
             f"{tuning.queued_least:g} in {duration(_QUEUE_WINDOW_S)}, queued longer than "
-            f"{row.limit:g} s"
+            f"{row.limit:g} s, the last one within {duration(_STILL_QUEUED_S)}. As many as "
+            "connections that took so long to open are left out"
         ),
         summary="Requests queue for a connection.",
         description=(
             f"{PROCESS_WORDS}: {PERCENT} of the callers queued longer than {row.limit:g} s. "
-            f"Opening a connection is not in this number. {row.advice}"
+            f"Opening a connection is not in this number. {NEXT_STEP}"
         ),
         thresholds=(ThresholdId.T5, ThresholdId.T10),
         for_s=row.for_s,
-        keep_firing_s=sources.keep_firing_s(_QUEUE_WINDOW_S),
+        keep_firing_s=sources.keep_firing_s(_STILL_QUEUED_S),
     )
 
 
@@ -104,7 +110,18 @@ def _longer(metric: Metric, limit_s: float, over: str) -> str:
     return f"({rate(f'{name(metric)}_count', over)} - {rate(series, over, matcher)})"
 
 
-def _has_settled(sources: Sources, window_s: float) -> str:
-    """Return what is there for processes whose first minutes are no longer in the window."""
-    ago = duration(sources.tuning.settling_s / sources.pace + window_s)
-    return by(POOL, selector(f"{name(wire.WAIT_TIME)}_count", offset=ago)) + " >= 0"
+def _apart_from_opening(metric: Metric, limit_s: float, over: str) -> str:
+    """Return the long waits without those for an opening connection, which are PoolConnectSlow's.
+
+    After a deployment each process opens its connections. A sender that times no opening leaves
+    none out.
+    """
+    waited = _longer(metric, limit_s, over)
+    opened = f"({_longer(wire.CREATE_TIME, limit_s, over)} or 0 * {_waits(over)})"
+    return f"clamp_min({waited} - {opened}, 0)"
+
+
+def _unless_paged(sources: Sources, window_s: float) -> str:
+    """Return the exclusion of waits that an exhausted pool, or its cause, was paged for."""
+    over, step = duration(window_s), duration(2 * LOOK_S / sources.pace)
+    return f"unless {on(POOL)} count_over_time({PAGED}[{over}:{step}])"

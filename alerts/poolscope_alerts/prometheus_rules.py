@@ -1,10 +1,12 @@
 """Put all rules in order, as the structures that Prometheus and its operator load."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import promql_parser
 
+from poolscope_alerts import pool_causes as causes
 from poolscope_alerts import pool_connecting as connecting
 from poolscope_alerts import pool_exhaustion as exhaustion
 from poolscope_alerts import pool_leaks as leaks
@@ -13,24 +15,48 @@ from poolscope_alerts import pool_usage as usage
 from poolscope_alerts import pool_waiting as waiting
 from poolscope_alerts import poolscope_itself as blindness
 from poolscope_alerts import servers
-from poolscope_alerts.model import Alert, Group, Record, Sources, dashboard_path
+from poolscope_alerts.conditions.causes import paging_pools
+from poolscope_alerts.conditions.leaks import leak_records
+from poolscope_alerts.conditions.place import placed, places
+from poolscope_alerts.conditions.pressure import hurt_pools
+from poolscope_alerts.model import Alert, Group, Record, Sources, dashboard_path, page_query
 from poolscope_alerts.promql import duration
+from poolscope_alerts.texts.details import details
 
 Document = Mapping[str, Any]
+
+CONDITIONS = "poolscope-conditions"
+"""The group of what the alerts of all groups read: load it with them."""
 
 
 def groups(sources: Sources) -> tuple[Group, ...]:
     """Return the rules that everybody loads: availability first, information last."""
+    return tuple(
+        replace(group, rules=tuple(map(_placed, group.rules))) for group in _groups(sources)
+    )
+
+
+def _placed(rule: Alert | Record) -> Alert | Record:
+    return placed(rule) if isinstance(rule, Alert) else rule
+
+
+def _groups(sources: Sources) -> tuple[Group, ...]:
     return (
+        Group(CONDITIONS, _conditions(sources)),
         Group("poolscope-leaks", leaks.alerts(sources)),
-        Group("poolscope-exhaustion", exhaustion.alerts(sources)),
+        Group("poolscope-exhaustion", (*exhaustion.records(sources), *exhaustion.alerts(sources))),
+        Group("poolscope-causes", causes.alerts(sources)),
         Group("poolscope-connecting", connecting.alerts(sources)),
         Group("poolscope-waiting", waiting.alerts(sources)),
         Group("poolscope-timeouts", (*timeouts.records(sources), *timeouts.alerts(sources))),
         Group("poolscope-usage", usage.alerts(sources)),
         Group("poolscope-servers", servers.alerts(sources)),
-        Group("poolscope-blindness", blindness.alerts(sources)),
+        Group("poolscope-blindness", (*blindness.records(), *blindness.alerts(sources))),
     )
+
+
+def _conditions(sources: Sources) -> tuple[Record, ...]:
+    return (*places(), hurt_pools(sources), *leak_records(), paging_pools(sources))
 
 
 def absent_groups(sources: Sources) -> tuple[Group, ...]:
@@ -54,14 +80,18 @@ def rule_file(all_groups: tuple[Group, ...], sources: Sources) -> Document:
     }
 
 
-def prometheus_rule(name: str, file: Document) -> Document:
-    """Return the same for the Prometheus operator."""
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PrometheusRule",
-        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": "poolscope"}},
-        "spec": file,
-    }
+def prometheus_rules(file: Document) -> Iterator[Document]:
+    """Yield the same for the Prometheus operator, a resource for each group.
+
+    `kubectl apply` keeps a whole resource in an annotation, which holds 256 KiB.
+    """
+    for group in file["groups"]:
+        yield {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": {"name": group["name"], "labels": {"app.kubernetes.io/name": "poolscope"}},
+            "spec": {"groups": [group]},
+        }
 
 
 def _rule(rule: Alert | Record, sources: Sources) -> Document:
@@ -80,9 +110,10 @@ def _rule(rule: Alert | Record, sources: Sources) -> Document:
         },
         "annotations": {
             "summary": rule.summary,
-            "description": rule.description,
+            "description": rule.description + details(rule),
             "runbook_url": f"{tuning.runbook_base}/{rule.name}.md",
             "dashboard_url": f"{tuning.dashboard_base}/{dashboard_path(rule)}",
+            "page_url": f"{tuning.page_base}/{page_query(rule)}",
         },
     }
 

@@ -4,6 +4,8 @@ Every series is aggregated by its full identity: `job` and `instance` differ by 
 exporters that hear the same application expose each of its series twice (hence `max`, not `sum`).
 """
 
+import math
+
 from poolscope import catalogue as wire
 from poolscope.catalogue import Kind, Metric
 from poolscope_exporter.core.own_metrics import INSTANCE_LABELS, POOL_LABELS
@@ -13,16 +15,22 @@ Labels = tuple[str, ...]
 
 POOL: Labels = POOL_LABELS
 SERVICE: Labels = INSTANCE_LABELS[:2]
+PROCESS: Labels = INSTANCE_LABELS
 SERVICE_POOL: Labels = tuple(label for label in POOL_LABELS if label != INSTANCE_LABELS[2])
 """A pool, whichever of the service's processes has it: processes come and go, budgets stay."""
 
 ROUTE = label_name(wire.HTTP_ROUTE)
 EVIDENCE = label_name(wire.EVIDENCE)
 CALL_SITE = label_name(wire.CALL_SITE)
+USED_AT = label_name(wire.USED_AT)
 REASON = label_name(wire.REASON)
 KIND = label_name(wire.KIND)
 PHASE = label_name(wire.PHASE)
+SERVING_AGE = label_name(wire.SERVING_AGE)
 STATE = label_name(wire.CONNECTION_STATE)
+
+LOOK_S = 15.0
+"""Time between two looks at a condition that lasts."""
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
@@ -66,9 +74,37 @@ def rate_of_failures(over: str, matchers: str = "") -> str:
     return by(POOL, by((*POOL, REASON), f"rate({failures})"), "sum")
 
 
-def increase(metric: str, over: str, matchers: str = "", labels: Labels = POOL) -> str:
+def increase(
+    metric: str, over: str, matchers: str = "", labels: Labels = POOL, *, offset: str = ""
+) -> str:
     """Return how much a counter grew."""
-    return by(labels, f"increase({selector(metric, matchers, over=over)})")
+    return by(labels, f"increase({selector(metric, matchers, over=over, offset=offset)})")
+
+
+def on(labels: Labels) -> str:
+    """Return the labels by which two sides of an operator match."""
+    return f"on ({', '.join(labels)})"
+
+
+def at_most_looks(expression: str, window_s: float, share: float, pace: float) -> str:
+    """Return that an expression held at a share of the looks of a window, whatever its gaps.
+
+    `for` would begin again after each gap.
+    """
+    over, step = duration(window_s / pace), duration(LOOK_S / pace)
+    looks = max(1, round(window_s / pace)) / max(1, round(LOOK_S / pace))
+    return f"count_over_time(({expression})[{over}:{step}]) >= {math.ceil(share * looks)}"
+
+
+def grown_or_begun(metric: str, labels: Labels, over: str) -> str:
+    """Return whether a counter grew, or its series began: a series by line begins at 1.
+
+    `increase` alone misses that step. An hour of memory keeps old series from beginning again after
+    an outage of the scraping.
+    """
+    known = by(labels, f"last_over_time({selector(metric, over='1h', offset=over)})")
+    grown = increase(metric, over, labels=labels)
+    return f"{grown} > 0 or ({by(labels, metric)} unless {known})"
 
 
 def bucket(metric: Metric, limit: float) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """Keep the facts of each runbook in step with its alert: what people write around them stays."""
 
+import re
 from collections.abc import Iterator, Sequence
 
-from poolscope_alerts.model import Alert, Sources
+from poolscope_alerts.model import PLACEHOLDERS, Alert, Sources, certain_labels
 from poolscope_alerts.promql import duration
 from poolscope_exporter.core.checks.thresholds import ThresholdId
 
@@ -27,10 +28,11 @@ def with_list(text: str, alerts: Sequence[Alert]) -> str:
 def with_facts(text: str, alerts: Sequence[Alert], sources: Sources) -> str:
     """Return a runbook with the facts of its alerts, which have one name.
 
-    ValueError where the text has no place for them.
+    ValueError where the text has no place for them, or a placeholder that no label fills.
     """
     try:
-        return _between(text, BEGIN, END, list(_facts(alerts, sources)))
+        facts = [*_facts(alerts, sources), *_filling(text, alerts)]
+        return _between(text, BEGIN, END, facts)
     except ValueError as exc:
         raise ValueError(f"runbook of {alerts[0].name}: {exc}") from None
 
@@ -43,8 +45,32 @@ def _between(text: str, begin: str, end: str, lines: Sequence[str]) -> str:
     return head + "\n".join((begin, *lines, end)) + tail
 
 
+def _filling(text: str, alerts: Sequence[Alert]) -> Iterator[str]:
+    """Yield the line on the labels that fill the placeholders of a runbook's commands, if any.
+
+    A placeholder that no label of the alert fills would leave its reader without an answer.
+    """
+    labels = placeholder_labels(text)
+    certain = set(labels).intersection(*map(certain_labels, alerts))
+    if strangers := [label for label in labels if label not in certain]:
+        raise ValueError(f"uses ${PLACEHOLDERS[strangers[0]]}, but the alert has no {strangers[0]}")
+    if labels:
+        pairs = [f"`${PLACEHOLDERS[label]}` by `{label}`" for label in labels]
+        *some, last = pairs
+        listed = f"{', '.join(some)} and {last}" if some else last
+        yield ""
+        yield f"In each command, fill in the labels of the alert: replace {listed}."
+
+
+def placeholder_labels(text: str) -> list[str]:
+    """Return the labels for which a text has placeholders, in their usual order."""
+    used = set(re.findall(r"\$(\w+)", text.partition(END)[2]))
+    return [label for label, short in PLACEHOLDERS.items() if short in used]
+
+
 def _lasting(alert: Alert) -> str:
-    return duration(alert.for_s) if alert.for_s else "at once"
+    lasts_s = alert.for_s or alert.within_s
+    return duration(lasts_s) if lasts_s else "at once"
 
 
 def _facts(alerts: Sequence[Alert], sources: Sources) -> Iterator[str]:

@@ -1,12 +1,26 @@
 """Alert on what all pools share: the server's limits and its CPU, and the proxy's limits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from poolscope import catalogue as wire
+from poolscope.catalogue import ConnectErrorKind, InvalidationReason
 from poolscope_alerts.model import NUMBER, PERCENT, Alert, Component, Sources, label
-from poolscope_alerts.promql import POOL, Labels, by, duration, selector
+from poolscope_alerts.promql import (
+    KIND,
+    POOL,
+    REASON,
+    Labels,
+    by,
+    duration,
+    increase,
+    name,
+    selector,
+)
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.checks.thresholds import Severity, ThresholdId
+from poolscope_exporter.core.model.servers import Change
 from poolscope_exporter.core.own_metrics import OwnMetric
+from poolscope_exporter.polling.errors import Reason
 
 USER_CPU = "poolscope:server_cpu:ratio"
 """A user's own series, with the label `server`, that says better how busy its CPUs are (0 to 1)."""
@@ -14,11 +28,34 @@ USER_CPU = "poolscope:server_cpu:ratio"
 _SERVER: Labels = ("server",)
 _SERVER_WORDS = f"Server {label('server')}"
 
+UNREACHED = (
+    ConnectErrorKind.REFUSED, ConnectErrorKind.UNREACHABLE, ConnectErrorKind.TIMEOUT,
+    ConnectErrorKind.NAME_RESOLUTION, ConnectErrorKind.RESET, ConnectErrorKind.TLS,
+    ConnectErrorKind.NOT_READY,
+)  # fmt: skip
+"""The kinds of failure without a server that answers; the others are settings of role or pool."""
+
+SILENT = (Reason.REFUSED, Reason.TIMEOUT, Reason.NAME_RESOLUTION, Reason.TLS, Reason.TERMINATED)
+"""The reasons of failed polls without a server that answers; the rest are the exporter's."""
+
+RESTART_ENDS = (
+    InvalidationReason.SOCKET, InvalidationReason.ADMIN, InvalidationReason.PING,
+    InvalidationReason.LOST_WHILE_IDLE,
+)  # fmt: skip
+"""How the connections of a server that was restarted end, each of them once."""
+
+_LEADING = by((*POOL, *_SERVER), own.POOL_DESTINATION.name)
+"""The pools, by the server to which they lead."""
+
+_DOWN_WINDOW_S = 60.0
+_BRIDGE_S = 60.0
+"""Bridges a missed scrape; the page ends soon after the server answers again."""
+
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
     """Return the alerts on servers, the worst first."""
     make: tuple[Callable[[Sources], Alert], ...] = (
-        _full, _headroom, _limit, _overbooked, _cpu, _bouncer,
+        _down, _full, _headroom, _limit, _overbooked, _cpu, _bouncer, _restarted,
     )  # fmt: skip
     return tuple(each(sources) for each in make)
 
@@ -53,6 +90,84 @@ def _alert(
     )
 
 
+def _down(sources: Sources) -> Alert:
+    """Alert if neither the exporter nor the pools reach the server.
+
+    A failed poll alone may be a matter of the exporter, and failing pools a matter of their role or
+    their network: only both together are the server.
+    """
+    recent = duration(sources.tuning.connect_recent_s / sources.pace)
+    window = duration(_DOWN_WINDOW_S / sources.pace)
+    up = selector(own.SERVER_UP.name, over=recent)
+    unanswered = f"{by(_SERVER, f'max_over_time({up})')} == 0"
+    failing = f"({_LEADING} and on ({', '.join(POOL)}) ({_reach_nothing(window)}))"
+    return Alert(
+        name="DatabaseDown",
+        severity=Severity.CRITICAL,
+        component=Component.DATABASE,
+        about=_SERVER,
+        expression=(
+            f"{by(_SERVER, failing, 'count')} > 0"
+            f" and {unanswered}"
+            f" and {unanswered_polls(duration(sources.tuning.lasting_s / sources.pace))} > 0"
+        ),
+        limit=(
+            f"no poll of the server succeeded for {duration(sources.tuning.connect_recent_s)}, and "
+            "pools of applications cannot connect to it either"
+        ),
+        summary="The database server is down or unreachable.",
+        description=(
+            f"{_SERVER_WORDS} answers neither the exporter nor {NUMBER} pool(s) of applications. "
+            "Their callers get errors. A larger pool does not help: bring the server or its "
+            "network back. Pools connect again without a restart."
+        ),
+        keep_firing_s=_BRIDGE_S,
+    )
+
+
+def _reach_nothing(window: str) -> str:
+    """Return the pools that cannot connect, or that time out if polls do: a host that hangs."""
+    kinds = f'{KIND}=~"{"|".join(UNREACHED)}"'
+    refused = f"{increase(name(wire.CONNECT_ERRORS), window, kinds)} > 0"
+    timed_out = f"{increase(name(wire.TIMEOUTS), window)} > 0"
+    hanging = f"({_LEADING} and on (server) {unanswered_polls(window, (Reason.TIMEOUT,))} > 0)"
+    return f"{refused} or {timed_out} and on ({', '.join(POOL)}) {hanging}"
+
+
+def unanswered_polls(window: str, reasons: Iterable[Reason] = SILENT) -> str:
+    """Return how many polls of each server failed for one of the reasons."""
+    matcher = f'reason=~"{"|".join(reasons)}"'
+    return increase(own.POLL_FAILURES.name, window, matcher, _SERVER)
+
+
+def _restarted(sources: Sources) -> Alert:
+    """Inform about a restart once, in place of the stale sockets of all its pools."""
+    over = duration(sources.tuning.event_window_s / sources.pace)
+    replaced = f'change="{Change.REPLACED}"'
+    changes = f"{increase(own.SERVER_CHANGES.name, over, replaced, _SERVER)} > 0"
+    reasons = f'{REASON}=~"{"|".join(RESTART_ENDS)}"'
+    lost = by(POOL, increase(name(wire.INVALIDATED), over, reasons, (*POOL, REASON)), "sum")
+    ended = by(_SERVER, f"{_LEADING} * on ({', '.join(POOL)}) group_left () {lost}", "sum")
+    return Alert(
+        name="DatabaseRestarted",
+        severity=Severity.INFO,
+        component=Component.DATABASE,
+        about=_SERVER,
+        expression=f"{ended} and on (server) {changes} or 0 * ({changes})",
+        limit=(
+            "the server was replaced (a restart or a failover) within "
+            f"{duration(sources.tuning.event_window_s)}"
+        ),
+        summary="A database server was restarted, or failed over.",
+        description=(
+            f"{_SERVER_WORDS} was restarted, or failed over, in the last "
+            f"{duration(sources.tuning.event_window_s)}."
+            f" About {NUMBER} connections of its pools ended with it, each of them once. This "
+            "alert replaces the alerts on stale sockets of these pools."
+        ),
+    )
+
+
 def _full(sources: Sources) -> Alert:
     return Alert(
         name="DatabaseFull",
@@ -60,11 +175,12 @@ def _full(sources: Sources) -> Alert:
         component=Component.DATABASE,
         about=_SERVER,
         expression=f"{_FREE} <= 0",
-        limit="the tightest limit of the server admits no further session",
-        summary="The database server admits no further session.",
+        limit="the tightest limit of the server allows no further session",
+        summary="The database server has no free connection slot.",
         description=(
-            f"{_SERVER_WORDS}: {NUMBER} further sessions fit under its tightest limit. Every pool "
-            "that wants to open a connection now fails. The page names the limit and who uses it."
+            f"{_SERVER_WORDS}: no further session fits under its tightest limit. Every new "
+            "connection fails, also those of new pods. The live page shows the limit and its "
+            "largest users."
         ),
         thresholds=(ThresholdId.T9,),
         keep_firing_s=sources.tuning.keep_firing_s,
@@ -73,13 +189,13 @@ def _full(sources: Sources) -> Alert:
 
 def _headroom(sources: Sources) -> Alert:
     share = 1 - sources[ThresholdId.T9].limit
-    words = f"{_SERVER_WORDS}: {PERCENT} of the sessions that it admits to applications exist."
+    words = f"{_SERVER_WORDS}: {PERCENT} of the slots available to applications are in use."
     return _alert(
         sources,
         "DatabaseHeadroomLow",
         f"{_SESSIONS} / {_LIMIT} >= {share:g}",
         f"{share:.0%} or more of the sessions that the server admits to applications exist",
-        ("The database server's reserve of sessions is eaten.", words),
+        (f"At most {1 - share:.0%} of the database server's connection slots are free.", words),
     )
 
 
@@ -107,14 +223,13 @@ def _overbooked(sources: Sources) -> Alert:
         component=Component.DATABASE,
         about=way,
         expression=by(way, f"{leading} and on ({', '.join(POOL)}) {warned} == 1", "count") + " > 0",
-        limit="the pools of all processes together may open more than the server should admit",
+        limit="the pools of all processes together may open more than the server should allow",
         summary="All pools together may open more connections than the server should admit.",
         description=(
             f"{{{{ if $labels.pgbouncer }}}}PgBouncer {label('pgbouncer')} before server"
-            f"{{{{ else }}}}Server{{{{ end }}}} {label('server')}: the limits of the pools of all "
-            f"processes add up to more than is admitted there, less a reserve of {row.limit:.0%}; "
-            f"{NUMBER} pool(s) take part. At the next peak connections will be refused. "
-            f"{row.advice}"
+            f"{{{{ else }}}}Server{{{{ end }}}} {label('server')}: {NUMBER} pool(s) together may "
+            f"open more connections than it admits, less a reserve of {row.limit:.0%}. At the next "
+            f"peak it rejects connections. {row.advice}"
         ),
         thresholds=(ThresholdId.T9, row.id),
         for_s=lasting_s,

@@ -18,6 +18,7 @@ class Tuning:
 
     runbook_base: str
     dashboard_base: str
+    page_base: str
     near_exhaustion_share: float
     predicted_from_share: float
     prediction_s: float
@@ -28,15 +29,25 @@ class Tuning:
     queued_least: float
     connect_failing_share: float
     connect_failing_least: float
+    connect_recent_s: float
     connect_slow_share: float
     connect_slow_least: float
     timeouts_least: float
+    deadlocked_s: float
+    loop_blocked_share: float
     settling_s: float
+    leak_out_s: float
+    leak_share: float
+    leak_rate_s: float
+    leak_ahead_s: float
     event_window_s: float
     growth_tolerance: float
     keep_firing_s: float
     lasting_s: float
+    lasting_share: float
     blind_s: float
+    known_s: float
+    remembered_s: float
 
 
 def load_tuning(path: Path) -> Tuning:

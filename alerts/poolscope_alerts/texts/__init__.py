@@ -1,0 +1,1 @@
+"""Texts: of the files, and of the annotations."""
