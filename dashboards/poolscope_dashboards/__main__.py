@@ -1,4 +1,4 @@
-"""Write the dashboards and what the linter is to leave alone: `make rules`."""
+"""Write the dashboards, and the exclusions of their linter: `make rules`."""
 
 import argparse
 import sys
@@ -9,11 +9,13 @@ from poolscope_alerts.__main__ import load_sources
 from poolscope_alerts.model import Sources
 from poolscope_alerts.tuning import WrongTuningError
 from poolscope_dashboards.exporter.board import exporter
+from poolscope_dashboards.fleet.board import fleet
 from poolscope_dashboards.kit.board import Board, file_text
 from poolscope_dashboards.lint_exclusions import lint_text
-from poolscope_dashboards.overview import overview
+from poolscope_dashboards.overview.board import overview
 from poolscope_dashboards.pool.board import pool
 from poolscope_dashboards.server.board import server
+from poolscope_dashboards.slo.board import slo
 from poolscope_exporter.core.checks.thresholds import WrongThresholdsError
 
 FOLDER = Path(__file__).resolve().parent.parent
@@ -21,7 +23,7 @@ FOLDER = Path(__file__).resolve().parent.parent
 
 def boards(sources: Sources) -> tuple[Board, ...]:
     """Return all dashboards."""
-    return tuple(make(sources) for make in (overview, pool, server, exporter))
+    return tuple(make(sources) for make in (overview, fleet, pool, server, slo, exporter))
 
 
 def files(sources: Sources) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Show how the exporters' questions to servers and bouncers go, and what they cost."""
+"""Show the polls of servers and PgBouncers: their results and their cost."""
 
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import Labels, by, selector
@@ -13,8 +13,8 @@ _CHOICES = ("server", "pgbouncer")
 
 _SERVER = "{{server}} by {{instance}}"
 _BOUNCER = "{{pgbouncer}} by {{instance}}"
-_NONE = "no data: no exporter asks a server"
-_NO_BOUNCER = "no data: no exporter asks a PgBouncer"
+_NONE = "no data: no exporter polls a server"
+_NO_BOUNCER = "no data: no exporter polls a PgBouncer"
 
 
 def panels(sources: Sources) -> tuple[Panel, ...]:
@@ -43,13 +43,13 @@ def _grown(metric: OwnMetric, labels: Labels) -> str:
 def _age(sources: Sources) -> Panel:
     blind_s = sources.tuning.blind_s
     return chart(
-        "How old is what is known of each server?",
+        "Age of the last poll of each server",
         (
             Query(f"time() - {_of(own.POLL_LAST_SUCCESS)}", _SERVER),
             Query(f"time() - {_of(own.PGBOUNCER_POLL_LAST_SUCCESS)}", _BOUNCER),
         ),
-        "Time since the last answer to each exporter. Usually below the poll interval (5 s); from "
-        f"{blind_s:g} s on the exporter is blind there, and PoolscopePollFailing fires.",
+        "Time since the last answer to each exporter. Usually it is below the poll interval (5 s). "
+        f"From {blind_s:g} s on, PoolscopePollFailing fires: the data of that server is too old.",
         none=_NONE,
         unit=Unit.SECONDS,
         steps=lines(amber=blind_s),
@@ -58,24 +58,24 @@ def _age(sources: Sources) -> Panel:
 
 def _failures() -> Panel:
     return events(
-        "Why do polls fail?",
+        "Failed polls of servers, by reason",
         (Query(_grown(own.POLL_FAILURES, ("server", "reason")), "{{server}} {{reason}}"),),
         "Polls of servers that failed, by reason. reserved_slots, role_limit and "
-        "too_many_connections: the server is full. authentication, tls, name_resolution: "
-        "`poolscope-exporter check` says what is wrong.",
+        "too_many_connections: the server is full. authentication, tls, name_resolution: run "
+        "`poolscope-exporter check`, which shows the cause.",
         none=_NONE,
     )
 
 
 def _duration() -> Panel:
     return chart(
-        "How long does a poll take?",
+        "Duration of a poll",
         (
             Query(_of(own.POLL_DURATION), _SERVER),
             Query(_of(own.PGBOUNCER_POLL_DURATION), _BOUNCER),
         ),
-        "Time of the last successful poll. A few milliseconds as a rule; a rise is a busy server "
-        "or a slow network.",
+        "Time of the last successful poll. Usually a few milliseconds. If it rises, the server is "
+        "busy or the network is slow.",
         none=_NONE,
         unit=Unit.SECONDS,
     )
@@ -84,10 +84,10 @@ def _duration() -> Panel:
 def _cost() -> Panel:
     spent = _of(own.POLL_TIER_SECONDS, STEP)
     return chart(
-        "What do the polls cost the servers?",
+        "Server time that polls use",
         (Query(by(("server", "tier"), f"rate({spent})", "sum"), "{{server}} {{tier}}"),),
-        "Seconds a second that the exporters wait for each kind of question: no less than what the "
-        "questions cost the server. 0.01 is one hundredth of a CPU.",
+        "Seconds per second that the exporters wait for each kind of query: at least the cost on "
+        "the server. 0.01 is one hundredth of a CPU.",
         none=_NONE,
         is_stacked=True,
         roomy=0.01,
@@ -96,19 +96,20 @@ def _cost() -> Panel:
 
 def _missed() -> Panel:
     return events(
-        "Which questions stay without an answer?",
+        "Poll queries without an answer",
         (Query(_grown(own.POLL_TIER_MISSED, ("server", "tier")), "{{server}} {{tier}}"),),
-        "Questions that a server did not answer, by kind. suspects: the sessions behind held "
-        "connections are not known; census, survey: the list of sessions is old.",
+        "Queries that a server did not answer, by kind. Without *suspects*, the sessions behind "
+        "held connections are unknown. Without *census*, *survey* or *groups*, the list of "
+        "sessions is old. Without *locks*, root blockers are unknown.",
         none=_NONE,
     )
 
 
 def _connections() -> Panel:
     return chart(
-        "How many connections do the exporters take?",
+        "Connections of the exporters",
         (Query(_of(own.EXPORTER_CONNECTIONS), _SERVER),),
-        "Connections of each exporter to each server: never more than one.",
+        "Connections of each exporter to each server: at most one.",
         none=_NONE,
     )
 
@@ -116,19 +117,19 @@ def _connections() -> Panel:
 def _bouncer_failures() -> Panel:
     failed = _grown(own.PGBOUNCER_POLL_FAILURES, ("pgbouncer", "reason"))
     return events(
-        "Why do polls of PgBouncers fail?",
+        "Failed polls of PgBouncers, by reason",
         (Query(failed, "{{pgbouncer}} {{reason}}"),),
-        "Polls of PgBouncers that failed, by reason: connections through them are unlinked until "
-        "they answer.",
+        "Polls of PgBouncers that failed, by reason. Connections through a PgBouncer are unlinked "
+        "until it answers.",
         none=_NO_BOUNCER,
     )
 
 
 def _names() -> Panel:
     return events(
-        "Are the names of the PgBouncers resolved?",
+        "DNS lookups of PgBouncers, by result",
         (Query(_grown(own.PGBOUNCER_RESOLUTIONS, ("target", "result")), "{{target}} {{result}}"),),
-        "Resolutions of the configured names of PgBouncers, by result. A name that is not resolved "
-        "leaves the last known addresses in use. One that is configured by its address has none.",
+        "DNS lookups of the configured names of PgBouncers, by result. If a lookup fails, the last "
+        "known addresses stay in use. A PgBouncer that is configured by its address has none.",
         none="no PgBouncer is configured by a name",
     )

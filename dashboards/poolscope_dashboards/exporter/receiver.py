@@ -1,10 +1,12 @@
-"""Show what arrives at the exporters, what they refuse, what they pass on."""
+"""Show the data that the exporters receive, reject and forward."""
 
 from poolscope import catalogue as wire
+from poolscope.catalogue import Metric
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import SERVICE, Labels, by, selector
 from poolscope_dashboards.kit.charts import chart, events
 from poolscope_dashboards.kit.panel import Panel, Query, Unit, lines
+from poolscope_dashboards.kit.ranking import TOP, top
 from poolscope_dashboards.kit.selection import OF_EXPORTER, STEP, Selection, summed
 from poolscope_dashboards.kit.variable import SERVICE_NAME
 from poolscope_exporter.core import own_metrics as own
@@ -17,12 +19,12 @@ _NOT_FORWARDED = "no data: nothing is forwarded (--forward-to)"
 
 
 def panels(sources: Sources) -> tuple[Panel, ...]:
-    """Return the panels on what applications push."""
+    """Return the panels on the pushes of applications."""
     return (_age(sources), _heard(), _requests(), _refused(), _closed(), _in_applications())
 
 
 def forwarding() -> tuple[Panel, ...]:
-    """Return the panels on what is passed on."""
+    """Return the panels on forwarding."""
     return (_forwarded(), _lost(), _waiting(), _waiting_bytes())
 
 
@@ -34,11 +36,11 @@ def _age(sources: Sources) -> Panel:
     blind_s = sources.tuning.blind_s
     age = by(INSTANCE_LABELS, _CHOSEN.judged_process(own.INSTANCE_LAST_PUSH_AGE), "min")
     return chart(
-        "Which service is silent?",
-        (Query(by(SERVICE, age), f"{_SERVICE}, its quietest process"),),
-        "Time since the last push of the process of each service that has been silent longest. "
-        f"They push every 5 s; from {blind_s:g} s on a process hangs, was killed, or cannot reach "
-        "the exporter. One that ends in order leaves at once.",
+        "Time since the last push, by service",
+        (Query(top(by(SERVICE, age), SERVICE), f"{_SERVICE}, its oldest push"),),
+        "Time since the last push, of the process of each service with the oldest push. Processes "
+        f"push every 5 s. From {blind_s:g} s on, the process hangs, was killed, or cannot reach "
+        f"the exporter. A process that shuts down cleanly is removed at once. The {TOP} oldest.",
         none="no process pushes",
         unit=Unit.SECONDS,
         steps=lines(amber=blind_s),
@@ -48,9 +50,10 @@ def _age(sources: Sources) -> Panel:
 def _heard() -> Panel:
     once = by(INSTANCE_LABELS, _CHOSEN.judged_process(own.INSTANCE_LAST_PUSH_AGE))
     return chart(
-        "How many processes push?",
-        (Query(by(SERVICE, once, "count"), _SERVICE),),
-        "Processes that push, by service. Fewer than run: the others are not seen.",
+        "Processes that push, by service",
+        (Query(top(by(SERVICE, once, "count"), SERVICE), _SERVICE),),
+        "Processes that push, by service. If you run more, the others are not monitored. "
+        f"The {TOP} services with the most processes.",
         none="no process pushes",
         is_stacked=True,
     )
@@ -59,10 +62,12 @@ def _heard() -> Panel:
 def _requests() -> Panel:
     received = selector(own.RECEIVER_REQUESTS.name, OF_EXPORTER, over=STEP)
     return chart(
-        "What becomes of the pushes?",
+        "Pushes a second, by result",
         (Query(by(("result",), f"rate({received})", "sum"), "{{result}}"),),
-        "OTLP requests a second, by result. partial: some of it was refused. unauthorized: the "
-        "token is missing or wrong. overloaded: more arrives than the exporter can take.",
+        "OTLP requests a second, by result. If it is partial, the exporter rejected a part. If it "
+        "is unauthorized, the token is missing or wrong. If it is foreign_host, the exporter has "
+        "no token, and the sender does not push to a loopback address. If it is overloaded, the "
+        "exporter receives more than it can process.",
         none=_NONE,
         unit=Unit.PER_SECOND,
         is_stacked=True,
@@ -71,11 +76,12 @@ def _requests() -> Panel:
 
 def _refused() -> Panel:
     return events(
-        "Why is something refused?",
+        "Rejected data, by reason",
         (Query(_grown(own.RECEIVER_REFUSED, ("reason",)), "{{reason}}"),),
-        "Data points, checkouts and pushes that were not kept, by reason. too_many_…: a limit of "
-        "the exporter, see docs/receiver.md. foreign_token: two senders share one instance id. "
-        "out_of_order and duplicate are harmless.",
+        "Data points, checkouts and pushes that the exporter rejected, by reason. A reason that "
+        "begins with too_many is a limit of the exporter: see docs/receiver.md. The reason "
+        "foreign_token means that two senders share one instance id. The reasons out_of_order "
+        "and duplicate are harmless.",
         none=_NONE,
     )
 
@@ -83,67 +89,76 @@ def _refused() -> Panel:
 def _closed() -> Panel:
     closed = _grown(own.CONNECTIONS_CLOSED, ("listener", "reason"))
     return events(
-        "Which connections does the exporter close?",
+        "Connections closed by the exporter",
         (Query(closed, "{{listener}} {{reason}}"),),
-        "Connections that the exporter closed on their peers: slow ones, and more than it admits.",
+        "Connections that the exporter closed by itself, by listener and reason: slow peers, and "
+        "peers above its limits.",
         none=_NONE,
     )
 
 
 def _in_applications() -> Panel:
     counted = {
-        "errors of ours": wire.HOOK_ERRORS,
+        "errors of poolscope": wire.HOOK_ERRORS,
         "pushes that did not arrive": wire.PUSH_FAILURES,
+        "points that an exporter rejected": wire.PUSH_REJECTED,
         "samples dropped": wire.SAMPLES_DROPPED,
     }
     return events(
-        "Does the instrumentation fail in the applications?",
+        "Failures of the instrumentation",
         [
             Query(
-                summed(_CHOSEN.increase(metric, per=INSTANCE_LABELS, over=STEP), SERVICE),
+                top(_failures_of(metric), SERVICE),
                 f"{_SERVICE}: {word}",
             )
             for word, metric in counted.items()
         ],
-        "What went wrong in the processes of each service, contained there. Errors of ours are "
-        "bugs: please report them with the log line. Dropped samples are missing from histograms.",
+        "Failures of poolscope in the processes of each service; the app itself is not affected. "
+        "Errors of poolscope are bugs: please report them with the log line. Dropped samples are "
+        f"missing in histograms. The {TOP} services with the most of each.",
         none="no data: no application publishes",
     )
 
 
+def _failures_of(metric: Metric) -> str:
+    return summed(_CHOSEN.increase(metric, per=INSTANCE_LABELS, over=STEP), SERVICE)
+
+
 def _forwarded() -> Panel:
     return events(
-        "Does the upstream take what is forwarded?",
+        "Forwarded requests, by result",
         (Query(_grown(own.FORWARD_REQUESTS, ("result",)), "{{result}}"),),
-        "Requests to the upstream endpoint, by result.",
+        "Requests to the upstream endpoint, by result: see --forward-to.",
         none=_NOT_FORWARDED,
     )
 
 
 def _lost() -> Panel:
     return events(
-        "What is not forwarded?",
+        "Lost requests, by reason",
         (Query(_grown(own.FORWARD_LOST, ("reason",)), "{{reason}}"),),
-        "Received requests that were not forwarded. queue_full: the upstream was away for too "
-        "long. rejected: it refuses them for good, so look at its log.",
+        "Received requests that were not forwarded. queue_full: the upstream did not answer for "
+        "too long. rejected: it refuses them permanently, so read its log.",
         none=_NOT_FORWARDED,
     )
 
 
 def _waiting() -> Panel:
     return chart(
-        "How many requests wait for the upstream?",
+        "Requests that wait to be forwarded",
         (Query(selector(own.FORWARD_WAITING.name, OF_EXPORTER), "{{instance}}"),),
-        "Received requests that wait to be forwarded: at most 2,000, then the oldest go.",
+        "Received requests that wait to be forwarded: at most 2,000. Beyond that, the exporter "
+        "drops the oldest.",
         none=_NOT_FORWARDED,
     )
 
 
 def _waiting_bytes() -> Panel:
     return chart(
-        "How much waits for the upstream?",
+        "Bytes that wait to be forwarded",
         (Query(selector(own.FORWARD_WAITING_BYTES.name, OF_EXPORTER), "{{instance}}"),),
-        "Size of what waits to be forwarded: at most 16 MiB, then the oldest goes.",
+        "Size of the requests that wait to be forwarded: at most 16 MiB. Beyond that, the exporter "
+        "drops the oldest.",
         none=_NOT_FORWARDED,
         unit=Unit.BYTES,
     )

@@ -6,7 +6,7 @@ from poolscope_alerts.promql import selector
 
 
 def firing(sources: Sources, components: tuple[Component, ...], matchers: str = "") -> str:
-    """Return what is 1 while an alert of the components fires."""
+    """Return a series that is 1 while an alert of the components fires."""
     found = (alert for alert in all_alerts(sources) if alert.component in components)
     names = "|".join(dict.fromkeys(alert.name for alert in found))
     mine = f'alertstate="firing", alertname=~"{names}"'

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from poolscope_dashboards.kit.palette import Json
-from poolscope_dashboards.kit.panel import DATASOURCE, Panel, to_json
+from poolscope_dashboards.kit.annotation import Annotation
+from poolscope_dashboards.kit.palette import RED, Json
+from poolscope_dashboards.kit.panel import Panel, to_json
 from poolscope_dashboards.kit.variable import Variable
 
 COLUMNS: Final = 24
@@ -15,8 +16,10 @@ SCHEMA: Final = 39
 
 TITLES: Final = {
     "poolscope-overview": "poolscope / Overview",
+    "poolscope-fleet": "poolscope / Fleet",
     "poolscope-pool": "poolscope / Pool",
     "poolscope-server": "poolscope / Server",
+    "poolscope-slo": "poolscope / SLO",
     "poolscope-exporter": "poolscope / Exporter",
 }
 
@@ -32,13 +35,17 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """One dashboard; `alerts` selects what is drawn where an alert fires."""
+    """One dashboard; `alerts` selects the alerts that it draws while they fire.
+
+    `changes` are drawn too: restarts, deploys.
+    """
 
     uid: str
     description: str
     variables: tuple[Variable, ...]
     sections: tuple[Section, ...]
     alerts: str
+    changes: tuple[Annotation, ...] = ()
 
     @property
     def title(self) -> str:
@@ -54,12 +61,12 @@ class Board:
 
 def file_text(board: Board) -> str:
     """Return the file to import; the same dashboard is always the same text."""
-    return json.dumps(_document(board), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(_document(board), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _document(board: Board) -> Json:
     return {
-        "annotations": {"list": [_annotation(board)]},
+        "annotations": {"list": [each.to_json() for each in (_alerts(board), *board.changes)]},
         "description": board.description,
         "editable": False,
         "fiscalYearStartMonth": 0,
@@ -80,26 +87,19 @@ def _document(board: Board) -> Json:
     }
 
 
-def _annotation(board: Board) -> Json:
-    """Return the regions in which alerts fire.
-
-    Grafana up to 10.4 reads `expr`, later releases `target`.
-    """
-    return {
-        "name": "Alerts",
-        "datasource": DATASOURCE,
-        "enable": True,
-        "hide": False,
-        "iconColor": "red",
-        "expr": board.alerts,
-        "target": {"expr": board.alerts, "refId": "Anno", "datasource": DATASOURCE},
-        "titleFormat": "{{alertname}}",
-        "textFormat": (
+def _alerts(board: Board) -> Annotation:
+    """Return the regions in which alerts fire."""
+    return Annotation(
+        name="Alerts",
+        expression=board.alerts,
+        colour=RED,
+        title="{{alertname}}",
+        text=(
             "{{severity}} {{service_name}} {{db_client_connection_pool_name}} "
             "{{http_route}} {{server}} {{pgbouncer}}"
         ),
-        "tagKeys": "severity",
-    }
+        tags="severity",
+    )
 
 
 def _link(uid: str, title: str) -> Json:

@@ -1,6 +1,6 @@
 """Choose the colours, once, so that one colour means one thing on every dashboard.
 
-Red: act. Amber: look. Green: known to be well. Grey: not known, which is never green.
+Red: act. Amber: check. Green: known to be healthy. Grey: unknown, which is never green.
 """
 
 from collections.abc import Mapping
@@ -24,17 +24,41 @@ LIGHT_GREY: Final = "#b3b3b3"
 CLEAR: Final = "transparent"
 
 DIAGNOSES: Final[Mapping[Diagnosis, tuple[str, str, str]]] = {
-    Diagnosis.HEALTHY: (GREEN, "nobody is known to be in trouble", "nothing to do"),
-    Diagnosis.UNKNOWN: (GREY, "too little is known", "see Exporter, and the links on Server"),
-    Diagnosis.FULL: ("light-orange", "callers wait, cause not established", "see who holds what"),
-    Diagnosis.UNDERSIZED: ("semi-dark-red", "full, and all that is out works", "a larger pool"),
-    Diagnosis.HELD_IDLE: (YELLOW, "held by code that does not use them", "give them back earlier"),
-    Diagnosis.SLOW_QUERIES: (AMBER, "held by slow statements", "mend the statements"),
-    Diagnosis.BLOCKED: ("dark-orange", "held by those who wait for locks", "find who has the lock"),
-    Diagnosis.LEAKING: (RED, "nobody is left to return some", "see the leaks by route and line"),
+    Diagnosis.HEALTHY: (GREEN, "no caller is in trouble", "nothing to do"),
+    Diagnosis.UNKNOWN: (GREY, "not enough data to judge", "see Exporter, and the links on Server"),
+    Diagnosis.FULL: (
+        "light-orange",
+        "callers wait, cause not established",
+        "see the holders",
+    ),
+    Diagnosis.UNDERSIZED: ("semi-dark-red", "full, and every connection works", "a larger pool"),
+    Diagnosis.SERVER_SLOW: ("semi-dark-orange", "the database is the bottleneck", "less load"),
+    Diagnosis.HELD_IDLE: (YELLOW, "held by code without use", "return them earlier"),
+    Diagnosis.SLOW_QUERIES: (AMBER, "held by slow statements", "faster statements"),
+    Diagnosis.BLOCKED: ("dark-orange", "holders wait for locks", "find the holder of the lock"),
+    Diagnosis.LEAKING: (RED, "some are lost to leaks", "see Leaks by route and line"),
+    Diagnosis.DEADLOCKED: (
+        "super-light-red",
+        "holders wait for each other",
+        "one per request",
+    ),
+    Diagnosis.SHARED_ACROSS_FORK: (
+        "light-purple",
+        "two processes use one connection",
+        "dispose in the child",
+    ),
     Diagnosis.CONNECTING: ("light-blue", "opening or testing is slow", "network, name, server"),
-    Diagnosis.SERVER_FULL: ("dark-red", "the server admits no more", "no larger pool: fewer"),
-    Diagnosis.LOOP_BLOCKED: ("dark-purple", "a synchronous pool stops the loop", "an async engine"),
+    Diagnosis.SERVER_FULL: (
+        "dark-red",
+        "the server admits no more",
+        "smaller pools",
+    ),
+    Diagnosis.THREADS_EXHAUSTED: ("semi-dark-purple", "holders wait for a thread", "fewer waiters"),
+    Diagnosis.LOOP_BLOCKED: (
+        "dark-purple",
+        "an event loop does not run",
+        "see its line",
+    ),
     Diagnosis.CONNECT_FAILING: ("dark-blue", "opening connections fails", "see the kind of error"),
 }
 """Colour, meaning and cure of each diagnosis; the order is that of their rank, the worst last.
@@ -60,6 +84,7 @@ RESULTS: Final[Mapping[Result, str]] = {
     Result.OK: GREEN,
     Result.WARN: AMBER,
     Result.UNKNOWN: GREY,
+    Result.ELSEWHERE: LIGHT_GREY,
 }
 
 
@@ -78,7 +103,7 @@ def words(texts: Mapping[Any, tuple[str, str]]) -> Json:
 
 
 def unknown(text: str) -> Json:
-    """Return the mapping that says, in grey, that there is no number."""
+    """Return the mapping that shows a text, in grey, where there is no number."""
     result = {"index": 0, "text": text, "color": GREY}
     return {"type": "special", "options": {"match": "null+nan", "result": result}}
 

@@ -1,4 +1,4 @@
-"""Say what a panel shows, before it is laid out and written as Grafana's JSON."""
+"""Describe the content of a panel, before it is laid out and written as Grafana's JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -175,6 +175,13 @@ def _overrides(overrides: Sequence[Override]) -> list[Json]:
         }
         for each in overrides
     ]
+
+
+def on_right_axis(override: Override, unit: Unit, most: float | None = None) -> Override:
+    """Return the override with an axis of another unit on the right; it shows `most` at least."""
+    axis = {"unit": str(unit), "custom.axisPlacement": "right"}
+    room = {} if most is None else {"custom.axisSoftMax": most}
+    return Override(override.field, {**override.properties, **axis, **room})
 
 
 def line_over(name: str, colour: str) -> Override:

@@ -1,16 +1,17 @@
 """Choose series by a dashboard's variables, and aggregate them as the alerts do.
 
-What applications publish carries no matcher on `job` and `instance`: over OTLP these are the
-application's own, over the exporter's /metrics they are the exporter's. What the exporter itself
-publishes is always scraped from it, and has both.
+Series of applications carry no matcher on `job` and `instance`: over OTLP these are the
+application's, over the exporter's /metrics they are the exporter's. Series of the exporter itself
+are always scraped from it, and have both.
 """
 
 from dataclasses import dataclass
 
 from poolscope import catalogue as wire
-from poolscope.catalogue import Metric
+from poolscope.catalogue import Effect, Metric
 from poolscope_alerts.promql import (
     POOL,
+    PROCESS,
     REASON,
     SERVICE_POOL,
     STATE,
@@ -30,6 +31,11 @@ STEP = "$__rate_interval"
 RANGE = "$__range"
 P95 = 0.95
 
+_HURTS = wire.EFFECTS[wire.CHECKOUT_FAILURES]
+_HURTING = "|".join(str(reason) for reason, effect in _HURTS.items() if effect is Effect.HURTS)
+HURT = f'{REASON}=~"{_HURTING}"'
+"""Failures that hurt a caller: a caller that leaves by itself is none."""
+
 NOT_WELL = f'diagnosis!~"{Diagnosis.HEALTHY}|{Diagnosis.UNKNOWN}"'
 
 
@@ -39,7 +45,7 @@ def joined(*matchers: str) -> str:
 
 
 def per_server(metric: OwnMetric, matchers: str = "", labels: Labels = ("server",)) -> str:
-    """Return a gauge of the exporter, once, however many exporters say it."""
+    """Return a gauge of the exporter, once, however many exporters publish it."""
     return by(labels, selector(metric.name, joined(OF_EXPORTER, matchers)))
 
 
@@ -67,9 +73,20 @@ class Selection:
         """Return the selector of a series in which the exporter judges pools."""
         return selector(metric.name, joined(OF_EXPORTER, self.pools, self.processes, matchers))
 
-    def judged_process(self, metric: OwnMetric) -> str:
+    def judged_process(self, metric: OwnMetric, matchers: str = "") -> str:
         """Return the selector of a series on processes, which names no pool."""
-        return selector(metric.name, joined(OF_EXPORTER, self.services, self.processes))
+        chosen = joined(OF_EXPORTER, self.services, self.processes, matchers)
+        return selector(metric.name, chosen)
+
+    def process_gauge(self, metric: Metric) -> str:
+        """Return a gauge of each process, which names no pool."""
+        matchers = joined(self.services, self.processes)
+        return by(PROCESS, selector(name(metric), matchers))
+
+    def process_total(self, metric: Metric, matchers: str, labels: Labels) -> str:
+        """Return a counter of processes, which may name a pool, as of now: summed over them."""
+        within = joined(self.services, self.processes, matchers)
+        return summed(by((*PROCESS, *labels), selector(name(metric), within)), labels)
 
     def gauge(self, metric: Metric, matchers: str = "", labels: Labels = POOL) -> str:
         """Return a gauge of each pool of each process."""
@@ -102,6 +119,17 @@ class Selection:
         buckets = self.rate(metric, suffix="_bucket", per=(*POOL, "le"))
         return f"histogram_quantile({share:g}, {summed(buckets, (*labels, 'le'))})"
 
+    def wait_quantile(self, labels: Labels = (), share: float = P95) -> str:
+        """Return a quantile of the wait, over callers that got a connection and that failed.
+
+        A failed caller is above every bound: it has no connection, however long it waited. The
+        result is then the largest bound.
+        """
+        served = self.rate(wire.WAIT_TIME, suffix="_bucket", per=(*POOL, "le"))
+        # The reason keeps the two apart, so that `or` takes both.
+        failed = f'label_replace({self.failures(HURT)}, "le", "+Inf", "", "")'
+        return f"histogram_quantile({share:g}, {summed(f'{served} or {failed}', (*labels, 'le'))})"
+
     def mean(self, metric: Metric, labels: Labels = ()) -> str:
         """Return the mean of a histogram; nothing where nothing was counted."""
         sums = summed(self.rate(metric, suffix="_sum"), labels)
@@ -113,23 +141,40 @@ class Selection:
         return f"{sums} / ({self._asked(wire.WAIT_TIME, '_count')} > 0)"
 
     def slow_share(self, limit_s: float, labels: Labels = ()) -> str:
-        """Return the share that waits longer than a limit, or in vain; ValueError for no bound."""
+        """Return the share that waits longer than a limit or fails; ValueError for no bound."""
         _, is_within = bucket(wire.WAIT_TIME, limit_s)
         fast = summed(self.rate(wire.WAIT_TIME, is_within, suffix="_bucket"), labels)
         asked = self._asked(wire.WAIT_TIME, "_count", labels)
         return f"({asked} - {fast}) / ({asked} > 0)"
 
     def _asked(self, metric: Metric, suffix: str = "", labels: Labels = ()) -> str:
-        """Return how many a second ask: those who get one, and those who do not.
+        """Return the requests for a connection a second: served ones, and failed ones.
 
-        Applications without poolscope do not count the latter.
+        Applications without poolscope do not count failures.
         """
         served = summed(self.rate(metric, suffix=suffix), labels)
         return f"({served} + ({summed(self.failures(), labels)} or 0 * {served}))"
 
-    def failures(self, per: Labels = (*POOL, REASON)) -> str:
-        """Return how many a second ask in vain, by reason."""
-        return self.rate(wire.CHECKOUT_FAILURES, per=per)
+    def failures(self, matchers: str = "") -> str:
+        """Return the requests a second that end without a connection, by reason."""
+        return self.rate(wire.CHECKOUT_FAILURES, matchers, per=(*POOL, REASON))
+
+    def failed_share(self, labels: Labels = ()) -> str:
+        """Return the share of requested checkouts that time out or meet an error."""
+        failed = summed(self.failures(HURT), labels)
+        return f"{failed} / ({self._asked(wire.CHECKOUTS, labels=labels)} > 0)"
+
+    def failed_share_in_range(self) -> str:
+        """Return the same share over the dashboard's time range."""
+        served = summed(self.increase(wire.CHECKOUTS))
+        per = (*POOL, REASON)
+        every = summed(self.increase(wire.CHECKOUT_FAILURES, per=per))
+        return f"{self.failed()} / ({served} + {every} > 0)"
+
+    def failed(self, labels: Labels = (), over: str = RANGE) -> str:
+        """Return the number of requested checkouts that timed out or met an error."""
+        per = (*POOL, REASON)
+        return summed(self.increase(wire.CHECKOUT_FAILURES, HURT, per=per, over=over), labels)
 
     def timeout_share(self, labels: Labels = ()) -> str:
         """Return time-outs per checkout asked for, as T6 counts them."""
@@ -170,5 +215,5 @@ class Selection:
 
 
 def summed(expression: str, labels: Labels = ()) -> str:
-    """Return the sum over all that the labels do not tell apart."""
+    """Return the sum over the series with equal labels."""
     return by(labels, expression, "sum") if labels else f"sum({expression})"

@@ -1,4 +1,4 @@
-"""Say what a dashboard's reader may choose, and where the choices come from."""
+"""Define the variables of a dashboard, and the series that their values come from."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -77,6 +77,18 @@ EXPORTERS: Final = (
 """Which exporters; what applications publish is not narrowed by them."""
 
 SERVICES: Final = Variable("service", "Service", _COUNT, SERVICE_NAME, everything=".*")
+CLUSTER: Final = "cluster"
+"""An external label: a Prometheus of one cluster has none, and then all of the variable matches."""
+
+_OF_CLUSTER: Final = f'{CLUSTER}=~"$cluster"'
+_OF_NAMESPACE: Final = f'{_OF_CLUSTER}, {SERVICE[0]}=~"$namespace"'
+CLUSTERS: Final = Variable("cluster", "Cluster", _COUNT, CLUSTER, everything=".*")
+NAMESPACES: Final = Variable(
+    "namespace", "Namespace", selector(_COUNT, _OF_CLUSTER), SERVICE[0], everything=".*"
+)
+SERVICES_THERE: Final = Variable(
+    "service", "Service", selector(_COUNT, _OF_NAMESPACE), SERVICE_NAME, everything=".*"
+)
 ONE_SERVICE: Final = Variable("service", "Service", _COUNT, SERVICE_NAME, is_many=False)
 ONE_POOL: Final = Variable(
     "pool",

@@ -1,10 +1,9 @@
-"""Build the dashboard on one pool: what is the matter, where its connections are, who has them."""
+"""Build the dashboard on one pool: its diagnosis, its connections, and their holders."""
 
 from poolscope_alerts.model import Component, Sources
 from poolscope_dashboards.kit.alert_annotations import firing
 from poolscope_dashboards.kit.board import Board, Section
-from poolscope_dashboards.kit.charts import text
-from poolscope_dashboards.kit.glossary import GLOSSARY
+from poolscope_dashboards.kit.glossary import words
 from poolscope_dashboards.kit.variable import EXPORTERS, ONE_POOL, ONE_SERVICE, PROCESSES
 from poolscope_dashboards.pool import configuration as pool_setup
 from poolscope_dashboards.pool import holders as pool_owners
@@ -16,21 +15,20 @@ from poolscope_dashboards.pool.selection import IN_ALERTS
 
 def pool(sources: Sources) -> Board:
     """Return the dashboard on one pool of a service, in all or some of its processes."""
-    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=20)
     return Board(
         uid="poolscope-pool",
         description=(
-            "The life of one pool: what is the matter, where its connections are, what callers "
-            "wait for, who holds connections and whether they come back, and how it is configured."
+            "One pool: its diagnosis, its connections, the waits of its callers, the holders of "
+            "its connections, leaks, and configuration."
         ),
         variables=(*EXPORTERS, ONE_SERVICE, ONE_POOL, PROCESSES),
         sections=(
             Section("", pool_now.panels(sources)),
-            Section("What do callers wait for?", pool_waits.panels(sources)),
-            Section("Do connections come back?", pool_returns.panels(sources)),
-            Section("Who holds connections?", pool_owners.panels()),
-            Section("Is it configured safely?", pool_setup.panels(sources)),
-            Section("What the words mean", (words,), is_open=False),
+            Section("Waiting", pool_waits.panels(sources)),
+            Section("Leaks and returns", pool_returns.panels(sources)),
+            Section("Holders", pool_owners.panels()),
+            Section("Configuration", pool_setup.panels(sources)),
+            words(),
         ),
         alerts=firing(sources, (Component.POOL,), IN_ALERTS),
     )

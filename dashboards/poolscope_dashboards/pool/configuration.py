@@ -1,4 +1,4 @@
-"""Show how one pool is configured, against the documented ranges, and which server it leads to."""
+"""Show the configuration of one pool, with the documented ranges, and its server."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,6 +7,7 @@ from poolscope import catalogue as wire
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import POOL, STATE, by, name
 from poolscope_dashboards.kit.charts import stat
+from poolscope_dashboards.kit.links import TO_SERVER
 from poolscope_dashboards.kit.palette import (
     AMBER,
     GREEN,
@@ -28,10 +29,6 @@ from poolscope_exporter.core.checks.thresholds import Unit as Measure
 from poolscope_exporter.core.own_metrics import OwnMetric
 from poolscope_exporter.core.prometheus_names import label_name
 
-_TO_SERVER = (
-    "/d/poolscope-server?var-server=${__data.fields.server}"
-    "&var-datasource=${datasource}&${__url_time_range}"
-)
 _SUFFIX: Final[Mapping[Measure, str]] = {Measure.SECONDS: " s", Measure.CONNECTIONS: ""}
 
 
@@ -51,11 +48,12 @@ def _checks(sources: Sources) -> Panel:
         for result, colour in RESULTS.items()
     )
     return table(
-        "Is each setting in its safe range?",
+        "Configuration checks",
         (Column("Check", label="check_id", mappings=(check_titles(sources),)), *columns),
-        "How many processes pass each check of the configuration, with the documented range. warn: "
-        "change it; the page, /api/v1/pools and poolscope-exporter audit say the value and the "
-        "cure. unknown: what is missing to judge is said there too.",
+        "Number of processes by result of each configuration check, with the documented range. If "
+        "it is warn, change the setting: poolscope-exporter audit shows the value and the cure. If "
+        "it is unknown, audit shows the missing fact. If it is elsewhere, this sidecar cannot "
+        "judge: the exporter of the server does.",
         none="no data: no exporter checks this pool",
         sort=Sort(str(Result.WARN)),
         width=14,
@@ -107,49 +105,74 @@ def _settings(sources: Sources) -> tuple[Panel, ...]:
             now(_most(wire.POOL_SIZE)),
             f"Connections that a process keeps open (C1: {size.lowest:g} to {size.highest:g}). "
             f"{size.advice} The largest of the chosen processes.",
-            none="not told",
+            width=3,
+            none="not reported",
             steps=_between(size, 1),
         ),
         stat(
-            "max_overflow per pool_size",
+            "max_overflow share",
             now(by((), per_size)),
-            f"How far a burst may exceed pool_size (C2: {overflow.lowest:.0%} to "
+            f"The share by which a burst may exceed pool_size (C2: {overflow.lowest:.0%} to "
             f"{overflow.highest:.0%}). {overflow.advice}",
-            none="unlimited, or not told",
+            width=3,
+            none="unlimited, or not reported",
             unit=Unit.SHARE,
             steps=_between(overflow, 0.001),
         ),
         stat(
             "pool_timeout",
             now(_most(wire.POOL_TIMEOUT)),
-            "How long a caller waits before it gives up "
+            "Longest time that a caller waits "
             f"(C3: {timeout.lowest:g} to {timeout.highest:g} s). {timeout.advice}",
-            none="for ever, or not told",
+            width=3,
+            none="for ever, or not reported",
             unit=Unit.SECONDS,
             steps=_between(timeout, 0.001),
         ),
         stat(
+            "connect_timeout",
+            now(_most(wire.POOL_CONNECT_TIMEOUT)),
+            "How long the driver tries to open a connection; 0 is no limit. It must be shorter "
+            f"than pool_timeout (C14). {sources[ThresholdId.C14].advice}",
+            width=3,
+            none="not reported",
+            unit=Unit.SECONDS,
+            steps=(Step(None, GREY), Step(0, AMBER), Step(0.001, "text")),
+        ),
+        stat(
             "pool_recycle",
             now(_most(wire.POOL_RECYCLE)),
-            "At what age a connection is replaced. It must be shorter than the idle time-out of a "
-            f"proxy in between (C4). {sources[ThresholdId.C4].advice}",
-            none="never, or not told",
+            "Age at which the pool replaces a connection. It must be shorter than the idle "
+            f"time-out of a proxy in between (C4). {sources[ThresholdId.C4].advice}",
+            width=3,
+            none="never, or not reported",
+            unit=Unit.SECONDS,
+        ),
+        stat(
+            "Idle time-out",
+            now(_most(wire.POOL_IDLE_TIMEOUT)),
+            "Unused time after which the pool closes a connection beyond its minimum; 0 is never. "
+            "asyncpg: max_inactive_connection_lifetime; psycopg_pool: max_idle.",
+            width=3,
+            none="no such setting, or not reported",
             unit=Unit.SECONDS,
         ),
         stat(
             "pool_pre_ping",
             now(by((), THIS.app(name(wire.POOL_PRE_PING)), "min")),
             f"Whether connections are tested before use (C5). {sources[ThresholdId.C5].advice} "
-            "off where one of the chosen processes has it off.",
-            none="not told",
-            mappings=(words({1: ("on", GREEN), 0: ("off", AMBER)}), unknown("not told")),
+            "The value is off if one of the chosen processes has it off.",
+            width=3,
+            none="not reported",
+            mappings=(words({1: ("on", GREEN), 0: ("off", AMBER)}), unknown("not reported")),
         ),
         stat(
             "TCP keepalive",
             now(_most(wire.POOL_KEEPALIVE)),
             "Idle time before the system probes a connection; 0 is off "
             f"(C6: {keepalive.lowest:g} to {keepalive.highest:g} s). {keepalive.advice}",
-            none="not told",
+            width=3,
+            none="not reported",
             unit=Unit.SECONDS,
             steps=_between(keepalive, 0.001),
         ),
@@ -170,17 +193,17 @@ def _server() -> Panel:
         return f"{by(way, leading)} * on (server) group_left () {per_server(metric)}"
 
     return table(
-        "Which server does it lead to?",
+        "Server of this pool",
         (
-            Column("Server", label="server", link=_TO_SERVER),
+            Column("Server", label="server", link=TO_SERVER),
             Column("PgBouncer", label="pgbouncer"),
             Column("Open connections", summed(opened, way), width=145),
             Column("Answers", of_server(own.SERVER_UP), mappings=is_up()),
             Column("Headroom", of_server(own.SERVER_HEADROOM), steps=room()),
         ),
-        "The server that has the pool's sessions, the PgBouncer that is passed on the way, and how "
-        "many more sessions the server admits. A click opens it.",
-        none="not known: no exporter asks this server, or no connection was linked to it yet",
+        "The server that has the pool's sessions, the PgBouncer in between, and the number of "
+        "further sessions that the server admits. A row opens the server.",
+        none="unknown: no exporter polls this server, or no connection was linked to it yet",
         sort=Sort("Open connections"),
         width=10,
         height=11,
@@ -192,7 +215,7 @@ def _info(sources: Sources) -> Panel:
     once = by((*POOL, *labels), THIS.app(name(wire.POOL_INFO)))
     library, kind = label_name(wire.LIBRARY), label_name(wire.POOL_CLASS)
     return table(
-        "What kind of pool is it?",
+        "Pool class and library",
         (
             Column("Library", label=library),
             Column("Class", label=kind),
@@ -200,7 +223,7 @@ def _info(sources: Sources) -> Panel:
             Column("Processes", by(labels, once, "count"), width=110),
         ),
         f"Pool class and library (C9). {sources[ThresholdId.C9].advice}",
-        none="not told",
+        none="not reported",
         sort=Sort("Processes"),
         height=5,
     )

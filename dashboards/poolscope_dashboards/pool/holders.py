@@ -1,35 +1,37 @@
-"""Show who holds the connections of one pool: routes, verdicts, processes."""
+"""Show the holders of the connections of one pool: routes, verdicts, processes."""
+
+from typing import Final
 
 from poolscope import catalogue as wire
 from poolscope_alerts.promql import POOL, ROUTE, by, name
+from poolscope_alerts.promql import PROCESS as IDENTITY
 from poolscope_dashboards.kit.charts import chart
+from poolscope_dashboards.kit.links import TO_PROCESS
 from poolscope_dashboards.kit.palette import VERDICTS, diagnosis_words, words
 from poolscope_dashboards.kit.panel import Panel, Query, Unit, limits, plain
+from poolscope_dashboards.kit.process_name import PROCESS_NAME, with_process_name
 from poolscope_dashboards.kit.selection import summed
 from poolscope_dashboards.kit.tables import Column, Sort, table
 from poolscope_dashboards.kit.variable import PROCESS
 from poolscope_dashboards.pool.selection import THIS
 from poolscope_exporter.core import own_metrics as own
+from poolscope_exporter.core.prometheus_names import label_name
 
 _ROUTE = f"{{{{{ROUTE}}}}}"
-_HOST, _POD = own.INSTANCE_INFO.labels[3:]
-_NO_ROUTES = "no data: no connection was given back, or the application names no routes"
-_TO_PROCESS = (
-    f"/d/poolscope-pool?var-process=${{__data.fields.{PROCESS}}}"
-    "&var-service=${service}&var-pool=${pool}&var-datasource=${datasource}&${__url_time_range}"
-)
+_POD: Final = label_name(wire.K8S_POD_NAME)
+_NO_ROUTES = "no data: no connection was returned, or the application names no routes"
 
 
 def panels() -> tuple[Panel, ...]:
-    """Return the panels on who holds connections."""
-    return (_held_now(), _by_route(), _per_checkout(), _idle(), _processes())
+    """Return the panels on holders."""
+    return (_held_now(), _by_route(), _per_checkout(), _idle(), _pinned(), _processes())
 
 
 def _held_now() -> Panel:
     once = by((*POOL, "verdict", "evidence", ROUTE), THIS.judged(own.HELD_CHECKOUTS))
     colours = {str(verdict): (str(verdict), colour) for verdict, colour in VERDICTS.items()}
     return table(
-        "Who holds connections now?",
+        "Held connections now",
         (
             Column(
                 "Verdict",
@@ -47,9 +49,9 @@ def _held_now() -> Panel:
                 steps=plain(),
             ),
         ),
-        "Connections that are out for a second or longer, by what their server session does, by "
-        "evidence of a leak, and by route. Line, session and blocker of each are on the exporter's "
-        "live page and in /api/v1/checkouts: they would be too many series.",
+        "Connections that are out for a second or longer, by the state of their server session, by "
+        "evidence of a leak, and by route. The exporter's live page and /api/v1/checkouts show the "
+        "line, the session and the blocker of each.",
         none="no connection is held for a second, or no exporter judges",
         sort=Sort("Connections"),
         width=12,
@@ -58,11 +60,11 @@ def _held_now() -> Panel:
 
 def _by_route() -> Panel:
     return chart(
-        "Which route holds most?",
+        "Connections held, by route",
         (Query(THIS.routes(name(wire.ROUTE_HELD_TIME), (ROUTE,)), _ROUTE),),
-        "Connections that each route held, on average, of all processes: the time held, divided "
-        "by the time that passed. The highest is where a shorter hold saves most. Counted when "
-        "they come back: what is leaked is not in it.",
+        "Mean number of connections that each route held, in all processes. A shorter hold saves "
+        "most on the highest route. A checkout counts when it ends, so leaked connections are not "
+        "included.",
         none=_NO_ROUTES,
         is_stacked=True,
     )
@@ -72,11 +74,11 @@ def _per_checkout() -> Panel:
     held = THIS.routes(name(wire.ROUTE_HELD_TIME), (ROUTE,))
     taken = THIS.routes(name(wire.ROUTE_CHECKOUTS), (ROUTE,))
     return chart(
-        "How long does each route hold a connection?",
+        "Mean hold time, by route",
         (Query(f"{held} / ({taken} > 0)", _ROUTE),),
-        "Mean time from getting a connection to giving it back, by route. A route that calls "
-        "another service, or sleeps, while it holds one stands out: take the connection later, "
-        "give it back earlier.",
+        "Mean time from the checkout to the return of the connection, by route. A high route may "
+        "call another service, or sleep, while it holds a connection. Take the connection later, "
+        "and return it earlier.",
         none=_NO_ROUTES,
         unit=Unit.SECONDS,
     )
@@ -84,18 +86,35 @@ def _per_checkout() -> Panel:
 
 def _idle() -> Panel:
     return chart(
-        "Which route holds connections without using them?",
+        "Connections held without use, by route",
         (Query(THIS.routes(own.HELD_IDLE_TIME.name, (ROUTE,), is_own=True), _ROUTE),),
-        "Connections, on average, that were held for long while their server session did nothing: "
-        "the part of the pool that could be had back without a larger one.",
+        "Mean number of connections that were held for long while their server session was idle. "
+        "If your code returns them earlier, the same pool serves more callers.",
         none="none was seen, or no exporter judges",
         is_stacked=True,
     )
 
 
+def _pinned() -> Panel:
+    inside, seen = (
+        THIS.routes(metric.name, (ROUTE,), is_own=True)
+        for metric in (own.HELD_IN_TRANSACTION_TIME, own.HELD_SEEN_TIME)
+    )
+    return chart(
+        "Share of hold time in a transaction",
+        (Query(f"{inside} / ({seen} > 0)", _ROUTE),),
+        "The share of long hold time with an open transaction, by route, as polls of PostgreSQL "
+        "showed. Near 100 %: the transaction keeps the connection, also in PgBouncer. Commit "
+        "before slow work. Near 0 %: the session stays open without a transaction. Close it "
+        "earlier.",
+        none="none was seen, or no exporter judges",
+        unit=Unit.SHARE,
+    )
+
+
 def _processes() -> Panel:
     return table(
-        "Which processes have this pool?",
+        "Processes of this pool",
         (
             Column(
                 "Diagnosis",
@@ -104,8 +123,7 @@ def _processes() -> Panel:
                 width=120,
                 is_painted=True,
             ),
-            Column("Process", label=PROCESS, link=_TO_PROCESS),
-            Column("Host", label=_HOST),
+            Column("Process", label=PROCESS_NAME, link=TO_PROCESS),
             Column("Pod", label=_POD),
             Column("Used", THIS.used((PROCESS,))),
             Column("Limit", THIS.total(wire.MAX, labels=(PROCESS,))),
@@ -114,17 +132,19 @@ def _processes() -> Panel:
                 THIS.total(wire.PENDING_REQUESTS, labels=(PROCESS,)),
                 steps=limits(amber=1),
             ),
-            Column("Last heard", _heard(), unit=Unit.SECONDS, decimals=0),
+            Column("Last push", _last_push(), unit=Unit.SECONDS, decimals=0),
+            Column("Instance id", label=PROCESS, width=110),
         ),
-        "The processes of the service, the worst first; a click shows one alone. Last heard is the "
-        "time since its last push: it pushes every few seconds.",
+        "The processes of the service by host and pid, the worst first. A row opens the process. "
+        "Last push is the time since its last push: each process pushes every few seconds.",
         none="no data: no process publishes this pool",
         sort=Sort("Diagnosis"),
     )
 
 
-def _heard() -> str:
-    """Return the time since the last push, with the names of host and pod."""
-    age = by((PROCESS,), THIS.judged_process(own.INSTANCE_LAST_PUSH_AGE))
-    named = by((PROCESS, _HOST, _POD), THIS.judged_process(own.INSTANCE_INFO))
-    return f"{age} * on ({PROCESS}) group_right () {named}"
+def _last_push() -> str:
+    """Return the time since the last push, with the names of process and pod."""
+    age = by(IDENTITY, THIS.judged_process(own.INSTANCE_LAST_PUSH_AGE))
+    pods = by((*IDENTITY, _POD), THIS.judged_process(own.INSTANCE_INFO))
+    of_pod = f"{age} * on ({', '.join(IDENTITY)}) group_right () {pods}"
+    return by((PROCESS, PROCESS_NAME, _POD), with_process_name(of_pod, THIS))

@@ -1,10 +1,11 @@
-"""Show how one pool is now: its diagnosis, where its connections are, why they are out."""
+"""Show the present state of one pool: its diagnosis and its connections."""
 
 from poolscope import catalogue as wire
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import POOL, STATE, by
 from poolscope_dashboards.kit.charts import chart, stat, timeline
 from poolscope_dashboards.kit.palette import (
+    AMBER,
     BLUE,
     LIGHT_BLUE,
     PURPLE,
@@ -21,10 +22,18 @@ from poolscope_dashboards.kit.panel import (
     line_over,
     lines,
     now,
+    on_right_axis,
     painted,
 )
+from poolscope_dashboards.kit.ranking import TOP, TOP_BANDS
 from poolscope_dashboards.kit.selection import summed
-from poolscope_dashboards.pool.selection import BY_PROCESS, NO_POOL, NO_VERDICT, THIS
+from poolscope_dashboards.pool.selection import (
+    NO_POOL,
+    NO_VERDICT,
+    THIS,
+    TOP_PROCESSES,
+    each_process,
+)
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.checks.thresholds import ThresholdId
 from poolscope_exporter.core.judging.verdicts import Verdict
@@ -41,8 +50,8 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
         stat(
             "Diagnosis",
             now(THIS.diagnosis(POOL[:2])),
-            "What is the matter, in one word: the worst of the chosen processes. The last rows say "
-            "what the words mean; the exporter's live page says why, with the numbers.",
+            "The state of the pool in one word: the worst of the chosen processes. The last row "
+            "explains the words. The exporter's live page shows the reason, with the numbers.",
             none="no data",
             width=6,
             mappings=diagnosis_words(),
@@ -50,42 +59,43 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
         stat(
             "Fullest process",
             now(THIS.fullness(())),
-            f"The largest share of its connections that one process has out. At {full:.0%} (T2) "
-            f"the next caller of that process waits; from {near:.0%} on a burst may do it.",
+            f"The largest share of connections in use in one process. At {full:.0%} (T2) the next "
+            f"caller of that process waits. From {near:.0%} on, a burst may queue.",
             none="no limit, or no data",
             width=3,
             unit=Unit.SHARE,
             steps=limits(near, full),
         ),
         stat(
-            "Used",
+            "Used now",
             now(THIS.used()),
-            "Connections that are out, of all chosen processes together.",
+            "Connections that are out now, in all chosen processes together.",
             none="no data",
             width=3,
         ),
         stat(
-            "Waiting",
+            "Waiting now",
             now(THIS.total(wire.PENDING_REQUESTS)),
-            "Callers that are blocked now because no connection is left. Above 0: Diagnosis says "
-            "whether it leaks, or all that is out works.",
+            "Callers that are blocked now because no connection is free. Above 0: Diagnosis shows "
+            "whether the pool leaks, or every connection works.",
             none="no data",
             width=3,
             steps=limits(amber=1),
         ),
         stat(
-            "Leaked",
+            "Leaked now",
             now(f"sum({THIS.held(Verdict.LEAKED, POOL)})"),
-            "Connections that nobody is left to return, by evidence (T4). Route and line are in "
-            "the table of leaks below; they come back when the process is restarted.",
+            "Connections that are out although the work that took them has ended (T4). The table "
+            "Leaks by route and line has the code. A restart of the process returns them.",
             none="no data",
             width=3,
             steps=limits(red=1),
         ),
         stat(
-            "Time-outs",
+            "Time-outs in range",
             now(summed(THIS.increase(wire.TIMEOUTS))),
-            "Callers that gave up waiting, in the time range above (T6).",
+            "Callers that stopped waiting for a connection, in the time range of the dashboard "
+            "(T6).",
             none="no data",
             width=3,
             is_count=True,
@@ -94,8 +104,8 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
         stat(
             "Oldest checkout",
             now(by((), THIS.judged(own.OLDEST_CHECKOUT_AGE))),
-            "For how long the connection that is held longest has been out. Nothing where none is "
-            "held for a second or longer. Old and growing: a leak, a stuck job, or long_lived().",
+            "Age of the connection that is held longest. Empty if no connection is held for a "
+            "second or longer. If it is old and grows: a leak, a stuck job, or long_lived().",
             none="none held, or no data",
             width=3,
             unit=Unit.SECONDS,
@@ -105,10 +115,11 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
 
 def _history() -> Panel:
     return timeline(
-        "What was the matter, process by process?",
-        Query(THIS.diagnosis(POOL), BY_PROCESS),
+        "Diagnosis of each process over time",
+        each_process(THIS.diagnosis(POOL), most=TOP_BANDS),
         "The diagnosis of each process over time. All at once: the server or the load. One alone: "
-        "that process leaks or blocks. No band: no exporter judged it then.",
+        "that process leaks or blocks. No band: no exporter judged it then. The "
+        f"{TOP_BANDS} worst processes.",
         none=NO_VERDICT,
         height=6,
     )
@@ -117,17 +128,19 @@ def _history() -> Panel:
 def _where() -> Panel:
     idle = THIS.total(wire.COUNT, f'{STATE}="{wire.ConnectionState.IDLE}"')
     return chart(
-        "Where are the connections?",
+        "Connections by state",
         (
             Query(THIS.used(), "used"),
             Query(idle, "idle"),
             Query(THIS.total(wire.MAX), "limit"),
             Query(THIS.total(wire.POOL_OVERFLOW), "overflow"),
             Query(THIS.total(wire.PENDING_REQUESTS), "waiting"),
+            Query(THIS.fullness(()), _FULLEST),
         ),
-        "Used and idle connections on top of each other, below the limit of all chosen processes "
-        "together. Used at the limit and callers waiting is exhaustion; overflow is what is open "
-        "beyond pool_size. Used that only rises is a leak.",
+        "Where are the connections? The areas show used and idle connections of all chosen "
+        "processes. The line above is their limit. The fullest process (right axis) counts alone: "
+        "at 100% its callers wait, even if the other processes have free connections. Overflow is "
+        "open beyond pool_size. Used that only rises is a leak.",
         none=NO_POOL,
         is_stacked=True,
         overrides=(
@@ -135,17 +148,21 @@ def _where() -> Panel:
             line_over("limit", RED),
             line_over("overflow", YELLOW),
             line_over("waiting", PURPLE),
+            on_right_axis(line_over(_FULLEST, AMBER), Unit.SHARE, most=1),
         ),
     )
 
 
+_FULLEST = "fullest process"
+
+
 def _why() -> Panel:
     return chart(
-        "Why are connections held?",
+        "Held connections by verdict",
         (Query(summed(_held_once(), ("verdict",)), "{{verdict}}"),),
-        "Connections that are out for a second or longer, by what their server session does. Red: "
-        "nobody will return them. Amber: held by locks, slow statements or idle transactions. "
-        "Green: they work, so a larger pool would help. Grey: not known.",
+        "Connections that are out for a second or longer, by the state of their server session. "
+        "Red: leaked, so nothing will return them. Amber: held by locks, slow statements or idle "
+        "transactions. Green: they work, so a larger pool would help. Grey: unknown.",
         none="no connection is held for a second, or no exporter judges",
         is_stacked=True,
         overrides=painted({str(verdict): colour for verdict, colour in VERDICTS.items()}),
@@ -159,11 +176,12 @@ def _held_once() -> str:
 def _fullness(sources: Sources) -> Panel:
     near, full = sources.tuning.near_exhaustion_share, sources[ThresholdId.T2].limit
     return chart(
-        "How full is each process?",
-        (Query(THIS.fullness(POOL), BY_PROCESS),),
-        f"Connections that are out, of those that the process may open (T2: {full:.0%}). One "
-        "process that is full while the others are not has a leak, or all the load.",
-        none="no data: the pool has no limit, or nobody publishes it",
+        f"Fullest processes, top {TOP}",
+        (each_process(THIS.fullness(POOL)),),
+        f"Connections in use, as a share of the limit of each process (T2: {full:.0%}). If one "
+        "process is full and the others are not, it has a leak, or all the load. "
+        f"{TOP_PROCESSES}",
+        none="no data: the pool has no limit, or no application publishes it",
         unit=Unit.SHARE,
         steps=lines(near, full),
     )
@@ -171,10 +189,10 @@ def _fullness(sources: Sources) -> Panel:
 
 def _oldest() -> Panel:
     return chart(
-        "How old is the oldest checkout?",
-        (Query(by(POOL, THIS.judged(own.OLDEST_CHECKOUT_AGE)), BY_PROCESS),),
-        "For how long the longest-held connection of each process has been out. A line that rises "
-        "and never falls is a connection that nobody returns.",
+        f"Oldest checkout of a process, top {TOP}",
+        (each_process(by(POOL, THIS.judged(own.OLDEST_CHECKOUT_AGE))),),
+        "Age of the connection that each process has held longest. A line that rises and never "
+        f"falls is a connection that is never returned. {TOP_PROCESSES}",
         none="no connection is held for a second, or no exporter judges",
         unit=Unit.SECONDS,
     )

@@ -1,11 +1,13 @@
-"""Show whether the connections of one pool come back: traffic, leaks, churn, misuse."""
+"""Show the leaks of one pool, its traffic, its churn and its misuse."""
 
 from poolscope import catalogue as wire
+from poolscope_alerts.conditions.leaks import LEAK
 from poolscope_alerts.model import Sources
-from poolscope_alerts.pool_leaks import LEAK
+from poolscope_alerts.pool_usage import CAUGHT, ENDED, STALE
 from poolscope_alerts.promql import (
     CALL_SITE,
     EVIDENCE,
+    KIND,
     POOL,
     REASON,
     ROUTE,
@@ -17,17 +19,32 @@ from poolscope_alerts.promql import (
 from poolscope_dashboards.kit.charts import chart, events
 from poolscope_dashboards.kit.palette import AMBER, GREEN, PURPLE, RED, YELLOW
 from poolscope_dashboards.kit.panel import Panel, Query, Unit, limits, painted, plain
+from poolscope_dashboards.kit.ranking import TOP
 from poolscope_dashboards.kit.selection import STEP, summed
 from poolscope_dashboards.kit.tables import Column, Sort, table
-from poolscope_dashboards.pool.selection import BY_PROCESS, NO_POOL, NO_TRAFFIC, THIS
+from poolscope_dashboards.kit.variable import POOL_NAME
+from poolscope_dashboards.pool.selection import (
+    NO_POOL,
+    NO_TRAFFIC,
+    OF_POOL_OR_NONE,
+    THIS,
+    TOP_PROCESSES,
+    each_process,
+)
 from poolscope_exporter.core.checks.thresholds import ThresholdId
-
-_KIND = "poolscope_kind"
 
 
 def panels(sources: Sources) -> tuple[Panel, ...]:
-    """Return the panels on what comes back."""
-    return (_leaks(), _traffic(sources), _floor(sources), _churn(), _broken(sources), _misuse())
+    """Return the panels on leaks and returns."""
+    return (
+        _leaks(),
+        _traffic(sources),
+        _floor(sources),
+        _churn(),
+        _broken(sources),
+        _misuse(),
+        _session_errors(),
+    )
 
 
 def _leaks() -> Panel:
@@ -35,7 +52,7 @@ def _leaks() -> Panel:
     leaked = summed(by(LEAK, THIS.app(name(wire.LEAKS))), _WHERE)
     recovered = summed(by(LEAK, THIS.app(name(wire.LEAKS_RECOVERED))), _WHERE)
     return table(
-        "Which route and line leaks?",
+        "Leaks by route and line",
         (
             Column("Route", label=ROUTE),
             Column("Line", label=CALL_SITE),
@@ -43,10 +60,10 @@ def _leaks() -> Panel:
             Column("Leaked", f"{leaked} > 0", width=110, steps=limits(red=1)),
             Column("Came back", f"{recovered} and {leaked} > 0", width=110, steps=plain()),
         ),
-        "Checkouts that leaked, apparently, since each process began: the route, the line that "
-        "took the connection, and what is known of whoever took it (T4, C12). Give it back on "
-        "every path: async with, a yield dependency, try/finally.",
-        none="no leak was counted since the processes began",
+        "Checkouts that apparently leaked since each process started: the route, the line that "
+        "took the connection, and the evidence (T4, C12). Return the connection on every path: "
+        "async with, a yield dependency, try/finally.",
+        none="no leak was counted since the processes started",
         sort=Sort("Leaked"),
     )
 
@@ -57,13 +74,14 @@ _WHERE = (ROUTE, CALL_SITE, EVIDENCE)
 def _traffic(sources: Sources) -> Panel:
     row = sources[ThresholdId.T3]
     return chart(
-        "Do check-ins keep up with check-outs?",
+        "Check-outs and check-ins a second",
         (
             Query(summed(THIS.rate(wire.CHECKOUTS)), "check-outs"),
             Query(summed(THIS.rate(wire.CHECKINS)), "check-ins"),
         ),
-        "Connections that are handed out and given back, a second. Check-ins that stay behind for "
-        f"{duration(row.for_s)} (T3) are a leak, or a busy morning: the floor beside tells which.",
+        "Connections that are handed out and returned, a second. If check-ins stay behind for "
+        f"{duration(row.for_s)} (T3), it is a leak or a rising load. The panel beside decides: "
+        "with a leak, the lowest number in use only rises.",
         none=NO_TRAFFIC,
         unit=Unit.PER_SECOND,
         overrides=painted({"check-outs": AMBER, "check-ins": GREEN}),
@@ -75,11 +93,11 @@ def _floor(sources: Sources) -> Panel:
     over = duration(row.for_s)
     used = THIS.app(name(wire.COUNT), f'{STATE}="{wire.ConnectionState.USED}"', over)
     return chart(
-        "Does the number of connections that are out only rise?",
-        (Query(by(POOL, f"min_over_time({used})"), BY_PROCESS),),
-        f"The least number of connections that each process had out, over {over}. Healthy pools "
-        "come back to the same floor; stairs that only go up are a slow leak (T3, T4), whatever "
-        f"the traffic. {row.advice}",
+        f"Lowest connections in use, top {TOP} processes",
+        (each_process(by(POOL, f"min_over_time({used})")),),
+        f"The lowest number of connections in use in each process, over {over}. Healthy pools "
+        "return to the same minimum. A minimum that only rises is a slow leak (T3, T4), at any "
+        f"traffic. {row.advice} {TOP_PROCESSES}",
         none=NO_POOL,
     )
 
@@ -87,14 +105,15 @@ def _floor(sources: Sources) -> Panel:
 def _churn() -> Panel:
     closed = summed(THIS.rate(wire.CLOSED, per=(*POOL, REASON)), (REASON,))
     return chart(
-        "Are connections reused?",
+        "Connections opened and closed a second",
         (
             Query(summed(THIS.rate(wire.OPENED)), "opened"),
             Query(closed, f"closed: {{{{{REASON}}}}}"),
         ),
-        "Connections opened, and those that left the pool with the reason, a second. Much "
-        "overflow or recycled: pool_size is too small for the usual load, or pool_recycle too "
-        "short. not_pooled: NullPool opens one for each checkout.",
+        "Connections opened a second, and connections that left the pool, by reason. If overflow "
+        "is high, pool_size is too small for the usual load. If recycled is high, pool_recycle is "
+        "too short. idle: unused for the pool's idle time-out. not_pooled: NullPool opens a "
+        "connection for each checkout.",
         none=NO_POOL,
         unit=Unit.PER_SECOND,
         width=8,
@@ -103,19 +122,23 @@ def _churn() -> Panel:
 
 def _broken(sources: Sources) -> Panel:
     row = sources[ThresholdId.T8]
-    broken = summed(THIS.increase(wire.INVALIDATED, per=(*POOL, REASON), over=STEP), (REASON,))
-    refused = summed(THIS.increase(wire.CONNECT_ERRORS, per=(*POOL, _KIND), over=STEP), (_KIND,))
+    lost = summed(THIS.increase(wire.INVALIDATED, per=(*POOL, REASON), over=STEP), (REASON,))
+    colours = {
+        **dict.fromkeys(ENDED, RED),
+        **dict.fromkeys(STALE, AMBER),
+        **dict.fromkeys(CAUGHT, YELLOW),
+    }
     return events(
-        "Do connections break?",
-        (
-            Query(broken, f"invalidated: {{{{{REASON}}}}}"),
-            Query(refused, f"not opened: {{{{{_KIND}}}}}"),
-        ),
-        "Connections that were found broken, and those that could not be opened. ping: pre-ping "
-        f"met a stale one, and nobody noticed. error: the application met it (T8). {row.advice}",
+        "Broken connections, by reason",
+        (Query(lost, f"{{{{{REASON}}}}}"),),
+        "Connections that the pool gave up, by reason. For ping and lost_while_idle, the pool "
+        "found a stale connection, and no caller failed. For socket and idle_session_timeout, a "
+        f"statement failed on a stale connection (T8). {row.advice} The reasons cancelled and "
+        "requested are ordinary. For any other reason, a session ended while in use: see the "
+        "runbook of PoolSessionsEnded.",
         none=NO_POOL,
         width=8,
-        overrides=painted({"invalidated: ping": YELLOW, "invalidated: error": RED}),
+        overrides=painted({str(reason): colour for reason, colour in colours.items()}),
     )
 
 
@@ -123,15 +146,38 @@ def _misuse() -> Panel:
     counted = {
         "blocks the event loop (C10)": wire.BLOCKING_CHECKOUTS,
         "waits while holding one": wire.NESTED_CHECKOUTS,
-        "shared by tasks (C11)": wire.SHARED_CONNECTIONS,
+        "shared (C11)": wire.SHARED_CONNECTIONS,
     }
     return events(
-        "Is the pool used wrongly?",
+        "Misuse of the pool",
         [Query(summed(THIS.increase(each, over=STEP)), word) for word, each in counted.items()],
         "Each of these should stay at 0. A synchronous pool on the event loop stops every request "
-        "of the process; who holds a connection and waits for a second can wait for ever; a "
-        "session that tasks share breaks at random.",
+        "of the process. A caller that holds a connection and waits for another can wait for ever. "
+        "A session that tasks share fails at random.",
         none=NO_POOL,
         width=8,
         overrides=painted(dict(zip(counted, (PURPLE, RED, AMBER), strict=True))),
     )
+
+
+def _session_errors() -> Panel:
+    # As for leaks: the series of a line begins at 1.
+    counted = THIS.process_total(wire.SESSION_ERRORS, OF_POOL_OR_NONE, _ERRORS)
+    return table(
+        "ORM attributes that failed to load",
+        (
+            Column("Error", label=KIND, width=170),
+            Column("Line", label=CALL_SITE),
+            Column("Pool", label=POOL_NAME, width=170),
+            Column("Errors", f"{counted} > 0", width=110, steps=limits(amber=1)),
+        ),
+        "Errors by line, since each process started. MissingGreenlet: a load without await on an "
+        "AsyncSession. DetachedInstanceError: a load after the session was closed. Often a commit "
+        "expired the object: set expire_on_commit=False, or load the attributes before. If the "
+        "pool is unknown, its column is empty.",
+        none="none was counted since the processes started",
+        sort=Sort("Errors"),
+    )
+
+
+_ERRORS = (KIND, CALL_SITE, POOL_NAME)

@@ -1,17 +1,38 @@
-"""Show what the callers of one pool wait for: the queue, opening, pinging, told apart."""
+"""Show the waits of the callers of one pool: the queue, opening and pinging."""
+
+from typing import Final
 
 from poolscope import catalogue as wire
-from poolscope.catalogue import Metric
+from poolscope.catalogue import Metric, Phase, ServingAge
 from poolscope_alerts.model import Sources
-from poolscope_alerts.promql import POOL, REASON
+from poolscope_alerts.promql import KIND, PHASE, POOL, PROCESS, REASON, SERVING_AGE, by, name
 from poolscope_dashboards.kit.charts import chart, events
 from poolscope_dashboards.kit.palette import AMBER, BLUE, RED, YELLOW
-from poolscope_dashboards.kit.panel import Panel, Query, Step, Unit, lines, painted
+from poolscope_dashboards.kit.panel import (
+    Panel,
+    Query,
+    Step,
+    Unit,
+    line_over,
+    lines,
+    on_right_axis,
+    painted,
+)
+from poolscope_dashboards.kit.ranking import TOP
 from poolscope_dashboards.kit.selection import STEP, summed
-from poolscope_dashboards.pool.selection import NO_TRAFFIC, THIS
+from poolscope_dashboards.pool.selection import (
+    NO_POOL,
+    NO_TRAFFIC,
+    THIS,
+    TOP_PROCESSES,
+    each_process,
+)
 from poolscope_exporter.core.checks.thresholds import ThresholdId
 
 P99 = 0.99
+
+_PHASES: Final = {Phase.QUEUE: RED, Phase.CONNECT: YELLOW, Phase.PING: BLUE}
+"""The phases that callers wait in, with the colours of the parts of a wait."""
 
 
 def panels(sources: Sources) -> tuple[Panel, ...]:
@@ -19,10 +40,14 @@ def panels(sources: Sources) -> tuple[Panel, ...]:
     return (
         _wait(sources),
         _parts(),
+        _by_phase(),
+        _loop_lag(sources),
+        _failed_attempts(),
         _queue(sources),
         _failures(),
         _share(sources),
         _opening(),
+        _first_requests(),
         _ping(sources),
         _use(),
     )
@@ -35,9 +60,8 @@ def _times(
     *,
     none: str,
     steps: tuple[Step, ...] = (),
-    width: int = 8,
 ) -> Panel:
-    """Return mean, p95 and p99 of a histogram: the mean hides what the quantiles show."""
+    """Return mean, p95 and p99 of a histogram: the mean alone hides slow callers."""
     return chart(
         title,
         (
@@ -50,32 +74,46 @@ def _times(
         unit=Unit.SECONDS,
         steps=steps,
         overrides=painted({"mean": BLUE, "p95": AMBER, "p99": RED}),
-        width=width,
+        width=8,
     )
 
 
 def _wait(sources: Sources) -> Panel:
     row = sources[ThresholdId.T1]
-    return _times(
-        "How long do those wait who get a connection?",
-        wire.WAIT_TIME,
-        f"From asking to getting: queueing, opening and pinging together. Above {row.limit:g} s "
-        f"(T1) for {row.for_s:g} s requests suffer. {row.advice} The panel beside says which part "
-        "it is. Those who got none are not in it: see who waits long, or in vain.",
+    longest = wire.WAIT_TIME.bounds[-1]
+    return chart(
+        "Time to get a connection",
+        (
+            Query(THIS.mean(wire.WAIT_TIME), "mean of served callers"),
+            Query(THIS.wait_quantile(), "p95 of all callers"),
+            Query(THIS.wait_quantile(share=P99), "p99 of all callers"),
+        ),
+        f"From the request for a connection to the checkout: queueing, opening and pinging. Above "
+        f"{row.limit:g} s (T1) for {row.for_s:g} s, requests suffer. {row.advice} The panel beside "
+        "shows the slow part. The percentiles include callers that timed out or failed: each "
+        f"counts as {longest:g} s or more. The mean includes served callers alone.",
         none=NO_TRAFFIC,
+        unit=Unit.SECONDS,
         steps=lines(amber=row.limit),
-        width=12,
+        overrides=painted(
+            {
+                "mean of served callers": BLUE,
+                "p95 of all callers": AMBER,
+                "p99 of all callers": RED,
+            }
+        ),
     )
 
 
 def _parts() -> Panel:
     parts = {"queue": wire.QUEUE_TIME, "opening": wire.CREATE_TIME, "ping": wire.PING_TIME}
     return chart(
-        "What is the wait made of?",
+        "Parts of the wait",
         [Query(THIS.per_checkout(metric), name) for name, metric in parts.items()],
         "Mean seconds that each part adds to a checkout (T10). Much queue: the pool is exhausted. "
         "Much opening: the network, TLS or the server is slow, or connections are recycled too "
-        "often. Much ping: the network. Their cures are different.",
+        "often. Much ping: the network is slow. Each part has its limit: pool_timeout for the "
+        "queue (C3), connect_timeout for opening (C14).",
         none=NO_TRAFFIC,
         unit=Unit.SECONDS,
         is_stacked=True,
@@ -83,14 +121,67 @@ def _parts() -> Panel:
     )
 
 
+def _by_phase() -> Panel:
+    waiting = summed(THIS.gauge(wire.PENDING, labels=(*POOL, PHASE)), (PHASE,))
+    oldest = by((PHASE,), THIS.app(name(wire.PENDING_AGE)))
+    lines_of_age = {f"oldest: {phase}": colour for phase, colour in _PHASES.items()}
+    return chart(
+        "Callers by phase",
+        (
+            Query(waiting, f"{{{{{PHASE}}}}}"),
+            Query(oldest, f"oldest: {{{{{PHASE}}}}}"),
+        ),
+        "Callers that wait for a place in the pool (queue), a new connection (connect), or its "
+        "liveness check (ping). The dashed lines show how long the oldest caller has waited: right "
+        "axis. Many in queue: see who holds connections. More than a second in connect or ping: "
+        "the network or the server is slow, and a larger pool does not help.",
+        none="no data: the application does not report phases",
+        is_stacked=True,
+        overrides=(
+            *painted({str(phase): colour for phase, colour in _PHASES.items()}),
+            *(
+                on_right_axis(line_over(field, colour), Unit.SECONDS)
+                for field, colour in lines_of_age.items()
+            ),
+        ),
+    )
+
+
+def _loop_lag(sources: Sources) -> Panel:
+    row = sources[ThresholdId.T1]
+    return chart(
+        f"Event loop lag, top {TOP} processes",
+        (each_process(THIS.process_gauge(wire.EVENT_LOOP_LAG), PROCESS),),
+        "How late a callback ran on the process's event loop, at most, since its last push. Above "
+        f"{row.limit:g} s every caller waits, even if the pool has free connections. The diagnosis "
+        f"loop_blocked names the line. See the runbook of PoolLoopBlocked. {TOP_PROCESSES}",
+        none="no data: no event loop uses this pool",
+        unit=Unit.SECONDS,
+        steps=lines(amber=row.limit),
+    )
+
+
+def _failed_attempts() -> Panel:
+    failed = summed(THIS.increase(wire.CONNECT_ERRORS, per=(*POOL, KIND), over=STEP), (KIND,))
+    return events(
+        "Connection attempts that failed, by kind",
+        (Query(failed, f"{{{{{KIND}}}}}"),),
+        "Attempts to open a connection that failed. Check the network and the server for refused, "
+        "unreachable, reset and timeout. Check the connection string for authentication, "
+        "unknown_database and wrong_setting. If it is too_many_connections, see Headroom on "
+        "Server. The runbook of PoolConnectFailing has the next step for each kind.",
+        none=NO_POOL,
+    )
+
+
 def _queue(sources: Sources) -> Panel:
     row = sources[ThresholdId.T5]
     return _times(
-        "How long do those queue who must?",
+        "Time in the pool queue",
         wire.QUEUE_TIME,
-        "Time that callers were blocked in the pool's queue, time-outs included; who got a "
-        f"connection at once is not in it. From {row.limit:g} s on (T5): {row.advice}",
-        none="nobody queued, or the library does not tell",
+        "Time that callers were blocked in the pool's queue, time-outs included. Callers that got "
+        f"a connection at once are not included. From {row.limit:g} s on (T5): {row.advice}",
+        none="no caller queued, or the library does not report it",
         steps=lines(amber=row.limit),
     )
 
@@ -100,11 +191,12 @@ def _failures() -> Panel:
         THIS.increase(wire.CHECKOUT_FAILURES, per=(*POOL, REASON), over=STEP), (REASON,)
     )
     return events(
-        "Who got no connection?",
+        "Requests without a connection, by reason",
         (Query(failed, f"{{{{{REASON}}}}}"),),
-        "Requests for a connection that ended without one. timeout: the pool was "
-        "exhausted for longer than pool_timeout. cancelled: the caller went away first. error: "
-        "the server refused, or could not be reached.",
+        "Requests for a connection that ended without one. If it is timeout, the pool was "
+        "exhausted for longer than pool_timeout. If it is cancelled, the caller ended first, often "
+        "because its client left. If it is error, the server refused the connection, or was "
+        "unreachable.",
         none="no data: the application does not count failures",
         overrides=painted({"timeout": RED, "cancelled": YELLOW, "error": AMBER}),
         width=8,
@@ -114,17 +206,17 @@ def _failures() -> Panel:
 def _share(sources: Sources) -> Panel:
     row, slow = sources[ThresholdId.T6], sources[ThresholdId.T1].limit
     return chart(
-        "Which share of those who ask waits long, or in vain?",
+        "Share of checkouts that waited long or failed",
         (
             Query(THIS.timeout_share(), "time-outs"),
-            Query(THIS.slow_share(slow), f"longer than {slow:g} s, or in vain"),
+            Query(THIS.slow_share(slow), f"longer than {slow:g} s, or failed"),
         ),
-        f"Of all callers, those that timed out, and those that waited longer than {slow:g} s (T1) "
-        f"or got no connection. Time-outs above {row.limit:.1%} (T6): {row.advice}",
+        f"The share of callers that timed out, and of callers that waited longer than {slow:g} s "
+        f"(T1) or got no connection. Time-outs above {row.limit:.1%} (T6): {row.advice}",
         none=NO_TRAFFIC,
         unit=Unit.SHARE,
         steps=lines(amber=row.limit),
-        overrides=painted({"time-outs": RED, f"longer than {slow:g} s, or in vain": AMBER}),
+        overrides=painted({"time-outs": RED, f"longer than {slow:g} s, or failed": AMBER}),
         width=8,
         roomy=2 * row.limit,
     )
@@ -132,31 +224,57 @@ def _share(sources: Sources) -> Panel:
 
 def _opening() -> Panel:
     return _times(
-        "How long does opening a connection take?",
+        "Time to open a connection",
         wire.CREATE_TIME,
-        "From dialling the server to a usable connection. Slow: DNS, network, TLS, authentication "
-        "or a busy server; a larger pool does not cure it (T10). Nothing where none was opened.",
+        "From the start of connecting to a usable connection. If it is slow: DNS, network, TLS, "
+        "authentication or a busy server. A larger pool does not cure it (T10).",
         none="no connection was opened",
+    )
+
+
+def _first_requests() -> Panel:
+    first, later = (f'{SERVING_AGE}="{age}"' for age in (ServingAge.FIRST_MINUTE, ServingAge.LATER))
+    waits, checkouts = wire.REQUEST_CONNECT_WAITS, wire.REQUEST_CHECKOUTS
+    # As of now, and no rate: a process may have counted its first requests before the first scrape.
+    of_first = f"{THIS.total(waits, first)} / ({THIS.total(checkouts, first)} > 0)"
+    rates = [summed(THIS.rate(metric, later)) for metric in (waits, checkouts)]
+    of_later = f"{rates[0]} / ({rates[1]} > 0)"
+    return chart(
+        "First requests that open a connection",
+        (
+            Query(f"clamp_max({of_first}, 1)", "first minute"),
+            Query(f"clamp_max({of_later}, 1)", "later"),
+        ),
+        "Share of the requests' checkouts that waited for a new connection. The first minute "
+        "begins with the first request of each running process. If it is much more than later, "
+        "open connections before the first request. asyncpg: min_size. psycopg_pool: min_size and "
+        "pool.open(wait=True). SQLAlchemy: docs/fastapi.md has the code.",
+        none="no data: no request took a connection",
+        unit=Unit.SHARE,
+        overrides=painted({"first minute": YELLOW, "later": BLUE}),
+        width=8,
     )
 
 
 def _ping(sources: Sources) -> Panel:
     row = sources[ThresholdId.C5]
     return _times(
-        "What does pre-ping cost?",
+        "Time of the pre-ping",
         wire.PING_TIME,
         "Time of the liveness check before a checkout (pool_pre_ping). Typically less than "
-        f"{row.limit * 1000:g} ms (C5); more is the distance to the server. It is cheap insurance.",
-        none="no pings: pre-ping is off, or nobody asked for a connection",
+        f"{row.limit * 1000:g} ms (C5). More is the distance to the server. Keep pre-ping on: it "
+        "prevents failed statements.",
+        none="no pings: pre-ping is off, or no checkout was requested",
         steps=lines(amber=row.limit),
     )
 
 
 def _use() -> Panel:
     return _times(
-        "For how long is a connection held?",
+        "Time that a connection is held",
         wire.USE_TIME,
-        "From getting a connection to giving it back. The pool serves (connections ÷ this) "
-        "requests a second: halving it doubles the pool. What is still out is not in it.",
-        none="no connection was given back",
+        "From the checkout to the return of the connection. The pool serves connections ÷ mean "
+        "hold time requests a second. If you halve the hold time, the pool serves twice as much. "
+        "Connections that are still out are not included.",
+        none="no connection was returned",
     )

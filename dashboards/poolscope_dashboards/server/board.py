@@ -1,10 +1,10 @@
-"""Build the dashboard on one database server: who is there, what is left, who would use it up."""
+"""Build the dashboard on one database server: its sessions, its headroom, and its PgBouncers."""
 
 from poolscope_alerts.model import Component, Sources
 from poolscope_dashboards.kit.alert_annotations import firing
 from poolscope_dashboards.kit.board import Board, Section
-from poolscope_dashboards.kit.charts import stat, text
-from poolscope_dashboards.kit.glossary import GLOSSARY
+from poolscope_dashboards.kit.charts import stat
+from poolscope_dashboards.kit.glossary import words
 from poolscope_dashboards.kit.palette import is_up
 from poolscope_dashboards.kit.panel import Panel, Unit, limits, now, room
 from poolscope_dashboards.kit.selection import per_server
@@ -19,21 +19,19 @@ from poolscope_exporter.core.checks.thresholds import ThresholdId
 
 def server(sources: Sources) -> Board:
     """Return the dashboard on one server, and on the proxies before it."""
-    words = text("Words", GLOSSARY, "What the words on these dashboards mean.", height=20)
     return Board(
         uid="poolscope-server",
         description=(
-            "What one database server sees: sessions by state and by owner, what its limits "
-            "leave, who would use it up, who waits for locks, and which held connections are "
-            "linked to their sessions."
+            "One database server: its sessions, its headroom, and the pools that may use it up. "
+            "Below are waits for locks, the links from connections to sessions, and PgBouncer."
         ),
         variables=(*EXPORTERS, ONE_SERVER, BOUNCERS),
         sections=(
             Section("", (*_numbers(sources), *server_sessions.of_whom(sources))),
-            Section("Is it busy, and who waits?", server_sessions.of_load(sources)),
-            Section("What is known of it?", server_sight.panels()),
+            Section("Load and locks", server_sessions.of_load(sources)),
+            Section("Data quality", server_sight.panels()),
             Section("PgBouncer", bouncer.panels(sources), is_open=False),
-            Section("What the words mean", (words,), is_open=False),
+            words(),
         ),
         alerts=firing(
             sources,
@@ -50,8 +48,8 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
         stat(
             "Answers",
             now(UP),
-            "Whether the last poll succeeded. no: sessions, links and headroom are not known until "
-            "it does; `poolscope-exporter check` says why.",
+            "Whether the last poll succeeded. no: sessions, links and headroom are unknown until "
+            "it does. `poolscope-exporter check` shows the reason.",
             none="not known",
             width=3,
             mappings=is_up(),
@@ -68,16 +66,16 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
         stat(
             "Sessions used",
             now(f"{SESSIONS} / {LIMIT}"),
-            f"Sessions that exist, of what the server admits to applications. From {share:.0%} on "
-            f"the reserve is eaten (T9). {sources[ThresholdId.T9].advice}",
+            "Open sessions, as a share of the number that the server admits to applications. From "
+            f"{share:.0%} on, they use up the reserve (T9). {sources[ThresholdId.T9].advice}",
             none="not known",
             unit=Unit.SHARE,
             steps=limits(share, 1),
         ),
         stat(
-            "CPUs busy",
+            "CPUs busy, 5 min mean",
             now(BUSY),
-            f"Sessions that run a statement and wait for nothing, per CPU, over 5 minutes. From "
+            f"Sessions that run a statement and wait for nothing, per CPU. Mean of 5 minutes. From "
             f"{cpu.limit:.0%} on (T7): {cpu.advice}",
             none="not known: set --server-cpus",
             unit=Unit.SHARE,
@@ -92,19 +90,19 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
             says_name=True,
         ),
         stat(
-            "May see",
+            "Privilege level",
             now(f"{per_server(own.PRIVILEGE_LEVEL, HERE, ('level',))} == 1", "{{level}}"),
-            "What the exporter's role may see of other roles' sessions: full, member or own. Less "
-            "than full leaves connections unlinked: GRANT pg_read_all_stats.",
+            "The exporter's view of the sessions of other roles: full, member or own. With less "
+            "than full, connections stay unlinked: GRANT pg_read_all_stats.",
             none="not known",
             width=3,
             says_name=True,
         ),
         stat(
-            "Last answer",
+            "Time since the last answer",
             now(f"time() - {per_server(own.POLL_LAST_SUCCESS, HERE)}"),
-            "How long ago the server last answered the exporter. More than a few poll intervals: "
-            "what is shown of it is old.",
+            "Time since the server last answered the exporter. If it is more than a few poll "
+            "intervals, this dashboard shows old data of the server.",
             none="never, or not known",
             unit=Unit.SECONDS,
             steps=limits(amber=sources.tuning.blind_s),

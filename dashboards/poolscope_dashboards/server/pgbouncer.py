@@ -1,4 +1,4 @@
-"""Show the PgBouncers in front of the server: their clients, what they admit, whether they wait."""
+"""Show the PgBouncers in front of the server: their clients, limits and queues."""
 
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import by, selector
@@ -14,7 +14,7 @@ from poolscope_exporter.core.own_metrics import OwnMetric
 _CHOSEN = 'pgbouncer=~"$pgbouncer"'
 _NAME = ("pgbouncer",)
 _SCOPE = ("pgbouncer", "scope")
-_NONE = "no data: no exporter asks a PgBouncer, or none answers"
+_NONE = "no data: no exporter polls a PgBouncer, or none answers"
 _LEGEND = "{{pgbouncer}} {{scope}}"
 
 
@@ -30,14 +30,14 @@ def _of(metric: OwnMetric, labels: tuple[str, ...] = _NAME) -> str:
 def _list() -> Panel:
     up = selector(own.PGBOUNCER_UP.name, joined(OF_EXPORTER, _CHOSEN))
     return table(
-        "Which PgBouncers answer?",
+        "PgBouncers",
         (
             Column("PgBouncer", label="pgbouncer"),
             Column("Answers", _of(own.PGBOUNCER_UP), mappings=is_up(), is_painted=True),
-            Column("Asked by", by(_NAME, up, "count")),
+            Column("Exporters", by(_NAME, up, "count")),
         ),
-        "The PgBouncers whose consoles the exporters ask, and by how many exporters. One that does "
-        "not answer leaves the connections through it unlinked.",
+        "The PgBouncers that the exporters poll, and the number of exporters that poll each. "
+        "Connections through a PgBouncer that does not answer are unlinked.",
         none=_NONE,
         sort=Sort("PgBouncer", is_descending=False),
         width=8,
@@ -46,11 +46,11 @@ def _list() -> Panel:
 
 def _clients() -> Panel:
     return chart(
-        "Do its clients wait?",
+        "Clients by state",
         (Query(_of(own.PGBOUNCER_CLIENTS, ("pgbouncer", "state")), "{{pgbouncer}} {{state}}"),),
-        "Clients by what they have: active has a server connection, idle has none, waiting wants "
-        "one. Waiting for long: the bouncer's pool is full, and a larger one in the application "
-        "only lengthens the queue.",
+        "Clients of each PgBouncer. active: has a server connection. idle: has none. waiting: "
+        "waits for a server connection. If clients wait for long, the pool of PgBouncer is full. "
+        "A larger pool in the application only lengthens the queue.",
         none=_NONE,
         is_stacked=True,
         width=8,
@@ -61,10 +61,10 @@ def _room(sources: Sources) -> Panel:
     share = sources[ThresholdId.T9].limit
     left = f"{_of(own.PGBOUNCER_HEADROOM, _SCOPE)} / {_of(own.PGBOUNCER_LIMIT, _SCOPE)}"
     return chart(
-        "What is left of its limits?",
+        "Share left of each limit",
         (Query(left, _LEGEND),),
-        "The share that is left of the clients that it admits, and of the server connections by "
-        f"its tightest limit. Below {share:.0%} (T9) clients will queue in the bouncer.",
+        "The free share of its clients limit, and of the tightest limit of its server "
+        f"connections. Below {share:.0%} (T9), clients will soon queue in PgBouncer.",
         none=_NONE,
         unit=Unit.SHARE,
         steps=lines(amber=share),
@@ -75,13 +75,13 @@ def _room(sources: Sources) -> Panel:
 def _demand() -> Panel:
     clients = per_server(own.PGBOUNCER_LIMIT, f'{_CHOSEN}, scope="clients"', _NAME)
     return chart(
-        "May the pools in front open more than it admits?",
+        "Possible clients and allowed clients",
         (
             Query(_of(own.PGBOUNCER_POTENTIAL_CLIENTS), "{{pgbouncer}} pools may open"),
-            Query(clients, "{{pgbouncer}} admits"),
+            Query(clients, "{{pgbouncer}} allows"),
         ),
-        "Connections that the pools in front may open together, and the clients that it admits "
-        "(C7 for a proxy). The first above the second: the next peak is refused.",
+        "Connections that the pools in front may open together, and the clients that PgBouncer "
+        "allows (C7 for a proxy). If the first is higher, the next peak is refused.",
         none=_NONE,
         width=8,
     )
@@ -89,9 +89,9 @@ def _demand() -> Panel:
 
 def _paused() -> Panel:
     return chart(
-        "Is a database paused?",
+        "Paused databases",
         (Query(_of(own.PGBOUNCER_PAUSED), "{{pgbouncer}}"),),
-        "Databases of the PgBouncer that somebody has paused: their clients wait until RESUME.",
+        "Paused databases of each PgBouncer: their clients wait until RESUME.",
         none=_NONE,
         width=8,
         steps=lines(red=1),
@@ -101,11 +101,12 @@ def _paused() -> Panel:
 def _idle() -> Panel:
     idle = selector(own.PROXY_IDLE_TIMEOUT.name, joined(OF_EXPORTER, 'pgbouncer=~"$pgbouncer|"'))
     return chart(
-        "When does a proxy close unused connections?",
+        "Idle time-out of proxies",
         (Query(by(("source", "pgbouncer"), idle), "{{source}} {{pgbouncer}}"),),
-        "The idle time-out of each PgBouncer, and of a proxy that the exporter was told of. "
-        "pool_recycle must be shorter (C4). Nothing where it closes none, or is not known.",
-        none="none closes unused connections, or it is not known",
+        "The idle time-out of each PgBouncer, and of a declared proxy or NAT: "
+        "--proxy-idle-timeout, --nat-idle-timeout. pool_recycle must be shorter (C4). Empty if no "
+        "proxy closes unused connections, or if it is unknown.",
+        none="no proxy closes unused connections, or it is unknown",
         unit=Unit.SECONDS,
         width=8,
     )

@@ -22,15 +22,15 @@ SESSIONS = summed(STATES, ("server",))
 _ACTIVE = selector(own.SERVER_ACTIVE_ON_CPU.name, joined(OF_EXPORTER, HERE), over=duration(300))
 BUSY = f"{by(('server',), f'avg_over_time({_ACTIVE})')} / {per_server(own.SERVER_CPUS, HERE)}"
 
-NO_SERVER = "no data: no exporter asks this server, or it does not answer"
+NO_SERVER = "no data: no exporter polls this server, or it does not answer"
 NOBODY = "no pool is known to lead here, or no exporter judges pools"
 DIRECT = f'{HERE}, pgbouncer=""'
 BY_LINKS = (
-    "Pools lead here by their address or, where that is an alias, by the sessions that their "
-    "connections were linked to."
+    "A pool leads to this server by its address. If that is an alias, the links of its "
+    "connections decide."
 )
 
 
 def here(expression: str, labels: Labels = (), how: str = "sum", *, of: str = DIRECT) -> str:
-    """Aggregate over the pools that lead to this server, directly unless told otherwise."""
+    """Aggregate over the pools that lead to this server; `of` selects how: by default directly."""
     return by(labels, f"{expression} and on ({', '.join(POOL)}) {EVERYBODY.leading_to(of)}", how)

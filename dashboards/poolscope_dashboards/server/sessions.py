@@ -1,11 +1,21 @@
-"""Show the sessions of one server: their states, their owners, who would use it up, who waits."""
+"""Show the sessions of one server: their states, their services, the demand, the waits."""
 
 from poolscope import catalogue as wire
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import POOL, ROUTE, SERVICE, SERVICE_POOL, STATE, by
 from poolscope_dashboards.kit.charts import chart
+from poolscope_dashboards.kit.links import TO_POOL
 from poolscope_dashboards.kit.palette import AMBER, BLUE, GREY, LIGHT_BLUE, PURPLE, RED, YELLOW
-from poolscope_dashboards.kit.panel import Panel, Query, Unit, limits, line_over, lines, painted
+from poolscope_dashboards.kit.panel import (
+    Panel,
+    Query,
+    Unit,
+    limits,
+    line_over,
+    lines,
+    painted,
+    room,
+)
 from poolscope_dashboards.kit.selection import per_server
 from poolscope_dashboards.kit.tables import Column, Sort, table
 from poolscope_dashboards.kit.variable import POOL_NAME, SERVICE_NAME
@@ -30,15 +40,11 @@ _SERVICE = f"{{{{{SERVICE_NAME}}}}}"
 _OPEN = EVERYBODY.gauge(wire.COUNT, labels=(*POOL, STATE))
 _MAY_OPEN = EVERYBODY.gauge(wire.MAX)
 _RESERVED = "limit less reserve"
-_TO_POOL = (
-    f"/d/poolscope-pool?var-service=${{__data.fields.{SERVICE_NAME}}}"
-    f"&var-pool=${{__data.fields.{POOL_NAME}}}&var-datasource=${{datasource}}&${{__url_time_range}}"
-)
 
 
 def of_whom(sources: Sources) -> tuple[Panel, ...]:
-    """Return the panels on how many sessions there are, and whose."""
-    return (_states(sources), _owners(), _fleet(sources), _full_pools(sources))
+    """Return the panels on the number of sessions, and their owners."""
+    return (_states(sources), _owners(), _fleet(sources), _full_pools(sources), _room_for_pods())
 
 
 def of_load(sources: Sources) -> tuple[Panel, ...]:
@@ -53,11 +59,11 @@ def _less_reserve(share: float) -> Query:
 def _states(sources: Sources) -> Panel:
     share = sources[ThresholdId.T9].limit
     return chart(
-        "What do the sessions do?",
+        "Sessions by state",
         (Query(STATES, "{{state}}"), Query(LIMIT, "limit"), _less_reserve(share)),
         "Client sessions by state, below the limit and the limit less its reserve of "
         f"{share:.0%} (T9). Many idle: pools are larger than their use. Many idle in transaction: "
-        "applications do something else in the middle of one. hidden: grant pg_read_all_stats.",
+        "applications do other work inside a transaction. hidden: grant pg_read_all_stats.",
         none=NO_SERVER,
         is_stacked=True,
         overrides=(
@@ -81,13 +87,13 @@ def _states(sources: Sources) -> Panel:
 def _owners() -> Panel:
     mine = f"({here(_OPEN)} or 0 * sum({SESSIONS}))"
     return chart(
-        "Whose are they?",
+        "Sessions by service",
         (
             Query(here(_OPEN, SERVICE), _SERVICE),
             Query(f"clamp_min(sum({SESSIONS}) - {mine}, 0)", "others"),
         ),
-        "Open connections of the services whose pools lead to this server, and all other "
-        "sessions: people, jobs, PgBouncers and other proxies, applications without poolscope. "
+        "Open connections of the services with pools that lead to this server. Others are all "
+        "other sessions: people, jobs, PgBouncers and proxies, applications without poolscope. "
         f"{BY_LINKS}",
         none=NO_SERVER,
         is_stacked=True,
@@ -98,17 +104,17 @@ def _owners() -> Panel:
 def _fleet(sources: Sources) -> Panel:
     share = sources[ThresholdId.C7].limit
     return chart(
-        "What if every pool filled up?",
+        "Open and possible connections",
         (
             Query(here(_MAY_OPEN), "may open"),
             Query(here(_OPEN), "open"),
             Query(LIMIT, "limit"),
             _less_reserve(share),
         ),
-        "Connections that the pools of all processes may open together, against what the server "
-        f"admits less its reserve of {share:.0%} (C7). Above it the next peak is refused. Pools "
-        "without a limit are not in it, and could open more; what a PgBouncer may open is on its "
-        f"own panels. {BY_LINKS}",
+        "Connections that the pools of all processes may open together, and the limit of the "
+        f"server less its reserve of {share:.0%} (C7). Above it, the server refuses connections at "
+        "the next peak. Pools without a limit are not included, and may open more. PgBouncers "
+        f"have their separate panels. {BY_LINKS}",
         none=NOBODY,
         overrides=(
             *painted({"may open": PURPLE, "open": BLUE}),
@@ -123,18 +129,18 @@ def _full_pools(sources: Sources) -> Panel:
     may_open = here(_MAY_OPEN, SERVICE_POOL)
     of_limit = f"{may_open} / on () group_left () max({LIMIT})"
     return table(
-        "Who would use it up?",
+        "Pools by maximum connections",
         (
-            Column("Service", label=SERVICE_NAME, link=_TO_POOL),
-            Column("Pool", label=POOL_NAME, link=_TO_POOL),
+            Column("Service", label=SERVICE_NAME, link=TO_POOL),
+            Column("Pool", label=POOL_NAME, link=TO_POOL),
             Column("Processes", here(EVERYBODY.used(POOL), SERVICE_POOL, "count")),
             Column("Open", here(_OPEN, SERVICE_POOL)),
             Column("May open", may_open),
             Column("Of the limit", of_limit, unit=Unit.SHARE, steps=limits(share, 1)),
         ),
-        "The pools that lead to this server without a PgBouncer, by what they may open in all "
-        "their processes. The top of the list is where a smaller pool, or fewer processes, saves "
-        f"most (C7, C8). A row opens the pool. {BY_LINKS}",
+        "The pools that lead to this server without a PgBouncer, by the connections that they may "
+        "open in all processes. Shrink the pools at the top first, or run fewer processes (C7, "
+        f"C8). A row opens the pool. {BY_LINKS}",
         none=NOBODY,
         sort=Sort("May open"),
         width=12,
@@ -142,14 +148,33 @@ def _full_pools(sources: Sources) -> Panel:
     )
 
 
+def _room_for_pods() -> Panel:
+    """Return the panel on the room for more pods."""
+    return table(
+        "Room for more pods",
+        (
+            Column("Service", label=SERVICE_NAME),
+            Column("Per pod", per_server(own.POD_CONNECTIONS, HERE, SERVICE)),
+            Column("More pods", per_server(own.ROOM_FOR_PODS, HERE, SERVICE), steps=room()),
+        ),
+        "How many more pods of a service fit into the headroom, if every pool grows to its limit "
+        "(C7). It is the limit for an autoscaler. Each pod counts like the largest pod now. A "
+        "dash: a pool has no limit, or the limit of the server is unknown.",
+        none="unknown: a sidecar does not publish it, or no pool leads here",
+        sort=Sort("More pods", is_descending=False),
+        width=12,
+        hides=("service_namespace",),
+    )
+
+
 def _cpu(sources: Sources) -> Panel:
     row = sources[ThresholdId.T7]
     return chart(
-        "Are its CPUs busy?",
+        "Busy CPUs over time",
         (Query(BUSY, "CPUs busy"),),
-        "Sessions that run a statement and wait for nothing, per CPU, on average over 5 minutes. "
+        "Sessions that run a statement and wait for nothing, per CPU. Mean of 5 minutes. "
         f"From {row.limit:.0%} on (T7) a larger pool makes every query slower. {row.advice}",
-        none="not known: set --server-cpus; or sessions are hidden",
+        none="unknown: set --server-cpus; or sessions are hidden",
         unit=Unit.SHARE,
         steps=lines(amber=row.limit),
     )
@@ -159,22 +184,22 @@ def _blocked() -> Panel:
     such = EVERYBODY.judged(own.HELD_CHECKOUTS, f'verdict="{Verdict.BLOCKED}"')
     once = by((*POOL, "evidence", ROUTE), such)
     return chart(
-        "Who waits for a lock?",
+        "Connections that wait for a lock",
         (Query(here(once, (*SERVICE, ROUTE), of=HERE), f"{_SERVICE} {{{{{ROUTE}}}}}"),),
-        "Held connections whose session waits for a lock, by service and route. Whose lock it is, "
-        "with route and line of the holder where that is one of ours, the exporter's live page "
-        "says. Those behind a PgBouncer are in it.",
-        none="nobody is seen waiting, or no exporter judges",
+        "Held connections with a session that waits for a lock, by service and route. The "
+        "exporter's live page shows the holder of the lock, with its route and line if a "
+        "monitored application holds it. Connections through a PgBouncer are included.",
+        none="no session waits for a lock, or no exporter judges",
         is_stacked=True,
     )
 
 
 def _headroom() -> Panel:
     return chart(
-        "How many more sessions does it admit?",
+        "Headroom over time",
         (Query(FREE, "headroom"),),
-        "What the tightest of the limits of server, roles and databases leaves. 0 means that "
-        "connections are refused; a cliff downwards is a deployment, or a leak of connections.",
+        "The room that the tightest limit leaves: of the server, a role or a database. At 0, the "
+        "server refuses connections. A sudden drop is a deployment, or a leak of connections.",
         none=NO_SERVER,
         overrides=painted({"headroom": BLUE}),
     )
@@ -183,10 +208,11 @@ def _headroom() -> Panel:
 def _orphans() -> Panel:
     orphans = per_server(own.ORPHAN_SESSIONS, HERE, SERVICE)
     return chart(
-        "Which sessions outlived their process?",
+        "Sessions that outlived their process",
         (Query(orphans, _SERVICE),),
-        "Sessions of processes that are gone, which began no statement since. They take slots "
-        "until the server notices: tcp_keepalives_idle on the server, or pg_terminate_backend.",
-        none="not known: a sidecar does not tell, or sessions are hidden",
+        "Sessions of processes that have ended, without a new statement since. They use slots "
+        "until the server detects it. Set tcp_keepalives_idle on the server, or call "
+        "pg_terminate_backend.",
+        none="unknown: a sidecar does not publish it, or sessions are hidden",
         overrides=(),
     )

@@ -1,4 +1,4 @@
-"""Show how much is known of one server: links and why not, limits, restarts and fail-overs."""
+"""Show the data quality of one server: links, limits, restarts and failovers."""
 
 from poolscope_alerts.promql import by, selector
 from poolscope_dashboards.kit.charts import chart, events
@@ -14,21 +14,21 @@ _NONE_HELD = "no connection is held for a second, or no exporter judges"
 
 
 def panels() -> tuple[Panel, ...]:
-    """Return the panels on what is known."""
+    """Return the panels on data quality."""
     return (_links(), _unlinked(), _limits(), _changes())
 
 
 def _links() -> Panel:
     levels = selector(own.LINKS.name, joined(OF_EXPORTER, 'level!="unlinked"'))
     return chart(
-        "Are held connections linked to their sessions?",
+        "Held connections by link to a session",
         (
             Query(by(("level",), levels, "sum"), "{{level}}"),
             Query(by((), _unlinked_series(), "sum"), "unlinked"),
         ),
-        "Held connections by the second witness, beside the pid, that ties each to its session: "
-        "the client's address, the connection's age, or a PgBouncer. What is unlinked cannot be "
-        "judged by the server. Of all servers of the chosen exporters.",
+        "Held connections by the fact that, with the pid, links each to its session: the client's "
+        "address, the connection's age, or a PgBouncer. Unlinked connections have no verdict from "
+        "the server. The panel shows all servers of the chosen exporters.",
         none=_NONE_HELD,
         is_stacked=True,
         overrides=painted(
@@ -48,11 +48,12 @@ def _unlinked_series() -> str:
 
 def _unlinked() -> Panel:
     return chart(
-        "Why are some not linked?",
+        "Unlinked connections, by reason",
         (Query(by(("reason",), _unlinked_series(), "sum"), "{{reason}}"),),
-        "Held connections without a session, by reason. unknown_server: name the address with "
-        "--server-alias. no_privilege: GRANT pg_read_all_stats. pooler: name the PgBouncer with "
-        "--pgbouncer. not_sampled and moved_on pass by themselves. Of all their servers.",
+        "Held connections without a session, by reason. If it is unknown_server, name the address "
+        "with --server-alias. If it is no_privilege, GRANT pg_read_all_stats. If it is pooler, "
+        "name the PgBouncer with --pgbouncer. The reasons not_sampled and moved_on pass by "
+        "themselves. The panel shows all servers.",
         none="every held connection is linked, none is held, or no exporter judges",
         is_stacked=True,
     )
@@ -62,14 +63,15 @@ def _limits() -> Panel:
     labels = ("server", "scope")
     exporters = by(labels, selector(own.SERVER_CONNECTIONS_LIMIT.name, _mine()), "count")
     return table(
-        "Which limits does it have?",
+        "Limits of the server",
         (
             Column("Scope", label="scope"),
             Column("Admits", per_server(own.SERVER_CONNECTIONS_LIMIT, HERE, labels)),
-            Column("Told by", exporters),
+            Column("Exporters", exporters),
         ),
-        "Sessions that each limit admits, less what is reserved: the whole server's, and the "
-        "tightest of roles and databases that are in use. Told by is the number of exporters.",
+        "Sessions that each limit admits, without reserved slots: the limit of the server, and "
+        "the tightest of the roles and databases in use. Exporters is the number of exporters "
+        "that report it.",
         none=NO_SERVER,
         sort=Sort("Admits", is_descending=False),
         width=12,
@@ -84,10 +86,9 @@ def _mine() -> str:
 def _changes() -> Panel:
     changes = selector(own.SERVER_CHANGES.name, _mine(), over=STEP)
     return events(
-        "Was it restarted, or did it fail over?",
+        "Restarts and failovers",
         (Query(by(("change",), f"increase({changes})"), "{{change}}"),),
-        "How often another server began to answer (a restart, a fail-over), and how often it was "
-        "promoted in place. All connections from before are lost then: pools should notice by "
-        "pre-ping.",
+        "How often another server began to answer (a restart, a failover), and how often it was "
+        "promoted in place. All earlier connections are lost then: pre-ping detects them.",
         none=NO_SERVER,
     )

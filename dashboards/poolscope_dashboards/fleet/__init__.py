@@ -1,0 +1,1 @@
+"""The dashboard of a fleet of hundreds of services: errors first."""

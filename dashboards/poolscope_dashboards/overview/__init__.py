@@ -1,0 +1,1 @@
+"""The dashboard that is opened first: every pool, the worst first."""

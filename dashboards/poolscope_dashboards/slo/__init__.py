@@ -1,0 +1,1 @@
+"""The dashboard of the error budget of each pool."""
