@@ -1,11 +1,11 @@
--- Make the role that the exporter logs in as, with as little as it needs. May be run again.
+-- Make the role of the exporter, with only the rights that it needs. You can run this script again.
 --
 --   psql -X -d postgres -f role.sql
 --   psql -X -d orders -v role=poolscope -v connection_limit=3 -f role.sql
 --
 -- Run it as a superuser, or as the administrator of a managed service (CREATEROLE). It sets no
--- password: `\password poolscope`, or the service's own log-in, comes after it.
--- docs/databases.md says what differs on RDS, Aurora, Cloud SQL, Azure and behind PgBouncer.
+-- password: run `\password poolscope` afterwards, or set up the log-in of your service.
+-- For RDS, Aurora, Cloud SQL, Azure and PgBouncer, see docs/databases.md.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -13,8 +13,9 @@
 \else
   \set role poolscope
 \endif
--- One session for the exporter, one for `check` beside it, one for a session of the exporter that
--- the network cut off and the server has not missed yet. Sidecars with a DSN need one for each pod.
+-- One session is for the exporter, and one for a `check` at the same time. The third is for a session
+-- that the network cut off and the server still counts. If you run sidecars with a DSN, set the number
+-- of pods plus two.
 \if :{?connection_limit}
 \else
   \set connection_limit 3
@@ -24,7 +25,7 @@ BEGIN;
 SET LOCAL search_path = pg_catalog;
 SET LOCAL client_min_messages = warning;
 
--- An existing role that may do more than look is somebody else's: it is not made the exporter's.
+-- Stop if the role exists and may do more than read: it probably has another purpose.
 SELECT EXISTS (
     SELECT FROM pg_roles
     WHERE rolname = :'role'
@@ -32,27 +33,28 @@ SELECT EXISTS (
 ) AS is_too_mighty \gset
 \if :is_too_mighty
   \warn 'role.sql: the role' :role 'exists and may do more than look (SUPERUSER, CREATEROLE, CREATEDB, REPLICATION or BYPASSRLS): choose another name'
-  -- Stops here, by ON_ERROR_STOP, with exit code 3.
+  -- psql ends here with exit code 3, because ON_ERROR_STOP is on.
   DO $$ BEGIN RAISE EXCEPTION 'nothing was changed'; END $$;
 \endif
 
 SELECT format('CREATE ROLE %I', :'role')
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
 
--- INHERIT: what it may see must hold without a SET ROLE, which the exporter never sends.
+-- The role needs INHERIT: the exporter never sends SET ROLE, so its grants must apply without it.
 ALTER ROLE :"role" WITH LOGIN INHERIT CONNECTION LIMIT :connection_limit;
 
--- A seat belt for whoever else gets hold of the log-in. The exporter sets stricter ones itself.
+-- Defaults that limit any other person who gets this log-in. The exporter sets stricter values itself.
 ALTER ROLE :"role" SET default_transaction_read_only = on;
 ALTER ROLE :"role" SET statement_timeout = '5s';
 ALTER ROLE :"role" SET idle_in_transaction_session_timeout = '10s';
 
--- Databases that were closed to PUBLIC; elsewhere everybody may connect.
+-- Grant CONNECT only if it was revoked from PUBLIC. By default, every role may connect.
 SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), :'role')
 WHERE NOT has_database_privilege(:'role', current_database(), 'CONNECT') \gexec
 
--- What we may grant: a superuser everything; before PostgreSQL 16 so may CREATEROLE; from 16 on it
--- takes the ADMIN option, which services give for some roles only.
+-- List the roles that we may grant. A superuser may grant all of them. Before PostgreSQL 16, a role
+-- with CREATEROLE may do so too. Since 16, it needs the ADMIN option, and managed services give that
+-- for some roles only.
 SELECT current_setting('server_version_num')::int >= 160000 AS grants_have_options \gset
 SELECT
     CASE WHEN :'grants_have_options'::boolean THEN ' WITH INHERIT TRUE, SET FALSE' ELSE '' END
@@ -68,8 +70,8 @@ FROM pg_roles AS each, pg_roles AS me
 WHERE me.rolname = current_user
     AND each.rolname IN ('pg_read_all_stats', 'pg_monitor', 'pg_use_reserved_connections');
 
--- pg_read_all_stats is what it takes. pg_monitor has it among others, and is the next best where
--- an administrator may grant that alone.
+-- The exporter needs pg_read_all_stats. pg_monitor includes it and more, so grant pg_monitor only if we
+-- may not grant pg_read_all_stats.
 SELECT format('GRANT %I TO %I%s', rolname, :'role', :'only_inherited')
 FROM grantable
 WHERE by_us AND rolname IN ('pg_read_all_stats', 'pg_monitor')
@@ -77,13 +79,14 @@ WHERE by_us AND rolname IN ('pg_read_all_stats', 'pg_monitor')
 ORDER BY rolname DESC
 LIMIT 1 \gexec
 
--- PostgreSQL 16 and later: it gets in while the server is full, with reserved_connections > 0.
+-- PostgreSQL 16 and later: with this grant, the exporter can connect while the server is full, if
+-- reserved_connections > 0.
 SELECT format('GRANT %I TO %I%s', rolname, :'role', :'only_inherited')
 FROM grantable
 WHERE by_us AND rolname = 'pg_use_reserved_connections' AND NOT is_had \gexec
 COMMIT;
 
--- What has come of it.
+-- Show the result.
 \pset tuples_only off
 \pset footer off
 SELECT

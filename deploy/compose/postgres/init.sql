@@ -1,5 +1,6 @@
--- Run once, by the image of PostgreSQL, on an empty volume: the shop's database, and two roles with
--- no more than they need. Passwords come from files, so that no log or process list has them.
+-- Make the shop's database and two roles with only the rights that they need. The image of PostgreSQL
+-- runs this script once, on an empty volume. The passwords come from files, so no process list shows
+-- them.
 \set ON_ERROR_STOP on
 \set shop_password `cat /run/secrets/shop_password`
 \set poolscope_password `cat /run/secrets/poolscope_password`
