@@ -13,22 +13,29 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 INTRODUCTION = """\
 # What the exporter survives
 
-Each row is a test on real PostgreSQL servers (`tests/integration/exporter/test_faults.py` and
-`test_exhaustion.py`), polled every 0.25 s while an application holds one connection.
+See how long the exporter is blind after a fault, and what it shows meanwhile. Each row is a test
+on real PostgreSQL servers (`tests/integration/exporter/test_faults.py` and `test_exhaustion.py`).
+The exporter polls every 0.25 s while an app holds one connection.
 
-*Blind* is the longest time between two polls that succeeded, as measured in one run; without any
-fault it is one interval. *Meanwhile* is what was shown of the held connection while the server was
-known to be silent, *afterwards* what was shown in the end.
+- *Blind* is the longest time between two successful polls, as measured in one run. Without a
+  fault it is one interval.
+- *Meanwhile* is the verdict of the held connection after the exporter has detected that the
+  server does not answer.
+- *Afterwards* is the verdict in the end.
 
-In every row but that of the killed exporter, the tests assert that no link, count, limit or
-headroom is shown while the server is known to be silent, and that this is known 7 s after the last
-good poll at the latest (an interval, the 3 s that a query may take, and the pace of a busy
-machine). In the rows of a full server they count the exporter's sessions there, after each
+In every row except that of the killed exporter, the tests assert two facts:
+
+- After the exporter has detected that the server does not answer, it shows no link, count, limit
+  or headroom.
+- It detects this at most 7 s after the last successful poll. These are one interval, 3 s for a
+  query, and the delay of a busy machine.
+
+In the rows of a full server, the tests also count the exporter's sessions there after each
 reconnect: one.
 
-Between two attempts on a server that does not answer lie 1 s at first and then at most two poll
-intervals or 30 s, whichever is less, give or take a quarter: so long it takes, at the longest, to
-find a server again that has recovered.
+If a server does not answer, the exporter tries again after 1 s. The pause doubles up to two poll
+intervals, and is never longer than 30 s. Each pause varies by a quarter. After a server recovers,
+the exporter needs at most one pause to find it again.
 """
 
 NOTES = """
@@ -39,7 +46,7 @@ NOTES = """
 $ make faults
 ```
 
-runs the tests and writes this page; the seconds differ a little from run to run.
+This command runs the tests and writes this page. The seconds differ a little from run to run.
 """
 
 

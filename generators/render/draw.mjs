@@ -9,7 +9,8 @@ import { chromium } from 'playwright-core';
 const [frames, pictures, ...wanted] = process.argv.slice(2);
 const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const WIDTH = 1600;
-const SCREENS = { 'poolscope-overview': 37, 'poolscope-pool': 43, 'poolscope-server': 37, 'poolscope-exporter': 37 };
+const SCREENS = { 'poolscope-overview': 37, 'poolscope-pool': 43, 'poolscope-server': 37, 'poolscope-exporter': 37,
+  'poolscope-fleet': 41, 'poolscope-slo': 40 };
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const work = await mkdtemp(path.join(tmpdir(), 'poolscope-render-'));

@@ -12,38 +12,44 @@ from poolscope_generators.conformance.results import Declared, Run, read_runs
 DOCUMENT = Path(__file__).parents[3] / "docs" / "conformance.md"
 
 INTRODUCTION = """\
-# What is counted, pool by pool
+# The counts of each pool
 
-What happens to a connection, and what poolscope counts for it. Every cell is a test on a real
-PostgreSQL behind a proxy that refuses, cuts off and holds connections. In each, before, while and
-after it happens:
+Look up here how poolscope counts each situation of a connection, for the pool class that you use.
+Every cell is a test on a real PostgreSQL. A proxy in front of it refuses, cuts off and holds
+connections. Before, during and after each situation, the test asserts:
 
-- `db.client.connection.count` (used and idle) equals what the pool library says of itself, where it
-  says anything, and what is open at the server;
+- `db.client.connection.count` (used and idle) equals the numbers of the pool library, if it has
+  any, and the sessions that are open at the server.
 - `poolscope.checkouts`, `poolscope.checkins`, the counts of `wait_time` and `use_time`, and
-  `poolscope.checkout.failures` equal what the test did;
-- nobody is left waiting, and there is no leak but the one in the cell.
+  `poolscope.checkout.failures` equal the actions of the test.
+- No caller waits in the end, and there is no leak but the one in the cell.
 
-*returned* means: counted as an ordinary checkout and its return, and nothing else. *n/a* means that
-the situation cannot be, for the reason given. The rest are values of `poolscope.checkout.failures`
-(*timeout*, *cancelled*, *error*), `poolscope.connect.errors` (*connect error*),
-`poolscope.connections.invalidated` and `.closed`, `poolscope.leaks` (*leak*) and
-`poolscope.leaks.recovered`, and `poolscope.blocking_checkouts`.
+*returned* means that only an ordinary checkout and its return are counted. *n/a* means that the
+situation is impossible, for the reason given. The other words are values of these metrics:
+
+- *timeout*, *cancelled*, *error*: `poolscope.checkout.failures`
+- *connect error*: `poolscope.connect.errors`
+- *invalidated*: `poolscope.connections.invalidated`
+- *closed*: `poolscope.connections.closed`
+- *leak*, *recovered*: `poolscope.leaks`, `poolscope.leaks.recovered`
+- *shared*: `poolscope.shared_connections`
+- *blocking checkout*: `poolscope.blocking_checkouts`
 """
 
 NOTES = """\
-Where a cell may surprise:
+Cells that may surprise you:
 
-- A connection that SQLAlchemy has out while its engine is disposed of is closed by nobody: it is no
-  longer part of the pool, and over asyncpg its session stays on the server.
-- SQLAlchemy returns a `StaticPool`'s one connection when the first of its users does: of two that
-  overlap, each begins a checkout and ends the one before.
-- psycopg_pool never gets back the place of a connection that was collected: it stays used.
-- asyncpg's pool itself keeps a leaked connection from being collected: it stays out until the end
-  of its request or task, or the server, tells.
-- In a script without requests, Python 3.11's `asyncio.wait_for` takes a connection in a task of its
-  own, which is gone at once: held for 30 s, it counts as an apparent leak (`task_finished`), and as
-  recovered when it is returned. `asyncio.timeout` does not.
+- If you dispose of a SQLAlchemy engine while a connection is checked out, nothing closes that
+  connection. It is no longer part of the pool. Over asyncpg, its session stays on the server.
+- SQLAlchemy returns the one connection of a `StaticPool` when the first of its users returns it. If
+  two users overlap, each begins a checkout and ends the one before.
+- psycopg_pool never gets back the place of a connection that was garbage-collected: it stays used.
+- asyncpg's own pool prevents the garbage collection of a leaked connection. It stays checked out.
+  The end of its request or task, or the server, shows the leak.
+- In a script without requests, Python 3.11's `asyncio.wait_for` takes a connection in a separate
+  task, which ends at once. If you hold the connection for 30 s, it counts as an apparent leak
+  (`task_finished`). When you return it, it counts as recovered. `asyncio.timeout` uses no other
+  task.
 
 ## Verify
 
@@ -52,8 +58,8 @@ Where a cell may surprise:
 $ make conformance
 ```
 
-runs the suite on every SQLAlchemy named above and writes this page; `make test` fails when the page
-differs from what the tests declare.
+This command runs the suite on every SQLAlchemy named above and writes this page. If the page
+differs from the declarations in the tests, `make test` fails.
 """
 
 

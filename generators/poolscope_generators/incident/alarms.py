@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.model import Alert
+from poolscope_alerts.grafana_rules import written_out
+from poolscope_alerts.model import Alert, Record
 from poolscope_alerts.prometheus_rules import groups
 from poolscope_generators.incident.prometheus import Prometheus
 
@@ -33,15 +34,22 @@ class Alarm:
 
 
 def alarms(prometheus: Prometheus, start: float, end: float, step_s: float) -> list[Alarm]:
-    """Evaluate each shipped alert at every step, with its `for`; recorded series must be there."""
+    """Evaluate each shipped alert at every step, with its `for`, without its recording rules."""
     found = []
-    for group in groups(load_sources()):
-        for rule in group.rules:
-            if isinstance(rule, Alert):
-                for series in prometheus.over_time(rule.expression, start, end, step_s):
-                    times = [float(at) for at, _ in series["values"]]
-                    found += list(_fired(rule, series["metric"], times, step_s))
+    for alert, expression in expressions():
+        for series in prometheus.over_time(expression, start, end, step_s):
+            times = [float(at) for at, _ in series["values"]]
+            found += list(_fired(alert, series["metric"], times, step_s))
     return found
+
+
+def expressions() -> Iterator[tuple[Alert, str]]:
+    """Yield each shipped alert with its expression, without its recording rules."""
+    rules = [rule for group in groups(load_sources()) for rule in group.rules]
+    recorded = {rule.name: rule.expression for rule in rules if isinstance(rule, Record)}
+    for rule in rules:
+        if isinstance(rule, Alert):
+            yield rule, written_out(rule.expression, recorded)
 
 
 def _fired(alert: Alert, labels: Labels, times: list[float], step_s: float) -> Iterator[Alarm]:

@@ -18,8 +18,10 @@ Point = tuple[float, str]
 CHOSEN = {"poolscope-pool": {"service": ("shop",), "pool": ("shop",)}}
 MOMENTS = {
     "poolscope-overview": "slow",
+    "poolscope-fleet": "slow",
     "poolscope-pool": "exhausted",
     "poolscope-server": "slow",
+    "poolscope-slo": "slow",
     "poolscope-exporter": "recovered",
 }
 """At the end of which phase each dashboard is looked at."""

@@ -1,7 +1,7 @@
 """Write what the recorded incident told, and when, into docs/incident.md: `make told`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from poolscope_generators.incident.alarms import Alarm, alarms
@@ -33,10 +33,15 @@ def _alerts(story: Story, found: Sequence[Alarm]) -> Iterator[str]:
         firsts.setdefault(alarm.alert.name, alarm)
     for name, alarm in firsts.items():
         phase = next(p.name for p in story.phases if p.start <= alarm.start <= p.end)
-        pool = alarm.labels["db_client_connection_pool_name"]
-        of = f"{alarm.labels['service_name']} / {pool}"
         severity = alarm.alert.severity.value
-        yield f"| {name} | {severity} | {_clock(story, alarm.start)} | {phase} | {of} |"
+        subject = _subject(alarm.labels)
+        yield f"| {name} | {severity} | {_clock(story, alarm.start)} | {phase} | {subject} |"
+
+
+def _subject(labels: Mapping[str, str]) -> str:
+    """Return the service and the pool, or else the server, that an alert is about."""
+    pool = labels.get("db_client_connection_pool_name")
+    return f"{labels['service_name']} / {pool}" if pool else labels.get("server", "")
 
 
 def _clock(story: Story, at: float) -> str:

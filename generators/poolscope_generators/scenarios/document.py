@@ -1,12 +1,12 @@
 """Write docs/scenarios.md from what the suite declares and what its runs found.
 
-`make scenarios` runs it: `python -m poolscope_generators.scenarios.document FOLDER`, with a folder
-of results.
+`make scenarios` runs it: `python -m poolscope_generators.scenarios.document FOLDER TIMED`, with two
+folders of results.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
@@ -23,6 +23,8 @@ from poolscope_generators.scenarios.scenario import (
     Watcher,
     unlinked,
 )
+from poolscope_generators.scenarios.timed import read_timed
+from poolscope_generators.scenarios.timed_tables import row, timed_parts
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "scenarios.md"
 
@@ -41,12 +43,12 @@ PHASES = {
 }
 
 INTRODUCTION = f"""\
-# What is said, and what is so
+# Are verdicts and diagnoses right?
 
-An app with `poolscope.instrument()`, exporters (`poolscope-exporter run`) and a real server, each a
-process of its own. Every route of the app does one thing to a connection and never undoes it, so
-that what is really the case is known; what `/api/v1/checkouts` and `/api/v1/pools` say of it is
-read several times per second. Played on:
+See here how far you can trust a verdict or a diagnosis. Each row comes from a test with real
+processes: an app with `poolscope.instrument()`, exporters (`poolscope-exporter run`), and a server.
+Every route of the app does one thing to a connection and never undoes it. So the real state is
+known. The tests read `/api/v1/checkouts` and `/api/v1/pools` several times per second. They run on:
 
 {chr(10).join(f"- {place}" for place in PLACES)}
 """
@@ -54,48 +56,53 @@ read several times per second. Played on:
 CONFUSION = """\
 ## The confusion table
 
-Rows: what really is the case. Columns: the verdict in the end, confirmed by a later push. Cells: in
-how many scenarios, over all servers. First as said by an exporter that watches the server:
+A row is the real state, a column the last verdict, confirmed by a later push. A cell has the number
+of scenarios, over all servers. The first table is for an exporter that polls the server:
 """
 
 BLIND = """\
-The same as said by an exporter that cannot see the server's side: it has no server, may not see
-other roles' sessions, cannot tell which of two servers it is; or the server, or the PgBouncer, is
-down or was restarted:
+The second table is for an exporter that cannot see the server's side. It has no server, may not see
+other roles' sessions, or cannot distinguish two servers. Or the server or the PgBouncer is down, or
+was restarted:
 """
 
 WAY = """\
-## What was said on the way
+## Verdicts before the last one
 
-The same rows, and in how many scenarios a verdict was shown at any of the moments looked at, from
-the first time that the checkout was listed. The tests assert at each of them:
+The rows are the same. A cell has the number of scenarios in which the API showed the verdict at any
+poll, after the checkout was first listed. The tests assert at each poll:
 
-- **no leak is called healthy**: never `working`, and its pool never `healthy`;
-- **no slow query is called a leak**: never `leaked`, and its pool never `leaking`.
+- **No leak is reported as healthy**: never `working`, and its pool never `healthy`.
+- **No slow query is reported as a leak**: never `leaked`, and its pool never `leaking`.
 """
 
 EVERY = """\
 ## The scenarios
 
-Each pool has one connection unless the scenario says otherwise, so it is full.
+Each pool has one connection unless the scenario's name shows otherwise, so it is full.
 """
 
 SHOWN = """\
-## Where each link, reason and diagnosis is shown
+## Scenarios for each link, reason and diagnosis
 """
 
-NOTES = """\
-Where a row may surprise:
+EXAMPLES = 3
+"""How many scenarios are named for one value."""
 
-- Leaks of tasks and threads without a request are `leaked` after 30 s, those of requests after 2 s.
-  Until then their sessions are judged like any other: `held_idle`, `idle_in_transaction`.
-- The app lists what is held for 1.25 s (`POOLSCOPE_HELD_AFTER_S`; the default is 1 s). With the
-  default, what was idle for 0.99 s when it was first looked at is `working` until the next look.
-- A leak by a worker thread that is busy with the next request is called one when that ends.
-- A session that is gone is `lost` only where a connection of its pool was linked before: otherwise
-  the pid may be another server's, and the verdict is `unknown`.
-- A session that has just gone is shown as it was until its server was asked again, and an app's
-  push confirms the answer; `unknown` while the server is down.
+NOTES = """\
+Rows that may surprise you:
+
+- The leak of a request is `leaked` after 2 s, the leak of a task or thread without a request after
+  30 s. Until then the session is judged like any other: `held_idle`, `idle_in_transaction`.
+- In these tests the app lists connections that are held for 1.25 s (`POOLSCOPE_HELD_AFTER_S`; the
+  default is 1 s). With the default, if a session was idle for 0.99 s at its first poll, it is
+  `working` until the next poll.
+- If a worker thread leaks a connection and is busy with the next request, the leak is reported when
+  that request ends.
+- If a session is gone, its checkout is `lost` only if a connection of its pool was linked before.
+  Otherwise the PID may be that of another server, and the verdict is `unknown`.
+- If a session has just gone, you see its old state until the server was asked again and the app's
+  next push confirms the answer. While the server is down, the verdict is `unknown`.
 - asyncpg's own pool takes a connection back when its socket closes: a lost one is no longer held.
 
 ## Verify
@@ -105,15 +112,11 @@ Where a row may surprise:
 $ make scenarios
 ```
 
-plays everything and writes this page (about three minutes; it needs PostgreSQL 15 and PgBouncer
-from the system's packages, and root, to have a pid given out again). `make test` plays 16 and 18,
-and fails when the page differs from what the tests declare; `make test-system` plays the others.
+This command runs everything and writes this page. It takes about ten minutes. You need PostgreSQL
+15 and PgBouncer from the system's packages, and root, so that a PID can be used again. You run 16
+and 18, three lengths of holds, and the incidents with `make test`. It fails if the page differs
+from the declarations in the tests. The others run with `make test-system`.
 """
-
-
-def row(cells: Iterable[object]) -> str:
-    """Return a line of a table."""
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
 
 
 def grid(counts: Counter[tuple[Truth, str]]) -> list[str]:
@@ -121,7 +124,7 @@ def grid(counts: Counter[tuple[Truth, str]]) -> list[str]:
     truths = [truth for truth in Truth if any(key[0] is truth for key in counts)]
     verdicts = [each for each in Verdict if any(key[1] == each for key in counts)]
     rows: list[Sequence[object]] = [
-        ["What is so", *(f"`{each}`" for each in verdicts)],
+        ["Real state", *(f"`{each}`" for each in verdicts)],
         ["---"] * (len(verdicts) + 1),
     ]
     rows += [[truth, *(counts[truth, each] or "" for each in verdicts)] for truth in truths]
@@ -154,7 +157,7 @@ def is_blind(scenario: Scenario) -> bool:
 
 def every(declared: Declared) -> list[str]:
     """Return the table of all scenarios."""
-    heads = ["Scenario", "What is so", "The exporter", "Verdict", "Link", "Pool", "Played on"]
+    heads = ["Scenario", "Real state", "The exporter", "Verdict", "Link", "Pool", "Played on"]
     lines = [row(heads), row(["---"] * len(heads))]
     for each in declared.scenarios:
         told = (each.expected.verdict, each.expected.link, each.expected.diagnosis)
@@ -167,16 +170,22 @@ def every(declared: Declared) -> list[str]:
 
 def shown(declared: Declared) -> list[str]:
     """Return where each link level, reason and diagnosis is shown."""
-    lines = [row(["What", "Shown by"]), row(["---"] * 2)]
+    lines = [row(["Value", "Scenarios"]), row(["---"] * 2)]
     links = [*LinkLevel, *(unlinked(reason) for reason in Unlinked)]
     for what, is_shown in (
         *((link, _links_to(link)) for link in links),
         *((each, _diagnoses(each)) for each in Diagnosis),
     ):
         titles = dict.fromkeys(each.title for each in declared.scenarios if is_shown(each))
-        why = declared.on_the_way.get(str(what), "")
-        lines.append(row([f"`{what}`", "; ".join(titles) or why]))
+        why = {**declared.on_the_way, **declared.by_incidents}.get(str(what), "")
+        lines.append(row([f"`{what}`", _examples(list(titles)) or why]))
     return lines
+
+
+def _examples(titles: Sequence[str]) -> str:
+    more = len(titles) - EXAMPLES
+    named = "; ".join(titles[:EXAMPLES])
+    return f"{named}; and {more} more" if more > 0 else named
 
 
 def _links_to(link: str) -> Callable[[Scenario], bool]:
@@ -224,12 +233,15 @@ def main() -> None:
     declared, runs = read_runs(Path(sys.argv[1]))
     if not runs:
         sys.exit("nothing was played, so there is no table")
+    timed = read_timed(Path(sys.argv[2]))
+    if not (timed.holds and timed.cases):
+        sys.exit("nothing was played over time, so there is no table")
     if unplayed := missing(declared, runs):
         sys.exit(f"not everything was played, so there is no table: {unplayed}")
     parts: list[str | list[str]] = [
         INTRODUCTION, CONFUSION, confusion(declared, sees), "", BLIND,
-        confusion(declared, is_blind), "", WAY, way(declared, runs), "", EVERY, every(declared),
-        "", SHOWN, shown(declared), "", NOTES,
+        confusion(declared, is_blind), "", WAY, way(declared, runs), "", *timed_parts(timed),
+        EVERY, every(declared), "", SHOWN, shown(declared), "", NOTES,
     ]  # fmt: skip
     DOCUMENT.write_text("\n".join("\n".join(p) if isinstance(p, list) else p for p in parts))
 

@@ -53,7 +53,8 @@ def read_runs(folder: Path) -> tuple[Declared, list[Run]]:
 
 
 def _declared(told: dict[str, Any]) -> Declared:
-    return Declared(tuple(map(_scenario, told["scenarios"])), told["on_the_way"])
+    scenarios = tuple(map(_scenario, told["scenarios"]))
+    return Declared(scenarios, told["on_the_way"], told["by_incidents"])
 
 
 def _scenario(told: dict[str, Any]) -> Scenario:

@@ -1,7 +1,7 @@
 """One scenario: what a connection really is, and what the exporter must say of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
@@ -12,17 +12,17 @@ from poolscope_exporter.core.linking.link import Unlinked
 class Truth(StrEnum):
     """What is really the case, by how the app is written; a row of the confusion table."""
 
-    LEAKED = "leaked: nobody is left to return it"
-    SLOW = "a query of it runs for long"
-    BLOCKED = "a query of it waits for a lock"
-    IN_TRANSACTION = "a transaction is open, and nothing runs"
-    IDLE = "held, and nothing runs"
-    STALLED = "a statement waits for its own client"
-    AT_WORK = "short statements, one after another"
-    DECLARED = "idle on purpose, and declared so"
-    QUEUED = "waits in PgBouncer's queue"
-    GONE = "its session is gone"
-    NO_CONNECTION = "no connection can be opened, or none opens soon"
+    LEAKED = "leaked: no code will return it"
+    SLOW = "it runs a long query"
+    BLOCKED = "its query waits for a lock"
+    IN_TRANSACTION = "its transaction is open, and no statement runs"
+    IDLE = "held, and no statement runs"
+    STALLED = "its statement waits for the application"
+    AT_WORK = "it runs short statements, one after another"
+    DECLARED = "idle on purpose, and declared as long-lived"
+    QUEUED = "it waits in PgBouncer's queue"
+    GONE = "its session has ended"
+    NO_CONNECTION = "no connection opens, or none opens soon"
 
 
 class Watcher(StrEnum):
@@ -34,9 +34,9 @@ class Watcher(StrEnum):
 
 
 WATCHES = {
-    Watcher.FULL: "watches the server, with pg_read_all_stats",
-    Watcher.TWICE: "watches the server under two names, without any grant",
-    Watcher.NONE: "watches no server",
+    Watcher.FULL: "polls the server, with pg_read_all_stats",
+    Watcher.TWICE: "polls the server under two names, without any grant",
+    Watcher.NONE: "polls no server",
 }
 
 
@@ -99,10 +99,14 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Every scenario; `on_the_way` are verdicts and links that none of them ends with, and why."""
+    """Every scenario; `on_the_way` are verdicts and links that none of them ends with, and why.
+
+    `by_incidents` are diagnoses that only a timed incident shows, with its title.
+    """
 
     scenarios: tuple[Scenario, ...]
     on_the_way: Mapping[str, str]
+    by_incidents: Mapping[str, str] = field(default_factory=dict)
 
 
 def unlinked(reason: Unlinked) -> str:

@@ -27,41 +27,46 @@ TYPES = {
     Kind.GAUGE: "gauge",
     Kind.HISTOGRAM: "histogram",
 }
-WIRE_HEAD = ("| Prometheus | wire | type | unit | labels | says |", "|---|---|---|---|---|---|")
-OWN_HEAD = ("| Prometheus | type | labels | says |", "|---|---|---|---|")
-PUSH_HEAD = ("| wire | unit | attributes | says |", "|---|---|---|---|")
+WIRE_HEAD = ("| Prometheus | wire | type | unit | labels | meaning |", "|---|---|---|---|---|---|")
+OWN_HEAD = ("| Prometheus | type | labels | meaning |", "|---|---|---|---|")
+PUSH_HEAD = ("| wire | unit | attributes | meaning |", "|---|---|---|---|")
 SHARED = (
     ("pool", POOL_LABELS),
     ("route", ROUTE_LABELS),
     ("process", INSTANCE_LABELS),
 )
-"""What is common to many series; the first of these that fits is named."""
+"""Labels that many series have; a row names the first of these groups that fits."""
 
 VALUES = (
     (wire.CONNECTION_STATE, wire.ConnectionState),
     (wire.EVIDENCE, wire.Evidence),
     (wire.OWNER_KIND, wire.OwnerKind),
+    (wire.UNIT_KIND, wire.UnitKind),
     (f"{wire.REASON} of {wire.CHECKOUT_FAILURES.name}", wire.FailureReason),
     (f"{wire.REASON} of {wire.CLOSED.name}", wire.CloseReason),
     (f"{wire.REASON} of {wire.INVALIDATED.name}", wire.InvalidationReason),
     (f"{wire.KIND} of {wire.CONNECT_ERRORS.name}", wire.ConnectErrorKind),
+    (f"{wire.KIND} of {wire.SESSION_ERRORS.name}", wire.SessionErrorKind),
+    (wire.SERVING_AGE, wire.ServingAge),
+    (f"{wire.SETTING} of {wire.POOL_PREPARED_STATEMENTS.name}", wire.StatementSetting),
 )
 
 
 def table() -> list[str]:
-    """Return all that is generated, line by line."""
+    """Return the generated part of the document, line by line."""
     published = [metric for metric in wire.METRICS if metric.scope == wire.SCOPE]
     pushed = [metric for metric in wire.METRICS if metric.scope == wire.PUSH_SCOPE]
     return [
-        "## What the application tells", "",
+        "## Metrics of the app", "",
         *(f"- *{word}* stands for {_code(labels)}" for word, labels in SHARED), "",
         *WIRE_HEAD, *map(_wire_row, published), "",
         "Bounds of the histograms, in seconds:", "",
         *(f"- `{m.name}`: {', '.join(f'{b:g}' for b in m.bounds)}" for m in published if m.bounds),
-        "", "## What the exporter concludes, sees of servers, and says of itself", "",
+        "", "## Metrics of the exporter", "",
         *OWN_HEAD, *map(_own_row, OWN_METRICS), "",
-        "## What is sent to the exporter alone", "",
-        "Never exposed and never forwarded to another backend: it is unbounded in cardinality.", "",
+        "## Data for the exporter only", "",
+        "The app sends these only to the exporter. They are never exposed and never forwarded to",
+        "another backend, because their number of series has no limit.", "",
         *PUSH_HEAD, *map(_push_row, pushed), "",
         "## Values", "",
         "| attribute | values |", "|---|---|",
@@ -70,7 +75,7 @@ def table() -> list[str]:
 
 
 def write() -> None:
-    """Put what is generated in place of what stands between the marks."""
+    """Replace the part of the document between the marks."""
     before, rest = DOCUMENT.read_text().split(BEGIN)
     _, after = rest.split(END)
     DOCUMENT.write_text("\n".join([before + BEGIN, "", *table(), "", END + after]))

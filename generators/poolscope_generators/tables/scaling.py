@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from pathlib import Path
 
-from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.admission.limits import Limits
 
 DOCS = Path(__file__).parents[3] / "docs"
 MEASURED, DOCUMENT = DOCS / "scale.md", DOCS / "scaling-out.md"

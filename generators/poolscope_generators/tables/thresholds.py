@@ -36,7 +36,8 @@ def _row(row: Threshold) -> str:
 
 def _numbers(row: Threshold) -> str:
     if row.value is not None:
-        return _with_unit(row.value, row.unit)
+        limit = _with_unit(row.value, row.unit)
+        return limit if row.most is None else f"{limit}; at most {_with_unit(row.most, row.unit)}"
     if row.least is None or row.most is None:
         return ""
     return f"{row.least:g} to {_with_unit(row.most, row.unit)}"

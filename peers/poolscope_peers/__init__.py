@@ -1,0 +1,1 @@
+"""Run the test suites of other projects with and without poolscope, and compare the outcomes."""
