@@ -21,6 +21,7 @@ pytest_plugins = [
     "support.prometheus.replayed",
     "support.documents.fault_records",
     "scenarios.runs",
+    "scenarios.timed.records",
 ]
 
 

@@ -8,10 +8,22 @@ from typing import Any
 import pytest
 
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.model import Alert
-from poolscope_alerts.prometheus_rules import all_alerts, groups, rule_file
+from poolscope_alerts.model import Alert, Component
+from poolscope_alerts.prometheus_rules import CONDITIONS, all_alerts, groups, rule_file
+from poolscope_alerts.texts.details import COUNTED
+from poolscope_exporter.core import own_metrics as own
 from support.alert_cases import CASES
-from support.alert_cases.case import AlertCase, Phase, Stretch, series_of
+from support.alert_cases.case import (
+    AlertCase,
+    Phase,
+    Stretch,
+    labelled,
+    rotated,
+    series_of,
+    values,
+    without_every_fourth,
+)
+from support.alert_cases.of_pools import OTHER_TRANSPORT, POOL
 from support.prometheus.promtool import (
     Alarm,
     Firing,
@@ -26,6 +38,16 @@ EXPECTED: dict[str, Any] = json.loads(
 )
 ALERTS = tuple(all_alerts(load_sources()))
 ABSENT = "PoolscopeAbsent"
+THREE_MINUTES_S = 180
+ROUTES = ("/export", "/orders", "/reports")
+CHANGING = ROUTES[0]
+"""The value of a label that takes turns in `with_gaps`: the route of held connections."""
+
+
+def destination(server: str) -> str:
+    """Return the series by which the pool of all cases leads to a server."""
+    labels = {**POOL, **OTHER_TRANSPORT, "server": server, "pgbouncer": ""}
+    return labelled(own.POOL_DESTINATION.name, labels)
 
 
 def alert_of(case: AlertCase) -> Alert:
@@ -35,10 +57,14 @@ def alert_of(case: AlertCase) -> Alert:
 
 
 def group_file(case: AlertCase, folder: Path) -> Path:
-    """Write the group of an alert alone: all rules at every step would take seven times as long."""
+    """Write the group of an alert, with what all groups read: all rules take far longer."""
     sources = load_sources()
     path = folder / "group.yaml"
-    found = [group for group in groups(sources) if alert_of(case) in group.rules]
+    found = [
+        group
+        for group in groups(sources)
+        if group.name == CONDITIONS or alert_of(case) in group.rules
+    ]
     path.write_text(json.dumps(rule_file(tuple(found), sources)), encoding="utf-8")
     return path
 
@@ -116,6 +142,14 @@ def resolved(case: AlertCase, how: Phase) -> RuleTest:
     return RuleTest(f"{case.id} resolves ({how.value})", case.step_s, series, questions)
 
 
+def goes_on(case: AlertCase) -> RuleTest:
+    """Return the test that an alert which remembers outlasts its series."""
+    history: list[Stretch] = [*rising(case), (Phase.MISSING, 3600)]
+    series = series_of(case, history)
+    question = is_firing(case, last_s(case, history))
+    return RuleTest(f"{case.id} goes on (missing)", case.step_s, series, [question])
+
+
 def missing(case: AlertCase) -> Iterator[RuleTest]:
     history = rising(case)
     question = silent(case, last_s(case, history))
@@ -125,10 +159,61 @@ def missing(case: AlertCase) -> Iterator[RuleTest]:
         yield RuleTest(f"{case.id} without {without}", case.step_s, series, [question])
 
 
+def with_gaps(case: AlertCase) -> RuleTest:
+    """Return the test that it fires although scrapes are missing, and each look finds other routes.
+
+    What is judged over time has a gap at every fifth look besides.
+    """
+    alert = alert_of(case)
+    lasts_s = on_s(case) + int(alert.for_s + 2 * alert.within_s)
+    history: list[Stretch] = [(Phase.BELOW, case.before_s), (Phase.FIRING, lasts_s)]
+    series: dict[str, str] = {}
+    for name, level in case.series.items():
+        if CHANGING not in name or not name.startswith(own.HELD_CHECKOUTS.name):
+            series[name] = without_every_fourth(values(level, history, case.step_s))
+            continue
+        for turn, route in enumerate(ROUTES):
+            series[name.replace(CHANGING, route)] = rotated(
+                level, history, case.step_s, turn, len(ROUTES)
+            )
+    question = is_firing(case, last_s(case, history) - case.step_s)
+    return RuleTest(f"{case.id} with gaps", case.step_s, series, [question])
+
+
+def ended(case: AlertCase) -> RuleTest:
+    """Return the test that it ends with the process: what windows still contain is no reason."""
+    history = rising(case)
+    steps = (last_s(case, history) + case.step_s) // case.step_s
+    lived = series_of(case, history) | {destination("main"): f"1+0x{steps - 1}"}
+    series = {name: f"{text} stale" for name, text in lived.items()}
+    gone_s = last_s(case, history) + int(alert_of(case).keep_firing_s) + 3 * case.step_s
+    questions = [is_firing(case, last_s(case, history)), silent(case, gone_s)]
+    return RuleTest(f"{case.id} of a process that ends", case.step_s, series, questions)
+
+
+def leading_to(case: AlertCase, *servers: str) -> RuleTest:
+    """Return the test that it has the server of the pool, or none if several are known."""
+    history = rising(case)
+    steps = (last_s(case, history) + case.step_s) // case.step_s
+    series = series_of(case, history)
+    series |= {destination(server): f"1+0x{steps}" for server in servers}
+    server = servers[0] if len(servers) == 1 else ""
+    firing = in_state(case, "firing").replace("}", f',server="{server}"}}')
+    question = Question(last_s(case, history), firing, 1)
+    return RuleTest(f"{case.id} leads to {servers}", case.step_s, series, [question])
+
+
 def histories_of(case: AlertCase) -> list[RuleTest]:
+    alert = alert_of(case)
     found = [firing(case), just_below(case), resolved(case, Phase.BELOW)]
-    found += [resolved(case, Phase.MISSING), *missing(case)]
-    return [*found, interrupted(case)] if alert_of(case).for_s else found
+    found += [goes_on(case) if case.remembers else resolved(case, Phase.MISSING), *missing(case)]
+    if alert.component is Component.POOL:
+        found.append(ended(case))
+    if alert.component is Component.POOL and "server" in alert.about:
+        found += [leading_to(case, "main"), leading_to(case, "main", "other")]
+    if alert.for_s or alert.within_s:
+        found.append(with_gaps(case))
+    return [*found, interrupted(case)] if alert.for_s else found
 
 
 @needs_promtool
@@ -176,14 +261,32 @@ def test_no_history_lacks_any_of_the_questions() -> None:
         if case.alert == ABSENT:
             continue
         names = " ".join(test.name for test in histories_of(case))
-        wanted = {"fires", "just below", "resolves (below)", "resolves (missing)", "without"}
-        wanted |= {"interrupted"} if alert_of(case).for_s else set()
+        wanted = {"fires", "just below", "resolves (below)", "(missing)", "without"}
+        alert = alert_of(case)
+        wanted |= {"interrupted"} if alert.for_s else set()
+        wanted |= {"with gaps"} if alert.for_s or alert.within_s else set()
+        wanted |= {"of a process that ends"} if alert.component is Component.POOL else set()
         assert {each for each in wanted if each not in names} == set()
+
+
+def test_an_alert_on_a_pool_ends_within_three_minutes_of_the_cure_or_reports_since_when() -> None:
+    """A leak ends when its connection is back, and a suspicion when the numbers fall.
+
+    Below its limit, the history of PoolQueueLong still has long waits: that is no cure.
+    """
+    late = {
+        case.alert
+        for case in CASES
+        if case.alert != ABSENT
+        and alert_of(case).component is Component.POOL
+        and case.clear_s + alert_of(case).keep_firing_s > THREE_MINUTES_S
+    }
+    assert late <= {*COUNTED, "PoolLeak", "PoolLeakSuspected", "PoolQueueLong"}
 
 
 def test_every_expected_word_is_a_word_and_not_a_template() -> None:
     for words in EXPECTED.values():
-        assert set(words) == {"summary", "description", "runbook_url", "dashboard_url"}
+        assert set(words) == {"summary", "description", "runbook_url", "dashboard_url", "page_url"}
         text = json.dumps(words)
         assert "{{" not in text
         assert "<no value>" not in text

@@ -37,6 +37,14 @@ class Steady:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """What an outage costs: `pressed` processes under pressure, and the share of one core."""
+
+    pressed: int
+    cpu_share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Deployed:
     """What rolling deploys cost: the memory after each, how long scrapes took meanwhile."""
 
@@ -53,6 +61,7 @@ class Findings:
     pools: int
     points_per_push: int
     steady: Steady
+    outages: tuple[Outage, ...]
     deployed: Deployed
     memory_later_mib: float | None
     memory_peak_mib: float
@@ -74,6 +83,9 @@ def measure(processes: int, pools: int, seconds: float, later_s: float) -> Findi
         time.sleep(3 * PUSH_INTERVAL_S)
         scraper.scrape()
         steady = _steady(pid, scraper, seconds)
+        outages = tuple(
+            _outage(pid, fleet, pressed, seconds) for pressed in (processes, processes // 5, 0)
+        )[:-1]
         deployed = _deployed(pid, scraper, fleet)
         scraper.every(SCRAPE_INTERVAL_S, later_s)
         assert "Traceback" not in exporter.log, exporter.log
@@ -82,6 +94,7 @@ def measure(processes: int, pools: int, seconds: float, later_s: float) -> Findi
             pools=pools,
             points_per_push=fleet.points,
             steady=steady,
+            outages=outages,
             deployed=deployed,
             memory_later_mib=memory_mib(pid) if later_s else None,
             memory_peak_mib=memory_mib(pid, "VmHWM"),
@@ -97,6 +110,12 @@ def _steady(pid: int, scraper: "_Scraper", seconds: float) -> Steady:
         scrape_times_s=tuple(scraper.every(DENSE_INTERVAL_S, 2 * seconds)),
         memory_mib=memory_mib(pid),
     )
+
+
+def _outage(pid: int, fleet: SimulatedFleet, pressed: int, seconds: float) -> Outage:
+    fleet.begin_outage(pressed)
+    time.sleep(2 * PUSH_INTERVAL_S)
+    return Outage(pressed, _share_of_cpu(pid, lambda: time.sleep(seconds)))
 
 
 def _deployed(pid: int, scraper: "_Scraper", fleet: SimulatedFleet) -> Deployed:
@@ -193,6 +212,9 @@ def _budgets(found: Findings) -> Iterator[tuple[str, float, float, str]]:
     quiet, scraped = steady.cpu_share_without_scrapes, steady.cpu_share
     yield "CPU, without scrapes", 100 * MAX_CPU_SHARE, 100 * quiet, " % of a core"
     yield "CPU, a scrape every 15 s", 100 * MAX_CPU_SHARE, 100 * scraped, " % of a core"
+    for outage in found.outages:
+        what = f"CPU, {outage.pressed:,} processes under pressure"
+        yield what, 100 * MAX_CPU_SHARE, 100 * outage.cpu_share, " % of a core"
     yield "memory", MAX_MEMORY_MIB, steady.memory_mib, " MiB"
     for number, mib in enumerate(deployed.memory_mib, 1):
         yield f"memory after rolling deploy {number}", MAX_MEMORY_MIB, mib, " MiB"

@@ -93,13 +93,13 @@ def _cost(found: list[_Found]) -> Cost:
     return Cost(
         bare_us=fmean(each.bare_us for each in found),
         added_us=fmean(added),
-        added_error_us=_error(added),
+        added_error_us=error_of_mean(added),
         ratio=fmean(ratios),
-        ratio_error=_error(ratios),
+        ratio_error=error_of_mean(ratios),
     )
 
 
-def _error(values: list[float]) -> float:
+def error_of_mean(values: list[float]) -> float:
     """Return half the width of the 95 % interval of the mean."""
     factor = STUDENT_T[min(len(values) - 2, len(STUDENT_T) - 1)]
     return float(factor * stdev(values) / len(values) ** 0.5)

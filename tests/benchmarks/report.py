@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
 
+from benchmarks.loop_watch import IdleCost
 from benchmarks.method import Cost
 
 Row = Mapping[str, Cost | str]
@@ -13,6 +14,9 @@ LISTENERS_BUDGET = 2.5
 """Times what two no-op listeners add."""
 
 SYNC_BUDGET, ASYNC_BUDGET = 1.04, 1.03
+LOOP_WATCH_BUDGET_US = 100.0
+"""CPU per second and event loop."""
+
 CONNECTION_BUDGET, POOL_BUDGET = 2 * 1024, 64 * 1024
 
 
@@ -57,6 +61,21 @@ def budgets_table(rows: Mapping[str, Row], memory: Memory) -> Iterator[str]:
     ):
         verdict = _verdict(measured, 0.0, limit_bytes)
         yield f"| {what} | ≤ {limit_bytes // 1024} KiB | {measured / 1024:.1f} KiB | {verdict} |"
+
+
+def idle_table(rows: Mapping[str, IdleCost]) -> Iterator[str]:
+    """Return lines of Markdown: the CPU of an idle process, and what of it the loop watch needs."""
+    yield (
+        "| CPU per second of an idle process | bare | poolscope without the loop watch | poolscope "
+        f"| loop watch, budget ≤ {LOOP_WATCH_BUDGET_US:.0f} µs | |"
+    )
+    yield "|---|---:|---:|---:|---:|---|"
+    for event_loop, cost in rows.items():
+        totals = (cost.bare_us, cost.unwatched_us, cost.watched_us)
+        cells = " | ".join(f"{each:.0f} µs" for each in totals)
+        added = f"{cost.added_us:.0f} ± {cost.added_error_us:.0f} µs"
+        verdict = _verdict(cost.added_us, cost.added_error_us, LOOP_WATCH_BUDGET_US)
+        yield f"| {event_loop} | {cells} | {added} | {verdict} |"
 
 
 def _cost_budget(

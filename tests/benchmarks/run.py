@@ -6,15 +6,16 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import memory
+from benchmarks import loop_watch, memory
 from benchmarks.cases import CASES
+from benchmarks.loop_watch import IdleCost
 from benchmarks.method import Cost, compare
-from benchmarks.report import Memory, Row, budgets_table, costs_table
+from benchmarks.report import Memory, Row, budgets_table, costs_table, idle_table
 from benchmarks.turns import Block, processes
 from benchmarks.variants import BARE, CONTRIB, HELD, OTHERS
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
@@ -22,6 +23,7 @@ from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 ROOT = Path(__file__).parents[2]
 SQLALCHEMY_2_0 = ROOT / ".venv" / "sqlalchemy-2.0-newest"
 BEGIN, END = "<!-- begin of what `make bench` has measured -->", "<!-- end of it -->"
+BEGIN_IDLE = "<!-- begin of what `make bench` has measured of idle processes -->"
 FEWER = 3
 """What has no budget: so many times fewer processes tell it."""
 
@@ -30,18 +32,42 @@ def main() -> None:
     options = _options()
     logging.getLogger("poolscope").disabled = True  # it names many pools alike, and says so
     rng = random.Random(7)  # the order of blocks: the same in every run
-    rows: dict[str, Row] = {}
-    with EmbeddedPostgres() as postgres:
-        for case in CASES:
-            if options.only in case:
-                rows[case] = _measure(case, postgres.dsn, options, rng)
-                sys.stderr.write(f"{case}: {_summary(rows[case])}\n")
-    text = "\n".join(_lines(rows, Memory(memory.per_connection(), memory.per_pool()))) + "\n"
+    if rows := _costs(options, rng):
+        used = Memory(memory.per_connection(), memory.per_pool())
+        _report(options, BEGIN, _lines(rows, used))
+    if idle := _idle_costs(options, rng):
+        _report(options, BEGIN_IDLE, [_versions(), "", *idle_table(idle)])
+
+
+def _report(options: argparse.Namespace, begin: str, lines: Iterable[str]) -> None:
+    """Print a part, and write it into the document if that is wanted."""
+    text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if options.write is not None:
-        before, _, rest = options.write.read_text().partition(BEGIN)
+        before, _, rest = options.write.read_text().partition(begin)
         after = rest.partition(END)[2]
-        options.write.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+        options.write.write_text(f"{before}{begin}\n\n{text}\n{END}{after}")
+
+
+def _costs(options: argparse.Namespace, rng: random.Random) -> dict[str, Row]:
+    """Measure the cases that are wanted, on a PostgreSQL."""
+    wanted = [case for case in CASES if options.only in case]
+    rows: dict[str, Row] = {}
+    if wanted:
+        with EmbeddedPostgres() as postgres:
+            for case in wanted:
+                rows[case] = _measure(case, postgres.dsn, options, rng)
+                sys.stderr.write(f"{case}: {_summary(rows[case])}\n")
+    return rows
+
+
+def _idle_costs(options: argparse.Namespace, rng: random.Random) -> dict[str, IdleCost]:
+    """Measure the loop watch on the event loops that are wanted, by their names."""
+    wanted = [each for name, each in loop_watch.NAMES.items() if options.only in name]
+    return {
+        each: loop_watch.measure(each, options.processes // 2, options.windows, rng)
+        for each in wanted
+    }
 
 
 def _options() -> argparse.Namespace:
@@ -50,6 +76,9 @@ def _options() -> argparse.Namespace:
         "--processes", type=int, default=12, help="of each variant, at least (not under 6)"
     )
     parser.add_argument("--rounds", type=int, default=100, help="blocks that each process runs")
+    parser.add_argument(
+        "--windows", type=int, default=6, help="of 5 s, in which idle processes are measured"
+    )
     parser.add_argument("--only", default="", help="a part of the name of the cases to measure")
     parser.add_argument("--write", type=Path, help="a document to put the tables into")
     options = parser.parse_args()
@@ -104,12 +133,17 @@ def _summary(row: Row) -> str:
 
 def _lines(rows: Mapping[str, Row], used: Memory) -> Iterator[str]:
     names = ("sqlalchemy", "asyncpg", "psycopg", "psycopg-pool", "opentelemetry-sdk")
-    versions = ", ".join(f"{name} {version(name)}" for name in names)
-    yield f"Python {platform.python_version()}, {versions}; {os.cpu_count()} processors."
+    yield _versions(*names)
     yield ""
     yield from costs_table(rows, [each.name for each in (*HELD, *OTHERS, CONTRIB)])
     yield ""
     yield from budgets_table(rows, used)
+
+
+def _versions(*distributions: str) -> str:
+    versions = [f"{name} {version(name)}" for name in distributions]
+    python = f"Python {platform.python_version()}"
+    return f"{', '.join([python, *versions])}; {os.cpu_count()} processors."
 
 
 if __name__ == "__main__":

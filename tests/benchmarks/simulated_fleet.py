@@ -1,15 +1,19 @@
 """Simulate a fleet of application processes that push to an exporter, in a process of its own."""
 
 import asyncio
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from threading import Thread
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
 from opentelemetry.sdk.resources import Resource
 
 from poolscope import catalogue
@@ -24,13 +28,25 @@ ROUTES = 10
 DEPLOY_S = 60.0
 POOLS = ("orders", "reports")
 
+HELD, WAITING = 15, 10
+"""Connections and callers of a process under pressure."""
+
+TURN_S = 0.002
+NOW_NS = 1_700_000_000_000_000_000
 MARKER = catalogue.PUSH.name
+INTERVAL = re.compile(rb"(?i)" + catalogue.INTERVAL_HEADER.encode() + rb": *([0-9.]+)")
 
 
 class SimulatedProcess:
-    """One application process: its push, with counters that grow from one to the next."""
+    """One application process: its push, with counters that grow from one to the next.
 
-    def __init__(self, template: bytes, number: int, generation: int) -> None:
+    Under pressure it pushes the partial template as fast as the exporter allows, and the whole one
+    at the usual interval.
+    """
+
+    def __init__(
+        self, template: bytes, number: int, generation: int, partial: bytes | None = None
+    ) -> None:
         name = f"shop-{generation}-7d9f8b6c5-{number:05d}"
         resource = {
             catalogue.SERVICE_NAMESPACE: "acme",
@@ -40,18 +56,37 @@ class SimulatedProcess:
             catalogue.K8S_POD_NAME: name,
             catalogue.PROCESS_PID: str(number),
         }
-        self._request = ExportMetricsServiceRequest.FromString(template)
-        self._request.resource_metrics[0].resource.attributes.extend(pairs(resource))
-        metrics = [m for s in self._request.resource_metrics[0].scope_metrics for m in s.metrics]
-        self._marker = next(m for m in metrics if m.name == MARKER).gauge.data_points[0]
+        self._request, self._marker, metrics = _request_of(template, resource)
+        self._partial = _request_of(partial, resource)[:2] if partial else None
+        self.due_s, self.complete_due_s = 0.0, 0.0
         self._counters = [p for m in metrics if m.sum.is_monotonic for p in m.sum.data_points]
         self._histograms = [p for m in metrics for p in m.histogram.data_points]
         self._sequence = 0
         self.points = sum(len(m.sum.data_points) + len(m.gauge.data_points) for m in metrics)
         self.points += len(self._histograms)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Return whether it is under pressure."""
+        return self._partial is not None
+
+    def continue_from(self, before: "SimulatedProcess") -> None:
+        """Take the place of what it was before: the same process, only now in trouble."""
+        self._sequence, self.due_s = before._sequence, before.due_s
+        self.complete_due_s = before.complete_due_s
+
+    def next_body(self, now_s: float) -> bytes:
+        """Return the push that is due: a partial one until the next whole one is due."""
+        if self._partial is None or now_s >= self.complete_due_s:
+            self.complete_due_s = now_s + PUSH_INTERVAL_S
+            return self.body()
+        request, marker = self._partial
+        self._sequence += 1
+        marker.as_int = self._sequence
+        return request.SerializeToString()
+
     def body(self, *, is_end: bool = False) -> bytes:
-        """Return the next push."""
+        """Return the next whole push."""
         self._sequence += 1
         self._marker.as_int = self._sequence
         for point in self._counters:
@@ -70,6 +105,45 @@ class SimulatedProcess:
         return self._request.SerializeToString()
 
 
+def _request_of(
+    template: bytes, resource: Mapping[str, str]
+) -> tuple[ExportMetricsServiceRequest, NumberDataPoint, list[Metric]]:
+    """Return the request of a process, its marker, and its metrics."""
+    request = ExportMetricsServiceRequest.FromString(template)
+    request.resource_metrics[0].resource.attributes.extend(pairs(resource))
+    metrics = [m for s in request.resource_metrics[0].scope_metrics for m in s.metrics]
+    marker = next(m for m in metrics if m.name == MARKER).gauge.data_points[0]
+    return request, marker, metrics
+
+
+def a_pressed_push(*, is_partial: bool) -> bytes:
+    """Return what `poolscope` says of a full pool with ten waiting callers: small, or all of it."""
+    options = {"push_interval_s": PUSH_INTERVAL_S, "held_after_s": 0, "service_name": "shop"}
+    with instrumented(**options) as readings, ExitStack() as stack:
+        engine = an_engine(pool_size=HELD, max_overflow=0, pool_timeout=60)
+        held = [engine.connect() for _ in range(HELD)]
+        threads = [Thread(target=lambda: engine.connect().close()) for _ in range(WAITING)]
+        for thread in threads:
+            thread.start()
+            stack.callback(thread.join)
+        for connection in held:
+            stack.callback(connection.close)
+        while (readings.value(catalogue.PENDING_REQUESTS) or 0) < WAITING:
+            pass
+        samples = readings.instrumentation.pusher.push_samples(is_partial=is_partial)
+        mark = _mark(**{catalogue.PUSH_PRESSURE: True, catalogue.PUSH_PARTIAL: is_partial})
+        return encode([*samples, mark], Resource({}), NOW_NS, NOW_NS)
+
+
+def _mark(**attributes: bool) -> Sample:
+    marker: Attributes = {
+        catalogue.PUSH_INTERVAL: PUSH_INTERVAL_S,
+        catalogue.PUSH_END: False,
+        catalogue.PUSH_PUBLISHER: catalogue.Publisher.EXPORTER.value,
+    }
+    return Sample(catalogue.PUSH, {**marker, **attributes}, 1)
+
+
 def a_realistic_push(pools: Sequence[str] = POOLS[:1]) -> bytes:
     """Return what `poolscope` says of a process with these pools, routes and held checkouts."""
     with instrumented() as readings:
@@ -78,15 +152,9 @@ def a_realistic_push(pools: Sequence[str] = POOLS[:1]) -> bytes:
             engine.connect().close()
         one_pool = list(readings.instrumentation.pusher.samples())
         engine.dispose()
-    marker: Attributes = {
-        catalogue.PUSH_INTERVAL: PUSH_INTERVAL_S,
-        catalogue.PUSH_END: False,
-        catalogue.PUSH_PUBLISHER: catalogue.Publisher.EXPORTER.value,
-    }
     found = [s for s in one_pool if s.metric.scope == catalogue.SCOPE]
     samples = [sample for name in pools for sample in _pool(found, name)]
-    now_ns = 1_700_000_000_000_000_000
-    return encode([*samples, Sample(catalogue.PUSH, marker, 1)], Resource({}), now_ns, now_ns)
+    return encode([*samples, _mark()], Resource({}), NOW_NS, NOW_NS)
 
 
 def _pool(samples: Sequence[Sample], name: str) -> Iterator[Sample]:
@@ -117,6 +185,7 @@ class _Fleet:
     """Simulated processes that push in turn, so that each one does every five seconds."""
 
     def __init__(self, endpoint: str, template: bytes, size: int) -> None:
+        self._allowed_s = PUSH_INTERVAL_S
         address = urlsplit(endpoint)
         assert address.hostname
         assert address.port
@@ -130,13 +199,28 @@ class _Fleet:
 
     async def run(self) -> None:
         """Push for ever, each process at its time."""
-        due_s = time.monotonic()
-        turn = 0
+        began_s = time.monotonic()
+        for number, process in enumerate(self._processes):
+            process.due_s = began_s + number * PUSH_INTERVAL_S / self._size
         while True:
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            due_s += PUSH_INTERVAL_S / self._size
-            self._start(self._processes[turn % self._size].body())
-            turn += 1
+            now_s = time.monotonic()
+            for process in [each for each in self._processes if each.due_s <= now_s]:
+                # Under pressure it pushes more often, if it may, and never less.
+                allowed_s = min(self._allowed_s, PUSH_INTERVAL_S)
+                process.due_s += allowed_s if process.is_pressed else PUSH_INTERVAL_S
+                self._start(process.next_body(now_s))
+            await asyncio.sleep(TURN_S)
+
+    def begin_outage(self, pressed: int) -> None:
+        """Put the first processes under pressure, each with a full pool and waiting callers."""
+        whole, partial = (a_pressed_push(is_partial=each) for each in (False, True))
+        for number in range(self._size):
+            is_pressed = number < pressed
+            new = SimulatedProcess(
+                whole if is_pressed else self._template, number, 0, partial if is_pressed else None
+            )
+            new.continue_from(self._processes[number])
+            self._processes[number] = new
 
     async def deploy(self, generation: int) -> None:
         """Replace every process by a new one, each after the other, within DEPLOY_S."""
@@ -156,7 +240,7 @@ class _Fleet:
 
     async def _push(self, body: bytes) -> None:
         request = (
-            "POST /v1/metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            "POST /v1/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             f"Content-Type: application/x-protobuf\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         try:
@@ -164,6 +248,8 @@ class _Fleet:
                 answer = await _exchange(self._address, request.encode() + body)
         except (OSError, TimeoutError):
             answer = b""
+        if named := INTERVAL.search(answer):
+            self._allowed_s = float(named[1])
         # An answer with a body refuses a part.
         self.refused += not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"\r\n\r\n"))
 
@@ -206,6 +292,11 @@ class SimulatedFleet:
         """Begin to replace every process by a new one; this takes DEPLOY_S."""
         self._ours.send(generation)
 
+    def begin_outage(self, pressed: int) -> None:
+        """Put so many processes under pressure, and wait until they are."""
+        self._ours.send(-pressed)
+        self._ours.recv()
+
     def refused(self) -> int:
         """Wait for the deploy that was started; return how many pushes were refused so far."""
         refused: int = self._ours.recv()
@@ -222,5 +313,8 @@ async def _push(pipe: Connection, endpoint: str, size: int, pools: int) -> None:
     pushing = asyncio.create_task(fleet.run())
     while not pushing.done():
         generation = await asyncio.to_thread(pipe.recv)
-        await fleet.deploy(generation)
+        if generation <= 0:
+            fleet.begin_outage(-generation)
+        else:
+            await fleet.deploy(generation)
         pipe.send(fleet.refused)

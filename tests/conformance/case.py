@@ -164,13 +164,15 @@ class Case:
             ("connect error: ", catalogue.CONNECT_ERRORS, catalogue.KIND),
             ("invalidated: ", catalogue.INVALIDATED, catalogue.REASON),
             ("closed: ", catalogue.CLOSED, catalogue.REASON),
+            ("shared: ", catalogue.SHARED_CONNECTIONS, catalogue.REASON),
         )
-        return [
+        words = (
             f"{prefix}{sample.attributes[attribute]}"
             for prefix, metric, attribute in by_metric
             for sample in self.readings.samples(metric)
             if sample.value and sample.attributes[attribute] != CloseReason.NOT_POOLED
-        ]
+        )
+        return list(dict.fromkeys(words))  # a counter may tell lines apart, too
 
     def _leaks(self) -> list[str]:
         counts = {"leak": catalogue.LEAKS, "recovered": catalogue.LEAKS_RECOVERED}

@@ -71,6 +71,29 @@ class PoolUnderTest(Protocol):
         """Do in a forked child what the library's documentation demands."""
 
 
+class SessionInUse(Protocol):
+    """A session as its users use it."""
+
+    async def use(self, statement: str) -> None:
+        """Run a statement."""
+
+    async def commit(self) -> None:
+        """End the transaction."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+    def is_busy(self) -> bool:
+        """Tell whether a statement runs."""
+
+
+class SessionMaker(Protocol):
+    """An engine with sessions."""
+
+    def session(self, *, by_thread: bool = False) -> SessionInUse:
+        """Return a session, or the one that each thread has."""
+
+
 class Collection(Enum):
     """What the library does with a connection that is collected without a return."""
 
@@ -93,5 +116,7 @@ class Column:
     has_one: bool = False
     """Whether a thread gets the same connection again while it has it out."""
     collection: Collection = Collection.HEALS
+    sessions: bool = False
+    """Whether its pools are `SessionMaker` too."""
     lacks: Mapping[str, str] = field(default_factory=dict)
     differs: Mapping[str, str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """The table: every situation and every pool, and what each cell says."""
 
-from conformance import broken, collection, fork, ordinary, requests, tasks, threads
+from conformance import broken, collection, fork, ordinary, requests, sessions, tasks, threads
 from conformance.column import Column, Options
 from conformance.pools import (
     async_queue_pool,
@@ -81,19 +81,19 @@ SITUATIONS: tuple[Situation, ...] = (
         "server_restart",
         "Server restart, retries fail",
         broken.server_restart,
-        "error, connect error: refused, invalidated: error, closed: invalidated",
+        "error, connect error: refused, invalidated: socket, closed: invalidated",
     ),
     Situation(
         "killed_in_use",
         "Session killed while in use",
         broken.killed_in_use,
-        "invalidated: error, closed: invalidated",
+        "invalidated: socket, closed: invalidated",
     ),
     Situation(
         "killed_idle",
         "Session killed while idle, no pre-ping",
         broken.killed_idle,
-        "invalidated: error, closed: invalidated",
+        "invalidated: socket, closed: invalidated",
     ),
     Situation(
         "killed_idle_pre_ping",
@@ -199,6 +199,51 @@ SITUATIONS: tuple[Situation, ...] = (
         ordinary.shared,
         "returned",
     ),
+    Situation(
+        "session_at_once",
+        "Session: two statements at once",
+        sessions.session_at_once,
+        "shared: at_once",
+        of_sessions=True,
+    ),
+    Situation(
+        "session_commits",
+        "Session: commits that collide",
+        sessions.session_commits,
+        "shared: error",
+        of_sessions=True,
+    ),
+    Situation(
+        "session_of_many",
+        "Session of a module, used by many requests",
+        sessions.session_of_many,
+        "shared: requests",
+        on_a_loop=True,
+        of_sessions=True,
+    ),
+    Situation(
+        "session_by_thread",
+        "`scoped_session` by thread, on an event loop",
+        sessions.session_by_thread,
+        "shared: requests",
+        on_a_loop=True,
+        of_sessions=True,
+    ),
+    Situation(
+        "session_handed_over",
+        "Session handed to one successor",
+        sessions.session_handed_over,
+        "returned",
+        on_a_loop=True,
+        of_sessions=True,
+    ),
+    Situation(
+        "session_gathered",
+        "Session of a request, with `gather`",
+        sessions.session_gathered,
+        "shared: at_once",
+        of_sessions=True,
+    ),
     Situation("not_pooled", "No pooling", ordinary.not_pooled, "returned"),
     Situation("same_name", "Two pools with one name", ordinary.same_name, "returned"),
     Situation("made_before", "Instrumented while in use", ordinary.made_before, "returned"),
@@ -214,6 +259,8 @@ SITUATIONS: tuple[Situation, ...] = (
 
 def absent(situation: Situation, column: Column) -> str | None:
     """Say why a pool cannot be in a situation; None where it can."""
+    if situation.of_sessions and not column.sessions:
+        return "sessions are played on two pools"
     return column.lacks.get(situation.name)
 
 

@@ -14,9 +14,22 @@ from poolscope_alerts.__main__ import (
     main,
     rule_files,
 )
-from poolscope_alerts.model import Alert, Record, Sources
+from poolscope_alerts.conditions.causes import PAGED
+from poolscope_alerts.model import Alert, Component, Record, Sources
 from poolscope_alerts.prometheus_rules import all_alerts, groups
-from poolscope_alerts.promql import POOL, SERVICE_POOL
+from poolscope_alerts.promql import (
+    CALL_SITE,
+    EVIDENCE,
+    KIND,
+    POOL,
+    PROCESS,
+    REASON,
+    ROUTE,
+    SERVICE_POOL,
+    USED_AT,
+    duration,
+    on,
+)
 from poolscope_alerts.runbooks import HEADINGS
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Severity, ThresholdId, changed
 from support.prometheus.promql_names import functions, problems
@@ -25,9 +38,13 @@ SOURCES = load_sources()
 ALERTS = tuple(all_alerts(SOURCES))
 RUNBOOKS = sorted((FOLDER / "runbooks").glob("*.md"))
 KNOWN_TO_2_42 = {
-    "absent", "avg_over_time", "delta", "increase", "label_replace", "last_over_time",
-    "max_over_time", "min_over_time", "predict_linear", "rate",
+    "absent", "avg_over_time", "clamp_min", "count_over_time", "delta", "increase",
+    "label_replace", "last_over_time", "max_over_time", "min_over_time", "predict_linear",
+    "quantile_over_time", "rate", "vector",
 }  # fmt: skip
+
+OF_PROCESS = {"PoolLoopBlocked"}
+"""Alerts on what all pools of a process share."""
 
 
 def ids(alert: Alert) -> str:
@@ -88,7 +105,9 @@ def test_no_alert_aggregates_its_pool_away() -> None:
     """Whoever is woken must learn which pool; `job` and `instance` differ by transport."""
     for alert in ALERTS:
         assert not {"job", "instance"} & set(alert.about)
-        if alert.name.startswith("Pool") and not alert.name.startswith("Poolscope"):
+        if alert.name in OF_PROCESS:
+            assert set(PROCESS) <= set(alert.about)
+        elif alert.name.startswith("Pool") and not alert.name.startswith("Poolscope"):
             assert set(SERVICE_POOL) <= set(alert.about)
 
 
@@ -146,12 +165,15 @@ def test_a_faster_pace_shortens_every_duration(tmp_path: Path) -> None:
 def test_inhibition_goes_by_the_full_identity_of_the_pool() -> None:
     text = (FOLDER / "alertmanager.yaml").read_text(encoding="utf-8")
     rules = text.partition("inhibit_rules:")[2].split("\n  - ")[1:]
-    of_pools = [rule for rule in rules if "PoolExhausted" in rule or "PoolLeak" in rule]
-    assert of_pools
-    for rule in of_pools:
+    assert rules
+    for rule in rules:
         equal = re.search(r"equal: \[(.*?)\]", rule, re.DOTALL)
         assert equal
-        assert {label.strip() for label in equal[1].split(",") if label.strip()} == set(POOL)
+        labels = {label.strip() for label in equal[1].split(",") if label.strip()} - {"alertname"}
+        source = rule.partition("target_matchers")[0]
+        of_service = "PoolConnectFailing" in source or "PoolTimeoutBudgetBurn" in source
+        of_pool = set(SERVICE_POOL) if of_service else set(POOL)
+        assert labels == ({"server"} if "atabase" in source or "Poll" in source else of_pool)
     named = set(re.findall(r"\b(?:Pool|Database|PgBouncer)[A-Z]\w+", "".join(rules)))
     assert named <= set(alerts_by_name(SOURCES))
 
@@ -166,14 +188,33 @@ def looks_back_s(alert: Alert) -> float:
 
 
 @pytest.mark.parametrize("silencer", ["PoolExhausted", "PoolStuck"])
-@pytest.mark.parametrize(
-    "silenced", ["PoolFull", "PoolNearExhaustion", "PoolCheckoutSlow", "PoolQueueLong"]
-)
+@pytest.mark.parametrize("silenced", ["PoolFull", "PoolNearExhaustion"])
 def test_what_silences_an_alert_goes_on_for_longer(silencer: str, silenced: str) -> None:
     one, other = (alerts_by_name(SOURCES)[name][0] for name in (silencer, silenced))
     assert one.keep_firing_s >= other.keep_firing_s + looks_back_s(other) + 60
 
 
-def test_evidence_of_a_leak_goes_on_for_longer_than_a_suspicion() -> None:
-    leak, suspected = (alerts_by_name(SOURCES)[n][0] for n in ("PoolLeak", "PoolLeakSuspected"))
-    assert leak.keep_firing_s >= suspected.keep_firing_s + 60
+@pytest.mark.parametrize("name", ["PoolCheckoutSlow", "PoolQueueLong"])
+def test_waits_of_a_window_are_left_out_if_the_pool_was_paged_within_it(name: str) -> None:
+    (alert,) = alerts_by_name(SOURCES)[name]
+    over = duration(looks_back_s(alert))
+    assert f"unless {on(POOL)} count_over_time({PAGED}[{over}:30s])" in alert.expression
+
+
+CHANGING = {ROUTE, CALL_SITE, USED_AT, EVIDENCE, KIND, REASON}
+"""Labels by which the next look often finds another series of the same trouble."""
+
+STAYS_AT_ITS_LINE = {"PoolLeak"}
+"""A connection that was not returned stays out at the same line until the process ends."""
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=ids)
+def test_a_condition_that_lasts_is_not_judged_by_a_label_that_changes(alert: Alert) -> None:
+    """`for` would begin again with the next route."""
+    lasts = alert.for_s and alert.name not in STAYS_AT_ITS_LINE
+    assert not (lasts and CHANGING & set(alert.about))
+
+
+def test_every_alert_on_a_pool_has_its_server() -> None:
+    of_pools = [alert for alert in ALERTS if alert.component is Component.POOL]
+    assert {alert.name for alert in of_pools if "server" not in alert.about} == OF_PROCESS

@@ -1,4 +1,4 @@
-"""Each setting of the instrumentation is an argument, and in README.md with its default."""
+"""Each setting of the instrumentation is an argument, and in the docs with its default."""
 
 import inspect
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import pytest
 import poolscope
 from poolscope.settings import Settings, Source, sources
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "instrumentation.md"
 HEAD = "| variable of the app | default | |"
 
 walk = pytest.mark.parametrize("source", sources(), ids=lambda source: source.field)
@@ -18,7 +18,7 @@ walk = pytest.mark.parametrize("source", sources(), ids=lambda source: source.fi
 
 def documented() -> Iterator[tuple[str, str]]:
     """Yield each variable of the table with its default; a row may have several of both."""
-    lines = README.read_text(encoding="utf-8").splitlines()
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
     for row in takewhile(lambda line: line.startswith("|"), lines[lines.index(HEAD) + 2 :]):
         names, defaults = (cell.replace("`", "").strip() for cell in row.split("|")[1:3])
         variables = names.split(", ")

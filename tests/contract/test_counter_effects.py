@@ -21,6 +21,8 @@ from poolscope.catalogue import (
     InvalidationReason,
     Kind,
     Metric,
+    ServingAge,
+    SharedReason,
 )
 from poolscope_exporter.core.fleet.growth import Growth
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
@@ -35,7 +37,10 @@ VALUES: dict[Metric, type[StrEnum]] = {
     catalogue.CHECKOUT_FAILURES: FailureReason,
     catalogue.CONNECT_ERRORS: ConnectErrorKind,
     catalogue.INVALIDATED: InvalidationReason,
+    catalogue.SHARED_CONNECTIONS: SharedReason,
     catalogue.CLOSED: CloseReason,
+    catalogue.REQUEST_CHECKOUTS: ServingAge,
+    catalogue.REQUEST_CONNECT_WAITS: ServingAge,
     catalogue.LEAKS: Evidence,
     catalogue.LEAKS_RECOVERED: Evidence,
 }

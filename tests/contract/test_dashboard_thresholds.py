@@ -33,16 +33,16 @@ def limits_of(panel: Panel) -> list[float]:
 @pytest.mark.parametrize(
     ("uid", "title", "row", "number"),
     [
-        ("poolscope-pool", "How long do those wait who get a connection?", "T1", 1.0),
-        ("poolscope-pool", "How full is each process?", "T2", 0.95),
+        ("poolscope-pool", "Time to get a connection", "T1", 1.0),
+        ("poolscope-pool", "Fullest processes, top 10", "T2", 0.95),
         ("poolscope-pool", "Fullest process", "T2", 0.95),
-        ("poolscope-pool", "How long do those queue who must?", "T5", 5.0),
-        ("poolscope-pool", "Which share of those who ask waits long, or in vain?", "T6", 0.01),
-        ("poolscope-overview", "Which share of those who ask times out?", "T6", 0.01),
-        ("poolscope-server", "Are its CPUs busy?", "T7", 0.55),
-        ("poolscope-server", "CPUs busy", "T7", 0.55),
-        ("poolscope-server", "What is left of its limits?", "T9", 0.3),
-        ("poolscope-pool", "What does pre-ping cost?", "C5", 0.004),
+        ("poolscope-pool", "Time in the pool queue", "T5", 5.0),
+        ("poolscope-pool", "Share of checkouts that waited long or failed", "T6", 0.01),
+        ("poolscope-overview", "Share of checkouts that timed out", "T6", 0.01),
+        ("poolscope-server", "Busy CPUs over time", "T7", 0.55),
+        ("poolscope-server", "CPUs busy, 5 min mean", "T7", 0.55),
+        ("poolscope-server", "Share left of each limit", "T9", 0.3),
+        ("poolscope-pool", "Time of the pre-ping", "C5", 0.004),
     ],
 )
 def test_a_limit_that_is_changed_in_its_file_moves_the_line(
@@ -56,7 +56,7 @@ def test_a_limit_that_is_changed_in_its_file_moves_the_line(
 
 
 def test_a_wait_that_is_too_long_is_counted_by_the_limit_of_its_file() -> None:
-    title = "Which share of those who ask waits long, or in vain?"
+    title = "Share of checkouts that waited long or failed"
     other = replace(SOURCES, thresholds=changed(DEFAULTS, {"T1": {"value": 1.0}}))
     for sources, bound in ((SOURCES, '"0[.]5"'), (other, '"1|1[.]0"')):
         for uid, index in (("poolscope-overview", 0), ("poolscope-pool", 1)):
@@ -66,7 +66,7 @@ def test_a_wait_that_is_too_long_is_counted_by_the_limit_of_its_file() -> None:
 def test_a_reserve_that_is_changed_in_its_file_moves_the_line() -> None:
     other = replace(SOURCES, thresholds=changed(DEFAULTS, {"T9": {"value": 0.3}}))
     for sources, line in ((SOURCES, "0.8 * "), (other, "0.7 * ")):
-        panel = panel_of(sources, "poolscope-server", "What do the sessions do?")
+        panel = panel_of(sources, "poolscope-server", "Sessions by state")
         assert panel.queries[-1].expression.startswith(line)
 
 
@@ -74,7 +74,7 @@ def test_a_reserve_that_is_changed_in_its_file_moves_the_line() -> None:
     ("check", "title"),
     [
         ("C1", "pool_size"),
-        ("C2", "max_overflow per pool_size"),
+        ("C2", "max_overflow share"),
         ("C3", "pool_timeout"),
         ("C6", "TCP keepalive"),
     ],

@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 import promql_parser
 import pytest
 
+from poolscope.recording.waiters import CALLER_PHASES
 from poolscope_alerts.model import Component, dashboard_path
+from poolscope_alerts.pool_timeouts import BURNS, ratio_name
 from poolscope_alerts.prometheus_rules import all_alerts
 from poolscope_dashboards.__main__ import FOLDER, files, main
 from poolscope_dashboards.kit.board import TITLES
@@ -24,11 +26,15 @@ from support.documents.dashboards import (
     properties,
     selectors,
     shown,
+    without_scraping,
 )
 from support.prometheus.promql_names import known_series, problems
 
 # Each of them is in Grafana 10.4.
 KINDS: Final = {"stat", "timeseries", "table", "state-timeline", "text"}
+SHOWN_RANGES: Final = {"$__range": "in range", "5m": "5 min"}
+"""What the title of a number has for the range of its query."""
+
 UNITS: Final = {"none", "percentunit", "s", "cps", "bytes"}
 
 every_dashboard = pytest.mark.parametrize(
@@ -63,6 +69,13 @@ def test_a_dashboard_is_classic_and_has_kinds_of_panels_that_all_releases_have(
     assert {panel["type"] for panel in shown(dashboard)} <= KINDS
     controls = (dashboard["links"], dashboard["annotations"], dashboard["templating"])
     assert "placement" not in json.dumps(controls)  # Grafana 12.3 hides them by it
+
+
+@every_dashboard
+def test_kubectl_can_apply_a_dashboard(dashboard: Json) -> None:
+    """It stores the whole ConfigMap in an annotation, which Kubernetes limits to 256 KiB."""
+    text = (FOLDER / f"{dashboard['uid']}.json").read_text(encoding="utf-8")
+    assert len(json.dumps(text).encode()) < 250 * 1024
 
 
 @every_dashboard
@@ -109,6 +122,25 @@ def test_every_panel_has_a_title_and_says_what_it_shows(dashboard: Json) -> None
 
 
 @every_dashboard
+def test_a_number_over_a_range_has_the_range_in_its_title(dashboard: Json) -> None:
+    """Without it, "Time-outs: 12" looks like a number of this moment."""
+    for panel in shown(dashboard):
+        if panel["type"] == "stat":
+            (target,) = panel["targets"]
+            ranges = set(re.findall(r"\[(\$__range|\w+)\]", target["expr"]))
+            expected = [SHOWN_RANGES[each] for each in ranges]
+            assert all(each in panel["title"] for each in expected), panel["title"]
+            assert bool(expected) is any(each in panel["title"] for each in SHOWN_RANGES.values())
+
+
+@every_dashboard
+def test_a_title_fits_into_its_panel(dashboard: Json) -> None:
+    """Of 24 columns on a screen of 1600 pixels, a column has room for seven letters of a title."""
+    for panel in shown(dashboard):
+        assert len(panel["title"]) <= 7 * panel["gridPos"]["w"], panel["title"]
+
+
+@every_dashboard
 def test_every_number_has_a_unit_and_words_for_when_there_is_none(dashboard: Json) -> None:
     for panel in measured(dashboard):
         defaults = panel["fieldConfig"]["defaults"]
@@ -141,10 +173,10 @@ def test_the_choices_of_a_variable_come_from_known_series(dashboard: Json) -> No
         found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
         assert found
         assert variable["refresh"] == 2
-        series = filled(re.sub(r'(?:job|instance)=~"\$\w+"(?:, )?', "", found[1]))
+        series = filled(without_scraping(found[1]))
         assert problems(series) == []
         labels = known_series()[str(selectors(series)[0].name)]
-        assert found[2] in labels | {"job", "instance"}
+        assert found[2] in labels | {"job", "instance", "cluster"}
 
 
 @every_dashboard
@@ -172,7 +204,9 @@ def test_a_row_of_a_table_leads_to_a_dashboard_with_variables_that_it_has() -> N
         for panel in measured(dashboard)
         for url in links(panel)
     ]
-    assert {url.path for _, url in found} == {"/d/poolscope-pool", "/d/poolscope-server"}
+    assert {url.path for _, url in found} == {
+        f"/d/poolscope-{board}" for board in ("overview", "pool", "server")
+    }
     for panel, url in found:
         assert set(dict(parse_qsl(url.query))) <= variables_of(Path(url.path).name)
         assert url.query.endswith("&${__url_time_range}")
@@ -198,6 +232,45 @@ def test_an_alert_is_drawn_on_the_dashboard_that_it_leads_to_and_on_the_overview
             assert alert.name in re.split(r'[|"]', drawn["expr"])
             assert drawn["expr"] == drawn["target"]["expr"]  # for old and new releases
             assert promql_parser.parse(filled(drawn["expr"]))
+
+
+def test_the_fullest_process_is_a_line_beside_the_sum_of_all_processes() -> None:
+    """The sum is far from the limit while the callers of one full process wait."""
+    (panel,) = (
+        each
+        for each in shown(DASHBOARDS["poolscope-pool"])
+        if each["title"] == "Connections by state"
+    )
+    (query,) = (t for t in panel["targets"] if t["legendFormat"] == "fullest process")
+    assert query["expr"].startswith("max by ()")
+    (axis,) = properties(panel, "custom.axisPlacement")
+    assert axis == "right"
+    assert properties(panel, "unit") == ["percentunit"]
+
+
+def test_the_error_budgets_are_those_that_the_alerts_record() -> None:
+    text = json.dumps(DASHBOARDS["poolscope-slo"])
+    recorded = {name for name in known_series() if name.startswith("service_pool:")}
+    used = set(re.findall(r"service_pool:\w+:\w+", text))
+    longs = {ratio_name(burn.long_s) for burn in BURNS}
+    assert longs | {ratio_name(BURNS[0].short_s)} <= used <= recorded
+
+
+def test_every_phase_that_callers_wait_in_has_a_colour_and_its_oldest_caller_in_seconds() -> None:
+    (panel,) = (
+        each for each in shown(DASHBOARDS["poolscope-pool"]) if each["title"] == "Callers by phase"
+    )
+    overrides = {
+        each["matcher"]["options"]: {found["id"]: found["value"] for found in each["properties"]}
+        for each in panel["fieldConfig"]["overrides"]
+    }
+    assert set(overrides) == {*CALLER_PHASES, *(f"oldest: {phase}" for phase in CALLER_PHASES)}
+    for phase in CALLER_PHASES:
+        of_age = overrides[f"oldest: {phase}"]
+        assert of_age["unit"] == "s"
+        assert of_age["custom.axisPlacement"] == "right"
+        assert of_age["custom.stacking"]["mode"] == "none"
+        assert of_age["color"] == overrides[phase]["color"]
 
 
 def test_the_document_names_panels_that_exist() -> None:

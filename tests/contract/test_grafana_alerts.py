@@ -23,6 +23,7 @@ ROOT = FOLDER.parent
 PROVISIONING = ROOT / "dashboards" / "provisioning"
 SOURCES = load_sources()
 ALERTS = tuple(all_alerts(SOURCES))
+RECORDED = [rule.name for g in groups(SOURCES) for rule in g.rules if isinstance(rule, Record)]
 RULE_KEYS = {
     "uid", "title", "condition", "data", "noDataState", "execErrState", "for", "keepFiringFor",
     "missing_series_evals_to_resolve", "annotations", "labels",
@@ -105,12 +106,13 @@ def test_a_query_is_promql_of_known_series_and_needs_no_recording_rule(
 ) -> None:
     asked = rule["data"][0]["model"]["expr"]
     assert problems(asked) == []
-    assert "service_pool:" not in asked
+    assert not [name for name in RECORDED if name in asked]
 
 
 @each_rule
 def test_words_are_templates_of_grafana(alert: Alert, rule: dict[str, Any]) -> None:
-    assert set(rule["annotations"]) == {"summary", "description", "runbook_url", "dashboard_url"}
+    links = {"runbook_url", "dashboard_url", "page_url"}
+    assert set(rule["annotations"]) == {"summary", "description", *links}
     assert not re.search(r"\$value\b", str(rule["annotations"]))
     for template in templates(rule):
         variable, *pipes = (part.strip() for part in template.split("|"))
@@ -139,6 +141,13 @@ def test_what_is_recorded_is_written_out_by_its_whole_name() -> None:
     recorded = {"a:b:rate1h": "x", "a:b:rate1": "y"}
     assert written_out("a:b:rate1h > a:b:rate1 > a:b:rate10", recorded) == "(x) > (y) > a:b:rate10"
     assert written_out("up", {}) == "up"
+
+
+def test_a_range_over_what_is_recorded_becomes_a_subquery_also_where_a_record_reads_another() -> (
+    None
+):
+    recorded = {"a:b:c": "x", "d:e:f": "sum(a:b:c)"}
+    assert written_out("rate(d:e:f[5m])", recorded) == "rate((sum((x)))[5m:])"
 
 
 def test_every_recorded_ratio_is_read_somewhere() -> None:

@@ -23,6 +23,11 @@ LIFECYCLE: Final = frozenset({"close", "refresh", "run", "start", "stop", "wake"
 """Verbs that begin, end or wake what runs: a reader expects them on everything that does."""
 
 SHARED_VERBS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("connection_made", "connection_lost", "data_received", "eof_received"),
+        "asyncio calls its protocols by these names",
+    ),
+    "flush": "logging calls the streams that it writes to by this name, users our handle",
     "poll_report": "a scrape asks the pollers of PostgreSQL and of PgBouncer for the same report",
     "uninstrument": "OpenTelemetry calls its instrumentors by this name, users our handle",
 }

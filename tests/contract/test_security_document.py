@@ -1,6 +1,8 @@
 """What SECURITY.md promises of our statements, our names and our listeners is so."""
 
+import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,33 @@ _READS_QUERIES = re.compile(
 )
 _EVERY_ROW = re.compile(r"count\(\*\)", re.IGNORECASE)
 """Counts rows, and reads no column of them."""
+
+_LISTENS = re.compile(r"bind|accept|create_(unix_)?server|start_(unix_)?server|\w*HTTPServer")
+SENT: Mapping[str, tuple[str, ...]] = {
+    "the route template": (catalogue.HTTP_ROUTE, catalogue.UNIT_NAME),
+    "file, line and function": (
+        catalogue.CODE_FILE_PATH,
+        catalogue.CODE_LINE_NUMBER,
+        catalogue.CODE_FUNCTION_NAME,
+    ),
+    "the backend PID": (catalogue.BACKEND_PID,),
+    "addresses and ports of the socket": (
+        catalogue.LOCAL_ADDRESS,
+        catalogue.LOCAL_PORT,
+        catalogue.PEER_ADDRESS,
+        catalogue.PEER_PORT,
+    ),
+    "the trace id": (catalogue.TRACE_ID,),
+    "the evidence of a leak": (catalogue.EVIDENCE,),
+    "the age of the connection": (catalogue.CONNECTION_AGE,),
+    "the kind of work": (catalogue.OWNER_KIND, catalogue.UNIT_KIND),
+    "the step that it waits for": (catalogue.PHASE,),
+    "the backend PIDs of all open connections": (catalogue.BACKEND_PIDS,),
+    "the thread name": (catalogue.THREAD_NAME, catalogue.BLOCKED_TIME, catalogue.STALL_IS_OVER),
+    "the line that made them": (catalogue.CALL_SITE,),
+    "a number": (catalogue.CHECKOUT_ID, catalogue.WAITER_ID),
+}
+"""The words of SECURITY.md for the attributes of what `poolscope` sends for the exporter alone."""
 
 _OF_QUERIES_OR_USERS = ("db.query", "db.statement", "user", "enduser", "url", "http.request")
 
@@ -59,3 +88,29 @@ def test_the_default_addresses_are_those_of_the_settings() -> None:
         ("--otlp-listen", settings.otlp_listen),
     ):
         assert f"`{option}` (`{endpoint.address}:{endpoint.port}`)" in SECURITY
+
+
+def test_the_page_names_all_that_is_sent_for_the_exporter_alone() -> None:
+    sent = {
+        name
+        for metric in catalogue.METRICS
+        if metric.scope == catalogue.PUSH_SCOPE and metric is not catalogue.PUSH
+        for name in metric.attributes
+    }
+    assert sent == {name for names in SENT.values() for name in names}
+    _, _, after = SECURITY.partition("**The app sends**")
+    text = re.sub(r"\s+", " ", after.partition("**`/metrics`")[0])
+    assert [words for words in SENT if words not in text] == []
+
+
+def test_the_app_listens_on_no_port() -> None:
+    sources = sorted((ROOT / "instrumentation" / "src").rglob("*.py"))
+    found = [
+        f"{path.name}:{call.lineno}: {ast.unparse(call.func)}"
+        for path in sources
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and _LISTENS.fullmatch(ast.unparse(call.func).rpartition(".")[2])
+    ]
+    assert sources
+    assert found == []

@@ -17,6 +17,7 @@ from poolscope_exporter.settings.options import OPTIONS
 from poolscope_exporter.version import __version__
 from support.applications.pods import Pod, pods, started_with
 from support.documents.rendering import (
+    APPLIES,
     ROOT,
     Resource,
     kubernetes_objections,
@@ -240,16 +241,26 @@ def test_service_monitor_and_policy_find_the_pod_and_its_ports(values: str) -> N
 
 
 def test_the_rules_are_those_of_alerts_without_what_was_disabled(tmp_path: Path) -> None:
-    (rule,) = of_kind("full", "PrometheusRule")
+    rendered_groups = [
+        group for each in of_kind("full", "PrometheusRule") for group in each["spec"]["groups"]
+    ]
     shipped = [
         group
         for name in ("poolscope.rules.yaml", "poolscope-absent.rules.yaml")
         for group in yaml.safe_load((ROOT / "alerts" / name).read_text(encoding="utf-8"))["groups"]
     ]
-    assert rule["spec"]["groups"] == [without(group, "PoolStaleSocketsCaught") for group in shipped]
+    assert rendered_groups == [without(group, "PoolStaleSocketsCaught") for group in shipped]
     path = tmp_path / "rules.yaml"
-    path.write_text(json.dumps(rule["spec"]), encoding="utf-8")
+    path.write_text(json.dumps({"groups": rendered_groups}), encoding="utf-8")
     assert rule_objections([path]) == ""
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_what_is_applied_fits_into_the_annotation_that_kubectl_keeps_it_in(values: str) -> None:
+    too_large = [
+        each["metadata"]["name"] for each in rendered(values) if len(json.dumps(each)) >= APPLIES
+    ]
+    assert too_large == []
 
 
 def without(group: dict[str, Any], alert: str) -> dict[str, Any]:

@@ -13,10 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from poolscope_alerts.__main__ import load_sources
+from poolscope_alerts.prometheus_rules import groups
 from poolscope_exporter.settings.options import OPTIONS, VARIABLES_OF_THE_APP
 from poolscope_exporter.version import __version__
 from support.applications.pods import Pod, pods, started_with
 from support.documents.rendering import (
+    APPLIES,
     ROOT,
     Resource,
     built,
@@ -34,8 +37,6 @@ WITH_EXPORTER = [name for name in EXAMPLES if name not in {"direct", "shop"}]
 SIDECARS = [name for name in EXAMPLES if name.startswith("sidecar")]
 DASHBOARDS = ROOT / "dashboards"
 DOCUMENT = ROOT / "docs" / "kubernetes.md"
-APPLIES = 262_144
-"""Bytes of all annotations, where `kubectl apply` keeps what it applied."""
 OLDEST, NEWEST = "1.29", "1.37"
 OLDEST_CLASSIC = "1.25"
 UNREACHABLE = "postgresql://poolscope@127.0.0.1:1/postgres"
@@ -103,8 +104,12 @@ def test_a_field_or_value_that_the_operator_does_not_know_is_objected_to(
 
 def test_the_rules_that_are_deployed_pass_promtools_lint(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
-    path.write_text(json.dumps(of_kind("standalone", "PrometheusRule")["spec"]), encoding="utf-8")
-    assert rule_objections([path]) == ""
+    found = [each["spec"] for each in example("standalone") if each["kind"] == "PrometheusRule"]
+    names = [group["name"] for spec in found for group in spec["groups"]]
+    assert sorted(names) == sorted(group.name for group in groups(load_sources()))
+    for spec in found:
+        path.write_text(json.dumps(spec), encoding="utf-8")
+        assert rule_objections([path]) == ""
 
 
 def test_each_dashboard_becomes_a_config_map_that_grafanas_sidecar_finds(tmp_path: Path) -> None:

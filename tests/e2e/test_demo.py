@@ -246,7 +246,7 @@ def test_a_process_that_dies_ends_the_demo_with_one_clear_error(
 @pytest.mark.parametrize(
     ("dsn", "exit_code", "message"),
     [
-        ("postgresql://shop:s3cret@127.0.0.1:1/shop", 1, "cannot make the schema"),
+        ("postgresql://shop:s3cret@127.0.0.1:1/shop", 1, "cannot create the schema"),
         ("postgresql://shop:s3cret@[::1/shop", 2, "is not a PostgreSQL DSN"),
     ],
 )

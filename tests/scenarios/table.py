@@ -13,6 +13,9 @@ from poolscope_generators.scenarios.scenario import (
     Watcher,
     unlinked,
 )
+from scenarios.timed.misplaced_cases import FORKED
+from scenarios.timed.outside_cases import DEADLOCK, THREADS
+from scenarios.timed.saturated_cases import SATURATED
 
 ADDRESS, AGE, PGBOUNCER = "address", "age", "pgbouncer"
 
@@ -68,7 +71,7 @@ BUSY = (
     Scenario("slow_query_while_streaming", Truth.SLOW, SLOW),
     Scenario("holds_the_lock", Truth.IN_TRANSACTION, IN_TRANSACTION),
     Scenario("blocked_by_a_checkout", Truth.BLOCKED, blocked(by="holds_the_lock")),
-    Scenario("blocked_by_a_stranger", Truth.BLOCKED, blocked(by="")),
+    Scenario("blocked_by_another_session", Truth.BLOCKED, blocked(by="")),
     Scenario("at_work", Truth.AT_WORK, Expected(Verdict.WORKING, ADDRESS, Diagnosis.HEALTHY)),
     Scenario(
         "at_work_in_a_large_pool",
@@ -228,4 +231,13 @@ SCENARIOS = (
     *BEHIND_A_BOUNCER,
 )
 
-DECLARED = Declared(SCENARIOS, ON_THE_WAY)
+BY_INCIDENTS = {
+    **{str(each.named_by): each.title for each in (THREADS, FORKED, DEADLOCK, SATURATED)},
+    unlinked(Unlinked.CONTESTED): "a process lists the session of another process",
+}
+"""What no scenario of one moment shows, because it takes several processes, or many callers.
+
+`tests/integration/exporter/test_contested_session.py` shows the contested session.
+"""
+
+DECLARED = Declared(SCENARIOS, ON_THE_WAY, BY_INCIDENTS)

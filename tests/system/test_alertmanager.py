@@ -12,6 +12,7 @@ from support.prometheus.alertmanager import amtool, an_alertmanager, require_ale
 EXAMPLE = FOLDER / "alertmanager.yaml"
 OTHER_PROCESS = {**POOL, "service_instance_id": "a2"}
 OTHER_POOL = {**POOL, "db_client_connection_pool_name": "reports"}
+OTHER_SERVICE = {**SERVICE_POOL, "service_name": "other"}
 SERVER = {"server": "db.example:5432"}
 OTHER_SERVER = {"server": "replica.example:5432"}
 LESSER = (
@@ -34,11 +35,22 @@ def named(name: str, labels: dict[str, str], **more: str) -> dict[str, str]:
     return {"alertname": name, **labels, **more}
 
 
+def of_pool(name: str, labels: dict[str, str], **more: str) -> dict[str, str]:
+    """Return an alert on a pool; a warning, unless the test is about its severity."""
+    return named(name, labels, **{"component": "connection-pool", "severity": "warning", **more})
+
+
+def page(name: str, labels: dict[str, str], **more: str) -> dict[str, str]:
+    return of_pool(name, labels, severity="critical", **more)
+
+
 def in_order(alerts: list[dict[str, str]]) -> list[list[tuple[str, str]]]:
     return sorted(sorted(labels.items()) for labels in alerts)
 
 
-def told_of(alerts: list[dict[str, str]], folder: Path, silenced: list[dict[str, str]]) -> None:
+def expect_alerts(
+    alerts: list[dict[str, str]], folder: Path, silenced: list[dict[str, str]]
+) -> None:
     """Let the alerts fire; hold that just those are silenced."""
     with an_alertmanager(EXAMPLE, folder) as manager:
         manager.post([*alerts, *silenced])
@@ -71,28 +83,97 @@ def test_alerts_go_to_whom_they_concern(severity: str, component: str, receiver:
 
 
 def test_an_exhausted_pool_silences_the_lesser_alerts_of_that_pool_alone(tmp_path: Path) -> None:
-    told_of(
+    expect_alerts(
         [
-            named("PoolExhausted", POOL),
-            named("PoolLeak", POOL),
-            *[named(name, OTHER_PROCESS) for name in UNRELATED],
-            named("PoolCheckoutSlow", OTHER_POOL),
+            of_pool("PoolExhausted", POOL, severity="critical"),
+            of_pool("PoolLeak", POOL, severity="critical"),
+            *[of_pool(name, OTHER_PROCESS) for name in UNRELATED],
+            of_pool("PoolCheckoutSlow", OTHER_POOL),
         ],
         tmp_path,
-        silenced=[named(name, POOL) for name in LESSER],
+        silenced=[of_pool(name, POOL) for name in LESSER],
+    )
+
+
+def test_an_established_cause_silences_the_exhaustion_of_that_pool_alone(tmp_path: Path) -> None:
+    expect_alerts(
+        [
+            page("PoolBlocked", POOL, callers="hurt"),
+            page("PoolExhausted", OTHER_PROCESS),
+            of_pool("PoolBlocked", OTHER_PROCESS),
+        ],
+        tmp_path,
+        silenced=[
+            page("PoolExhausted", POOL),
+            page("PoolStuck", POOL),
+            of_pool("PoolBlocked", POOL),
+            page("PoolStuck", OTHER_PROCESS),
+        ],
+    )
+
+
+def test_connections_that_fail_silence_their_effects_in_every_process(tmp_path: Path) -> None:
+    failing = page("PoolConnectFailing", SERVICE_POOL, poolscope_kind="refused")
+    expect_alerts(
+        [failing, page("PoolTimeoutBudgetBurn", OTHER_SERVICE, long="1h")],
+        tmp_path,
+        silenced=[page("PoolTimeoutBudgetBurn", SERVICE_POOL, long="1h")],
+    )
+
+
+@pytest.mark.parametrize("alert", ["DatabaseFull", "DatabaseDown"])
+def test_a_server_that_is_full_or_down_is_one_page_for_all_pools_that_lead_there(
+    alert: str, tmp_path: Path
+) -> None:
+    there, elsewhere = {**POOL, **SERVER}, {**OTHER_PROCESS, **OTHER_SERVER}
+    symptoms = ("PoolExhausted", "PoolServerFull", "PoolConnectSlow")
+    expect_alerts(
+        [
+            named(alert, SERVER, component="database", severity="critical"),
+            *[page(each, elsewhere) for each in symptoms],
+            *[page(each, OTHER_POOL) for each in symptoms],  # leads to no known server
+            page("PoolLeak", there),
+            page("PoolConnectFailing", {**OTHER_SERVICE, **OTHER_SERVER}, poolscope_kind="refused"),
+        ],
+        tmp_path,
+        silenced=[
+            *[page(each, there) for each in symptoms],
+            page("PoolConnectFailing", {**OTHER_SERVICE, **SERVER}, poolscope_kind="refused"),
+        ],
+    )
+
+
+def test_a_poll_failure_silences_warnings_of_the_pools_that_lead_there_and_no_page(
+    tmp_path: Path,
+) -> None:
+    there = {**POOL, **SERVER}
+    expect_alerts(
+        [named("PoolscopePollFailing", SERVER), page("PoolExhausted", there)],
+        tmp_path,
+        silenced=[of_pool("PoolSessionsEnded", there), of_pool("PoolQueueLong", there)],
     )
 
 
 def test_evidence_of_a_leak_silences_the_suspicion(tmp_path: Path) -> None:
-    told_of(
+    expect_alerts(
         [named("PoolLeak", POOL, http_route="/x"), named("PoolLeakSuspected", OTHER_POOL)],
         tmp_path,
         silenced=[named("PoolLeakSuspected", POOL)],
     )
 
 
+def test_a_shared_connection_silences_its_errors_that_look_like_stale_sockets(
+    tmp_path: Path,
+) -> None:
+    expect_alerts(
+        [named("PoolSharedAcrossFork", POOL), named("PoolStaleSockets", OTHER_POOL)],
+        tmp_path,
+        silenced=[named("PoolStaleSockets", POOL)],
+    )
+
+
 def test_a_poll_failure_silences_what_is_told_of_that_server_and_no_pool(tmp_path: Path) -> None:
-    told_of(
+    expect_alerts(
         [
             named("PoolscopePollFailing", SERVER),
             named("DatabaseHeadroomLow", OTHER_SERVER),
@@ -105,7 +186,7 @@ def test_a_poll_failure_silences_what_is_told_of_that_server_and_no_pool(tmp_pat
 
 def test_a_fast_burn_silences_a_slow_one_of_the_same_pool(tmp_path: Path) -> None:
     burn = "PoolTimeoutBudgetBurn"
-    told_of(
+    expect_alerts(
         [
             named(burn, SERVICE_POOL, severity="critical", long="1h"),
             named(burn, {**SERVICE_POOL, "service_name": "other"}, severity="warning"),

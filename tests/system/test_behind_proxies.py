@@ -121,7 +121,7 @@ def test_who_waits_in_the_queue_is_told_with_the_age_of_the_wait(
         metrics = exporter.get("/metrics").text
 
     assert found["reason"] == "waiting_in_pooler"
-    assert any(reason.startswith("the longest of them for ") for reason in reasons)
+    assert any(reason.startswith("the longest of them has waited for ") for reason in reasons)
     assert not any("paused" in reason for reason in reasons)
     assert bouncer["headroom"]["tightest"] == "pool"
     assert (bouncer["headroom"]["free"], bouncer["headroom"]["limit"]) == (0, 2)
@@ -318,5 +318,5 @@ def test_check_names_the_cure_of_a_name_that_does_not_resolve() -> None:
     )
     assert told.returncode == 1
     assert "no-such-host.invalid was not resolved" in told.stdout
-    assert "is the host's name right?" in told.stdout
+    assert "check the host name" in told.stdout
     assert "s3cr3t" not in told.stdout + told.stderr

@@ -12,7 +12,7 @@ import pymysql
 import pytest
 
 from poolscope.catalogue import ConnectErrorKind as Kind
-from poolscope.recording.connect_errors import classify_connect_error
+from poolscope.recording.driver_errors.connect_errors import classify_connect_error
 from poolscope_exporter.demo.ports import HOST, free_ports
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.incident.pgbouncer import PgBouncer

@@ -15,14 +15,12 @@ from pathlib import Path
 import pytest
 
 from poolscope.catalogue import ROUTE_CHECKOUTS, ROUTE_HELD_TIME, SERVICE_INSTANCE_ID
-from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.model import Alert
-from poolscope_alerts.prometheus_rules import groups
 from poolscope_exporter.core.own_metrics import OWN_METRICS
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
 from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.demo.processes import ChildProcess
+from poolscope_generators.incident.alarms import expressions
 from poolscope_generators.incident.dashboards import FOLDER, Dashboard, Json, Range, read_dashboards
 from poolscope_generators.incident.prometheus import Prometheus, a_prometheus
 from poolscope_generators.incident.traffic import Traffic
@@ -187,17 +185,17 @@ def test_the_dashboards_show_the_incident(both: Both) -> None:
 
 
 def test_every_alert_that_fires_by_scrapes_does_so_by_pushes(both: Both) -> None:
-    rules = [rule for group in groups(load_sources()) for rule in group.rules]
-    alerts = [rule for rule in rules if isinstance(rule, Alert)]
     scraped, pushed = (
-        {alert.name: firing(prometheus, alert, both) for alert in alerts}
+        {
+            (alert.name, *alert.labels.values()): firing(prometheus, expression, both)
+            for alert, expression in expressions()
+        }
         for prometheus in (both.scraped, both.pushed)
     )
-    assert scraped["PoolLeak"]
-    assert scraped["PoolExhausted"]
+    assert scraped["PoolLeak", "pool"]
     assert scraped == pushed
 
 
-def firing(prometheus: Prometheus, alert: Alert, both: Both) -> list[list[tuple[str, str]]]:
-    found = prometheus.over_time(alert.expression, both.start, both.end, SCRAPE_S)
+def firing(prometheus: Prometheus, expression: str, both: Both) -> list[list[tuple[str, str]]]:
+    found = prometheus.over_time(expression, both.start, both.end, SCRAPE_S)
     return sorted(sorted(_identity(each["metric"]).items()) for each in found)

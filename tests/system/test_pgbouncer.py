@@ -8,6 +8,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from poolscope_exporter.core.model.bouncer_traffic import (
+    BouncerTraffic,
+    DatabaseTotals,
+    LentConnections,
+)
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerServer, ClientState, socket_of
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
@@ -230,3 +235,42 @@ async def test_a_bouncer_that_is_cut_off_meets_the_deadline(
 
     assert info.value.reason is Reason.TIMEOUT
     assert not console.is_connected
+
+
+async def test_the_use_by_database_and_user_shows_who_waits_and_how_long_all_have_waited(
+    pgbouncer: PgBouncer,
+) -> None:
+    """A PgBouncer 1.18 shows no server assignments: these are unknown, and the rest is known."""
+    async with connected(pgbouncer.console) as console:
+        before = await console.read_traffic()
+        with contextlib.ExitStack() as stack:
+            for _ in range(2):
+                stack.enter_context(psycopg.connect(pgbouncer.dsn)).execute("SELECT 1")
+            late = await psycopg.AsyncConnection.connect(pgbouncer.dsn)
+            waiting = asyncio.create_task(late.execute("SELECT 1"))
+            async with asyncio.timeout(60):
+                while not (found := the_pool(await console.read_traffic())).longest_s:
+                    pass
+        await waiting
+        await late.close()
+        async with asyncio.timeout(60):
+            while not (totals := the_totals(await console.read_traffic())).waited_s:
+                pass
+
+    assert before.pools is not None
+    assert (found.database, found.user) == ("postgres", "postgres")
+    assert (found.waiting, found.lent, found.idle) == (1, 2, 0)
+    assert 0 < found.longest_s < 60
+    assert totals.queries is not None
+    assert totals.transactions is not None
+    assert 0 < totals.waited_s < 60
+
+
+def the_pool(traffic: BouncerTraffic) -> LentConnections:
+    [found] = traffic.pools or ()
+    return found
+
+
+def the_totals(traffic: BouncerTraffic) -> DatabaseTotals:
+    [found] = traffic.totals or ()
+    return found

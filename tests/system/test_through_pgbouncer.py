@@ -201,4 +201,4 @@ def test_check_names_the_cure_where_the_bouncer_refuses(pgbouncer: PgBouncer) ->
     ended = run_to_the_end("check", "--pgbouncer", pgbouncer.console_for("nobody_special"))
 
     assert ended.returncode == 1
-    assert "missing     a role that may ask: name it in stats_users" in ended.stdout
+    assert "missing     permission to query: add the role to stats_users" in ended.stdout

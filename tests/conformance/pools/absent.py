@@ -11,6 +11,7 @@ FOR_TASKS = dict.fromkeys(
     ),
     TASKS_ONLY,
 )  # fmt: skip
+FOR_TASKS_OF_SESSIONS = dict.fromkeys(("session_commits", "session_gathered"), TASKS_ONLY)
 FOR_THREADS = dict.fromkeys(
     ("thread_gone", "pruned_thread", "fire_and_forget_thread", "blocking"), THREADS_ONLY
 )

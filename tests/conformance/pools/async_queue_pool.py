@@ -11,6 +11,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from conformance.column import Column, Options, Truth
 from conformance.pools.absent import FOR_SPECIAL_POOLS, FOR_THREADS
+from conformance.pools.orm_sessions import AsyncSessionUnderTest
 from conformance.pools.sqlalchemy_sync import engine_options, set_timeout, truth_of
 
 
@@ -60,11 +61,15 @@ class AsyncEngineUnderTest:
     async def after_fork(self) -> None:
         await self._engine.dispose(close=False)
 
+    def session(self, *, by_thread: bool = False) -> AsyncSessionUnderTest:
+        return AsyncSessionUnderTest(self._engine, by_thread=by_thread)
+
 
 COLUMN = Column(
     "async_queue_pool",
     "SQLAlchemy `AsyncAdaptedQueuePool`",
     AsyncEngineUnderTest,
     is_async=True,
+    sessions=True,
     lacks=FOR_THREADS | FOR_SPECIAL_POOLS,
 )

@@ -74,8 +74,12 @@ COLUMN = Column(
     differs={
         "cancelled_in_use": "returned",
         "asyncio_timeout": "returned",
+        "server_restart": "error, connect error: refused, invalidated: lost_while_idle,"
+        " closed: invalidated",
+        "killed_idle": "invalidated: lost_while_idle, closed: invalidated",
+        "recycle": "closed: idle",  # it has no other age
         "soft_invalidate": "closed: recycled",
-        "hard_invalidate": "invalidated: error, closed: invalidated",
+        "hard_invalidate": "invalidated: requested, closed: invalidated",
         "collected": "still out",
     },
 )

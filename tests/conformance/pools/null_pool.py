@@ -18,7 +18,7 @@ COLUMN = Column(
     },
     differs={
         "server_restart": "error, connect error: refused",
-        "killed_in_use": "invalidated: error",
+        "killed_in_use": "invalidated: socket",
         "hard_invalidate": "invalidated: requested",
         "dispose": "returned",
     },

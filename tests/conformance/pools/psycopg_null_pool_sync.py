@@ -9,7 +9,6 @@ from conformance.pools.psycopg_pool_sync import LACKS, PsycopgPoolUnderTest
 DIFFERS = {
     "refused_connect": "error, connect error: refused",  # the caller connects, not a worker
     "server_restart": "error, connect error: refused",
-    "hard_invalidate": "invalidated: error, closed: invalidated",
 }
 
 COLUMN = Column(

@@ -13,8 +13,7 @@ from conformance.pools.absent import FOR_SPECIAL_POOLS, FOR_TASKS, NO_SECOND_LIF
 LACKS = {"soft_invalidate": "it has no soft invalidation"}
 DIFFERS = {
     "refused_connect": "timeout, connect error: refused",
-    "server_restart": "timeout, connect error: refused, invalidated: error, closed: invalidated",
-    "hard_invalidate": "invalidated: error, closed: invalidated",
+    "server_restart": "timeout, connect error: refused, invalidated: socket, closed: invalidated",
 }
 
 

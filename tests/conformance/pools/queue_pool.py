@@ -3,7 +3,7 @@
 from sqlalchemy.pool import QueuePool
 
 from conformance.column import Column
-from conformance.pools.absent import FOR_SPECIAL_POOLS, FOR_TASKS
+from conformance.pools.absent import FOR_SPECIAL_POOLS, FOR_TASKS, FOR_TASKS_OF_SESSIONS
 from conformance.pools.sqlalchemy_sync import EngineUnderTest
 
 COLUMN = Column(
@@ -11,5 +11,7 @@ COLUMN = Column(
     "SQLAlchemy `QueuePool`",
     lambda: EngineUnderTest(QueuePool),
     is_async=False,
-    lacks=FOR_TASKS | FOR_SPECIAL_POOLS,
+    sessions=True,
+    lacks=FOR_TASKS | FOR_SPECIAL_POOLS | FOR_TASKS_OF_SESSIONS,
+    differs={"session_by_thread": "shared: requests, blocking checkout"},
 )

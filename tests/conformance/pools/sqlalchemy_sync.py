@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import Pool, QueuePool
 
 from conformance.column import Options, Truth
+from conformance.pools.orm_sessions import SessionUnderTest
 
 FOREVER_S = 3600
 
@@ -66,6 +67,9 @@ class EngineUnderTest:
 
     async def after_fork(self) -> None:
         self._engine.dispose(close=False)
+
+    def session(self, *, by_thread: bool = False) -> SessionUnderTest:
+        return SessionUnderTest(self._engine, by_thread=by_thread)
 
 
 def engine_options(pool_class: type[Pool], options: Options) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The listeners, as processes: where they listen, who may call, what names on a page can do."""
 
 import re
+import socket
 from pathlib import Path
 
 import psycopg
@@ -23,8 +24,9 @@ FIRST, SECOND = "s3cr3t-of-the-first", "s3cr3t-of-the-second"
 HOSTILE = '<script>alert(\'x\')</script>"><img src=x onerror=alert(1)>\n# HELP x\ny{z="1"} 1'
 
 
-def a_push(sequence: int, instance: str = "shop-1") -> bytes:
-    resource = {**SHOP, catalogue.SERVICE_INSTANCE_ID: instance}
+def a_push(sequence: int, instance: str = "shop-1", service: str = "shop") -> bytes:
+    names = {catalogue.SERVICE_NAME: service, catalogue.SERVICE_INSTANCE_ID: instance}
+    resource = {**SHOP, **names}
     used = a_gauge("db.client.connection.max", 1)
     return a_request(used, push=(a_marker(sequence),), resource=resource).SerializeToString()
 
@@ -64,13 +66,62 @@ def test_both_listeners_speak_tls() -> None:
         assert exporter.get("/").status_code == 401
 
 
+def test_certificates_are_read_at_the_start_alone(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert", tmp_path / "key"
+    cert.write_bytes(LOOPBACK_CERT.read_bytes())
+    key.write_bytes(LOOPBACK_KEY.read_bytes())
+    with ExporterProcess(f"--tls-cert={cert}", f"--tls-key={key}") as exporter:
+        cert.write_text("not a certificate")
+        key.unlink()
+        assert exporter.get("/healthz", Connection="close").status_code == 200
+        assert exporter.get("/healthz").status_code == 200
+
+
+def test_no_address_of_a_request_is_connected_to(postgres: EmbeddedPostgres) -> None:
+    arguments = ("--poll-interval=0.2", "--dsn", postgres.dsn)
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere, ExporterProcess(*arguments) as it:
+        assert wait_until(it.is_up)
+        port = elsewhere.getsockname()[1]
+        for sequence in range(1, 6):
+            it.push(a_push_that_holds_a_connection_to(port, sequence))
+        for _ in range(10):
+            links = {each["link"] for each in it.checkouts()}
+            assert links == {"unlinked:unknown_server"}
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+
+def a_push_that_holds_a_connection_to(port: int, sequence: int) -> bytes:
+    pool = {
+        catalogue.POOL_NAME: "orders",
+        catalogue.SERVER_ADDRESS: "127.0.0.1",
+        catalogue.SERVER_PORT: port,
+    }
+    checkout = {
+        **pool,
+        catalogue.CHECKOUT_ID: sequence,
+        catalogue.BACKEND_PID: 4711,
+        catalogue.PEER_ADDRESS: "127.0.0.1",
+        catalogue.PEER_PORT: port,
+    }
+    return a_request(
+        push=(
+            a_marker(sequence),
+            gauges(catalogue.CHECKOUT_AGE.name, number(10.0, checkout)),
+            gauges(catalogue.CHECKOUTS_HELD.name, number(1, pool)),
+            gauges(catalogue.CHECKOUTS_LISTED.name, number(1, pool)),
+        ),
+    ).SerializeToString()
+
+
 def test_an_instance_belongs_to_the_token_that_first_used_it(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"# teams\n{FIRST} checkout\n{SECOND} billing\n")
     with ExporterProcess(f"--token-file={file}") as exporter:
         assert exporter.push(a_push(1), token=FIRST).content == b""
         refused = exporter.push(a_push(2), token=SECOND)
-        own = exporter.push(a_push(1, "billing-1"), token=SECOND)
+        own = exporter.push(a_push(1, "billing-1", "billing"), token=SECOND)
         again = exporter.push(a_push(2), token=FIRST)
         unknown = exporter.push(a_push(3), token="neither")
         metrics, log = exporter.get("/metrics").text, exporter.log
@@ -149,7 +200,7 @@ def test_whatever_names_an_application_sends_they_are_text_everywhere() -> None:
     assert "unsafe" not in policy
     assert page.headers["x-content-type-options"] == "nosniff"
     assert api.headers["content-type"] == "application/json"
-    assert api.json()["checkouts"][0]["route"] == HOSTILE
+    assert api.json()["checkouts"][0]["route"] == HOSTILE.replace("\n", "")
     # A line feed in a label would otherwise begin a line of its own.
     assert not re.search(r"^y\{", metrics, re.MULTILINE)
     assert all(line.startswith("{") for line in events.splitlines())
@@ -173,6 +224,7 @@ def test_sessions_of_other_databases_are_counted_and_named_nowhere(
 
         assert wait_until(is_linked)
         checkouts = exporter.get("/api/v1/checkouts").json()
+        metrics = exporter.get("/metrics").text
         shown = exporter.get("/").text + exporter.get("/api/v1/pools").text + exporter.events
 
     assert checkouts["checkouts"] == []
@@ -180,3 +232,7 @@ def test_sessions_of_other_databases_are_counted_and_named_nowhere(
     assert "of other databases or roles: 1 checkouts" in shown
     for name in ("/orders", "confidential"):
         assert name not in shown
+    # The series of all pools are there, and so is the count of what is withheld.
+    [held] = re.findall(r"^poolscope_held_checkouts\{.*\} (\S+)$", metrics, re.MULTILINE)
+    assert held == "1.0"
+    assert "confidential" not in metrics

@@ -26,7 +26,8 @@ def test_answers_about_a_held_connection_are_as_documented(postgres: EmbeddedPos
         assert wait_until(is_judged, 20)
         document = exporter.get("/openapi.json").json()
         answers = {
-            path: exporter.get(path).json() for path in ("/api/v1/pools", "/api/v1/checkouts")
+            path: exporter.get(path).json()
+            for path in ("/api/v1/pools", "/api/v1/checkouts", "/api/v1/blockers")
         }
 
     for path, answer in answers.items():

@@ -60,7 +60,7 @@ def test_a_push_lists_the_callers_that_wait_and_the_next_one_does_not(receiver: 
     with instrumented(**options) as readings:
         engine = an_engine(pool_timeout=30)
         held = [engine.connect() for _ in range(3)]
-        waiting = threading.Thread(target=lambda: engine.connect().close())
+        waiting = threading.Thread(target=lambda: engine.connect().close(), daemon=True)
         waiting.start()
         while not readings.value(catalogue.PENDING_REQUESTS):
             pass
@@ -283,3 +283,122 @@ def test_after_a_fork_each_process_counts_its_own_as_an_instance_of_its_own(
     assert by_pid.pop(os.getpid()) == 10
     assert list(by_pid.values()) == [3, 3]
     assert len(ids) == 3
+
+
+def test_push_under_pressure_has_the_connections_that_were_lost(receiver: Receiver) -> None:
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=300) as readings:
+        engine = an_engine()
+        pusher = readings.instrumentation.pusher
+        pusher._push(end=False)
+        with engine.connect() as connection:
+            connection.invalidate(TimeoutError())
+        pusher._push(end=False, is_partial=True)
+    [lost] = points(receiver.arrived[1], catalogue.INVALIDATED.name)
+    assert lost[catalogue.REASON] == "timeout"
+    assert lost["value"] == 1
+
+
+@pytest.mark.parametrize("question", ["state", "configuration", "open_connection"])
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_a_pool_that_cannot_be_read_costs_no_other_pool_anything(
+    receiver: Receiver, question: str, is_partial: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise LookupError(question)
+
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=300) as readings:
+        one, other = an_engine(pool_logging_name="one"), an_engine(pool_logging_name="other")
+        held = [one.connect(), other.connect()]
+        pusher, registry = readings.instrumentation.pusher, readings.instrumentation.registry
+        pusher._push(end=False)
+        [reader] = [p.stats.reader for p in registry.pools if p.stats.identity.name == "one"]
+        monkeypatch.setattr(getattr(reader, "_reader", reader), question, broken)
+        pusher._push(end=False, is_partial=is_partial)
+        for connection in held:
+            connection.close()
+    push = receiver.arrived[1]
+    pending = points(push, catalogue.PENDING_REQUESTS.name)
+    assert {point[catalogue.POOL_NAME] for point in pending} == {"one", "other"}
+    counted = {point[catalogue.POOL_NAME] for point in points(push, catalogue.COUNT.name)}
+    assert "other" in counted
+
+
+def test_the_end_of_pressure_is_pushed_before_the_next_complete_push(receiver: Receiver) -> None:
+    receiver.answer_headers[catalogue.INTERVAL_HEADER] = "1"
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=60):
+        engine = an_engine()
+        engine.connect().close()
+        wait_for_push_of(receiver, used=0)  # the first one, which is complete
+        held = [engine.connect() for _ in range(3)]
+        wait_for_push_of(receiver, used=3)
+        for connection in held:
+            connection.close()
+        [mark] = points(wait_for_push_of(receiver, used=0), catalogue.PUSH.name)
+        assert mark[catalogue.PUSH_PARTIAL]
+
+
+def wait_for_push_of(receiver: Receiver, *, used: int) -> Any:
+    """Wait for a push that has so many connections in use, and return it."""
+    while True:
+        push = receiver.wait_for_push()
+        if used_in(push) == used:
+            return push
+
+
+def used_in(push: Any) -> float:
+    states = points(push, catalogue.COUNT.name)
+    [used] = [each["value"] for each in states if each[catalogue.CONNECTION_STATE] == "used"]
+    return float(used)
+
+
+def test_pressure_does_not_put_off_what_only_a_complete_push_has(receiver: Receiver) -> None:
+    receiver.answer_headers[catalogue.INTERVAL_HEADER] = "1"
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=2.5):
+        engine = an_engine(pool_timeout=60)
+        held = [engine.connect() for _ in range(3)]
+        waiting = threading.Thread(target=lambda: engine.connect().close())
+        waiting.start()
+        partial, complete = 0, 0
+        while complete < 3 or not partial:
+            [mark] = points(receiver.wait_for_push(), catalogue.PUSH.name)
+            is_partial = mark[catalogue.PUSH_PARTIAL]
+            partial, complete = partial + is_partial, complete + (not is_partial)
+            assert partial < 10, "no complete push came any more"
+        held[0].close()
+        waiting.join()
+        for connection in held[1:]:
+            connection.close()
+
+
+def test_a_push_under_pressure_is_small_and_names_holders_and_waiters(receiver: Receiver) -> None:
+    options = {"endpoint": receiver.endpoint, "push_interval_s": 300, "held_after_s": 0}
+    with instrumented(**options) as readings:
+        engine = an_engine()
+        held = engine.connect()
+        pusher = readings.instrumentation.pusher
+        pusher._push(end=False)
+        pusher._push(end=False, is_partial=True)
+        other = an_engine()
+        other.connect().close()
+        pusher._push(end=False, is_partial=True)
+        held.close()
+    complete, small, with_a_new_pool = receiver.arrived[:3]
+    [mark] = points(with_a_new_pool, catalogue.PUSH.name)
+    assert mark[catalogue.PUSH_PARTIAL] is False
+    assert [
+        points(each, catalogue.PUSH.name)[0][catalogue.PUSH_PARTIAL] for each in (small, complete)
+    ] == [
+        True,
+        False,
+    ]
+    for metric in (
+        catalogue.CHECKOUT_AGE,
+        catalogue.COUNT,
+        catalogue.PENDING,
+        catalogue.TIMEOUTS,
+        catalogue.POOL_SESSIONS,
+    ):
+        assert len(points(small, metric.name)) == len(points(complete, metric.name)) > 0
+    for metric in (catalogue.USE_TIME, catalogue.CLOSED, catalogue.POOL_SIZE, catalogue.LEAKS):
+        assert points(small, metric.name) == []
+        assert points(complete, metric.name)

@@ -80,11 +80,11 @@ async def blocked_by_a_checkout() -> None:
         await connection.execute(text("UPDATE scenario SET state = 'mine too' WHERE id = 1"))
 
 
-async def blocked_by_a_stranger() -> None:
-    stranger = await psycopg.AsyncConnection.connect(WAYS[DIRECT])
-    KEPT.append(stranger)
-    await stranger.execute("SELECT FROM scenario WHERE id = 2 FOR UPDATE")
-    async with an_async_engine("blocked_by_a_stranger").begin() as connection:
+async def blocked_by_another_session() -> None:
+    other = await psycopg.AsyncConnection.connect(WAYS[DIRECT])
+    KEPT.append(other)
+    await other.execute("SELECT FROM scenario WHERE id = 2 FOR UPDATE")
+    async with an_async_engine("blocked_by_another_session").begin() as connection:
         await connection.execute(text("UPDATE scenario SET state = 'mine' WHERE id = 2"))
 
 
@@ -163,7 +163,7 @@ BEHAVIOURS = (
     slow_query_while_streaming,
     holds_the_lock,
     blocked_by_a_checkout,
-    blocked_by_a_stranger,
+    blocked_by_another_session,
     at_work,
     at_work_in_a_large_pool,
     at_work_at_the_limit_of_its_role,

@@ -47,6 +47,17 @@ def an_engine(name: str, way: str = DIRECT, **options: Any) -> Engine:
     return engine
 
 
+def an_engine_for_threads(name: str, driver: str, size: int, timeout_s: float) -> Engine:
+    """Return a synchronous engine without overflow, on any driver."""
+    return create_engine(
+        _sqlalchemy_url(DIRECT, driver),
+        pool_logging_name=name,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=timeout_s,
+    )
+
+
 async def an_asyncpg_pool(name: str, way: str = DIRECT) -> "asyncpg.Pool[Any]":
     """Return an open pool of asyncpg's own."""
     pool = asyncpg.create_pool(WAYS[way], min_size=1, max_size=1, statement_cache_size=0)

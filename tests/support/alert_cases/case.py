@@ -18,21 +18,26 @@ class Phase(Enum):
 class Level:
     """A series at either level: a gauge's value, or a counter's growth per step."""
 
-    firing: float
+    firing: float | None
     below: float
     quiet: float
     counts: bool = False
 
-    def at(self, phase: "Phase") -> float:
-        """Return the value, or the growth, of a phase."""
+    def at(self, phase: "Phase") -> float | None:
+        """Return the value, or the growth, of a phase; None without a series."""
         levels = {Phase.FIRING: self.firing, Phase.BELOW: self.below, Phase.QUIET: self.quiet}
-        return levels[phase]
+        return levels.get(phase)
 
 
 def gauge(firing: float, below: float | None = None) -> Level:
     """Return a gauge; without `below` it stays."""
     least = firing if below is None else below
     return Level(firing, least, least)
+
+
+def gone(below: float) -> Level:
+    """Return a gauge that is missing where the alert fires."""
+    return Level(None, below, below)
 
 
 def counter(firing: float, below: float | None = None, quiet: float | None = None) -> Level:
@@ -50,7 +55,8 @@ class AlertCase:
 
     `warm_s` is how long it must be at the firing level before the expression holds, `clear_s` how
     long below before it does no more; `on_s` an interrupted stretch (otherwise most of `for`).
-    `optional` are series without which it fires all the same.
+    `optional` are series without which it fires all the same. If it `remembers`, it goes on when
+    its series are missing.
     """
 
     alert: str
@@ -63,6 +69,7 @@ class AlertCase:
     clear_s: int = 15
     on_s: int | None = None
     optional: tuple[str, ...] = ()
+    remembers: bool = False
 
     @property
     def id(self) -> str:
@@ -81,16 +88,43 @@ def values(level: Level, history: Sequence[Stretch], step_s: int) -> str:
         steps = lasts_s // step_s
         if steps == 0:
             continue
-        if phase is Phase.MISSING:
-            parts.append(f"_x{steps}")
-            continue
         growth = level.at(phase)
-        if level.counts:
+        if growth is None:
+            parts.append(f"_x{steps}")
+        elif level.counts:
             parts.append(f"{total + growth:g}+{growth:g}x{steps - 1}")
             total += growth * steps
         else:
             parts.append(f"{growth:g}+0x{steps - 1}")
     return " ".join(parts)
+
+
+def rotated(level: Level, history: Sequence[Stretch], step_s: int, turn: int, of: int) -> str:
+    """Return a gauge that takes turns with others: at each look, another one has the value.
+
+    Every fifth look finds none. An exporter exposes no series that has ended: it is stale.
+    """
+    looks = [phase for phase, lasts_s in history for _ in range(lasts_s // step_s)]
+    mine = [look % of == turn and look % 5 != 0 for look in range(len(looks))]
+    return " ".join(
+        f"{level.at(phase):g}" if is_mine else "stale"
+        for phase, is_mine in zip(looks, mine, strict=True)
+    )
+
+
+def without_every_fourth(text: str) -> str:
+    """Return a history in which every fourth scrape is missing."""
+    samples = [sample for part in text.split() for sample in _written_out(part)]
+    return " ".join("_" if at % 4 == 3 else sample for at, sample in enumerate(samples))
+
+
+def _written_out(part: str) -> list[str]:
+    """Return the samples of `1+2x3`, promtool's notation."""
+    first, _, rest = part.partition("+")
+    if not rest:
+        return [part]
+    growth, _, times = rest.partition("x")
+    return [f"{float(first) + at * float(growth):g}" for at in range(int(times) + 1)]
 
 
 def series_of(

@@ -1,9 +1,24 @@
 """Histories of one pool of one process: ten connections, or what a case says."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from poolscope import catalogue as wire
 from poolscope.catalogue import Metric
-from poolscope_alerts.promql import CALL_SITE, EVIDENCE, KIND, REASON, ROUTE, STATE, name
+from poolscope_alerts.model import CALLERS_HURT
+from poolscope_alerts.promql import (
+    CALL_SITE,
+    EVIDENCE,
+    KIND,
+    PHASE,
+    REASON,
+    ROUTE,
+    STATE,
+    USED_AT,
+    name,
+)
 from poolscope_exporter.core import own_metrics as own
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from support.alert_cases.case import AlertCase, Level, counter, gauge, labelled
 
 SERVICE_POOL = {
@@ -15,8 +30,19 @@ SERVICE_POOL = {
     "server_port": "5432",
 }
 POOL = {**SERVICE_POOL, "service_instance_id": "a1"}
+PROCESS = {"service_namespace": "shop", "service_name": "orders", "service_instance_id": "a1"}
 OTHER_TRANSPORT = {"job": "otlp", "instance": "10.0.0.7:9736"}
+SHARED = {
+    **POOL,
+    REASON: "requests",
+    CALL_SITE: "shop/db.py:12",
+    USED_AT: "shop/orders.py:133",
+}
 LEAK = {**POOL, EVIDENCE: "request_finished", ROUTE: "/export", CALL_SITE: "shop/orders.py:133"}
+COLLECTED = {**LEAK, EVIDENCE: "garbage_collected"}
+LEAKED = labelled(name(wire.LEAKS), LEAK)
+BACK = labelled(name(wire.LEAKS_RECOVERED), LEAK)
+HOARDING = {ROUTE: "/reports", CALL_SITE: "shop/reports.py:51"}
 
 
 def of(metric: Metric, suffix: str = "", **labels: str) -> str:
@@ -25,6 +51,7 @@ def of(metric: Metric, suffix: str = "", **labels: str) -> str:
 
 
 USED = of(wire.COUNT, **{STATE: "used"})
+IDLE = of(wire.COUNT, **{STATE: "idle"})
 MAX = of(wire.MAX)
 PENDING = of(wire.PENDING_REQUESTS)
 TIMEOUTS = of(wire.TIMEOUTS)
@@ -43,13 +70,40 @@ def held(verdict: str, **labels: str) -> str:
     return labelled(own.HELD_CHECKOUTS.name, {**POOL, **OTHER_TRANSPORT}, **more)
 
 
+def lost(reason: str) -> str:
+    """Return the lost connections of a reason."""
+    return of(wire.INVALIDATED, **{REASON: reason})
+
+
+def diagnosis(which: Diagnosis) -> str:
+    """Return the series of a diagnosis: 1 if it applies."""
+    return labelled(own.POOL_DIAGNOSIS.name, {**POOL, **OTHER_TRANSPORT}, diagnosis=which.value)
+
+
 OLDEST = labelled(own.OLDEST_CHECKOUT_AGE.name, {**POOL, **OTHER_TRANSPORT})
+HOARD = labelled(own.LONG_HELD_CHECKOUTS.name, {**POOL, **OTHER_TRANSPORT}, **HOARDING)
 FIFTEEN_MINUTES_S = 900
 
 
-def _event(alert: str, metric: Metric, **labels: str) -> AlertCase:
+def _event(alert: str, metric: Metric, on_s: int | None = None, /, **labels: str) -> AlertCase:
     series: dict[str, Level] = {of(metric, **labels): counter(1, 0)}
-    return AlertCase(alert, series, POOL, warm_s=30, clear_s=615)
+    return AlertCase(alert, series, POOL, warm_s=30, clear_s=615, on_s=on_s)
+
+
+def _leak(
+    loss: str,
+    series: dict[str, Level],
+    labels: dict[str, str],
+    clear_s: int = 15,
+    optional: tuple[str, ...] = (),
+) -> AlertCase:
+    """Return a case of leaks in a pool whose connections are all in use, but not all leaked."""
+    everything = {**series, USED: gauge(10)}
+    static = {"loss": loss}
+    warm_s = 30 if loss == "collected" else 0
+    return AlertCase(
+        "PoolLeak", everything, labels, static, warm_s=warm_s, clear_s=clear_s, optional=optional
+    )
 
 
 def _burn(long: str, short: str, per_1000: float, on_s: int, lasts_s: int) -> AlertCase:
@@ -71,26 +125,45 @@ def _burn(long: str, short: str, per_1000: float, on_s: int, lasts_s: int) -> Al
     )
 
 
-POOL_CASES = (
-    AlertCase(
-        "PoolLeak",
-        {
-            labelled(name(wire.LEAKS), LEAK): counter(1, 0),
-            labelled(name(wire.LEAKS_RECOVERED), LEAK): counter(0),
-        },
-        LEAK,
-        warm_s=30,
-        clear_s=615,
-        optional=(labelled(name(wire.LEAKS_RECOVERED), LEAK),),
+def _cause(
+    alert: str,
+    which: Diagnosis,
+    labels: Mapping[str, str] = POOL,
+    more: Mapping[str, Level] | None = None,
+) -> AlertCase:
+    """Return a case of a cause that is critical because a caller waits for a full pool."""
+    series = {
+        diagnosis(which): gauge(1, 0),
+        USED: gauge(10),
+        MAX: gauge(10),
+        PENDING: gauge(2),
+        **(more or {}),
+    }
+    return AlertCase(alert, series, labels, static=CALLERS_HURT)
+
+
+def _of_a_living_process(case: AlertCase) -> AlertCase:
+    """Return the case of a process that has connections: without them it has ended."""
+    has_some = any(series.startswith(name(wire.COUNT)) for series in case.series)
+    return case if has_some else replace(case, series={**case.series, IDLE: gauge(1)})
+
+
+_CASES = (
+    _leak("pool", {LEAKED: gauge(5, 1), MAX: gauge(10)}, LEAK),
+    _leak("connections", {LEAKED: gauge(1, 0), MAX: gauge(10)}, LEAK, optional=(MAX,)),
+    _leak("returned", {LEAKED: gauge(4, 0), BACK: gauge(3, 0)}, LEAK),
+    _leak(
+        "collected", {labelled(name(wire.LEAKS), COLLECTED): counter(1, 0)}, COLLECTED, clear_s=615
     ),
     AlertCase(
         "PoolLeakSuspected",
         # A gauge that grows: its floor rises with every window.
-        {USED: counter(1 / 8, 0), CHECKOUTS: counter(10), OLDEST: counter(15, 0)},
-        POOL,
+        {USED: counter(1 / 8, 0), CHECKOUTS: counter(10), OLDEST: counter(15, 0), HOARD: gauge(5)},
+        {**POOL, **HOARDING},
         before_s=900,
         warm_s=600,
         clear_s=300,
+        optional=(HOARD,),
     ),
     AlertCase(
         "PoolExhausted",
@@ -169,17 +242,70 @@ POOL_CASES = (
     _burn("6h", "30m", 6.5, 600, 1860),
     _burn("1d", "2h", 3.5, 1800, 7260),
     _burn("3d", "6h", 1.5, 3600, 21660),
-    _event("PoolStaleSockets", wire.INVALIDATED, **{REASON: "error"}),
+    _burn("1h", "30m", 1.5, 300, 3660),
+    _event("PoolStaleSockets", wire.INVALIDATED, 15, **{REASON: "socket"}),
     _event("PoolStaleSocketsCaught", wire.INVALIDATED, **{REASON: "ping"}),
+    AlertCase(
+        "PoolSessionsEnded",
+        {lost("idle_in_transaction_timeout"): counter(1, 0)},
+        {**POOL, REASON: "idle_in_transaction_timeout"},
+        warm_s=30,
+        clear_s=615,
+    ),
     AlertCase(
         "PoolIdleInTransaction",
         {held("idle_in_transaction"): gauge(2, 0)},
-        {**POOL, ROUTE: "/export"},
+        POOL,
+        warm_s=225,
+        clear_s=75,
     ),
-    AlertCase("PoolBlocked", {held("blocked"): gauge(1, 0)}, {**POOL, ROUTE: "/export"}),
+    AlertCase("PoolBlocked", {held("blocked"): gauge(1, 0)}, POOL, warm_s=45, clear_s=45),
+    _cause("PoolBlocked", Diagnosis.BLOCKED),
+    _cause("PoolSlowQueries", Diagnosis.SLOW_QUERIES),
+    _cause("PoolServerFull", Diagnosis.SERVER_FULL),
+    _cause("PoolConnectSlow", Diagnosis.CONNECTING),
+    _cause("PoolLoopBlocked", Diagnosis.LOOP_BLOCKED, PROCESS),
+    _cause(
+        "PoolIdleInTransaction",
+        Diagnosis.HELD_IDLE,
+        more={held("idle_in_transaction"): gauge(8, 0)},
+    ),
     _event("PoolBlockingCheckouts", wire.BLOCKING_CHECKOUTS),
+    AlertCase(
+        "PoolDeadlocked",
+        {
+            of(wire.HELD_BY_WAITERS): gauge(10, 9),
+            USED: gauge(10),
+            MAX: gauge(10),
+            of(wire.PENDING_AGE, **{PHASE: "queue"}): gauge(6),
+        },
+        POOL,
+    ),
+    AlertCase(
+        "PoolLoopBlocked",
+        {
+            labelled(name(wire.EVENT_LOOP_BLOCKED_TIME), {**PROCESS, **OTHER_TRANSPORT}): counter(
+                0.8, 0.7, 0
+            )
+        },
+        PROCESS,
+        warm_s=120,
+        clear_s=150,
+    ),
     _event("PoolNestedCheckouts", wire.NESTED_CHECKOUTS),
-    _event("PoolSharedSessions", wire.SHARED_CONNECTIONS),
+    AlertCase(
+        "PoolSharedSessions",
+        {labelled(name(wire.SHARED_CONNECTIONS), SHARED): counter(1, 0)},
+        SHARED,
+        warm_s=30,
+        clear_s=615,
+    ),
+    AlertCase(
+        "PoolSharedAcrossFork",
+        {diagnosis(Diagnosis.SHARED_ACROSS_FORK): gauge(1, 0)},
+        POOL,
+        clear_s=615,
+    ),
     AlertCase(
         "PoolMisconfigured",
         {
@@ -193,3 +319,5 @@ POOL_CASES = (
         {**SERVICE_POOL, "check_id": "C1"},
     ),
 )
+
+POOL_CASES = tuple(map(_of_a_living_process, _CASES))

@@ -1,10 +1,13 @@
 """Histories of one database server with 100 sessions, and of a PgBouncer before it."""
 
+from poolscope import catalogue as wire
+from poolscope_alerts.promql import KIND
 from poolscope_alerts.servers import USER_CPU
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.own_metrics import OwnMetric
-from support.alert_cases.case import AlertCase, gauge, labelled
-from support.alert_cases.of_pools import OTHER_TRANSPORT, POOL
+from support.alert_cases.case import AlertCase, counter, gauge, labelled
+from support.alert_cases.of_pools import OTHER_TRANSPORT, POOL, lost
+from support.alert_cases.of_pools import of as of_application
 
 SERVER = {"server": "db.example:5432"}
 BOUNCER = {"pgbouncer": "10.0.0.2:6432", "scope": "clients"}
@@ -34,8 +37,33 @@ ACTIVE = of(own.SERVER_CONNECTIONS, state="active")
 ON_CPU = of(own.SERVER_ACTIVE_ON_CPU)
 CPUS = of(own.SERVER_CPUS)
 USERS = labelled(USER_CPU, SERVER)
+UP = of(own.SERVER_UP)
+REFUSED_POLLS = of(own.POLL_FAILURES, reason="refused")
+REFUSED_CONNECTS = of_application(wire.CONNECT_ERRORS, **{KIND: "refused"})
+LEADS_HERE = of_pool(own.POOL_DESTINATION, **SERVER)
+REPLACED = of(own.SERVER_CHANGES, change="replaced")
 
 SERVER_CASES = (
+    AlertCase(
+        "DatabaseDown",
+        {
+            UP: gauge(0),
+            REFUSED_POLLS: counter(1),
+            LEADS_HERE: gauge(1),
+            REFUSED_CONNECTS: counter(2, 0),
+        },
+        SERVER,
+        warm_s=30,
+        clear_s=75,
+    ),
+    AlertCase(
+        "DatabaseRestarted",
+        {REPLACED: counter(1, 0), LEADS_HERE: gauge(1), lost("admin"): counter(2, 0)},
+        SERVER,
+        warm_s=30,
+        clear_s=615,
+        optional=(LEADS_HERE, lost("admin")),
+    ),
     AlertCase("DatabaseFull", {FREE: gauge(0, 1)}, SERVER),
     AlertCase(
         "DatabaseHeadroomLow",

@@ -1,7 +1,7 @@
 """Histories of an exporter that sees less and less."""
 
 from poolscope_exporter.core import own_metrics as own
-from support.alert_cases.case import AlertCase, counter, gauge, labelled
+from support.alert_cases.case import AlertCase, counter, gauge, gone, labelled
 from support.alert_cases.of_pools import OTHER_TRANSPORT
 from support.alert_cases.of_servers import SERVER, of
 
@@ -23,6 +23,17 @@ SIGHT_CASES = (
         "PoolscopeServiceSilent",
         {labelled(own.INSTANCE_LAST_PUSH_AGE.name, INSTANCE): gauge(121, 120)},
         SERVICE,
+        remembers=True,
+    ),
+    AlertCase(
+        "PoolscopeExporterLost",
+        {of(own.SERVER_UP): gone(1)},
+        SERVER,
+        before_s=1800,
+        # Prometheus remembers a series for five minutes.
+        warm_s=300,
+        on_s=405,
+        remembers=True,
     ),
     AlertCase(
         "PoolscopeRefusing",

@@ -21,7 +21,8 @@ Samples = Sequence[float | None]
 class Process:
     """What one process does, by step: connections out, requests for one, slow ones, time-outs.
 
-    `queued` are those of the slow ones that queue for longer than T5. The process lives from step
+    `queued` are those of the slow ones that queue for longer than T5. `opened` of both open a
+    connection meanwhile, which takes as long. The process lives from step
     `begins` to before `ends`; a restart at a step sets its counters to 0.
     """
 
@@ -31,6 +32,7 @@ class Process:
     max: int = 20
     slow: Callable[[int], int] = lambda _: 0
     queued: Callable[[int], int] = lambda _: 0
+    opened: Callable[[int], int] = lambda _: 0
     timed_out: Callable[[int], int] = lambda _: 0
     begins: int = 0
     ends: int = 10**6
@@ -71,6 +73,10 @@ def series(process: Process, steps: int, **more: str) -> dict[str, str]:
         counter(wire.WAIT_TIME, fast, "_bucket", le="0.5"),
         counter(wire.QUEUE_TIME, process.slow, "_count"),
         counter(wire.QUEUE_TIME, briefly, "_bucket", le="2.0"),
+        counter(wire.CREATE_TIME, process.opened, "_count"),
+        counter(wire.CREATE_TIME, none, "_bucket", le="0.5"),
+        counter(wire.CREATE_TIME, none, "_bucket", le="1.0"),
+        counter(wire.CREATE_TIME, none, "_bucket", le="2.0"),
         counter(wire.BLOCKING_CHECKOUTS, none),
         counter(wire.NESTED_CHECKOUTS, none),
         counter(wire.SHARED_CONNECTIONS, none),

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -13,6 +13,7 @@ from poolscope.instrumentation import Instrumentation
 from poolscope.pushing import pusher
 from poolscope.pushing.samples import Sample
 from poolscope.recording.histogram import Buckets
+from poolscope.watching import watcher
 
 NOWHERE = "http://127.0.0.1:1"
 """An endpoint where nothing listens: pushes fail, which the application must not notice."""
@@ -36,6 +37,11 @@ class Readings:
         value = found[0].value
         return sum(value.counts) if isinstance(value, Buckets) else value
 
+    def total(self, metric: Metric, **attributes: str) -> float:
+        """Return the sum of a counter, of all pools and other attributes."""
+        found = [s.value for s in self.samples(metric) if _matches(s, attributes)]
+        return sum(value for value in found if not isinstance(value, Buckets))
+
     @property
     def used(self) -> float | None:
         return self.value(catalogue.COUNT, state="used")
@@ -52,8 +58,8 @@ class Readings:
         return checkouts - checkins
 
     def scan(self) -> None:
-        """Look for leaks now, as the pusher does before each push."""
-        self.instrumentation.pusher._scan_leaks()
+        """Look for leaks now, as the watcher does every second."""
+        self.instrumentation.watcher.scan_leaks()
 
 
 def _matches(sample: Sample, attributes: dict[str, str]) -> bool:
@@ -65,20 +71,23 @@ def _matches(sample: Sample, attributes: dict[str, str]) -> bool:
 def instrumented(**arguments: Any) -> Iterator[Readings]:
     """Instrument the process, without any pushes unless an endpoint is given.
 
-    Where nobody receives anything, the pusher's thread sleeps: in a test that takes long it would
-    have looked for the leaks that the test itself looks for.
+    Where nobody receives anything, our threads sleep: in a test that takes long they would have
+    looked for the leaks that the test itself looks for.
     """
     gc.collect()  # engines of earlier tests are found again while they wait for collection
     given = {"endpoint": NOWHERE, "push_interval_s": 300, "metrics": "exporter", **arguments}
     is_received = not arguments.keys().isdisjoint({"endpoint", "meter_provider"})
-    sleeping = mock.patch.multiple(pusher, TICK_S=300.0, FIRST_PUSH_S=300.0)
-    with nullcontext() if is_received else sleeping:
+    with ExitStack() as sleeping:
+        if not is_received:
+            pushes = mock.patch.multiple(pusher, TICK_S=300.0, FIRST_PUSH_S=300.0)
+            sleeping.enter_context(pushes)
+            sleeping.enter_context(mock.patch.object(watcher, "TICK_S", 300.0))
         instrumentation = poolscope.instrument(**given)
         assert instrumentation is not None
         try:
             yield Readings(instrumentation)
         finally:
             instrumentation.uninstrument()
-            if (thread := instrumentation.pusher._thread) is not None:
+            for ours in (instrumentation.pusher, instrumentation.watcher):
                 # While it runs it may hold an engine, which the next test would find.
-                thread.join(60)
+                ours._thread.join(60)

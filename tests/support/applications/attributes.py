@@ -17,12 +17,15 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def made_dict(target: object, attribute: str) -> bool:
-    """Say whether somebody has made an object keep an attribute of it in a `__dict__`.
+    """Return whether anybody has asked an object for its `__dict__`, which makes the dictionary.
 
-    Until its `__dict__` is asked for, an ordinary object refers to its values themselves. (Asking
-    `__dict__` would make it.)
+    From Python 3.13 on, the object does not refer to that dictionary, and the dictionary does not
+    refer to the values, as long as these stay in the object. So this searches all dictionaries.
     """
-    return any(isinstance(found, dict) and attribute in found for found in gc.get_referents(target))
+    value = getattr(target, attribute)
+    dicts = [each for each in gc.get_objects() if type(each) is dict]
+    found = [each for each in dicts if each.get(attribute) is value]
+    return any(each is target.__dict__ for each in found)  # asked after the search, as it makes one
 
 
 def main() -> None:

@@ -148,9 +148,9 @@ def collect_everything() -> None:
         gc.collect()
 
 
-def summary(instrumentation: Any, counts: Counts) -> dict[str, float]:
+def summary(instrumentation: Any, counts: Counts) -> dict[str, Any]:
     """Return what was done and what was counted."""
-    instrumentation.pusher._scan_leaks()
+    instrumentation.watcher.scan_leaks()
     found = {sample.metric: sample.value for sample in instrumentation.pusher.samples()}
     leaks = [s for s in instrumentation.pusher.samples() if s.metric is catalogue.LEAKS]
     return {
@@ -160,6 +160,7 @@ def summary(instrumentation: Any, counts: Counts) -> dict[str, float]:
         "leaked": sum(counts.leaked),
         "leaks": sum(sample.value for sample in leaks),
         "hook_errors": found[catalogue.HOOK_ERRORS],
+        "last_hook_error": instrumentation.registry.last_hook_error,
     }
 
 

@@ -23,7 +23,7 @@ engine = create_async_engine(
     max_overflow=5,
     pool_timeout=30,
     pool_pre_ping=True,
-    connect_args={"keepalives_idle": 300},
+    connect_args={"keepalives_idle": 300, "connect_timeout": 5},
 )
 app = FastAPI()
 forgotten: list[Any] = []

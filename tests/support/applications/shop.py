@@ -43,7 +43,12 @@ class Shop:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=log
             )
-        assert wait_until(self._is_up, STEP_S), self._log.read_text()
+        try:
+            assert wait_until(self._is_up), self._log.read_text()
+        except BaseException:
+            self.process.kill()  # whoever is not entered is not left
+            self.process.wait()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

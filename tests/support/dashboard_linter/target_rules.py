@@ -13,7 +13,17 @@ from support.dashboard_linter.promql import RATE_INTERVAL, nodes, parsed, select
 Rule = Callable[[Dashboard], Iterator[Finding]]
 RATES = {"rate", "irate"}
 OF_COUNTERS = RATES | {"increase"}
-BORN_AT_ONE = {name_of(wire.LEAKS), name_of(wire.LEAKS_RECOVERED)}
+BORN_AT_ONE = {
+    name_of(metric)
+    for metric in (
+        wire.LEAKS,
+        wire.LEAKS_RECOVERED,
+        wire.SESSION_ERRORS,
+        # Those of the first minute: most of it may be over before the first scrape.
+        wire.REQUEST_CHECKOUTS,
+        wire.REQUEST_CONNECT_WAITS,
+    )
+}
 """Counters whose series begin at 1: a rate misses the first leak. The linter lets all counters
 pass that have a matcher; these alone may here."""
 

@@ -80,10 +80,17 @@ def links(panel: Json) -> list[str]:
     return [link["url"] for found in properties(panel, "links") for link in found]
 
 
+def without_scraping(expression: str) -> str:
+    """Return the expression without the labels that Prometheus adds, which no program publishes."""
+    return re.sub(r'(?:job|instance|cluster)=~"\$\w+"(?:, )?', "", expression)
+
+
 def filled(expression: str) -> str:
     """Return the expression with something for each of Grafana's variables."""
-    times = expression.replace("$__rate_interval", STEP).replace("$__range", RANGE)
-    return re.sub(r"\$(\w+)", "x", times)
+    times = {"$__rate_interval": STEP, "$__interval": STEP, "$__range": RANGE}
+    for variable, length in times.items():
+        expression = expression.replace(variable, length)
+    return re.sub(r"\$(\w+)", "x", expression)
 
 
 @cache

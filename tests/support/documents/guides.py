@@ -46,6 +46,7 @@ GUIDES = (
     Guide("docs/psycopg-and-django.md", least=6),
     Guide("docs/workers.md", least=4),
     Guide("docs/zero-code.md", least=4),
+    Guide("docs/opentelemetry.md", least=5),
 )
 
 

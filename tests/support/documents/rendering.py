@@ -15,6 +15,8 @@ import yaml
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / ".venv" / "deploy-tools"
 OPERATOR_GROUP = "monitoring.coreos.com/"
+APPLIES = 262_144
+"""Bytes of all annotations, where `kubectl apply` keeps what it applied."""
 
 Resource = dict[str, Any]
 

@@ -6,13 +6,21 @@ from collections.abc import Iterable, Mapping
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind, Metric, Phase, Publisher
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
-from poolscope_exporter.core.model.checkouts import Checkout, HeldCheckouts, Instance, Pool
+from poolscope_exporter.core.model.checkouts import (
+    Checkout,
+    HeldCheckouts,
+    InheritedConnection,
+    Instance,
+    Pool,
+)
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.lock_waits import LockWaits
 from poolscope_exporter.core.model.pgbouncers import (
     Bouncer,
     BouncerClient,
     BouncerSample,
     BouncerServer,
+    ClientQueue,
     ClientState,
     socket_of,
 )
@@ -24,7 +32,7 @@ from poolscope_exporter.core.model.pushes import (
     WaitingCallers,
 )
 from poolscope_exporter.core.model.servers import Privilege, ServerIdentity
-from poolscope_exporter.core.model.sessions import Session, SessionSample, SessionState
+from poolscope_exporter.core.model.sessions import IdleBlocker, Session, SessionSample, SessionState
 
 PID = 4711
 BACKEND_START_S = 1_700_000_000.25
@@ -80,6 +88,18 @@ def a_checkout(
     )
 
 
+def an_inherited_connection(
+    *,
+    backend_pid: int | None = PID,
+    local: Endpoint | None = LOCAL,
+    unused_s: float = 1.0,
+    shared_with: tuple[str, ...] = (),
+) -> InheritedConnection:
+    return InheritedConnection(
+        backend_pid, local, unused_s, "/orders", "shop/orders.py", 42, shared_with
+    )
+
+
 def a_waiting_caller(
     age_s: float = 5.0, *, phase: Phase = Phase.QUEUE, route: str | None = "/report"
 ) -> WaitingCaller:
@@ -118,6 +138,7 @@ def a_session(
     database: str | None = "orders",
     user: str | None = "shop",
     blocked_by: tuple[int, ...] = (),
+    idle_blockers: tuple[IdleBlocker, ...] = (),
 ) -> Session:
     return Session(
         pid=pid,
@@ -135,7 +156,20 @@ def a_session(
         user=user,
         application_name="",
         blocked_by=blocked_by,
+        idle_blockers=idle_blockers,
     )
+
+
+def lock_waits(
+    waits: Mapping[int, tuple[int, ...]], *sessions: Session, waiting: int | None = None
+) -> LockWaits:
+    """Return the lock waits of a server; a PID that has no given session is active in a lock."""
+    found = {
+        pid: a_session(pid, state=SessionState.ACTIVE, wait_event_type="Lock") for pid in waits
+    }
+    found.update({session.pid: session for session in sessions})
+    blocked = sum(1 for blockers in waits.values() if blockers)
+    return LockWaits(SERVER, 100.0, waits, found, blocked if waiting is None else waiting)
 
 
 def a_hidden_session(pid: int = PID) -> Session:
@@ -184,11 +218,13 @@ def a_client(
     is_waiting: bool = False,
     last_request: str = "2026-01-01 12:00:00 UTC",
     waits_s: float = 0.0,
+    user: str = "shop",
+    database: str = "orders",
 ) -> BouncerClient:
     """Return a bouncer's client: idle, or active where it has a server, or waiting."""
     busy = ClientState.ACTIVE if server else ClientState.IDLE
     state = ClientState.WAITING if is_waiting else busy
-    return BouncerClient(state, server, last_request, waits_s)
+    return BouncerClient(state, server, last_request, waits_s, user, database)
 
 
 def a_bouncer_server(
@@ -209,6 +245,7 @@ def a_bouncer_sample(
     taken_at_s: float = 100.0,
     answered_at_s: float | None = None,
     addresses: Iterable[Endpoint] = (),
+    queues: Mapping[tuple[str, str], ClientQueue] | None = None,
 ) -> BouncerSample:
     found = {socket_of(end): client for end, client in (clients or {}).items()}
     return BouncerSample(
@@ -219,6 +256,7 @@ def a_bouncer_sample(
         servers=servers or {},
         counts=Counter(client.state for client in found.values()),
         addresses=frozenset(addresses),
+        queues=queues or {},
     )
 
 
@@ -300,11 +338,14 @@ def a_push(
     interval_s: float | None = 5.0,
     is_end: bool = False,
     is_pressed: bool = False,
+    is_partial: bool = False,
     publisher: Publisher = Publisher.EXPORTER,
     held: tuple[HeldCheckouts, ...] = (),
     waiters: tuple[WaitingCallers, ...] = (),
     resource: Mapping[str, str] | None = None,
     backend_pids: Mapping[Pool, frozenset[int]] | None = None,
+    ended: Mapping[int, float] | None = None,
+    inherited: Mapping[Pool, tuple[InheritedConnection, ...]] | None = None,
 ) -> Push:
     return Push(
         instance=instance or an_instance(),
@@ -314,8 +355,11 @@ def a_push(
         interval_s=interval_s,
         is_end=is_end,
         is_pressed=is_pressed,
+        is_partial=is_partial,
         publisher=publisher,
         held=held,
         waiters=waiters,
         backend_pids=backend_pids or {},
+        ended=ended or {},
+        inherited=inherited or {},
     )

@@ -14,6 +14,13 @@ import httpx
 
 from support.processes.child_processes import wait_until
 
+PUSH_INTERVAL_S = 2.0
+"""Of an application that a test lets push: who misses three pushes is gone, and on a busy machine a
+thread may not run for a second."""
+
+ANSWERS_WITHIN_S = 30.0
+"""On a busy machine, a process may not run for seconds."""
+
 LOOPBACK_CERT = Path(__file__).parents[1] / "tls" / "loopback.crt"
 LOOPBACK_KEY = LOOPBACK_CERT.with_suffix(".key")
 """A certificate for 127.0.0.1, signed by itself; its key is no secret."""
@@ -59,7 +66,7 @@ class ExporterProcess:
         assert wait_until(lambda: "watches" in self.log), self.log
         self.web, self.otlp = re.findall(r" on (https?://\S+)", self.log)[:2]
         trusted = ssl.create_default_context(cafile=LOOPBACK_CERT)
-        self._client = httpx.Client(trust_env=False, verify=trusted)
+        self._client = httpx.Client(trust_env=False, verify=trusted, timeout=ANSWERS_WITHIN_S)
         return self
 
     def __exit__(

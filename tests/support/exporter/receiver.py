@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -22,10 +23,16 @@ class Mood(Enum):
 
 
 class Receiver:
-    """Listens on loopback; `arrived` holds every request that was accepted."""
+    """Listens on loopback; `arrived` holds every request that was accepted.
+
+    `arrived_at_s` has when each came, by `time.monotonic`, which all processes share.
+    `answer_headers` are sent with each answer.
+    """
 
     def __init__(self) -> None:
         self.mood = Mood.ACCEPTS
+        self.answer_headers: dict[str, str] = {}
+        self.arrived_at_s: list[float] = []
         self.arrived: list[ExportMetricsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
         self.asked = threading.Semaphore(0)
@@ -37,6 +44,10 @@ class Receiver:
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}"
+
+    def send_headers(self, handler: BaseHTTPRequestHandler) -> None:
+        for name, value in self.answer_headers.items():
+            handler.send_header(name, value)
 
     def wait_for_push(self) -> ExportMetricsServiceRequest:
         """Wait until one more push has been accepted, and return the newest."""
@@ -75,10 +86,13 @@ def _handler_of(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self._accept(body)
 
         def _accept(self, body: bytes) -> None:
+            receiver.arrived_at_s.append(time.monotonic())
             receiver.headers.append({k.lower(): v for k, v in self.headers.items()})
             receiver.arrived.append(_request(body))
             self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
             self.send_header("Content-Length", "0")
+            receiver.send_headers(self)
             self.end_headers()
             receiver.accepted.release()
 

@@ -10,6 +10,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,6 +78,17 @@ def run_sql(dsn: str, statement: str, *parameters: object) -> list[tuple[Any, ..
     with psycopg.connect(dsn, autocommit=True) as connection:
         cursor = connection.execute(statement.encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
+
+
+_SECONDS = count(300)
+
+
+def a_long_statement() -> str:
+    """Return a statement that runs for minutes and that no other test runs on the same server.
+
+    A server goes on with a statement whose client is gone.
+    """
+    return f"select pg_sleep({next(_SECONDS)})"
 
 
 async def time_out_once_it_runs(limit: asyncio.Timeout, dsn: str, statement: str) -> None:

@@ -60,7 +60,10 @@ class BlackHole:
         accepting = asyncio.current_task()
         assert accepting is not None
         self._tasks.add(accepting)  # it may end before the connection behind is open
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except asyncio.CancelledError:
+            return  # what asyncio does with a handler that was cancelled is an error of its own
         self._writers.append(far_writer)
         for source, target in ((reader, far_writer), (far_reader, writer)):
             task = asyncio.create_task(self._pump(source, target))

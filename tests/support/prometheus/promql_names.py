@@ -11,7 +11,6 @@ from poolscope.catalogue import SCOPE, Kind
 from poolscope_alerts.__main__ import load_sources
 from poolscope_alerts.model import Record
 from poolscope_alerts.prometheus_rules import groups
-from poolscope_alerts.promql import SERVICE_POOL
 from poolscope_alerts.servers import USER_CPU
 from poolscope_exporter.core.own_metrics import INSTANCE_LABELS, OWN_METRICS, POOL_LABELS
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
@@ -43,7 +42,7 @@ def _recorded() -> Iterator[tuple[str, frozenset[str]]]:
     for group in groups(load_sources()):
         for rule in group.rules:
             if isinstance(rule, Record):
-                yield rule.name, frozenset(SERVICE_POOL)
+                yield rule.name, frozenset(rule.about)
 
 
 def problems(expression: str) -> list[str]:
@@ -52,7 +51,7 @@ def problems(expression: str) -> list[str]:
         tree = promql_parser.parse(expression)
     except ValueError as exc:
         return [str(exc)]
-    nodes = _nodes(tree)
+    nodes = nodes_of(tree)
     selectors = [node for node in nodes if isinstance(node, VectorSelector)]
     found = [problem for selector in selectors for problem in _selector_problems(selector)]
     labels = set().union(*(known_series().get(str(each.name), ()) for each in selectors))
@@ -65,12 +64,12 @@ def functions(expression: str) -> set[str]:
     """Return the functions that an expression calls."""
     return {
         str(node.func.name)
-        for node in _nodes(promql_parser.parse(expression))
+        for node in nodes_of(promql_parser.parse(expression))
         if isinstance(node, Call)
     }
 
 
-def _nodes(tree: object) -> list[object]:
+def nodes_of(tree: object) -> list[object]:
     found: list[object] = []
     promql_parser.walk(tree, found.append)  # type: ignore[arg-type]
     return found
@@ -88,7 +87,7 @@ def _selector_problems(selector: VectorSelector) -> Iterator[str]:
 
 
 def _made_labels(node: object) -> set[str]:
-    if isinstance(node, Call) and node.func.name == "label_replace":
+    if isinstance(node, Call) and node.func.name in {"label_replace", "label_join"}:
         target = node.args[1]
         return {str(target.val)} if isinstance(target, StringLiteral) else set()
     return set()

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from poolscope_alerts.__main__ import ABSENT, FOLDER, RULES
+from poolscope_alerts.__main__ import ABSENT, FOLDER, RULES, load_sources
+from poolscope_alerts.prometheus_rules import groups
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None and "CI" not in os.environ,
@@ -57,6 +58,8 @@ class RuleTest:
 
 
 SHIPPED = (FOLDER / RULES, FOLDER / ABSENT)
+ORDER = [group.name for group in groups(load_sources())]
+"""All groups: to promtool, one that is not in the list comes as early as the first one in it."""
 
 
 def run_rule_tests(
@@ -66,6 +69,7 @@ def run_rule_tests(
     document = {
         "rule_files": [str(path) for path in rules],
         "evaluation_interval": f"{tests[0].step_s}s",
+        "group_eval_order": ORDER,
         "tests": [_test(test) for test in tests],
     }
     path = folder / "tests.yaml"

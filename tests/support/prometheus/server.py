@@ -55,8 +55,13 @@ class Prometheus:
 
     def firing(self) -> set[str]:
         """Return the names of the alerts that are firing, whoever is told of them."""
+        return {labels["alertname"] for labels, _ in self.firing_alerts()}
+
+    def firing_alerts(self) -> list[tuple[dict[str, str], dict[str, str]]]:
+        """Return the labels and the annotations of each alert that is firing."""
         alerts = self._get("alerts")["alerts"]
-        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
+        firing = [each for each in alerts if each["state"] == "firing"]
+        return [(each["labels"], each["annotations"]) for each in firing]
 
     def broken_rules(self) -> list[str]:
         """Return what went wrong at the last evaluation of a rule."""
@@ -70,12 +75,15 @@ class Prometheus:
 
 
 def scraping(
-    targets: Mapping[str, str], rules: Sequence[Path] = (), alertmanager: str | None = None
+    targets: Mapping[str, str],
+    rules: Sequence[Path] = (),
+    alertmanager: str | None = None,
+    interval: str = "1s",
 ) -> dict[str, Any]:
-    """Return the configuration that scrapes host:port by job, and evaluates, every second."""
+    """Return the configuration that scrapes host:port by job, and evaluates, at an interval."""
     tell = [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
     return {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(path) for path in rules],
         "alerting": {"alertmanagers": tell},
         "scrape_configs": [

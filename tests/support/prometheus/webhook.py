@@ -43,10 +43,15 @@ class Webhook:
         """Return the alerts of which anybody was told that they are so."""
         return {message.name for message in tuple(self.told) if message.status == status}
 
-    def first(self, name: str, status: str, within_s: float) -> Message:
-        """Wait until somebody has been told, and return the first time."""
-        assert wait_until(lambda: name in self.names(status), within_s), (name, status, self.told)
-        return next(each for each in self.told if (each.name, each.status) == (name, status))
+    def first(self, name: str, status: str, within_s: float, since: float = 0.0) -> Message:
+        """Wait until somebody has been told since a moment, and return the first time."""
+
+        def found() -> list[Message]:
+            alike = (each for each in self.told if (each.name, each.status) == (name, status))
+            return [each for each in alike if each.at >= since]
+
+        assert wait_until(lambda: bool(found()), within_s), (name, status, self.told)
+        return found()[0]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ ROOT: Final = Path(__file__).parents[3]
 
 DISTRIBUTIONS: Final = ("exporter/src", "instrumentation/src")
 PRODUCT: Final = (*DISTRIBUTIONS, "alerts", "dashboards")
-IMPORT_ROOTS: Final = (*PRODUCT, "generators", "tests")
+IMPORT_ROOTS: Final = (*PRODUCT, "generators", "peers", "tests")
 """Folders that are on the import path, so that names of modules begin below them."""
 
 HIDDEN: Final = frozenset({".ci"})

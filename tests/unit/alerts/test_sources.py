@@ -8,8 +8,8 @@ import pytest
 from poolscope.catalogue import CHECKOUTS, WAIT_TIME
 from poolscope_alerts.__main__ import FOLDER, main
 from poolscope_alerts.promql import bucket, duration
+from poolscope_alerts.texts.yaml_text import yaml_text
 from poolscope_alerts.tuning import WrongTuningError, load_tuning
-from poolscope_alerts.yaml_text import yaml_text
 
 SHIPPED = (FOLDER / "rules.toml").read_text(encoding="utf-8")
 

@@ -46,7 +46,7 @@ def test_a_leak_fails_its_own_test_by_the_line_that_took_the_connection(runner: 
     assert errors(result) == ["test_leaks"]
     place = f"*test_a_leak_*.py:{runner.line('# the leak')} in take"
     result.stdout.fnmatch_lines(
-        ["1 connection(s) not given back, taken at", f"{place}: pool shop, still out after * s"]
+        ["1 connection(s) not returned, taken at", f"{place}: pool shop, still out after * s"]
     )
 
 

@@ -154,10 +154,14 @@ def test_a_held_connection_is_linked_judged_and_told_as_an_event(
         assert wait_until(lambda: '"verdict": "idle_in_transaction"' in exporter.events)
         metrics = exporter.get("/metrics").text
         idle_s = the_sample(exporter, "poolscope_held_idle_seconds_total") or 0.0
+        inside_s = the_sample(exporter, "poolscope_held_in_transaction_seconds_total") or 0.0
+        seen_s = the_sample(exporter, "poolscope_held_seen_seconds_total")
         assert checkout["backend_pid"] == connection.info.backend_pid
 
     assert checkout["link"] == "address"
     assert checkout["server_state"] == "idle in transaction"
+    assert inside_s == seen_s  # its transaction is older than the checkout
+    assert inside_s >= idle_s
     assert 'poolscope_links{level="address",reason=""} 1.0' in metrics
     assert 0.0 < idle_s < 30.0
 

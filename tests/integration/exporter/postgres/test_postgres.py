@@ -235,6 +235,29 @@ async def test_a_lock_waiter_names_its_blocker(every_postgres: EmbeddedPostgres)
     assert session.wait_event_type == "Lock"
 
 
+@pytest.mark.parametrize("is_in_transaction", [False, True])
+async def test_a_blocker_that_is_idle_is_told_from_one_in_a_transaction(
+    every_postgres: EmbeddedPostgres, is_in_transaction: bool
+) -> None:
+    dsn = every_postgres.dsn
+    lock = "SELECT pg_advisory_lock(42)"
+    async with connected(dsn) as server:
+        holder = await psycopg.AsyncConnection.connect(dsn, autocommit=not is_in_transaction)
+        await holder.execute(lock)
+        waiter = await psycopg.AsyncConnection.connect(dsn)
+        waiting = asyncio.create_task(waiter.execute(lock))
+        pid, blocker = waiter.info.backend_pid, holder.info.backend_pid
+        async with asyncio.timeout(60):
+            while not (session := (await server.look_up([pid])).sessions[pid]).blocked_by:
+                pass
+        await holder.close()
+        await waiting
+        await waiter.close()
+
+    assert session.blocked_by == (blocker,)
+    assert [each.pid for each in session.idle_blockers] == [blocker] * (not is_in_transaction)
+
+
 async def test_limits_hold_those_of_the_server_the_role_and_the_database(
     every_postgres: EmbeddedPostgres,
 ) -> None:

@@ -11,7 +11,7 @@ from poolscope_exporter.core.model.servers import Privilege, ServerLimits
 from poolscope_exporter.core.model.sessions import Session
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.polling.dsn import parse_dsn
-from poolscope_exporter.postgres.rows import HIDDEN, Survey
+from poolscope_exporter.postgres.rows import HIDDEN, GroupsAnswer, Survey
 from poolscope_exporter.postgres.server import PostgresServer
 from support.exporter.exporter_process import run_to_the_end
 from support.postgres.server import make_role
@@ -54,6 +54,7 @@ class Seen:
     privilege: Privilege
     limits: ServerLimits | None
     survey: Survey
+    groups: GroupsAnswer
     sessions: dict[str, Session]
 
 
@@ -78,11 +79,12 @@ async def look_around(server: EmbeddedPostgres, level: Level) -> Seen:
             arrival = await asked.identify()
             limits = await asked.read_limits()
             survey = await asked.survey()
+            groups = await asked.session_groups()
             sample = await asked.look_up(list(pids.values()))
         finally:
             await asked.close()
     sessions = {kind: sample.sessions[pid] for kind, pid in pids.items()}
-    return Seen(arrival.identity.privilege, limits, survey, sessions)
+    return Seen(arrival.identity.privilege, limits, survey, groups, sessions)
 
 
 async def test_what_a_level_sees_and_what_it_says_that_it_does_not(
@@ -115,6 +117,21 @@ async def test_every_session_is_counted_and_no_state_is_zero_where_some_are_hidd
     else:
         assert 0 not in survey.by_state.values()
         assert survey.active_on_cpu is None
+
+
+async def test_every_session_has_a_role_and_a_hidden_client_is_unknown_and_counted(
+    every_postgres: EmbeddedPostgres, level: Level
+) -> None:
+    seen = await look_around(every_postgres, level)
+
+    found = seen.groups
+    assert found.total == sum(group.sessions for group in found.groups) == seen.survey.total
+    assert seen.survey.by_owner[STRANGER, "postgres"] == 1
+    unseen = [group for group in found.groups if group.client_address is None]
+    assert found.hidden == sum(group.sessions for group in unseen) >= len(EVERY - level.seen)
+    for kind, role in ((OWN, level.role), (GROUP, GROUP), (STRANGER, STRANGER)):
+        clients = {group.client_address for group in found.groups if group.role == role}
+        assert clients == {"127.0.0.1" if kind in level.seen else None}
 
 
 def test_check_prints_the_grant_that_a_level_lacks(

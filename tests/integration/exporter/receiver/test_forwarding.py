@@ -105,6 +105,19 @@ def test_a_backend_that_comes_back_gets_what_waited_and_the_receiver_never_did()
     assert "forwarding: busy it answered 503" in log
 
 
+def test_a_backend_that_hangs_delays_no_push() -> None:
+    with a_receiver() as backend:
+        backend.mood = Mood.HANGS
+        with ExporterProcess(f"--forward-to={backend.endpoint}") as exporter:
+            assert exporter.push(a_push(1)).status_code == 200
+            assert backend.asked.acquire(timeout=60)
+            for sequence in range(2, 12):
+                assert exporter.push(a_push(sequence)).status_code == 200
+            assert count(exporter, "poolscope_forward_waiting_requests") == 11
+            more = sum(backend.asked.acquire(blocking=False) for _ in range(10))
+            assert more < 5, "each push waited for an attempt of its own"
+
+
 def test_at_the_end_it_sends_what_is_left() -> None:
     with a_receiver() as backend:
         backend.mood = Mood.FAILS
@@ -118,7 +131,7 @@ def test_at_the_end_it_sends_what_is_left() -> None:
             log = exporter.log
 
     assert sum(len(points(request, USED)) for request in backend.arrived) == 2
-    assert "were not forwarded" not in log
+    assert "shutdown: dropped" not in log
 
 
 def test_at_the_end_a_backend_that_hangs_costs_two_seconds_and_is_told() -> None:
@@ -131,7 +144,7 @@ def test_at_the_end_a_backend_that_hangs_costs_two_seconds_and_is_told() -> None
             assert exporter.process.wait(60) == 0
             log = exporter.log
 
-    assert "1 pushes were not forwarded" in log
+    assert "shutdown: dropped 1 pushes not forwarded within 2 s" in log
     assert "Traceback" not in log
 
 

@@ -32,7 +32,9 @@ PER_REQUEST = 1_000
 GROWTH_MIB = 150
 """What the exporter may take beyond its ordinary size, at the peak of an attack."""
 
-HEADERS = b"POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+HEADERS = (
+    b"POST /v1/metrics HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+)
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 GOOD = a_request(a_sum(catalogue.CHECKOUTS.name, 7)).SerializeToString()
 

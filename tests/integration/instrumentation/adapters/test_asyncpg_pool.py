@@ -26,13 +26,15 @@ from fastapi import FastAPI
 import poolscope
 from poolscope import catalogue
 from poolscope.adapters.asyncpg import hooks
+from poolscope.adapters.asyncpg.pools import HOLDERS_ARE_WEAK
 from poolscope.clock import monotonic
 from poolscope.pushing.held_checkouts import HolderList
 from poolscope.recording.pool import NOTED_LIMIT
 from poolscope.recording.registry import Registry
+from poolscope.recording.tasks import ThreadOwner
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
-from support.postgres.server import run_sql, time_out_once_it_runs
+from support.postgres.server import a_long_statement, run_sql, time_out_once_it_runs
 from support.processes.black_hole import BlackHole
 
 SOURCE = Path(__file__).read_text().splitlines()
@@ -303,7 +305,7 @@ async def test_a_query_that_is_cancelled_ends_its_checkout(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
     async with a_pool(postgres) as pool:
-        statement, limit = "select pg_sleep(302)", asyncio.timeout(None)
+        statement, limit = a_long_statement(), asyncio.timeout(None)
         ending = asyncio.create_task(time_out_once_it_runs(limit, postgres.dsn, statement))
         with pytest.raises(TimeoutError):
             async with limit, pool.acquire() as connection:
@@ -350,13 +352,14 @@ async def test_a_session_that_the_server_killed_in_use_ends_its_checkout(
         assert (readings.used, readings.idle) == truth(pool) == (0, 0)
         assert readings.out == 0
         assert readings.value(catalogue.CLOSED, reason="invalidated") == 1
-        assert readings.value(catalogue.INVALIDATED, reason="error") == 1
+        await asyncio.sleep(0)  # the reason is counted once the error of a statement would be there
+        assert readings.value(catalogue.INVALIDATED, reason="socket") == 1
         [sessions] = [s for s in _for_exporter(readings) if s.metric is catalogue.POOL_SESSIONS]
         assert sessions.attributes[catalogue.BACKEND_PIDS] == []
 
 
 def _for_exporter(readings: Readings) -> list[Any]:
-    return list(readings.instrumentation.pusher._held())
+    return list(readings.instrumentation.pusher._checkouts())
 
 
 async def test_an_expired_connection_is_recycled(
@@ -371,7 +374,7 @@ async def test_an_expired_connection_is_recycled(
         assert readings.value(catalogue.OPENED) == 2
 
 
-async def test_a_connection_that_was_idle_for_too_long_is_recycled(
+async def test_a_connection_that_was_unused_for_too_long_is_closed_as_idle(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
     async with a_pool(postgres, max_inactive_connection_lifetime=0.01) as pool:
@@ -379,7 +382,8 @@ async def test_a_connection_that_was_idle_for_too_long_is_recycled(
         while pool.get_size():  # noqa: ASYNC110 - the pool's own timer has no event
             await asyncio.sleep(0.01)
         assert readings.idle == 0
-        assert readings.value(catalogue.CLOSED, reason="recycled") == 1
+        assert readings.value(catalogue.CLOSED, reason="idle") == 1
+        assert readings.value(catalogue.CLOSED, reason="recycled") == 0
         assert readings.value(catalogue.INVALIDATED, reason="error") == 0
 
 
@@ -418,7 +422,7 @@ async def test_a_checkout_belongs_to_who_asked_not_to_who_waited_for_it(
         assert checkout[catalogue.CODE_LINE_NUMBER] == line
         [watched] = readings.instrumentation.registry.pools
         [taken] = watched.stats.open_checkouts()
-        assert not isinstance(taken.owner, int)
+        assert not isinstance(taken.owner, ThreadOwner)
         assert taken.owner() is asyncio.current_task()
         await pool.release(connection)
 
@@ -491,8 +495,8 @@ async def test_an_error_in_a_hook_is_counted_and_never_reaches_the_application(
     monkeypatch.setattr(hooks.AsyncpgHooks, hook, broken)
     with instrumented() as readings:
         async with a_pool(postgres, max_size=1) as pool:
-            assert await pool.fetchval("select 1", timeout=5) == 1
-            await pool.expire_connections()
+            async with pool.acquire(timeout=5) as connection:
+                connection.terminate()
             assert await pool.fetchval("select 1", timeout=5) == 1
             assert truth(pool) == (0, 1)
             with suppress(ValueError):
@@ -515,6 +519,7 @@ async def test_uninstrumenting_leaves_no_trace(postgres: EmbeddedPostgres) -> No
         assert truth(pool)[0] == 0
 
 
+@pytest.mark.skipif(not HOLDERS_ARE_WEAK, reason="up to asyncpg 0.31 a pool keeps itself")
 async def test_a_pool_that_has_ended_is_not_kept_by_us(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
@@ -549,7 +554,8 @@ async def test_one_connection_in_two_tasks_at_once_is_told(
         sleeps = [connection.execute("select pg_sleep(0.1)") for _ in range(2)]
         results = await asyncio.gather(*sleeps, return_exceptions=True)
         assert [type(result) for result in results].count(asyncpg.InterfaceError) == 1
-    assert readings.value(catalogue.SHARED_CONNECTIONS) == 1
+    assert readings.total(catalogue.SHARED_CONNECTIONS, reason="error") == 1
+    assert readings.total(catalogue.SHARED_CONNECTIONS) == 1
 
 
 async def test_a_pool_has_the_name_that_its_user_gives_it(

@@ -28,7 +28,7 @@ from poolscope.pushing.held_checkouts import HolderList
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications import attributes
 from support.applications.apps import Readings, instrumented
-from support.postgres.server import run_sql, time_out_once_it_runs
+from support.postgres.server import a_long_statement, run_sql, time_out_once_it_runs
 
 SOURCE = Path(__file__).read_text().splitlines()
 TESTS = Path(__file__).parents[3]
@@ -216,7 +216,7 @@ async def test_a_query_that_is_cancelled_ends_its_checkout(
     readings: Readings, postgres: EmbeddedPostgres
 ) -> None:
     async with an_async_engine(postgres) as engine:
-        statement, limit = "select pg_sleep(301)", asyncio.timeout(None)
+        statement, limit = a_long_statement(), asyncio.timeout(None)
         ending = asyncio.create_task(time_out_once_it_runs(limit, postgres.dsn, statement))
         with pytest.raises(TimeoutError):
             async with limit, engine.connect() as connection:
@@ -309,7 +309,8 @@ async def test_one_session_in_two_tasks_at_once_is_told(
         results = await asyncio.gather(*sleeps, return_exceptions=True)
         refused = [result for result in results if isinstance(result, InvalidRequestError)]
         assert len(refused) == 1
-    assert readings.value(catalogue.SHARED_CONNECTIONS) == 1
+    assert readings.total(catalogue.SHARED_CONNECTIONS, reason="error") == 1
+    assert readings.total(catalogue.SHARED_CONNECTIONS) == 1
 
 
 async def test_a_null_pool_links_too(readings: Readings, postgres: EmbeddedPostgres) -> None:

@@ -263,6 +263,7 @@ def assert_at_a_marked_line(found: Waiter) -> None:
 @asynccontextmanager
 async def a_slow_pool(library: Library, server: EmbeddedPostgres) -> AsyncIterator[Any]:
     """Yield a pool, and the proxy that it reaches the server by."""
+    excuse_lost_connections(asyncio.get_running_loop())
     async with BlackHole(server.port) as proxy:
         dsn = server.dsn.replace(f":{server.port}/", f":{proxy.port}/")
         assert dsn != server.dsn
@@ -272,6 +273,17 @@ async def a_slow_pool(library: Library, server: EmbeddedPostgres) -> AsyncIterat
         finally:
             proxy.resume()
             await library.close(pool)
+
+
+def excuse_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
+    """Let pass that asyncpg never fetches the error of an attempt that was cancelled."""
+    handle: Any = loop.get_exception_handler() or type(loop).default_exception_handler
+
+    def excuse(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), ConnectionError):
+            handle(loop, context)
+
+    loop.set_exception_handler(excuse)
 
 
 async def give_up(task: "asyncio.Task[Any]") -> None:

@@ -1,5 +1,6 @@
 """Pushes and samples, in the order they come in, lead to the verdicts they justify."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -7,14 +8,21 @@ import pytest
 from poolscope import catalogue
 from poolscope.catalogue import Evidence
 from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Checkout
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerClient, BouncerServer
+from poolscope_exporter.core.model.pushes import HistogramValue
 from poolscope_exporter.core.model.servers import Change, ConfiguredServer
 from poolscope_exporter.core.model.sessions import SessionSample, SessionState
+from poolscope_exporter.core.own_metrics import (
+    HELD_IDLE_TIME,
+    HELD_IN_TRANSACTION_TIME,
+    HELD_SEEN_TIME,
+)
 from support.exporter.builders import (
     BACKEND_START_S,
     BOUNCER,
@@ -27,6 +35,7 @@ from support.exporter.builders import (
     a_bouncer_server,
     a_checkout,
     a_client,
+    a_point,
     a_push,
     a_sample,
     a_server,
@@ -49,12 +58,24 @@ class Story:
         self.correlator.server_up(a_server())
         self._sequence = 0
 
-    def push(self, now_s: float, *checkouts: Checkout, start_ns: int = 1_000) -> None:
+    def push(
+        self,
+        now_s: float,
+        *checkouts: Checkout,
+        start_ns: int = 1_000,
+        used: int = 1,
+        ended: Mapping[int, float] | None = None,
+    ) -> None:
         self._sequence += 1
-        points = (*pool_points(),)
+        # Ten more uses of 1.5 s each have ended at each push.
+        uses = HistogramValue((2.0,), (10 * self._sequence, 0), 15.0 * self._sequence)
+        points = (
+            *pool_points(used=used, pending=2 if used > 1 else 0),
+            a_point(catalogue.USE_TIME, uses),
+        )
         resource = {catalogue.PROCESS_PID: str(start_ns)}
         held = (holding(*checkouts, pool=a_checkout().pool),)
-        push = a_push(*points, sequence=self._sequence, held=held, resource=resource)
+        push = a_push(*points, sequence=self._sequence, held=held, resource=resource, ended=ended)
         assert self.correlator.take_push(push, now_s).accepted
 
     def poll(self, sample: SessionSample) -> None:
@@ -70,6 +91,10 @@ class Story:
         servers = {"s1": connection or a_bouncer_server()}
         sample = a_bouncer_sample(clients, servers, taken_at_s=now_s)
         self.correlator.take_bouncer_sample(sample, now_s)
+
+    def diagnosis(self, now_s: float) -> tuple[Diagnosis, bool]:
+        [pool] = self.correlator.situation(now_s, [UP], [ASKED]).pools
+        return pool.diagnosis.diagnosis, pool.diagnosis.is_probable
 
     def judgement(self, now_s: float, view: ServerView = UP) -> Judgement:
         [judgement] = self.correlator.situation(now_s, [view], [ASKED]).judgements
@@ -111,6 +136,27 @@ def test_sample_of_the_checkout_before_never_counts_for_the_next_on_its_connecti
     story.poll(a_sample(IN_TRANSACTION, taken_at_s=102.0))
     story.push(105.0, a_checkout(2, age_s=1.5))
     assert story.judgement(105.0).link == NoLink(Unlinked.NOT_SAMPLED, SERVER)
+
+
+def test_sample_of_a_hold_that_is_over_before_the_next_push_counts_for_its_pool() -> None:
+    story = Story()
+    slow = a_session(state=SessionState.ACTIVE, query_age_s=1.2)
+    for at_s in (100.0, 101.0):
+        story.push(at_s, a_checkout(int(at_s), age_s=1.0), used=15, ended={int(at_s) - 1: 0.4})
+        story.poll(a_sample(slow, taken_at_s=at_s + 0.2))
+    assert story.diagnosis(101.2) == (Diagnosis.SLOW_QUERIES, False)
+
+
+@pytest.mark.parametrize("ended", [{}, {100: 0.9}, {999: 0.4}])
+def test_sample_after_the_end_or_of_a_checkout_that_nobody_listed_counts_for_nothing(
+    ended: dict[int, float],
+) -> None:
+    story = Story()
+    slow = a_session(state=SessionState.ACTIVE, query_age_s=1.2)
+    story.push(100.0, a_checkout(100, age_s=1.0), used=15)
+    story.poll(a_sample(slow, taken_at_s=100.2))
+    story.push(101.0, used=15, ended=ended)
+    assert story.diagnosis(101.2) == (Diagnosis.FULL, False)
 
 
 @pytest.mark.parametrize(("began_s", "counts"), [(101.99, True), (102.0, True), (102.01, False)])
@@ -216,15 +262,15 @@ def test_without_servers_the_evidence_stands_alone() -> None:
     correlator.take_push(a_push(held=(holding(leak),)), 100.0)
     [found] = correlator.situation(100.0, []).judgements
     assert (found.verdict, found.reason) == (Verdict.LEAKED, "no_server")
-    assert correlator.suspects(100.0) == {}
+    assert correlator.suspects(SERVER, 100.0) == []
 
 
 def test_suspects_are_known_once_the_server_is() -> None:
     correlator = Correlator([MAIN])
     correlator.take_push(a_push(held=(holding(a_checkout()),)), 100.0)
-    assert correlator.suspects(100.0) == {}
+    assert correlator.suspects(SERVER, 100.0) == []
     correlator.server_up(a_server())
-    assert correlator.suspects(100.0) == {SERVER: [PID]}
+    assert correlator.suspects(SERVER, 100.0) == [PID]
 
 
 def test_sample_of_one_server_is_not_about_the_checkouts_of_another() -> None:
@@ -289,9 +335,9 @@ def behind(now_s: float, **described: object) -> Checkout:
 def test_session_behind_a_bouncer_is_asked_for_by_the_pid_that_the_bouncer_knows() -> None:
     story = Story()
     story.push(100.0, behind(100.0))
-    assert story.correlator.suspects(100.0) == {}
+    assert story.correlator.suspects(SERVER, 100.0) == []
     story.ask_bouncer(101.0, a_client("s1"))
-    assert story.correlator.suspects(101.0) == {SERVER: [PID]}
+    assert story.correlator.suspects(SERVER, 101.0) == [PID]
 
 
 def test_session_behind_a_bouncer_counts_once_a_later_push_confirms_it() -> None:
@@ -314,16 +360,29 @@ def test_idle_time_behind_a_bouncer_counts_and_its_sessions_are_nobodys_orphans(
     story.ask_bouncer(101.0, a_client("s1"))
     story.poll(a_sample(replace(IN_TRANSACTION, state_age_s=1.0), taken_at_s=101.1))
     story.push(105.0, behind(105.0))
-    [total] = story.correlator.held_idle.totals.totals()
-    assert total.value == pytest.approx(1.0)
+    found = {total.metric: total.value for total in story.correlator.held_time.totals.totals()}
+    assert found[HELD_IDLE_TIME.name] == pytest.approx(1.0)
     assert not story.correlator.orphans.client_addresses(SERVER)
+
+
+def test_client_that_the_bouncer_lends_nothing_is_held_outside_of_a_transaction() -> None:
+    story = Story()
+    story.push(100.0, behind(100.0))
+    story.ask_bouncer(101.0, a_client())
+    story.ask_bouncer(106.0, a_client())  # a second of these five is the grain of its clock
+    story.push(110.0, behind(110.0))
+    found = {total.metric: total.value for total in story.correlator.held_time.totals.totals()}
+    assert found == {
+        HELD_IN_TRANSACTION_TIME.name: 0.0,
+        HELD_SEEN_TIME.name: pytest.approx(4.0),
+    }
 
 
 def test_pid_that_looks_valid_and_is_another_session_is_never_looked_at_behind_a_bouncer() -> None:
     story = Story()
     story.push(100.0, behind(100.0, backend_pid=90))
     story.ask_bouncer(101.0, a_client("s1"))
-    assert story.correlator.suspects(101.0) == {SERVER: [PID]}
+    assert story.correlator.suspects(SERVER, 101.0) == [PID]
     stranger = a_session(90, state=SessionState.ACTIVE, query_age_s=60.0)
     story.poll(a_sample(stranger, IN_TRANSACTION, taken_at_s=101.1))
     story.push(105.0, behind(105.0, backend_pid=90))
@@ -483,7 +542,7 @@ def test_a_server_that_was_never_reached_is_down_and_not_mistaken_for_its_twin()
     [judgement] = correlator.situation(102.0, [ServerView("main", up=True)]).judgements
 
     assert judgement.link == NoLink(Unlinked.SERVER_DOWN, "twin")
-    assert correlator.suspects(102.0) == {"twin": [PID]}
+    assert correlator.suspects("twin", 102.0) == [PID]
 
 
 def test_an_address_of_two_servers_is_ambiguous() -> None:

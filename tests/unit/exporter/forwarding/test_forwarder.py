@@ -5,6 +5,7 @@ import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -21,14 +22,16 @@ BODY = a_request(a_gauge("m", 1)).SerializeToString()
 class Backend:
     """Takes what is posted, and answers each with the next of the given answers, then OK."""
 
-    def __init__(self, *answers: Delivery) -> None:
+    def __init__(self, *answers: Delivery, retry_after_s: float = 0.0) -> None:
         self.resources: list[int] = []
         self._answers = list(answers)
+        self._retry_after_s = retry_after_s
 
     async def post(self, body: bytes) -> UpstreamAnswer:
         request = ExportMetricsServiceRequest.FromString(gzip.decompress(body))
         self.resources.append(len(request.resource_metrics))
-        return UpstreamAnswer(self._answers.pop(0) if self._answers else Delivery.OK)
+        answer = self._answers.pop(0) if self._answers else Delivery.OK
+        return UpstreamAnswer(answer, retry_after_s=self._retry_after_s)
 
     async def close_connections(self) -> None:
         self.resources.append(-1)
@@ -114,3 +117,18 @@ async def test_an_exporter_gets_nothing_that_waited_for_long() -> None:
         await run.until(lambda: run.lost() == {"too_old": 1})
 
     assert len(backend.resources) <= 3
+
+
+@pytest.mark.parametrize(("retry_after_s", "is_lost"), [(110.0, False), (120.5, True)])
+async def test_a_backend_gets_what_waited_for_up_to_two_minutes(
+    retry_after_s: float, is_lost: bool
+) -> None:
+    """A pause beyond the two minutes is no use, so the request is given up before it."""
+    backend = Backend(Delivery.BUSY, retry_after_s=retry_after_s)
+    async with running(backend) as run:
+        run.forwarder.enqueue(BODY, False)
+        await run.until(lambda: backend.resources == [1])
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert run.forwarder.forward_report().waiting == (not is_lost)
+        assert run.lost() == ({"too_old": 1} if is_lost else {})

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from prometheus_client import Metric
+from prometheus_client import Metric, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope_exporter.core.capacity.headroom import headroom
-from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
 from poolscope_exporter.core.capacity.pgbouncer_headroom import (
     BouncerDatabase,
     BouncerLimits,
@@ -29,11 +28,18 @@ from poolscope_exporter.core.fleet.route_totals import (
     service_pool_of,
 )
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.leak_evidence import Standing
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.bouncer_traffic import (
+    BouncerTraffic,
+    DatabaseTotals,
+    LentConnections,
+)
 from poolscope_exporter.core.model.checkouts import Instance
+from poolscope_exporter.core.model.idle_timeouts import IdleTimeout, declared
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
 from poolscope_exporter.core.model.servers import (
     ConfiguredServer,
@@ -41,8 +47,13 @@ from poolscope_exporter.core.model.servers import (
     ServerLimits,
     ServerRole,
 )
-from poolscope_exporter.core.own_metrics import HELD_IDLE_TIME
-from poolscope_exporter.metrics.exposition import Exposition, write_delay_s
+from poolscope_exporter.core.model.session_groups import OwnerSessions
+from poolscope_exporter.core.own_metrics import (
+    HELD_IDLE_TIME,
+    HELD_IN_TRANSACTION_TIME,
+    HELD_SEEN_TIME,
+)
+from poolscope_exporter.metrics.exposition import MAX_SCRAPES, Exposition, write_delay_s
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.polling.record import PollReport
 from poolscope_exporter.polling.tiers import TierReport
@@ -56,8 +67,10 @@ from support.exporter.builders import (
     an_instance,
     pool_points,
 )
+from support.exporter.processes import an_instance_state
 from support.prometheus.promlint import problems
 
+WORKER = {"host.name": "node-1", "k8s.pod.name": "shop-abc", "process.pid": "17"}
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
@@ -68,7 +81,7 @@ def a_situation(
     servers: tuple[ServerView, ...] = (),
     instances: tuple[InstanceState, ...] = (),
     bouncers: tuple[BouncerView, ...] = (),
-    configured_idle: IdleTimeout | None = None,
+    configured_idle: tuple[IdleTimeout, ...] = (),
 ) -> Situation:
     return Situation(judgements, pools, servers, instances, 100.0, bouncers, configured_idle)
 
@@ -80,14 +93,14 @@ def a_scrape(
     bouncer_polls: tuple[PollReport, ...] = (),
     instance: Instance | None = None,
     routes: tuple[ServiceTotal, ...] = (),
-    held_idle: tuple[ServiceTotal, ...] = (),
+    held_time: tuple[ServiceTotal, ...] = (),
     resolutions: tuple[tuple[str, str, int], ...] = (),
 ) -> Scrape:
     return Scrape(
         situation=situation or a_situation(),
         series=[(instance or an_instance(), point) for point in points],
         routes=routes,
-        held_idle=held_idle,
+        held_time=held_time,
         polls=polls,
         requests={"ok": 3},
         refused={"unknown_metric": 1},
@@ -144,7 +157,7 @@ def everything() -> Scrape:
             ),
         ),
         servers=(a_view(),),
-        instances=(an_instance_state(),),
+        instances=(an_instance_state(WORKER),),
         bouncers=(
             BouncerView(
                 "bouncer",
@@ -154,9 +167,13 @@ def everything() -> Scrape:
                 headroom=bouncer_headroom(limits, sample),
                 paused=limits.paused,
                 potential_clients=120,
+                traffic=BouncerTraffic(
+                    (LentConnections("orders", "shop", waiting=2, longest_s=1.0),),
+                    (DatabaseTotals("orders", 2.0, 9, 3, 3),),
+                ),
             ),
         ),
-        configured_idle=IdleTimeout(IdleSource.CONFIGURED, 1800.0),
+        configured_idle=declared(1800.0, 350.0),
     )
     report = PollReport("main", 1_700_000_000.0, 0.002, {"refused": 2})
     bouncers_report = PollReport("bouncer", 1_700_000_000.0, 0.001, {"timeout": 4})
@@ -200,18 +217,6 @@ async def test_a_server_whose_role_nobody_knows_has_none() -> None:
     view = ServerView("main", up=False, reason="refused: no")
 
     assert await own_samples(PollReport("main", None, None, {}), view) == {}
-
-
-def an_instance_state(*, ended: bool = False) -> InstanceState:
-    return InstanceState(
-        instance=an_instance(),
-        resource={"host.name": "node-1", "k8s.pod.name": "shop-abc"},
-        last_push_age_s=2.5,
-        interval_s=5.0,
-        publisher=catalogue.Publisher.EXPORTER,
-        ended=ended,
-        is_live=not ended,
-    )
 
 
 async def text_of(scrape: Scrape, accept: str = "") -> bytes:
@@ -283,6 +288,18 @@ async def test_no_label_holds_a_pid_or_a_port_of_a_client() -> None:
     assert b"4711" not in body
     assert b"50002" not in body
     assert b"place_order" not in body
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_the_series_of_the_process_are_those_of_the_official_client(accept: str) -> None:
+    process = list(ProcessCollector(registry=None).collect())
+    assert process
+    scrape = replace(everything(), process=process)
+    exposed = {family.name: family for family in await families_of(scrape, accept)}
+    for family in process:
+        found = exposed[family.name]
+        assert (found.type, found.documentation) == (family.type, family.documentation)
+        assert found.samples[0].value == family.samples[0].value
 
 
 async def test_a_series_carries_its_process_and_its_pool() -> None:
@@ -392,14 +409,47 @@ async def test_held_checkouts_are_counted_by_verdict_evidence_and_route() -> Non
     assert await the_sample(scrape, "poolscope_oldest_checkout_age_seconds") == 10.0
 
 
+async def test_long_held_checkouts_are_counted_by_route_and_line() -> None:
+    held = [a_judgement(number, Verdict.WORKING, age_s=300.0) for number in (1, 2)]
+    situation = a_situation(*(replace(each, evidence=None) for each in held))
+    line = {"http_route": "/orders", "poolscope_call_site": "shop/orders.py:42"}
+    scrape = a_scrape(situation=situation)
+    assert await the_sample(scrape, "poolscope_long_held_checkouts", **line) == 2
+
+
+@pytest.mark.parametrize(
+    ("standing", "values"), [(Standing.STANDS, []), (Standing.OPEN, [1]), (Standing.REFUTED, [1])]
+)
+async def test_evidence_that_does_not_count_has_the_labels_of_the_applications_counter(
+    standing: Standing, values: list[int]
+) -> None:
+    judgement = replace(a_judgement(1, Verdict.WORKING), standing=standing)
+    families = await families_of(a_scrape(situation=a_situation(judgement)))
+    samples = [
+        sample for each in families for sample in each.samples
+        if sample.name == "poolscope_unproven_leaks"
+    ]  # fmt: skip
+    assert [sample.value for sample in samples] == values
+    wanted = {
+        "poolscope_evidence": "request_finished",
+        "http_route": "/orders",
+        "poolscope_call_site": "shop/orders.py:42",
+    }
+    assert all(wanted.items() <= sample.labels.items() for sample in samples)
+
+
 async def test_route_series_name_the_service_and_no_instance() -> None:
     pool = service_pool_of(a_pool())
     routes = (
         ServiceTotal(pool, "/orders", catalogue.ROUTE_CHECKOUTS.name, 3.0),
         ServiceTotal(pool, "/orders", catalogue.ROUTE_HELD_TIME.name, 1.5),
     )
-    held_idle = (ServiceTotal(pool, "/orders", HELD_IDLE_TIME.name, 0.5),)
-    scrape = a_scrape(routes=routes, held_idle=held_idle)
+    held_time = (
+        ServiceTotal(pool, "/orders", HELD_IDLE_TIME.name, 0.5),
+        ServiceTotal(pool, "/orders", HELD_IN_TRANSACTION_TIME.name, 0.75),
+        ServiceTotal(pool, "/orders", HELD_SEEN_TIME.name, 1.25),
+    )
+    scrape = a_scrape(routes=routes, held_time=held_time)
 
     found = await samples_of(scrape, "poolscope_route_checkouts_total")
     assert {tuple(sorted(dict(labels).items())): value for labels, value in found.items()} == {
@@ -415,7 +465,12 @@ async def test_route_series_name_the_service_and_no_instance() -> None:
     }
     assert await the_sample(scrape, "poolscope_route_held_time_seconds_total") == 1.5
     (labels,) = found
-    assert await samples_of(scrape, "poolscope_held_idle_seconds_total") == {labels: 0.5}
+    for metric, seconds in (
+        (HELD_IDLE_TIME, 0.5),
+        (HELD_IN_TRANSACTION_TIME, 0.75),
+        (HELD_SEEN_TIME, 1.25),
+    ):
+        assert await samples_of(scrape, metric.name) == {labels: seconds}
 
 
 async def test_links_and_their_absence_are_counted_with_the_reason() -> None:
@@ -526,6 +581,7 @@ async def test_a_bouncer_shows_its_clients_by_state_and_how_its_polls_go() -> No
         ("pgbouncer_resolutions_total", {"target": "bouncer.example:6432", "result": "ok"}, 7),
         ("proxy_idle_timeout_seconds", {"source": "pgbouncer", "pgbouncer": "bouncer"}, 300),
         ("proxy_idle_timeout_seconds", {"source": "configured", "pgbouncer": ""}, 1800),
+        ("proxy_idle_timeout_seconds", {"source": "nat", "pgbouncer": ""}, 350),
         ("config_check", {"check_id": "C4", "result": "warn"}, 1),
         ("config_check", {"check_id": "C4", "result": "ok"}, None),
         ("config_check", {"check_id": "C4", "result": "unknown"}, None),
@@ -551,12 +607,32 @@ async def test_what_is_not_known_of_a_bouncer_is_absent_and_not_0() -> None:
     assert {n for n in names if n.startswith("poolscope_pgb")} == {"poolscope_pgbouncer_up"}
 
 
+async def test_sessions_are_counted_by_role_and_database_and_an_unknown_name_is_one() -> None:
+    owners = OwnerSessions(
+        ((("tenant", "orders"), 80), ((None, "orders"), 3), (("unknown", "orders"), 1)), others=7
+    )
+    known = ServerView("main", up=True, owners=owners)
+    scrape = a_scrape(situation=a_situation(servers=(known, ServerView("dark", up=True))))
+
+    name = "poolscope_server_sessions"
+    samples = [each for f in await families_of(scrape) for each in f.samples if each.name == name]
+
+    assert {
+        (s.labels["server"], s.labels["role"], s.labels["database"], s.value) for s in samples
+    } == {
+        ("main", "tenant", "orders", 80),
+        ("main", "unknown", "orders", 4),
+        ("main", "other", "other", 7),
+    }
+
+
 async def test_a_process_names_its_pod_until_it_says_good_bye() -> None:
-    alive = a_scrape(situation=a_situation(instances=(an_instance_state(),)))
-    ended = a_scrape(situation=a_situation(instances=(an_instance_state(ended=True),)))
+    alive = a_scrape(situation=a_situation(instances=(an_instance_state(WORKER),)))
+    ended = a_scrape(situation=a_situation(instances=(an_instance_state(WORKER, ended=True),)))
 
     info = "poolscope_instance_info"
-    assert await the_sample(alive, info, host_name="node-1", k8s_pod_name="shop-abc") == 1
+    named = {"host_name": "node-1", "k8s_pod_name": "shop-abc", "process_pid": "17"}
+    assert await the_sample(alive, info, **named, process="shop-abc:17") == 1
     assert await the_sample(alive, "poolscope_instance_last_push_age_seconds") == 2.5
     assert await the_sample(ended, info) is None
 
@@ -700,3 +776,55 @@ async def test_what_was_written_ahead_is_served_to_the_scrape_it_was_written_for
     await exposition.write_ahead()
     await exposition.render("")
     assert len(takes) == taken
+
+
+def test_so_many_scrapes_may_be_under_way_and_no_more() -> None:
+    exposition = Exposition(everything)
+    slots = [exposition.begin_scrape() for _ in range(MAX_SCRAPES + 1)]
+    assert slots[-1] is None
+    assert None not in slots[:-1]
+    assert exposition.refused == 1
+    del slots[0]
+    assert exposition.begin_scrape() is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("waiting_clients", {"database": "orders", "user": "shop"}, 2),
+        ("longest_wait_seconds", {"database": "orders", "user": "shop"}, 4.25),
+        ("waiting_clients", {"database": "reports", "user": "bi"}, 0),
+        ("longest_wait_seconds", {"database": "reports", "user": "bi"}, None),
+        ("wait_seconds_total", {"database": "orders"}, 12.5),
+        ("queries_total", {"database": "orders"}, 90),
+        ("transactions_total", {"database": "orders"}, 30),
+        ("server_assignments_total", {"database": "orders"}, None),
+    ],
+)
+async def test_the_use_of_a_pgbouncer_is_by_database_and_user(
+    name: str, labels: dict[str, str], value: float | None
+) -> None:
+    traffic = BouncerTraffic(
+        (
+            LentConnections("orders", "shop", waiting=2, longest_s=4.25),
+            LentConnections("reports", "bi", waiting=0),
+        ),
+        (DatabaseTotals("orders", waited_s=12.5, queries=90, transactions=30),),
+    )
+    view = BouncerView("bouncer", up=True, traffic=traffic)
+    scrape = a_scrape(situation=a_situation(bouncers=(view,)))
+
+    found = await the_sample(scrape, f"poolscope_pgbouncer_{name}", pgbouncer="bouncer", **labels)
+
+    assert found == value
+
+
+@pytest.mark.parametrize("traffic", [None, BouncerTraffic()], ids=["unknown", "refused"])
+async def test_the_unknown_use_of_a_pgbouncer_has_no_series(
+    traffic: BouncerTraffic | None,
+) -> None:
+    view = BouncerView("bouncer", up=True, traffic=traffic)
+    body = await text_of(a_scrape(situation=a_situation(bouncers=(view,))))
+
+    assert b"poolscope_pgbouncer_waiting_clients{" not in body
+    assert b"poolscope_pgbouncer_wait_seconds_total{" not in body

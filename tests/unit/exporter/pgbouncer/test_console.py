@@ -3,6 +3,7 @@
 import pytest
 from psycopg.rows import DictRow
 
+from poolscope_exporter.core.model.pgbouncers import PoolMode
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
 from poolscope_exporter.polling.dsn import parse_console_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
@@ -11,8 +12,12 @@ ANSWERS: dict[str, list[DictRow]] = {
     "SHOW CONFIG": [
         {"key": "max_client_conn", "value": "100"},
         {"key": "client_idle_timeout", "value": "300"},
+        {"key": "pool_mode", "value": "transaction"},
+        {"key": "max_prepared_statements", "value": "0"},
     ],
-    "SHOW DATABASES": [{"name": "orders", "pool_size": 20, "reserve_pool": 0}],
+    "SHOW DATABASES": [
+        {"name": "orders", "pool_size": 20, "reserve_pool": 0, "pool_mode": "session"}
+    ],
     "SHOW USERS": [{"name": "shop", "max_user_connections": 7}],
 }
 
@@ -42,9 +47,27 @@ async def test_what_is_not_refused_is_told() -> None:
     assert (facts.limits.max_clients, facts.limits.databases, facts.limits.users) == (100, {}, {})
 
 
+async def test_how_it_pools_is_told() -> None:
+    pooling = (await Console().facts()).pooling
+    assert pooling is not None
+    assert pooling.modes("orders", {"shop"}) == {PoolMode.SESSION}
+    assert pooling.modes("other", {"shop"}) == {PoolMode.TRANSACTION}
+    assert pooling.max_prepared_statements == 0
+
+
+@pytest.mark.parametrize("refused", ["SHOW DATABASES", "SHOW USERS"])
+async def test_no_mode_is_known_where_another_one_may_stand_before_the_default(
+    refused: str,
+) -> None:
+    pooling = (await Console(refused).facts()).pooling
+    assert pooling is not None
+    assert pooling.modes("orders", {"shop"}) == pooling.modes("other", {"shop"}) == frozenset()
+    assert pooling.max_prepared_statements == 0
+
+
 async def test_without_the_settings_neither_time_outs_nor_limits_are_known() -> None:
     facts = await Console("SHOW CONFIG").facts()
-    assert (facts.timeouts_s, facts.limits) == (None, None)
+    assert (facts.timeouts_s, facts.limits, facts.pooling) == (None, None, None)
 
 
 @pytest.mark.parametrize("reason", [Reason.TERMINATED, Reason.TIMEOUT])

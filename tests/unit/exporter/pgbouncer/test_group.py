@@ -8,6 +8,7 @@ import pytest
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.model.bouncer_traffic import BouncerTraffic, LentConnections
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
 from poolscope_exporter.pgbouncer import group as bouncer_group
@@ -20,6 +21,8 @@ from support.exporter.builders import a_bouncer_sample, a_checkout, a_push, hold
 
 NAME = "bouncer.example:6432"
 FAILURE = ServerUnavailableError(Reason.NAME_RESOLUTION, "bouncer.example was not resolved: no")
+
+TRAFFIC = BouncerTraffic((LentConnections("orders", "shop", waiting=2),), ())
 
 
 class Resolver:
@@ -51,6 +54,9 @@ class FakeConsole:
 
     async def facts(self) -> BouncerFacts:
         return BouncerFacts("PgBouncer 1.18.0", {}, False)
+
+    async def read_traffic(self) -> BouncerTraffic:
+        return TRAFFIC
 
     async def read_sockets(self) -> BouncerSample:
         return a_bouncer_sample(bouncer=self.name, taken_at_s=clock.monotonic())

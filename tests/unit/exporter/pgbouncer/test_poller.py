@@ -10,6 +10,7 @@ from poolscope_exporter import clock
 from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerDatabase, BouncerLimits
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import BouncerView
+from poolscope_exporter.core.model.bouncer_traffic import BouncerTraffic, LentConnections
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
 from poolscope_exporter.pgbouncer import poller as poller_module
 from poolscope_exporter.pgbouncer.console import BouncerFacts
@@ -28,6 +29,8 @@ from support.exporter.builders import (
 )
 
 DOWN = ServerUnavailableError(Reason.REFUSED, "no way")
+
+TRAFFIC = BouncerTraffic((LentConnections("orders", "shop", waiting=2),), ())
 
 
 class FakeConsole:
@@ -52,6 +55,9 @@ class FakeConsole:
         await self._call("facts")
         timeouts = {"server_idle_timeout": 600.0}
         return BouncerFacts("PgBouncer 1.18.0", timeouts, False, self.limits)
+
+    async def read_traffic(self) -> BouncerTraffic:
+        return TRAFFIC
 
     async def read_sockets(self) -> BouncerSample:
         await self._call("look")
@@ -199,7 +205,7 @@ async def test_an_error_of_ours_is_logged_and_counted(caplog: pytest.LogCaptureF
     await poller.loop.poll_once()
 
     assert poller.poll_report(0.0, 0.0).failures["other"] == 1
-    assert "failed by an error of ours" in caplog.text
+    assert "failed with an internal error; please report it" in caplog.text
 
 
 async def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -265,3 +271,16 @@ async def test_a_bouncer_that_failed_is_left_to_its_own_loop() -> None:
     await poller.refresh()
 
     assert not poller.loop._wake.is_set()
+
+
+async def test_the_use_by_database_and_user_is_known_while_the_pgbouncer_answers() -> None:
+    console = FakeConsole()
+    poller = a_poller(console)
+    assert view_of(poller).traffic is None
+
+    await poller.loop.poll_once()
+    assert view_of(poller).traffic == TRAFFIC
+
+    console.failure = DOWN
+    await poller.loop.poll_once()
+    assert view_of(poller).traffic is None

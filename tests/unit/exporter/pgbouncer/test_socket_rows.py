@@ -9,6 +9,7 @@ from poolscope_exporter.core.model.pgbouncers import (
     BouncerClient,
     BouncerSample,
     BouncerServer,
+    ClientQueue,
     ClientState,
     socket_of,
 )
@@ -66,10 +67,13 @@ def test_client_and_its_server_are_found_whatever_the_version(columns: list[str]
         a_row(link="0x5e"),
         a_row(SERVED, SERVER, LISTENED, ptr="0x5e", link="0xc1", remote_pid=28_844),
     )
-    client = BouncerClient(ClientState.ACTIVE, "0x5e", "2026-01-01 12:00:00 UTC", 0.0)
+    client = BouncerClient(
+        ClientState.ACTIVE, "0x5e", "2026-01-01 12:00:00 UTC", 0.0, "shop", "orders"
+    )
     assert sample.clients == {socket_of(Endpoint(*APP)): client}
     assert sample.servers == {"0x5e": BouncerServer(Endpoint(*SERVER), 36_848, 28_844, "shop")}
     assert sample.addresses == {Endpoint(*BOUNCER)}
+    assert sample.queues == {}
     assert (sample.taken_at_s, sample.answered_at_s) == (100.0, 100.1)
 
 
@@ -146,3 +150,18 @@ def test_time_outs_are_those_that_end_connections_and_0_is_none() -> None:
 def test_shared_port_is_read_from_the_settings(value: str, shares: bool) -> None:
     assert shares_its_port(config(so_reuseport=value)) is shares
     assert not shares_its_port([])
+
+
+def test_clients_that_wait_are_counted_by_database_and_user_with_the_longest_wait() -> None:
+    waiting, login = ("C", "cl_waiting"), ("C", "cl_waiting_login")
+    sample = in_version(
+        V1_24,
+        a_row(link="0x5e"),
+        a_row(waiting, addr=("10.0.0.7", 50_003), wait=2, wait_us=500_000),
+        a_row(login, addr=("unix", 0), wait=7),
+        a_row(waiting, addr=("10.0.0.7", 50_004), user="reports", wait_us=250_000),
+    )
+    assert sample.queues == {
+        ("orders", "shop"): ClientQueue(2, 7.0),
+        ("orders", "reports"): ClientQueue(1, 0.25),
+    }

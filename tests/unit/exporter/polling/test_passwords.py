@@ -1,5 +1,6 @@
 """The password of the moment: from a file or a command, and never in a message."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -59,12 +60,31 @@ async def test_command_without_a_password_is_one_reason_without_its_output(
     assert SECRET not in str(info.value)
 
 
+async def test_what_a_command_writes_to_standard_error_is_dropped(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    program = f"import sys; print('{SECRET}', file=sys.stderr); print('one')"
+    assert await python(program).fetch() == "one"
+    assert SECRET not in "".join(capfd.readouterr())
+
+
 async def test_command_that_hangs_is_ended_with_all_that_it_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(passwords, "COMMAND_DEADLINE_S", 0.2)
+    monkeypatch.setattr(passwords, "DEADLINE_S", 0.2)
     with pytest.raises(ServerUnavailableError, match="did not end within"):
         await PasswordCommand(["/bin/sh", "-c", "sleep 60 & wait"]).fetch()
+
+
+async def test_what_a_command_leaves_behind_in_another_session_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passwords, "DEADLINE_S", 0.5)
+    monkeypatch.setattr(passwords, "END_S", 0.1)
+    left = "import subprocess; subprocess.Popen(['sleep', '20'], start_new_session=True)"
+    async with asyncio.timeout(15):  # it keeps the output open for longer
+        with pytest.raises(ServerUnavailableError, match="did not end within"):
+            await python(left).fetch()
 
 
 async def test_command_that_does_not_exist_is_told() -> None:

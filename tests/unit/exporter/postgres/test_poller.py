@@ -10,17 +10,19 @@ import pytest
 from poolscope_exporter import clock
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.model.lock_waits import LockWaits
 from poolscope_exporter.core.model.servers import (
     ConfiguredServer,
     Privilege,
     ServerLimits,
     ServerRole,
 )
+from poolscope_exporter.core.model.session_groups import SessionGroup
 from poolscope_exporter.core.model.sessions import Census, Session, SessionSample
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.postgres import poller as poller_module
 from poolscope_exporter.postgres.poller import Poller
-from poolscope_exporter.postgres.rows import Survey
+from poolscope_exporter.postgres.rows import GroupsAnswer, Survey
 from poolscope_exporter.postgres.server import Arrival
 from support.exporter.builders import (
     BOUNCER,
@@ -60,6 +62,8 @@ class FakeServer:
         self.has_census = True
         self.census_of: tuple[Session, ...] = ()
         self.is_replica = False
+        self.found = a_session()
+        self.lock_waiters = 0
         self.arrival = Arrival(a_server(privilege=privilege), "18.4", True, False)
 
     async def connect(self) -> None:
@@ -83,8 +87,12 @@ class FakeServer:
     async def look_up(self, pids: Sequence[int]) -> SessionSample:
         self._call("look")
         self.asked.append(list(pids))
-        sample = a_sample(a_session(), taken_at_s=clock.monotonic())
+        sample = a_sample(self.found, taken_at_s=clock.monotonic())
         return replace(sample, asked=frozenset(pids))
+
+    async def lock_waits(self) -> LockWaits:
+        self._call("lock_waits")
+        return LockWaits("main", clock.monotonic(), {PID: (99,), 99: ()}, {}, 1)
 
     async def census(self, addresses: Collection[str]) -> Census | None:
         self._call("census")
@@ -92,7 +100,17 @@ class FakeServer:
 
     async def survey(self) -> Survey:
         self._call("survey")
-        return Survey(7, {"idle": 7}, active_on_cpu=2)
+        return Survey(
+            7,
+            {"idle": 7},
+            by_owner={("shop", "orders"): 7},
+            active_on_cpu=2,
+            lock_waiters=self.lock_waiters,
+        )
+
+    async def session_groups(self) -> GroupsAnswer:
+        self._call("groups")
+        return GroupsAnswer((SessionGroup("shop", "orders", "shop", "10.0.0.7", 6),), 7, 0)
 
     async def end_poll(self) -> None:
         """Keep the connection."""
@@ -146,10 +164,10 @@ async def test_a_sidecar_looks_for_no_orphans() -> None:
     correlator = Correlator([ConfiguredServer("main")])
     correlator.orphans.client_addresses = lambda _: frozenset({"10.0.0.7"})  # type: ignore[method-assign, assignment]
     await Poller(server, correlator, 5.0, counts_orphans=False).loop.poll_once()
-    assert "census" not in server.calls
+    assert not {"census", "groups"} & set(server.calls)
 
     await Poller(server, correlator, 5.0).loop.poll_once()
-    assert "census" in server.calls
+    assert {"census", "groups"} <= set(server.calls)
 
 
 async def test_before_the_first_poll_nothing_is_known() -> None:
@@ -170,6 +188,45 @@ async def test_a_poll_makes_everything_known() -> None:
     assert view.headroom.free == 90
     assert view.active_on_cpu == 2
     assert view.last_success_age_s is not None
+
+
+async def test_a_poll_names_the_holders_of_the_sessions() -> None:
+    poller = a_poller(FakeServer())
+    await poller.loop.poll_once()
+
+    view = view_of(poller)
+    assert view.owners is not None
+    assert view.session_groups is not None
+    assert (view.owners.counts, view.owners.others) == (((("shop", "orders"), 7),), 0)
+    assert [group.client_address for group in view.session_groups.groups] == ["10.0.0.7"]
+    assert view.session_groups.others == 1
+
+
+async def test_roles_that_may_not_be_shown_have_no_name_but_count() -> None:
+    main = ConfiguredServer("main", shown_roles=frozenset({"billing"}))
+    poller = Poller(FakeServer(), Correlator([main]), 5.0, configured=main)
+    await poller.loop.poll_once()
+
+    view = view_of(poller)
+    assert view.owners is not None
+    assert view.session_groups is not None
+    assert (view.owners.counts, view.owners.others) == ((), 7)
+    assert (view.session_groups.groups, view.session_groups.others) == ((), 7)
+
+
+@pytest.mark.parametrize("refused", ["survey", "groups"])
+async def test_sessions_that_cannot_be_listed_are_unknown_and_not_none(refused: str) -> None:
+    server = FakeServer()
+    server.refused = {refused}
+    poller = a_poller(server)
+    await poller.loop.poll_once()
+
+    view = view_of(poller)
+    assert view.up
+    assert (view.owners is None, view.session_groups is None) == (
+        refused == "survey",
+        refused == "groups",
+    )
 
 
 async def test_suspects_are_asked_for_on_the_very_first_poll() -> None:
@@ -229,7 +286,7 @@ async def test_a_server_that_is_lost_knows_no_numbers_any_more() -> None:
     view = view_of(poller)
     assert (view.up, view.reason) == (False, "refused: no way")
     assert (view.limits, view.connections, view.headroom) == (None, None, None)
-    assert view.active_on_cpu is None
+    assert (view.active_on_cpu, view.owners, view.session_groups) == (None, None, None)
     assert view.identity is not None
     assert poller.poll_report(0.0, 0.0).failures["refused"] == 1
 
@@ -309,7 +366,7 @@ async def test_an_error_of_ours_is_logged_and_counted(caplog: pytest.LogCaptureF
     await poller.loop.poll_once()
 
     assert poller.poll_report(0.0, 0.0).failures["other"] == 1
-    assert "failed by an error of ours" in caplog.text
+    assert "failed with an internal error; please report it" in caplog.text
 
 
 async def test_each_change_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -488,3 +545,53 @@ async def test_our_own_connection_is_counted() -> None:
     assert poller.poll_report(0.0, 0.0).connections == 0
     await poller.loop.poll_once()
     assert poller.poll_report(0.0, 0.0).connections == 1
+
+
+@pytest.mark.parametrize(
+    ("wait_event_type", "lock_waiters", "is_asked"),
+    [("Lock", 0, True), (None, 1, True), (None, 0, False), ("Client", 0, False)],
+)
+async def test_lock_waits_are_queried_only_if_a_session_is_known_to_wait(
+    wait_event_type: str | None, lock_waiters: int, *, is_asked: bool
+) -> None:
+    server = FakeServer()
+    server.found, server.lock_waiters = a_session(wait_event_type=wait_event_type), lock_waiters
+    poller = a_poller(server)
+    await poller.loop.poll_once()
+    server.calls.clear()
+
+    await poller.loop.poll_once()
+
+    assert ("lock_waits" in server.calls) is is_asked
+    found = view_of(poller).lock_waits
+    assert (found.waits if found else None) == ({PID: (99,), 99: ()} if is_asked else None)
+
+
+async def test_lock_waits_are_unknown_where_the_server_refuses_them_or_is_down() -> None:
+    server = FakeServer()
+    server.found = a_session(wait_event_type="Lock")
+    poller = a_poller(server)
+    await poller.loop.poll_once()
+    assert view_of(poller).lock_waits is not None
+
+    server.refused = {"lock_waits"}
+    await poller.loop.poll_once()
+    assert (view_of(poller).up, view_of(poller).lock_waits) == (True, None)
+
+    server.refused = set()
+    await poller.loop.poll_once()
+    server.lose()
+    await poller.loop.poll_once()
+    assert view_of(poller).lock_waits is None
+
+
+async def test_lock_waits_end_with_the_wait() -> None:
+    server = FakeServer()
+    server.found = a_session(wait_event_type="Lock")
+    poller = a_poller(server)
+    await poller.loop.poll_once()
+
+    server.found = a_session()
+    await poller.loop.poll_once()
+
+    assert view_of(poller).lock_waits is None

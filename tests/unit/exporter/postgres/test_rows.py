@@ -6,7 +6,7 @@ import pytest
 
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.sessions import SessionState
-from poolscope_exporter.postgres.rows import Names, session_of, survey_of
+from poolscope_exporter.postgres.rows import Names, groups_of, session_of, survey_of
 
 NAMES = Names(roles={10: "shop"}, databases={5: "orders"})
 
@@ -18,6 +18,7 @@ def a_row(**fields: Any) -> dict[str, Any]:
         "database_oid": 5,
         "role_oid": 10,
         "application_name": "shop",
+        "backend_type": "client backend",
         "state": "idle",
         "wait_event_type": "Client",
         "wait_event": "ClientRead",
@@ -34,7 +35,51 @@ def a_row(**fields: Any) -> dict[str, Any]:
 
 def a_group(sessions: int = 1, **fields: Any) -> dict[str, Any]:
     group = {"database_oid": 5, "role_oid": 10, "backend_type": "client backend", "state": "idle"}
-    return {**group, "sessions": sessions, "on_cpu": 0, **fields}
+    return {**group, "sessions": sessions, "on_cpu": 0, "lock_waiters": 0, **fields}
+
+
+def a_client_group(sessions: int, **fields: Any) -> dict[str, Any]:
+    group = {
+        "database_oid": 5,
+        "role_oid": 10,
+        "application_name": "shop",
+        "client_address": "10.0.0.7",
+        "hidden": False,
+        "all_sessions": 9,
+        "all_hidden": 2,
+    }
+    return {**group, "sessions": sessions, **fields}
+
+
+def test_groups_have_the_sums_of_all_sessions_also_of_those_that_are_not_listed() -> None:
+    answer = groups_of([a_client_group(4), a_client_group(3, role_oid=11)], NAMES)
+
+    assert (answer.total, answer.hidden) == (9, 2)
+    assert [(each.role, each.database, each.sessions) for each in answer.groups] == [
+        ("shop", "orders", 4),
+        (None, "orders", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_hidden", "shown"),
+    [("10.0.0.7", False, "10.0.0.7"), (None, False, "[local]"), (None, True, None)],
+)
+def test_a_hidden_client_is_unknown_and_one_without_an_address_is_local(
+    address: str | None, is_hidden: bool, shown: str | None
+) -> None:
+    row = a_client_group(1, client_address=address, hidden=is_hidden)
+
+    assert groups_of([row], NAMES).groups[0].client_address == shown
+
+
+def test_sessions_are_counted_by_role_and_database_also_if_a_name_is_unknown() -> None:
+    rows = [a_group(2), a_group(3, state="active"), a_group(4, role_oid=11)]
+    background = a_group(5, backend_type="autovacuum worker")
+
+    survey = survey_of([*rows, background], NAMES)
+
+    assert survey.by_owner == {("shop", "orders"): 5, (None, "orders"): 4}
 
 
 def test_names_come_from_what_was_read_before() -> None:
@@ -133,3 +178,10 @@ def test_a_session_that_is_starting_has_neither_role_nor_database_and_takes_a_sl
     assert survey.total == 2
     assert survey.by_state["starting"] == 2
     assert survey.by_role == {}
+
+
+def test_lock_waiters_are_counted_also_where_some_sessions_are_hidden() -> None:
+    hidden = a_group(1, backend_type=None, state=None)
+
+    assert survey_of([a_group(lock_waiters=2), a_group(lock_waiters=1)], NAMES).lock_waiters == 3
+    assert survey_of([a_group(lock_waiters=2), hidden], NAMES).lock_waiters == 2

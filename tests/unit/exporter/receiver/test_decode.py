@@ -7,12 +7,14 @@ from google.protobuf import json_format
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, Kind, OwnerKind, Phase, Publisher
+from poolscope.catalogue import Evidence, Kind, OwnerKind, Phase, Publisher, UnitKind
 from poolscope_exporter.core.model.checkouts import Checkout, Instance, Pool
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import (
     HistogramValue,
+    LoopStall,
     Point,
+    PoolsMade,
     Push,
     WaitingCaller,
     WaitingCallers,
@@ -25,6 +27,7 @@ from poolscope_exporter.receiver.decode import (
     parse_json,
     parse_protobuf,
 )
+from support.exporter.builders import an_inherited_connection
 from support.exporter.otlp_messages import (
     CUMULATIVE,
     DELTA,
@@ -58,6 +61,8 @@ CHECKOUT: Attributes = {
     catalogue.CODE_LINE_NUMBER: 42,
     catalogue.CODE_FUNCTION_NAME: "export",
     catalogue.OWNER_KIND: "request",
+    catalogue.UNIT_KIND: "request",
+    catalogue.UNIT_NAME: "/orders/{id}",
     catalogue.EVIDENCE: "request_finished",
     catalogue.TRACE_ID: "ab" * 16,
 }
@@ -127,6 +132,11 @@ def test_each_kind_of_number_is_told_apart(metric: Metric, kind: Kind, is_delta:
         catalogue.SERVER_ADDRESS: "10.0.0.1",
         catalogue.SERVER_PORT: "5432",
     }
+
+
+@pytest.mark.parametrize("value", [3, 3.0])
+def test_a_number_may_be_an_integer_or_a_double(value: float) -> None:
+    assert the_point(a_sum("m", value)).value == 3.0
 
 
 @pytest.mark.parametrize(("temporality", "is_delta"), [(CUMULATIVE, False), (DELTA, True)])
@@ -224,6 +234,10 @@ def test_every_resource_is_a_push_of_its_own() -> None:
             {"service.name": "a", "container.id": "f00", "process.pid": 1},
             Instance("", "a", "f00/1"),
         ),
+        (
+            {"service.name": "a", "k8s.namespace.name": "n", "k8s.pod.name": "p"},
+            Instance("", "a", "n/p"),
+        ),
     ],
 )
 def test_an_instance_is_named_by_what_the_resource_says(
@@ -269,10 +283,17 @@ def test_a_held_checkout_arrives_in_full() -> None:
             code_line=42,
             code_function="export",
             owner_kind=OwnerKind.REQUEST,
+            unit_kind=UnitKind.REQUEST,
+            unit_name="/orders/{id}",
             evidence=Evidence.REQUEST_FINISHED,
             trace_id="ab" * 16,
         ),
     )
+
+
+def test_a_kind_of_work_that_is_not_known_keeps_its_name() -> None:
+    (held,) = a_list({**CHECKOUT, catalogue.UNIT_KIND: "voyage"}).held
+    assert [(one.unit_kind, one.unit_name) for one in held.listed] == [(None, "/orders/{id}")]
 
 
 def test_a_bare_checkout_has_unknown_fields_instead_of_invented_ones() -> None:
@@ -316,6 +337,16 @@ def test_a_checkout_without_id_is_refused_and_spoils_its_list() -> None:
 
     assert decoded.refused == {"malformed_checkout": 1}
     assert decoded.pushes[0].held == ()
+
+
+def test_a_listed_checkout_or_caller_with_an_age_below_0_is_refused() -> None:
+    push = (
+        a_marker(),
+        gauges(catalogue.CHECKOUT_AGE.name, number(-0.1, CHECKOUT)),
+        gauges(catalogue.WAITER_AGE.name, number(-0.1, WAITER)),
+    )
+
+    assert decode(a_request(push=push)).refused == {"malformed_checkout": 1, "malformed_waiter": 1}
 
 
 def test_backend_pids_are_read_by_pool() -> None:
@@ -435,3 +466,49 @@ def test_a_waiting_caller_without_a_known_phase_is_refused_and_the_list_is_left_
 
     assert [push.waiters for push in decoded.pushes] == [()]
     assert decoded.refused == {"malformed_waiter": 1}
+
+
+def test_the_line_that_made_the_pools_arrives_with_their_number() -> None:
+    made = {**POOL, catalogue.CALL_SITE: "shop/db.py:14"}
+    push = the_push(push=(a_marker(), gauges(catalogue.POOLS_MADE.name, number(12, made))))
+    assert push.pools_made == {ORDERS: PoolsMade("shop/db.py:14", 12)}
+
+
+def test_the_connections_of_another_process_arrive_with_socket_and_line() -> None:
+    where = {
+        **POOL,
+        catalogue.BACKEND_PID: 4711,
+        catalogue.LOCAL_ADDRESS: "10.0.0.7",
+        catalogue.LOCAL_PORT: 50_002,
+        catalogue.HTTP_ROUTE: "/orders",
+        catalogue.CODE_FILE_PATH: "shop/orders.py",
+        catalogue.CODE_LINE_NUMBER: 42,
+    }
+    name = catalogue.INHERITED_CONNECTION.name
+    push = the_push(push=(a_marker(), gauges(name, number(1.5, where), number(-1, POOL))))
+    assert push.inherited == {ORDERS: (an_inherited_connection(unused_s=1.5),)}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "count"), [({}, 12), ({catalogue.CALL_SITE: "shop/db.py:14"}, 0)]
+)
+def test_pools_without_a_line_or_a_number_are_not_counted(
+    attributes: Attributes, count: int
+) -> None:
+    told = gauges(catalogue.POOLS_MADE.name, number(count, {**POOL, **attributes}))
+    assert the_push(push=(a_marker(), told)).pools_made == {}
+
+
+def test_a_stall_of_an_event_loop_is_read_with_its_line() -> None:
+    attributes: Attributes = {
+        catalogue.STALL_IS_OVER: True,
+        catalogue.BLOCKED_TIME: 3.5,
+        catalogue.THREAD_NAME: "MainThread",
+        catalogue.CODE_FILE_PATH: "shop/reports.py",
+        catalogue.CODE_LINE_NUMBER: 88,
+        catalogue.CODE_FUNCTION_NAME: "render",
+    }
+    stalls = gauges(catalogue.EVENT_LOOP_STALL.name, number(3.0, attributes), number(-1.0, {}))
+    assert the_push(push=(a_marker(), stalls)).stalls == (
+        LoopStall(3.0, True, 3.5, "MainThread", "shop/reports.py", 88, "render"),
+    )

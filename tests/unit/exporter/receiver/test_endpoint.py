@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from google.protobuf import json_format
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
+from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.fleet.fleet import PushResult
-from poolscope_exporter.core.fleet.limits import Limits
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
 from poolscope_exporter.receiver import bodies
@@ -42,16 +43,19 @@ class PushRecorder:
         self.pushes: list[Push] = []
         self.counts = ReceiverCounts()
         self._result = result or PushResult(0, None)
+        self._app: FastAPI | None = None
 
     def accept(self, push: Push) -> PushResult:
         self.pushes.append(push)
         return self._result
 
-    def client(self, token: str | None = None) -> httpx.AsyncClient:
+    def client(self, token: str | None = None, address: str = "127.0.0.1") -> httpx.AsyncClient:
         keyring = Keyring(parse_tokens(token)) if token else None
         senders = Senders(keyring, self.counts.refused) if keyring else None
-        app = create_receiver(self.accept, senders, self.counts, limits=self._limits)
-        return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1")
+        if self._app is None:
+            self._app = create_receiver(self.accept, senders, self.counts, limits=self._limits)
+        transport = httpx.ASGITransport(self._app, client=(address, 50_000))
+        return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -108,6 +112,15 @@ async def test_refused_points_are_answered_with_partial_success() -> None:
     assert partial.error_message == "summary, refused: 2 unknown_metric"
     assert recorder.counts.refused == {"summary": 1}
     assert recorder.outcomes == {"partial": 1}
+
+
+async def test_warning_about_a_push_that_was_kept_is_answered_with_nothing_rejected() -> None:
+    recorder = PushRecorder(PushResult(0, None, warning="several processes push as one"))
+    response = await post(recorder, BODY, PROTOBUF)
+    partial = ExportMetricsServiceResponse.FromString(response.content).partial_success
+    assert partial.rejected_data_points == 0
+    assert partial.error_message == "several processes push as one"
+    assert recorder.outcomes == {"ok": 1}
 
 
 @pytest.mark.parametrize(
@@ -279,32 +292,71 @@ async def test_a_body_that_would_unfold_in_memory_is_refused_before_it_is_decode
     assert recorder.outcomes == {"too_large": 2}
 
 
-async def test_beyond_the_bodies_in_flight_a_sender_is_told_to_come_again(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("size", "refused"), [(64, 0), (65, 1)])
+async def test_half_sent_bodies_of_one_sender_shut_out_nobody(
+    monkeypatch: pytest.MonkeyPatch, size: int, refused: int
 ) -> None:
-    monkeypatch.setattr(bodies, "BODIES_IN_FLIGHT", 2)
-    recorder = PushRecorder(limits=Limits(max_body=1000))
-    arrived, answered = [asyncio.Event(), asyncio.Event()], asyncio.Event()
+    """The largest incomplete body of the sender with most bytes in flight gives way."""
+    monkeypatch.setattr(bodies, "BODIES_IN_FLIGHT", 1)
+    monkeypatch.setattr(bodies, "_LARGE_BODY", 64)
+    recorder = PushRecorder(limits=Limits(max_body=200))
+    half_sent = (190, 100, 80)
+    arrived, answered = [asyncio.Event() for _ in half_sent], asyncio.Event()
 
     async def slow(at: int) -> AsyncIterator[bytes]:
-        yield b"\0" * 990
+        yield b"\0" * half_sent[at]
         arrived[at].set()
         await answered.wait()
 
-    async with recorder.client() as client:
+    async with (
+        recorder.client(token=None, address="10.0.0.66") as hostile,
+        recorder.client(token=None, address="10.0.0.7") as honest,
+    ):
 
-        async def send(body: AsyncIterator[bytes]) -> httpx.Response:
-            return await client.post("/v1/metrics", content=body, headers=PROTOBUF)
+        async def half(at: int) -> int:
+            body = slow(at)
+            answer = await hostile.post("/v1/metrics", content=body, headers=PROTOBUF)
+            return answer.status_code
 
-        waiting = [asyncio.create_task(send(slow(at))) for at in (0, 1)]
+        waiting = [asyncio.create_task(half(at)) for at in range(len(half_sent))]
         for event in arrived:
             await event.wait()
-        refused = await client.post("/v1/metrics", content=b"\0" * 100, headers=PROTOBUF)
+        large = await honest.post("/v1/metrics", content=b"\0" * size, headers=PROTOBUF)
         answered.set()
-        await asyncio.gather(*waiting)
-        later = await client.post("/v1/metrics", content=BODY, headers=PROTOBUF)
+        statuses = await asyncio.gather(*waiting)
+
+    assert large.status_code == 400, "it was read to its end, and is no OTLP"
+    assert statuses.count(503) == 1 + refused
+    assert statuses[0] == 503
+
+
+async def test_body_whose_time_is_over_can_be_cut_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time-out has fired, but its task has not run: no error may reach another request."""
+    monkeypatch.setattr(bodies, "_LARGE_BODY", 64)
+    reader = bodies.BodyReader(Limits())
+
+    async def wait_for_the_rest() -> None:
+        async with arriving.deadline:
+            reader._arriving.append(arriving)
+            await asyncio.Event().wait()
+
+    arriving = bodies._Arriving("hostile", asyncio.timeout(None), bytearray(100))
+    waiting = asyncio.create_task(wait_for_the_rest())
+    await asyncio.sleep(0)
+    arriving.deadline.reschedule(0)
+    asyncio.get_running_loop().call_soon(reader._make_room)
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert arriving.is_cut
+
+
+async def test_sender_that_is_cut_comes_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODIES_IN_FLIGHT", 0)
+    monkeypatch.setattr(bodies, "_LARGE_BODY", 64)
+    recorder = PushRecorder()
+    refused = await post(recorder, b"\0" * 65, PROTOBUF)
+    small = await post(recorder, b"\0" * 64, PROTOBUF)
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert status_of(refused).code == 14
-    assert later.status_code == 200
-    assert recorder.outcomes == {"overloaded": 1, "malformed": 2, "ok": 1}
+    assert small.status_code == 400
+    assert recorder.outcomes == {"overloaded": 1, "malformed": 1}

@@ -3,12 +3,19 @@
 import pytest
 
 from poolscope.catalogue import FASTEST_PUSH_S
-from poolscope_exporter.receiver.fast_pushes import MOST_FAST_PUSHES, PRESSED_FOR_S, FastPushes
+from poolscope_exporter.receiver.fast_pushes import (
+    LEAST_FAST_PUSHES,
+    MOST_FAST_PUSHES,
+    PRESSED_FOR_S,
+    FastPushes,
+)
 from support.exporter.builders import a_push, an_instance
+
+MAX_INSTANCES = 1_250
 
 
 def pressed(count: int, at_s: float = 100.0) -> FastPushes:
-    fast = FastPushes()
+    fast = FastPushes(MAX_INSTANCES)
     for number in range(count):
         fast.record_pressure(a_push(instance=an_instance(f"{number}"), is_pressed=True), at_s)
     return fast
@@ -44,3 +51,49 @@ def test_a_process_counts_once_however_often_it_pushes() -> None:
         fast.record_pressure(a_push(instance=an_instance("0"), is_pressed=True), at_s)
     assert fast.allowed_interval_s(114.0) == pytest.approx(2.0)
     assert fast.allowed_interval_s(116.0) == FASTEST_PUSH_S
+
+
+@pytest.mark.parametrize("count", [MAX_INSTANCES, MAX_INSTANCES + 1, 10 * MAX_INSTANCES])
+def test_no_more_processes_count_than_the_exporter_takes(count: int) -> None:
+    interval_s = pressed(count).allowed_interval_s(100.0)
+    assert interval_s == pytest.approx(MAX_INSTANCES / MOST_FAST_PUSHES)
+
+
+def test_beyond_the_bound_the_processes_that_pushed_last_count() -> None:
+    fast = pressed(MAX_INSTANCES)
+    for number in range(400):
+        fast.record_pressure(a_push(instance=an_instance(f"new-{number}"), is_pressed=True), 114.0)
+    assert fast.allowed_interval_s(115.0) == pytest.approx(MAX_INSTANCES / MOST_FAST_PUSHES)
+    assert fast.allowed_interval_s(116.0) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("calm_per_s", "count", "interval_s"),
+    [
+        (0, 200, 1.0),
+        (20, 200, 1.0),
+        (160, 60, 1.0),
+        (160, 200, 200 / 60),
+        (300, 200, 200 / LEAST_FAST_PUSHES),
+        (300, 10, 1.0),
+    ],
+)
+def test_what_calm_processes_push_leaves_less_room_for_the_others(
+    calm_per_s: int, count: int, interval_s: float
+) -> None:
+    fast = pressed(count, 110.0)
+    for number in range(calm_per_s * 5 + 1):
+        fast.record_pressure(
+            a_push(instance=an_instance("calm")), 105.0 + number / max(1, calm_per_s)
+        )
+    assert fast.allowed_interval_s(110.0) == pytest.approx(interval_s)
+
+
+def test_what_calm_processes_pushed_before_they_came_under_pressure_is_forgotten() -> None:
+    fast = FastPushes(MAX_INSTANCES)
+    for number in range(1001):
+        fast.record_pressure(a_push(instance=an_instance("calm")), 100.0 + number / 200)
+    for number in range(1000):
+        fast.record_pressure(a_push(instance=an_instance(f"{number}"), is_pressed=True), 105.0)
+    assert fast.allowed_interval_s(105.0) == pytest.approx(1000 / LEAST_FAST_PUSHES)
+    assert fast.allowed_interval_s(110.0) == pytest.approx(5.0, rel=0.01)

@@ -15,6 +15,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.receiver.decode import (
@@ -94,7 +95,8 @@ def show(correlator: Correlator, now_s: float) -> None:
     witness = [each for each in samples if each.labels.get("service_name") == "witness"]
     assert ("poolscope_checkouts_total", 7.0) in [(each.name, each.value) for each in witness]
     render_page(situation, "now")
+    names = process_names(situation.instances)
     for judgement in situation.judgements:
-        checkout_row(judgement)
+        checkout_row(judgement, names)
     for pool in situation.pools:
-        pool_row(pool)
+        pool_row(pool, names)

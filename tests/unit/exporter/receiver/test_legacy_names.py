@@ -1,10 +1,11 @@
 """Senders of the older conventions say the same as those of today's."""
 
+import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.fleet.admission import admit
+from poolscope_exporter.core.admission.points import admit
 from poolscope_exporter.core.model.pushes import HistogramValue, Point
 from poolscope_exporter.receiver.decode import decode
 from support.exporter.otlp_messages import (
@@ -58,6 +59,32 @@ def test_older_times_of_npgsql_are_seconds_already() -> None:
 
     assert isinstance(value, HistogramValue)
     assert (value.sum, sum(value.counts)) == (1.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("older", "metric"),
+    [
+        ("usage", catalogue.COUNT),
+        ("max", catalogue.MAX),
+        ("idle.max", catalogue.IDLE_MAX),
+        ("idle.min", catalogue.IDLE_MIN),
+        ("pending_requests", catalogue.PENDING_REQUESTS),
+        ("timeouts", catalogue.TIMEOUTS),
+        ("create_time", catalogue.CREATE_TIME),
+        ("wait_time", catalogue.WAIT_TIME),
+        ("use_time", catalogue.USE_TIME),
+    ],
+)
+def test_every_older_name_is_read_as_the_name_of_today(
+    older: str, metric: catalogue.Metric
+) -> None:
+    point = the_point(a_sum(f"db.client.connections.{older}", 1, HIKARI))
+
+    assert point.metric == metric.name
+    assert point.attributes == {
+        catalogue.POOL_NAME: "HikariPool-1",
+        catalogue.CONNECTION_STATE: "used",
+    }
 
 
 def test_names_of_today_keep_their_attributes() -> None:

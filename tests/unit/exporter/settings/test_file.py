@@ -96,9 +96,9 @@ def test_all_that_is_wrong_is_told_with_file_and_key_and_without_secrets(tmp_pat
     assert problems == [
         "p.toml: pol_interval_s is not a setting; did you mean poll_interval_s?",
         "p.toml: server[1]: dns is not a setting; did you mean dsn?",
-        "p.toml: server[1]: needs a dsn, it names the server",
+        "p.toml: server[1]: needs a dsn, the address of the server",
         f"p.toml: server[2].dsn: {MALFORMED}",
-        "p.toml: server[2].password_command: has a quotation mark that is never closed",
+        "p.toml: server[2].password_command: has an unclosed quotation mark",
         "p.toml: server[2].expects = leader: must be one of primary, replica, any",
         "p.toml: server[2].cpus = 0: must be a number, more than 0 and at most 4096",
         "p.toml: listen=x: must be host:port, :port or port, the port from 0 to 65535",
@@ -109,10 +109,10 @@ def test_all_that_is_wrong_is_told_with_file_and_key_and_without_secrets(tmp_pat
     ("text", "problem"),
     [
         (f"dsn = '{SECRET}", "p.toml: is not TOML, at end of document"),
-        ("[server]\ndsn = 'host=a'", "p.toml: server: write [[server]], in two brackets"),
+        ("[server]\ndsn = 'host=a'", "p.toml: server: write [[server]] with two brackets"),
         (
             "[[server]]\ndsn = 'host=a'\n[[server]]\ndsn = 'host=a user=b'",
-            "p.toml: two servers are named a:5432: give each a name of its own",
+            "p.toml: two servers are named a:5432: give each a different name",
         ),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_setting_of_a_single_server_does_not_go_with_several(
         "--dsn or POOLSCOPE_DSN",
         "--server-name or POOLSCOPE_SERVER_NAME",
     ]
-    assert "write it as name into the [[server]]" in problems[1]
+    assert "move it to the [[server]] table of its server, as name" in problems[1]
 
 
 def test_a_single_server_may_be_described_by_plain_keys(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from poolscope_exporter.core.fleet.limits import Limits
+from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.settings.declaration import Option, options_of
 from poolscope_exporter.settings.limits import LimitSettings
 from poolscope_exporter.settings.loading import WrongSettingsError, load_settings

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from poolscope_exporter.core.capacity.largest_fleet import LargestFleet
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, ThresholdId
 from poolscope_exporter.core.model.endpoints import Endpoint, is_loopback
+from poolscope_exporter.core.model.idle_timeouts import IdleSource
 from poolscope_exporter.forwarding.upstream import UpstreamTarget
+from poolscope_exporter.listeners.tokens import TokenUse
 from poolscope_exporter.settings.loading import WrongSettingsError, load_settings
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import OPTIONS, VARIABLES_OF_THE_APP, unknown_variables
@@ -38,7 +41,7 @@ def owners(settings: ExporterSettings, token: str) -> int:
     """Return how many senders the settings know, among them the owner of the token."""
     keyring = settings.keyring()
     assert keyring
-    assert keyring.owner_of_token(token)
+    assert keyring.owner_of_token(token, TokenUse.PUSH)
     return len(keyring.owners())
 
 
@@ -113,6 +116,46 @@ def test_the_cpus_of_a_server_have_a_range(text: str, is_good: bool) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("texts", "fleet"),
+    [
+        (["40"], LargestFleet((), 40)),
+        (["shop=40"], LargestFleet((("shop", 40),))),
+        (["shop=40", "jobs = 2", "5"], LargestFleet((("jobs", 2), ("shop", 40)), 5)),
+        (["a=b=3"], LargestFleet((("a=b", 3),))),
+    ],
+)
+def test_the_largest_fleet_is_a_number_for_each_service(
+    texts: list[str], fleet: LargestFleet
+) -> None:
+    assert load_settings({"max_processes": texts}).largest == fleet
+    assert load_settings({"max_processes": ",".join(texts)}).largest == fleet
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("0", "must be a whole number from 1 to 100000"),
+        ("shop", "must be a whole number from 1 to 100000"),
+        ("=4", "must be NUMBER or SERVICE=NUMBER, each service once"),
+        ("shop=4,shop=5", "must be NUMBER or SERVICE=NUMBER, each service once"),
+        ("4,5", "has two numbers without a service; write SERVICE=NUMBER for all but one"),
+    ],
+)
+def test_a_largest_fleet_that_is_none_is_refused(text: str, problem: str) -> None:
+    assert problems_of(max_processes=text) == (f"--max-processes={text}: {problem}",)
+
+
+def test_a_file_names_the_largest_fleet(tmp_path: Path) -> None:
+    file = tmp_path / "poolscope.toml"
+    for text, fleet in (
+        ("40", LargestFleet((), 40)),
+        ('["shop=40", "5"]', LargestFleet((("shop", 40),), 5)),
+    ):
+        file.write_text(f"max_processes = {text}\n")
+        assert load_settings({"config": str(file)}).largest == fleet
+
+
 def test_the_cpus_of_a_server_are_unknown_unless_they_are_set() -> None:
     assert server_of().cpus is None
 
@@ -159,7 +202,10 @@ def test_bouncers_come_from_one_variable_or_several_flags(monkeypatch: pytest.Mo
     [
         (["postgresql://b1/pgbouncer", f"mysql://{SECRET}"], "2 of 2 is not a PostgreSQL DSN"),
         ([f"postgresql://s:{SECRET}@b1/shop"], "1 of 1 must name the database pgbouncer"),
-        (["postgresql://b1:1", "postgresql://x@b1:1/pgbouncer"], "names a host and port twice"),
+        (
+            ["postgresql://b1:1", "postgresql://x@b1:1/pgbouncer"],
+            "has the same host and port twice",
+        ),
     ],
 )
 def test_a_wrong_bouncer_is_one_problem_beside_the_others(
@@ -264,25 +310,39 @@ def test_a_variable_with_a_typing_error_is_pointed_out_and_those_of_the_app_are_
 @pytest.mark.parametrize(
     ("text", "is_good"),
     [
-        ("1", True),
+        ("0", True),
+        ("0.5", True),
         ("1800", True),
         ("604800", True),
         ("604801", False),
-        ("0.9", False),
+        ("-1", False),
         ("x", False),
     ],
 )
-def test_the_idle_time_out_of_a_proxy_has_a_range(text: str, is_good: bool) -> None:
+@pytest.mark.parametrize("kind", ["proxy", "nat"])
+def test_the_idle_time_out_of_a_proxy_or_a_nat_has_a_range(
+    kind: str, text: str, is_good: bool
+) -> None:
+    field = f"{kind}_idle_timeout_s"
     if is_good:
-        settings = load_settings({"proxy_idle_timeout_s": text})
-        assert settings.proxy_idle_timeout_s == float(text)
+        settings = load_settings({field: text})
+        assert getattr(settings, field) == float(text)
+        assert [each.seconds for each in settings.configured_idle] == [float(text)]
     else:
-        [problem] = problems_of(proxy_idle_timeout_s=text)
-        assert problem.startswith(f"--proxy-idle-timeout={text}: must be seconds from 1 to 604800")
+        [problem] = problems_of(**{field: text})
+        assert problem.startswith(f"--{kind}-idle-timeout={text}: must be seconds from 0 to 604800")
 
 
 def test_no_proxy_is_assumed_unless_one_is_declared() -> None:
-    assert load_settings({}).proxy_idle_timeout_s is None
+    assert load_settings({}).configured_idle == ()
+
+
+def test_a_nat_and_a_proxy_are_told_apart() -> None:
+    settings = load_settings({"proxy_idle_timeout_s": "1800", "nat_idle_timeout_s": "350"})
+    assert [(each.source, each.seconds) for each in settings.configured_idle] == [
+        (IdleSource.CONFIGURED, 1800.0),
+        (IdleSource.NAT, 350.0),
+    ]
 
 
 CERT, KEY = (str(file) for file in (LOOPBACK_CERT, LOOPBACK_KEY))
@@ -318,7 +378,7 @@ def test_tls_is_as_good_as_a_mesh_for_other_machines(monkeypatch: pytest.MonkeyP
         ("https://a:99999", "must be http://"),
         ("http://127.0.0.1:9737", "is this exporter's own receiver"),
         ("http://localhost:9737/v1/metrics", "is this exporter's own receiver"),
-        ("http://collector:4318", "would send the token of --forward-token-file in the clear"),
+        ("http://collector:4318", "would send the token of --forward-token-file unencrypted"),
     ],
 )
 def test_where_not_to_forward_to(url: str, problem: str, tmp_path: Path) -> None:
@@ -340,7 +400,7 @@ def test_a_token_has_no_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POOLSCOPE_TOKEN", f"{SECRET} and more")
     (problem,) = problems_of()
     assert problem == (
-        "POOLSCOPE_TOKEN: must be one token without spaces; several go into a --token-file"
+        "POOLSCOPE_TOKEN: must be one token without spaces; for several, use --token-file"
     )
 
 

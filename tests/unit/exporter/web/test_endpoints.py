@@ -14,14 +14,16 @@ from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.sessions import SessionState
+from poolscope_exporter.listeners.access import FORWARDED
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.endpoints import Sources, create_web
 from support.exporter.builders import a_checkout, a_pool, a_server, a_session
+from support.exporter.processes import an_instance_state
 
 TOKEN = "t0k3n"
-GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools", "/openapi.json", "/docs"]
+GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/openapi.json", "/docs"]
 OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
 HERE = "127.0.0.1"
 
@@ -42,6 +44,9 @@ def an_unlinked_checkout(route: str = "/orders") -> Judgement:
     return Judgement(checkout, 5.0, Verdict.LEAKED, "no_server", checkout.evidence, link, False)
 
 
+AN_INSTANCE = an_instance_state({"host.name": "node-1", "process.pid": "17"})
+
+
 def a_web(
     *judgements: Judgement,
     servers: tuple[ServerView, ...] = (),
@@ -54,7 +59,7 @@ def a_web(
 ) -> httpx.AsyncClient:
     diagnosis = PoolDiagnosis(Diagnosis.LEAKING, ("1 of 15 connections leaked",))
     pools = (PoolAssessment(a_pool(), PoolNumbers(used=1, max=15), diagnosis, checks),)
-    situation = Situation(judgements, pools, servers, (), 100.0, bouncers)
+    situation = Situation(judgements, pools, servers, (AN_INSTANCE,), 100.0, bouncers)
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
     keyring = Keyring(parse_tokens(token)) if token else None
@@ -89,8 +94,12 @@ async def test_without_a_token_other_machines_learn_the_cure_alone(path: str) ->
     ("host", "headers"),
     [
         ("evil.example:9736", {}),
+        # Starlette's URL of a request with such a header has the listener's address instead.
+        (HERE, {"Host": "evil.example:99999999"}),
+        (HERE, {"Host": "evil.example@127.0.0.1"}),
         (HERE, {"X-Forwarded-For": "10.0.0.9"}),
         (HERE, {"Forwarded": "for=10.0.0.9"}),
+        *((HERE, {name: "x"}) for name in FORWARDED),
     ],
 )
 async def test_a_browser_or_a_proxy_here_does_not_ask_for_itself(
@@ -98,6 +107,41 @@ async def test_a_browser_or_a_proxy_here_does_not_ask_for_itself(
 ) -> None:
     async with a_web(host=host) as web:
         assert (await web.get("/api/v1/pools", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize("path", GUARDED + OPEN)
+async def test_a_head_is_answered_as_a_get_is(path: str) -> None:
+    async with a_web() as web:
+        head, get = await web.head(path), await web.get(path)
+    assert head.status_code == get.status_code
+    assert head.headers["content-type"] == get.headers["content-type"]
+
+
+async def test_the_document_names_no_heads() -> None:
+    async with a_web() as web:
+        paths = (await web.get("/openapi.json")).json()["paths"]
+    assert {method for operations in paths.values() for method in operations} == {"get"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "rows"),
+    [
+        ({"service": "shop"}, 200, 1),
+        ({"service": "bank"}, 200, 0),
+        ({"limit": "0"}, 200, 0),
+        ({"limit": "all"}, 400, None),
+        ({"sevice": "shop"}, 400, None),
+    ],
+)
+async def test_a_query_chooses_rows(query: dict[str, str], status: int, rows: int | None) -> None:
+    async with a_web(a_blocked_checkout()) as web:
+        for path, name in (("/api/v1/checkouts", "checkouts"), ("/api/v1/pools", "pools")):
+            answer = await web.get(path, params=query)
+            assert answer.status_code == status
+            if rows is not None:
+                told = answer.json()
+                assert len(told[name]) == rows
+                assert told["matching"] == (0 if query.get("service") == "bank" else 1)
 
 
 @pytest.mark.parametrize("host", ["localhost:9736", "[::1]:9736", "127.0.0.1"])
@@ -164,6 +208,7 @@ async def test_a_checkout_tells_what_is_known_of_it() -> None:
         "service": "shop",
         "service_namespace": "acme",
         "service_instance_id": "shop-1",
+        "process": "node-1:17",
         "pool": "orders",
         "db_namespace": "orders",
         "server_address": "10.0.0.1",
@@ -185,7 +230,12 @@ async def test_a_checkout_tells_what_is_known_of_it() -> None:
         "lasted_s": None,
         "confirmed": True,
     }
-    assert stranger == {"backend_pid": 99}
+    assert stranger == {
+        "backend_pid": 99,
+        "idle_in": None,
+        "last_checkout": None,
+        "session": None,
+    }
     assert (ours["backend_pid"], ours["route"], ours["code_line"]) == (98, "/report", 42)
 
 
@@ -294,7 +344,14 @@ async def test_the_page_begins_with_what_is_wrong_and_ends_with_how_it_is_set_up
     ) as web:
         page = (await web.get("/")).text
 
-    sections = ("Held checkouts", "Pools", "Servers", "PgBouncers", "Configuration")
+    sections = (
+        "Held checkouts",
+        "Waiting callers",
+        "Pools",
+        "Servers",
+        "PgBouncers",
+        "Configuration",
+    )
     places = [page.index(f"<h2>{title}</h2>") for title in sections]
     assert places == sorted(places)
     assert page.index(">leaked</span>") < page.index(">working</span>")
@@ -324,18 +381,20 @@ async def test_an_empty_page_says_what_is_missing() -> None:
 async def test_page_and_api_say_value_range_and_cure_of_each_check() -> None:
     checks = (
         ConfigCheck(CheckId.C1, Result.WARN, "pool_size", 30, "5 to 20", "set <it> lower"),
-        ConfigCheck(CheckId.C3, Result.UNKNOWN, "pool_timeout", None, "10 to 30 s", "is not told"),
-        ConfigCheck(CheckId.C5, Result.OK, "pool_pre_ping", "on", "on"),
+        ConfigCheck(
+            CheckId.C3, Result.UNKNOWN, "pool_timeout", None, "10 to 30 s", "is not reported"
+        ),
+        ConfigCheck(CheckId.C5, Result.OK, "pool_pre_ping", "on", "on", "note: a <slow> ping"),
         ConfigCheck(CheckId.C8, Result.OK, "pool_size", 7, "less than 100"),
     )
     async with a_web(checks=checks) as web:
         page = (await web.get("/")).text
         [pool] = (await web.get("/api/v1/pools")).json()["pools"]
 
-    for text in ("C1", "pool_size", "30", "5 to 20", "set &lt;it&gt; lower", "is not told"):
+    for text in ("C1", "pool_size", "30", "5 to 20", "set &lt;it&gt; lower", "is not reported"):
         assert text in page
     assert "<small>configuration: C1</small>" in page
-    assert "C5 pool_pre_ping: on (on)" in page
+    assert "C5 pool_pre_ping: on (on); note: a &lt;slow&gt; ping" in page
     assert "C8 pool_size: 7 (less than 100)" in page
     assert page.count("<tr>") == page.count("</tr>")
     assert page.count("<td") == page.count("</td>")
@@ -347,3 +406,32 @@ async def test_page_and_api_say_value_range_and_cure_of_each_check() -> None:
         "safe_range": "5 to 20",
         "cure": "set <it> lower",
     }
+
+
+async def test_the_page_shows_only_what_its_query_asks_for() -> None:
+    async with a_web(a_blocked_checkout()) as web:
+        mine = (await web.get("/?service=shop&pool=orders")).text
+        others = (await web.get("/?service=another")).text
+
+    assert "/pay" in mine
+    assert 'only service <code>shop</code>, pool <code>orders</code> · <a href="/">' in mine
+    assert "/pay" not in others
+    assert "1 of 15 connections leaked" not in others
+
+
+async def test_a_wrong_query_of_the_page_is_one_clear_error() -> None:
+    async with a_web() as web:
+        answer = await web.get("/?svc=shop")
+
+    assert (answer.status_code, answer.text) == (
+        400,
+        "'svc': unknown parameter; use service, pool, instance, verdict, limit\n",
+    )
+
+
+async def test_what_a_query_of_the_page_gives_is_escaped() -> None:
+    async with a_web() as web:
+        page = (await web.get("/", params={"pool": "<script>"})).text
+
+    assert "<script>" not in page
+    assert "pool <code>&lt;script&gt;</code>" in page

@@ -14,6 +14,7 @@ def a_row(instance: str, *results: str, pool: str = "orders") -> dict[str, Any]:
         "server_address": "10.0.0.1",
         "server_port": 5432,
         "service_instance_id": instance,
+        "process": f"node-1:{instance}",
         "used": len(instance),
         "config_checks": [{"check_id": "C1", "result": each} for each in results],
     }
@@ -21,7 +22,7 @@ def a_row(instance: str, *results: str, pool: str = "orders") -> dict[str, Any]:
 
 def test_processes_that_differ_in_nothing_but_their_load_are_one_row() -> None:
     [row] = group_by_configuration([a_row("a", "ok"), a_row("bb", "ok"), a_row("ccc", "ok")])
-    assert (row["processes"], row["service_instance_id"]) == (3, "a")
+    assert (row["processes"], row["service_instance_id"], row["process"]) == (3, "a", "node-1:a")
     assert "used" not in row
 
 

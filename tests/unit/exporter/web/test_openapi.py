@@ -6,9 +6,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from poolscope_exporter.core.blocking.lock_forest import RootKind
+from poolscope_exporter.core.blocking.lock_parties import LockParty
+from poolscope_exporter.core.blocking.root_blockers import LockWaiter, RootBlocker
 from poolscope_exporter.core.capacity.demand import NOWHERE
 from poolscope_exporter.core.capacity.headroom import headroom
-from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
 from poolscope_exporter.core.capacity.pgbouncer_headroom import (
     BouncerDatabase,
     BouncerLimits,
@@ -23,6 +25,13 @@ from poolscope_exporter.core.judging.situation import PoolAssessment, Situation,
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
+from poolscope_exporter.core.model.bouncer_traffic import (
+    BouncerTraffic,
+    DatabaseTotals,
+    LentConnections,
+)
+from poolscope_exporter.core.model.idle_timeouts import IdleSource, IdleTimeout
+from poolscope_exporter.core.model.lock_waits import PREPARED
 from poolscope_exporter.core.model.servers import ServerLimits, ServerRole
 from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.metrics.exposition import Exposition
@@ -40,13 +49,18 @@ from support.exporter.builders import (
     pool_points,
 )
 
-API = ("/api/v1/checkouts", "/api/v1/pools")
+API = ("/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers")
 NOTHING = Situation((), (), (), (), 0.0)
 
 
 def judgements() -> tuple[Judgement, ...]:
     """Return a checkout of each kind: linked by each witness and unlinked for each reason."""
-    blockers = (Blocker(99, None), Blocker(98, a_checkout(8)))
+    session = a_session(97, state=SessionState.IDLE)
+    blockers = (
+        Blocker(99, None),
+        Blocker(98, a_checkout(8), session=session),
+        Blocker(97, None, a_pool(), is_foreign=True, last=a_checkout(6), session=session),
+    )
     sessions = [
         a_session(state=state, wait_event_type="Lock", wait_event="tuple") for state in SessionState
     ]
@@ -121,12 +135,33 @@ def everything() -> Situation:
             headroom=bouncer_headroom(bouncer_limits, sample),
             paused=frozenset({"orders"}),
             potential_clients=45,
+            traffic=BouncerTraffic(
+                (LentConnections("orders", "shop", 1, 2, 3.5, 1, 0), LentConnections("a", "b")),
+                (DatabaseTotals("orders", 2.5, 7, 3, 3), DatabaseTotals("a")),
+            ),
         ),
     )
-    withheld = Withheld(1, 2)
     return Situation(
-        judgements(), pools(), servers, (), 100.0, bouncers, configured_idle=None, withheld=withheld
+        judgements(),
+        pools(),
+        servers,
+        (),
+        100.0,
+        bouncers,
+        withheld=Withheld(1, 2),
+        blockers=lock_queues(),
     )
+
+
+def lock_queues() -> tuple[RootBlocker, ...]:
+    """Return a queue of each kind, with sessions of which all or nothing is known."""
+    queue = (
+        LockWaiter(LockParty(20, a_session(20), a_pool(), a_checkout(2)), 10, 1),
+        LockWaiter(LockParty(30), 20, 2, others=(10,)),
+    )
+    idle = LockParty(10, a_session(10), a_pool(), None, a_checkout(1))
+    prepared = RootBlocker("main", RootKind.PREPARED, LockParty(PREPARED), queue)
+    return (*(RootBlocker("main", kind, idle, queue, 3) for kind in RootKind), prepared)
 
 
 def a_web(situation: Situation) -> httpx.AsyncClient:
@@ -186,7 +221,7 @@ async def test_page_of_the_document_shows_paths_fields_and_examples_without_scri
     for text in (
         "GET /api/v1/checkouts</code>",
         "application/json: CheckoutsAnswer",
-        "list of CheckoutPlaceRow or StrangerRow",
+        "list of BlockingCheckoutRow or StrangerRow",
         "<code>server_query_age_s</code>",
         "number or null",
         "&#34;verdict&#34;: &#34;leaked&#34;",

@@ -31,6 +31,11 @@ def a_pool(dsn: str | None = None, **options: Any) -> Any:
         ("postgres://u:se%40cret@db/orders", {}, ("orders", "db", 5432, "orders")),
         ("postgresql://u:secret@[::1]:6432/orders", {}, ("orders", "::1", 6432, "orders")),
         ("postgresql://u@one:1,two:2/orders", {}, ("orders", "one", 1, "orders")),
+        (
+            "postgresql://u@/orders?host=/cloudsql/p:r:i",
+            {},
+            ("orders", "/cloudsql/p:r:i", 5432, "orders"),
+        ),
         ("postgresql://u@/orders?host=/run/pg", {}, ("orders", "/run/pg", 5432, "orders")),
         ("postgresql://app:secret@db", {}, ("app", "db", 5432, "app")),
         ("postgresql://db/orders", {"host": "other"}, ("orders", "other", 5432, "orders")),

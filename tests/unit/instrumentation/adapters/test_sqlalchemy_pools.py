@@ -5,6 +5,7 @@ import gc
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -82,15 +83,30 @@ def test_an_error_that_cannot_print_itself_reaches_the_caller_and_counts(
     def refuse() -> Any:
         raise UnprintableError
 
+    refusing = pool.QueuePool(refuse)  # kept: of a pool that is collected nothing is reported
     with pytest.raises(UnprintableError):
-        pool.QueuePool(refuse).connect()
+        refusing.connect()
     assert readings.value(catalogue.CONNECT_ERRORS, kind="other") == 1
     assert readings.instrumentation.registry.hook_errors == 0
 
 
+def test_a_forked_child_that_names_its_pool_first_pushes_although_it_opens_no_connection(
+    readings: Readings,
+) -> None:
+    engine = an_engine()
+    engine.connect().close()
+    started: list[bool] = []
+    for forget in readings.instrumentation.registry.on_fork:
+        forget()
+    readings.instrumentation.registry.on_activity = lambda: started.append(True)
+    poolscope.name_pool(engine, "orders")
+    engine.connect().close()
+    assert started
+
+
 OFF_THE_HOT_PATH = [
     "attach_engine", "attach_pool", "connect_failed", "on_close", "on_connect", "on_detach",
-    "on_invalidate", "on_session_error", "_note_waiter",
+    "on_invalidate", "note_shared_error", "_note_waiter",
 ]  # fmt: skip
 
 
@@ -107,12 +123,13 @@ def test_an_error_in_a_hook_is_counted_and_never_reaches_the_application(
         engine.connect().invalidate()
         engine.connect().detach()
         engine.connect().close()
+        session = Session(engine).begin()
+        state: Any = SimpleNamespace(name="PROVISIONING_CONNECTION")  # SQLAlchemy 2.0.0 has none
+        with pytest.raises(InvalidRequestError):
+            session._raise_for_prerequisite_state("execute", state)
         engine.dispose()
         with pytest.raises(ZeroDivisionError):
             pool.QueuePool(lambda: 1 / 0).connect()  # type: ignore[arg-type]
-        session = Session(engine).begin()
-        with pytest.raises(InvalidRequestError):
-            session._raise_for_prerequisite_state("execute", session._state)
         assert readings.instrumentation.registry.last_hook_error == f"LookupError: {hook}"
 
 
@@ -416,6 +433,26 @@ def test_a_name_holds_no_password(readings: Readings) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("url", "address", "port"),
+    [
+        ("postgresql+psycopg://u@/orders?host=/cloudsql/p:r:i", "/cloudsql/p:r:i", 5432),
+        ("postgresql+psycopg://u@/orders?host=one:1&host=two:2", "one", 1),
+        ("postgresql+psycopg://u@/orders?host=one,two&port=1,2", "one", 1),
+        ("postgresql+asyncpg://u@/orders?host=/run/pg&port=6432", "/run/pg", 6432),
+        ("mysql+pymysql://u@/orders?unix_socket=/cloudsql/p:r:i", "/cloudsql/p:r:i", 3306),
+    ],
+)
+def test_a_server_that_the_urls_query_names_is_the_address(
+    readings: Readings, url: str, address: str, port: int
+) -> None:
+    engine = create_engine(url)
+    [sample] = readings.samples(catalogue.POOL_INFO)
+    assert sample.attributes[catalogue.SERVER_ADDRESS] == address
+    assert sample.attributes[catalogue.SERVER_PORT] == port
+    engine.dispose()
+
+
 def test_the_name_that_a_user_gave_wins(readings: Readings) -> None:
     _engine = an_engine(pool_logging_name="orders-rw")
     [sample] = readings.samples(catalogue.MAX)
@@ -645,3 +682,37 @@ def test_instrumenting_twice_is_once() -> None:
         assert first.instrumentation is second.instrumentation
         an_engine().connect().close()
         assert second.value(catalogue.CHECKOUTS) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool_timeout": None},
+        {"pool_timeout": 0},
+        {"pool_recycle": -1},
+        {"pool_size": 0},
+        {"max_overflow": -1},
+        {"pool_size": 0, "max_overflow": -1, "pool_timeout": None},
+    ],
+    ids=str,
+)
+def test_every_option_of_an_engine_can_be_read(options: dict[str, Any], readings: Readings) -> None:
+    """`pool_timeout=None` cost all settings of the pool."""
+    engine = an_engine(**options)
+    engine.connect().close()
+    assert readings.value(catalogue.HOOK_ERRORS) == 0
+    assert readings.value(catalogue.POOL_INFO) == 1
+    timeout_s = options.get("pool_timeout", readings.value(catalogue.POOL_TIMEOUT))
+    assert readings.value(catalogue.POOL_TIMEOUT) == timeout_s
+
+
+def test_dialect_without_a_driver_name_can_be_read(
+    readings: Readings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine("sqlite://", poolclass=pool.QueuePool)
+    monkeypatch.delattr(type(engine.dialect), "driver")
+    assert not hasattr(engine.dialect, "driver")
+    engine.connect().close()
+    assert readings.value(catalogue.HOOK_ERRORS) == 0
+    assert readings.value(catalogue.POOL_INFO) == 1
+    engine.dispose()

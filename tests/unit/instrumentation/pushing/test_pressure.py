@@ -1,15 +1,14 @@
 """A process is under pressure while a caller waits, a pool is full, or something failed anew."""
 
-from threading import get_ident
-
 import pytest
 
 from poolscope.catalogue import ConnectErrorKind, FailureReason, Phase
 from poolscope.pushing.pressure import Pressure
-from poolscope.pushing.transport import _allowed_interval_s
 from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.pool import PoolConfiguration, PoolIdentity, PoolState, PoolStats, Slot
+from poolscope.recording.tasks import this_thread
 from poolscope.recording.waiters import Waiter
+from poolscope.sending.transport import _allowed_interval_s
 
 
 class FixedReader:
@@ -51,7 +50,7 @@ def test_a_full_pool_is_pressure_unless_it_has_one_place(
 
 def test_a_caller_that_waits_is_pressure() -> None:
     stats = a_pool()
-    stats.waiting[1] = Waiter(Phase.QUEUE, 100.0, UNKNOWN_SITE, get_ident(), None)
+    stats.waiting[1] = Waiter(Phase.QUEUE, 100.0, UNKNOWN_SITE, this_thread.owner, None)
     assert Pressure().is_on([stats])
 
 
@@ -93,3 +92,13 @@ def test_only_a_sensible_interval_of_the_exporter_is_obeyed(
     header: str | None, interval_s: float | None
 ) -> None:
     assert _allowed_interval_s(header) == interval_s
+
+
+@pytest.mark.parametrize("counter", ["inherited", "foreign_loop"])
+def test_a_connection_in_the_wrong_place_is_pressure_until_it_is_pushed(counter: str) -> None:
+    stats = a_pool()
+    pressure = after_a_push(stats)
+    setattr(stats, counter, 1)
+    assert pressure.is_on([stats])
+    pressure.pushed([stats])
+    assert not pressure.is_on([stats])

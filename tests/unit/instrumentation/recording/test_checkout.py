@@ -2,13 +2,13 @@
 
 import asyncio
 import sys
-import threading
 from typing import Any
 from weakref import ref
 
 from poolscope.recording.checkout import Caller, make_find_caller, make_record_checkout
 from poolscope.recording.pool import PoolIdentity, PoolStats, Slot, next_checkout_id
 from poolscope.recording.requests import CURRENT, Request
+from poolscope.recording.tasks import this_thread
 from poolscope.recording.tracing import current_context
 
 
@@ -26,7 +26,7 @@ async def test_a_checkout_is_credited_to_the_task_that_asked() -> None:
 
 
 def test_outside_of_a_loop_the_thread_asks() -> None:
-    assert make_find_caller()(sys._getframe())[1] == threading.get_ident()
+    assert make_find_caller()(sys._getframe())[1] is this_thread.owner
 
 
 def test_the_same_line_is_the_same_place_however_often_it_asks() -> None:
@@ -40,7 +40,7 @@ async def test_outside_of_a_task_the_thread_asks() -> None:
     asyncio.get_running_loop().call_soon(
         lambda: asked.set_result(make_find_caller()(sys._getframe()))
     )
-    assert (await asked)[1] == threading.get_ident()
+    assert (await asked)[1] is this_thread.owner
 
 
 def test_the_parts_of_a_checkout_have_the_names_that_readers_use() -> None:
@@ -53,7 +53,7 @@ def test_the_parts_of_a_checkout_have_the_names_that_readers_use() -> None:
     assert checkout.id < next_checkout_id()
     assert (checkout.taken_at_s, checkout.request) == (2.5, request)
     assert checkout.site.place is not None
-    assert (checkout.owner, checkout.alive) == (threading.get_ident(), object)
+    assert (checkout.owner, checkout.alive) == (this_thread.owner, object)
     assert checkout.context == current_context()
 
 

@@ -14,8 +14,8 @@ from asyncpg.exceptions import (  # type: ignore[import-untyped]
 from sqlalchemy.exc import OperationalError
 
 from poolscope.catalogue import ConnectErrorKind as Kind
-from poolscope.recording.connect_error_signs import TEXTS
-from poolscope.recording.connect_errors import classify_connect_error
+from poolscope.recording.driver_errors.connect_error_signs import TEXTS
+from poolscope.recording.driver_errors.connect_errors import classify_connect_error
 
 SQLSTATES = [
     ("28000", Kind.AUTHENTICATION),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from queue import Queue
 from typing import Any
 from weakref import ref
 
@@ -17,6 +18,7 @@ from poolscope.recording.callsite import Site, find_site
 from poolscope.recording.leaks import MAX_SERIES, Leak, LeakDetector, kind_of_owner
 from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
+from poolscope.recording.tasks import ThreadOwner, this_thread
 
 ids = count(1)
 SITE = find_site(sys._getframe())
@@ -32,7 +34,7 @@ class Alive:
 def out(
     *,
     request: Request | None = None,
-    owner: Any = 0,
+    owner: Any = this_thread.owner,
     taken_at_s: float = 0.0,
     site: Site = SITE,
 ) -> OpenCheckout:
@@ -54,9 +56,33 @@ async def a_finished_task() -> asyncio.Task[None]:
     return task
 
 
-def gone_thread() -> int:
-    """Return an ident that no thread has."""
-    return max(sys._current_frames()) + 1
+def gone_thread() -> ThreadOwner:
+    """Return a thread that has ended."""
+    with ThreadPoolExecutor(1) as workers:
+        return workers.submit(running_thread).result()
+
+
+def running_thread() -> ThreadOwner:
+    return this_thread.owner
+
+
+class BusyThread:
+    """A thread that is in application code until it may leave."""
+
+    def __init__(self) -> None:
+        self._leave, started = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._export, args=(started,))
+        self._thread.start()
+        started.wait(60)
+
+    def _export(self, started: threading.Event) -> None:
+        self.owner, self.site = this_thread.owner, find_site(sys._getframe())
+        started.set()
+        self._leave.wait(60)
+
+    def leave(self) -> None:
+        self._leave.set()
+        self._thread.join()
 
 
 def scan(
@@ -106,47 +132,22 @@ async def test_a_request_that_ran_in_a_task_that_lives_on_has_ended_all_the_same
     assert len(scan(LeakDetector(), 12.0, out(request=request, owner=ref(current)))) == 1
 
 
-def test_a_worker_thread_still_in_the_function_that_took_it_keeps_its_checkout() -> None:
-    entered, leave = threading.Event(), threading.Event()
-    sites: list[Site] = []
-
-    def export() -> None:
-        sites.append(find_site(sys._getframe()))
-        entered.set()
-        leave.wait(60)
-
-    thread = threading.Thread(target=export)
-    thread.start()
-    entered.wait(60)
-    assert thread.ident is not None
-    taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=sites[0])
+@pytest.mark.parametrize("took_it_itself", [True, False])
+def test_a_worker_thread_at_work_keeps_its_checkout_also_when_a_helper_took_it(
+    took_it_itself: bool,
+) -> None:
+    thread = BusyThread()
+    request, site = a_request(finished_at_s=10.0), thread.site if took_it_itself else SITE
+    taken = out(request=request, owner=thread.owner, site=site)
     assert scan(LeakDetector(), 1000.0, taken) == []
-    leave.set()
-    thread.join()
-    assert len(scan(LeakDetector(), 1000.0, taken)) == 1
-
-
-def test_a_worker_thread_keeps_its_checkout_when_a_helper_took_it() -> None:
-    entered, leave = threading.Event(), threading.Event()
-
-    def export() -> None:
-        entered.set()
-        leave.wait(60)
-
-    thread = threading.Thread(target=export)
-    thread.start()
-    entered.wait(60)
-    taken = out(request=a_request(finished_at_s=10.0), owner=thread.ident, site=SITE)
-    assert scan(LeakDetector(), 1000.0, taken) == []
-    leave.set()
-    thread.join()
+    thread.leave()
     assert len(scan(LeakDetector(), 1000.0, taken)) == 1
 
 
 def test_a_worker_thread_that_has_nothing_to_do_keeps_nothing() -> None:
     with ThreadPoolExecutor(1) as workers:
-        ident = workers.submit(threading.get_ident).result()
-        taken = out(request=a_request(finished_at_s=10.0), owner=ident)
+        owner = workers.submit(running_thread).result()
+        taken = out(request=a_request(finished_at_s=10.0), owner=owner)
         assert len(scan(LeakDetector(), 1000.0, taken)) == 1
 
 
@@ -165,8 +166,68 @@ def test_a_thread_that_is_gone_counts_thirty_seconds_after_we_saw_it_gone() -> N
     assert leak.evidence is Evidence.THREAD_FINISHED
 
 
+def test_a_worker_thread_that_went_back_to_its_pool_counts_after_thirty_seconds() -> None:
+    with ThreadPoolExecutor(1) as workers:
+        taken, detector = out(owner=workers.submit(running_thread).result()), LeakDetector()
+        assert scan(detector, 5.0, taken) == []  # first seen without a job: the grace begins
+        assert scan(detector, 34.9, taken) == []
+        [leak] = scan(detector, 35.0, taken)
+    assert leak.evidence is Evidence.THREAD_IDLE
+
+
+@pytest.mark.parametrize(("age_s", "leaks"), [(4.9, 0), (5.0, 1), (5.1, 1)])
+def test_a_worker_thread_is_looked_at_where_its_checkout_is_older_than_five_seconds(
+    age_s: float, leaks: int
+) -> None:
+    with ThreadPoolExecutor(1) as workers:
+        taken, detector = out(owner=workers.submit(running_thread).result()), LeakDetector()
+        scan(detector, age_s, taken)
+        assert len(scan(detector, age_s + 30.0, taken)) == leaks
+
+
+def test_a_worker_thread_that_gets_a_job_in_between_is_idle_anew() -> None:
+    with ThreadPoolExecutor(1) as workers:
+        taken, detector = out(owner=workers.submit(running_thread).result()), LeakDetector()
+        scan(detector, 100.0, taken)
+        started, leave = threading.Event(), threading.Event()
+
+        def job() -> None:
+            started.set()
+            leave.wait(60)
+
+        done = workers.submit(job)
+        started.wait(60)
+        assert scan(detector, 131.0, taken) == []
+        leave.set()
+        done.result()
+        workers.submit(running_thread).result()  # it is back: its stack has no job any more
+        assert scan(detector, 132.0, taken) == []
+        assert scan(detector, 161.9, taken) == []
+        assert len(scan(detector, 162.0, taken)) == 1
+
+
+def test_an_idle_worker_that_declared_its_connection_long_lived_never_counts() -> None:
+    with ThreadPoolExecutor(1) as workers:
+        owner, detector = workers.submit(running_thread).result(), LeakDetector()
+        taken = out(request=a_request(long_lived=True), owner=owner)
+        assert scan(detector, 100.0, taken) == scan(detector, 1e6, taken) == []
+
+
+def test_a_thread_that_runs_an_event_loop_is_no_idle_worker() -> None:
+    """A connection of the whole process may be held there: a lock of the leader, say."""
+    loop, owners = asyncio.new_event_loop(), Queue[ThreadOwner]()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    loop.call_soon_threadsafe(lambda: owners.put(running_thread()))
+    taken, detector = out(owner=owners.get(timeout=60)), LeakDetector()
+    assert scan(detector, 100.0, taken) == scan(detector, 1e6, taken) == []
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
 def test_a_living_thread_never_counts() -> None:
-    taken, detector = out(owner=threading.get_ident()), LeakDetector()
+    taken, detector = out(owner=this_thread.owner), LeakDetector()
     assert scan(detector, 100.0, taken) == []
     assert scan(detector, 1e6, taken) == []
 
@@ -218,7 +279,7 @@ def test_routes_and_call_sites_beyond_the_cap_are_other() -> None:
     [
         (lambda: out(request=a_request()), OwnerKind.REQUEST),
         (lambda: out(owner=ref(SITE)), OwnerKind.TASK),
-        (lambda: out(owner=1), OwnerKind.THREAD),
+        (lambda: out(owner=this_thread.owner), OwnerKind.THREAD),
     ],
 )
 def test_the_request_owns_where_there_is_one(
@@ -241,7 +302,7 @@ def test_no_collection_runs_while_frames_of_other_threads_are_looked_at(
     monkeypatch.setattr(sys, "_current_frames", frames)
     gc.enable() if enabled else gc.disable()
     try:
-        scan(LeakDetector(), 1000.0, out(owner=1))
+        scan(LeakDetector(), 1000.0, out(request=a_request(finished_at_s=10.0)))
         assert (seen, gc.isenabled()) == ([False], enabled)
     finally:
         gc.enable()
@@ -256,18 +317,16 @@ async def test_threads_are_not_looked_at_where_none_holds_a_connection(
     assert scan(LeakDetector(), 1000.0, out(owner=ref(current))) == []
 
 
-def test_a_thread_whose_ident_another_one_has_now_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    ident, detector = threading.get_ident(), LeakDetector()
-    taken = out(owner=ident)
-    assert scan(detector, 1000.0, taken) == []
-    another = threading.Thread()
-    another._ident = ident  # type: ignore[attr-defined]  # as if started where this one was
-    monkeypatch.setattr(threading, "enumerate", lambda: [another])
-    assert scan(detector, 1001.0, taken) == []  # first seen without its owner: the grace begins
-    [leak] = scan(detector, 1031.0, taken)
+def test_a_thread_whose_ident_another_one_has_now_is_gone() -> None:
+    taken, detector = out(owner=gone_thread()), LeakDetector()
+    successors = [BusyThread() for _ in range(3)]  # one of them gets the ident
+    assert [scan(detector, now_s, taken) for now_s in (1000.0, 1029.9)] == [[], []]
+    [leak] = scan(detector, 1030.0, taken)
     assert leak.evidence is Evidence.THREAD_FINISHED
+    for each in successors:
+        each.leave()
 
 
-def test_a_thread_that_holds_for_long_keeps_its_ident() -> None:
-    detector, taken = LeakDetector(), out(owner=threading.get_ident())
+def test_a_thread_that_holds_for_long_is_not_gone() -> None:
+    detector, taken = LeakDetector(), out(owner=this_thread.owner)
     assert [scan(detector, now_s, taken) for now_s in (1000.0, 1001.0, 1e6)] == [[], [], []]

@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -28,6 +29,15 @@ def hurried_threads() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+def test_an_identity_is_text_whatever_it_is_made_of() -> None:
+    mock: Any = MagicMock()
+    identity = PoolIdentity(mock, mock.database, None, mock.port)  # type: ignore[arg-type]
+    kinds = {type(value) for value in (identity.name, identity.db_namespace)}
+    assert kinds == {str}
+    assert (identity.server_address, identity.server_port) == ("", None)
+    assert PoolIdentity("shop", "orders", "db", 5432).server_port == 5432
 
 
 def test_whoever_reads_has_everything_counted_that_is_noted(stats: PoolStats) -> None:

@@ -9,6 +9,7 @@ from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.checkout import make_record_checkout
 from poolscope.recording.exhaustion import WaitersThen
 from poolscope.recording.pool import PoolIdentity, PoolState, PoolStats, Slot
+from poolscope.recording.tasks import this_thread
 from poolscope.recording.timeouts import LISTED, LOOK_AGAIN_S, exhaustion_of, look_at_timeout
 from poolscope.recording.waiters import Waiter
 
@@ -18,6 +19,9 @@ class Reader:
         return PoolState(len(slots), 0)
 
     def configuration(self) -> None:
+        return None
+
+    def open_connection(self, _: Any) -> None:
         return None
 
 
@@ -32,7 +36,7 @@ def check_out(stats: PoolStats, at_s: float) -> None:
 
 
 def a_waiter(phase: Phase, since_s: float) -> Waiter:
-    return Waiter(phase, since_s, UNKNOWN_SITE, 7, None)
+    return Waiter(phase, since_s, UNKNOWN_SITE, this_thread.owner, None)
 
 
 def test_holders_are_the_oldest_and_all_are_counted(stats: PoolStats) -> None:

@@ -1,6 +1,5 @@
 """Callers that wait are counted by phase, with the age of the oldest."""
 
-import threading
 from typing import Any
 
 from poolscope import catalogue
@@ -10,6 +9,7 @@ from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.leaks import LeakDetector
 from poolscope.recording.pool import PoolIdentity, PoolState, PoolStats
 from poolscope.recording.requests import CURRENT, Request
+from poolscope.recording.tasks import this_thread
 from poolscope.recording.waiters import (
     Waiter,
     blocked_caller,
@@ -25,13 +25,16 @@ class Reader:
     def configuration(self) -> None:
         return None
 
+    def open_connection(self, _: Any) -> None:
+        return None
+
 
 def a_pool() -> PoolStats:
     return PoolStats(PoolIdentity("shop"), Reader())
 
 
 def a_waiter(phase: Phase, since_s: float) -> Waiter:
-    return Waiter(phase, since_s, UNKNOWN_SITE, 7, None)
+    return Waiter(phase, since_s, UNKNOWN_SITE, this_thread.owner, None)
 
 
 def test_each_phase_has_its_number_and_the_age_of_its_oldest() -> None:
@@ -65,9 +68,10 @@ def test_a_forked_child_has_no_waiter_of_its_parent() -> None:
 
 
 def test_a_waiter_belongs_to_the_request_that_runs() -> None:
-    request = Request()
+    request, owner = Request(), this_thread.owner
     token = CURRENT.set(request)
-    queued, pinging = blocked_caller(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7), make_pinging_caller()(2.0)
+    queued = blocked_caller(Phase.QUEUE, 1.0, UNKNOWN_SITE, owner)
+    pinging = make_pinging_caller()(2.0)
     CURRENT.reset(token)
-    assert queued == Waiter(Phase.QUEUE, 1.0, UNKNOWN_SITE, 7, request)
-    assert pinging == Waiter(Phase.PING, 2.0, UNKNOWN_SITE, threading.get_ident(), request)
+    assert queued == Waiter(Phase.QUEUE, 1.0, UNKNOWN_SITE, owner, request)
+    assert pinging == Waiter(Phase.PING, 2.0, UNKNOWN_SITE, owner, request)

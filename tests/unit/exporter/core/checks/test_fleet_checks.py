@@ -9,7 +9,7 @@ from poolscope_exporter.core.capacity.pgbouncer_headroom import BouncerLimits, b
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.fleet.fleet import Fleet
 from poolscope_exporter.core.judging.assessment import assess
-from poolscope_exporter.core.judging.situation import Situation
+from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.judging.visibility import of_own_pod
 from poolscope_exporter.core.linking.confirmation import Confirmations
@@ -56,6 +56,13 @@ def the_sums(situation: Situation) -> list[ConfigCheck]:
     return [c for state in situation.pools for c in state.checks if c.check_id is CheckId.C7]
 
 
+def without_sums(situation: Situation) -> list[PoolAssessment]:
+    return [
+        replace(state, checks=tuple(c for c in state.checks if c.check_id is not CheckId.C7))
+        for state in situation.pools
+    ]
+
+
 @pytest.mark.parametrize(
     ("processes", "result"), [(1, Result.OK), (5, Result.OK), (6, Result.WARN)]
 )
@@ -86,13 +93,26 @@ def test_behind_a_bouncer_its_clients_are_the_limit(clients: int, result: Result
     assert [(each.result, each.value) for each in found] == [(result, 32)] * 2
 
 
-@pytest.mark.parametrize(("processes", "result"), [(1, Result.UNKNOWN), (6, Result.WARN)])
+@pytest.mark.parametrize(
+    ("processes", "result"), [(1, Result.ELSEWHERE), (5, Result.ELSEWHERE), (6, Result.WARN)]
+)
 def test_sidecar_does_not_take_its_pod_for_the_fleet(processes: int, result: Result) -> None:
     whole = assess(a_fleet(processes, 16), Confirmations(), [a_view()], 105.0)
     own = of_own_pod(whole)
     assert {each.result for each in the_sums(own)} == {result}
-    others = [replace(state, checks=()) for state in own.pools]
-    assert others == [replace(state, checks=()) for state in whole.pools]
+    assert without_sums(own) == without_sums(whole)
+
+
+def test_sidecar_shows_the_share_of_its_pod_as_a_lower_bound_and_names_who_judges() -> None:
+    whole = assess(a_fleet(2, 16), Confirmations(), [a_view()], 105.0)
+    found = the_sums(of_own_pod(whole))
+    assert [each.value for each in found] == ["at least 32, in this pod"] * 2
+    assert "run audit against the exporter that receives those of all pods" in str(found[0].cure)
+
+
+def test_sidecar_that_knows_no_server_leaves_the_sum_to_the_one_that_does() -> None:
+    [found] = the_sums(of_own_pod(assess(a_fleet(1, 16), Confirmations(), [], 105.0)))
+    assert (found.result, found.value) == (Result.ELSEWHERE, None)
 
 
 @pytest.mark.parametrize(("end", "result"), [(BOUNCER_END, Result.OK), (PEER, Result.WARN)])

@@ -1,16 +1,27 @@
-"""C1 to C10: each is judged just under, at and just over its limit; a missing fact is unknown."""
+"""C1 to C16: each is judged just under, at and just over its limit; a missing fact is unknown."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, SharedLimit, demands
-from poolscope_exporter.core.capacity.idle_timeouts import IdleSource, IdleTimeout
+from poolscope.catalogue import StatementSetting
+from poolscope_exporter.core.capacity.demand import (
+    NOWHERE,
+    Demand,
+    GrownService,
+    LimitedPool,
+    SharedLimit,
+    demands,
+)
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, changed
-from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, SharedUses
+from poolscope_exporter.core.model.idle_timeouts import IdleSource, IdleTimeout
+from poolscope_exporter.core.model.pgbouncers import Pooling, PoolMode
+from poolscope_exporter.core.model.pushes import PoolsMade
+from support.exporter.builders import a_pool
 
 OK, WARN, UNKNOWN = Result.OK, Result.WARN, Result.UNKNOWN
 
@@ -26,16 +37,22 @@ GOOD = PoolNumbers(
     size=10,
     max_overflow=5,
     timeout_s=30.0,
+    connect_timeout_s=5.0,
+    create_p95_s=0.02,
     recycle_s=300.0,
     pre_ping=True,
     ping_s=0.0004,
     keepalive_s=300.0,
     blocking_checkouts_total=0,
+    shared=SharedUses(0),
+    statement_settings=frozenset(),
+    made=PoolsMade("shop/db.py:14", 1),
 )
 STRANGER = PoolNumbers(used=1, max=15)
 """What a sender tells that knows the semantic conventions alone."""
 
 PROXY = (IdleTimeout(IdleSource.CONFIGURED, 1800.0),)
+UNTRACKED = Pooling("bouncer", frozenset({PoolMode.TRANSACTION}), 0, (1, 18))
 
 
 def checks(
@@ -43,8 +60,9 @@ def checks(
     demand: Demand = ALONE,
     timeouts: tuple[IdleTimeout, ...] = (),
     rules: PoolChecks | None = None,
+    pooling: Pooling | None = None,
 ) -> dict[CheckId, ConfigCheck]:
-    found = (rules or PoolChecks()).check_pool(numbers, timeouts, demand)
+    found = (rules or PoolChecks()).check_pool(numbers, timeouts, demand, pooling)
     assert [check.check_id for check in found] == sorted(
         (check.check_id for check in found), key=list(CheckId).index
     )
@@ -57,7 +75,7 @@ def result(check_id: str, demand: Demand = ALONE, **told: Any) -> Result | None:
 
 
 def test_well_configured_pool_passes_every_check_and_needs_no_cure() -> None:
-    found = checks(timeouts=PROXY)
+    found = checks(timeouts=PROXY, pooling=UNTRACKED)
     assert {check_id: check.result for check_id, check in found.items()} == dict.fromkeys(
         CheckId, OK
     )
@@ -65,10 +83,23 @@ def test_well_configured_pool_passes_every_check_and_needs_no_cure() -> None:
 
 
 def test_what_is_not_told_is_unknown_and_never_well() -> None:
-    found = checks(STRANGER, NOWHERE, PROXY)
+    found = checks(STRANGER, NOWHERE, PROXY, pooling=UNTRACKED)
     assert {check.result for check in found.values()} == {UNKNOWN}
-    assert set(found) == set(CheckId)
+    assert set(found) == set(CheckId) - {CheckId.C16}
     assert all(check.cure for check in found.values())
+
+
+def test_c11_warns_with_both_lines_and_the_cure() -> None:
+    shared = SharedUses(7, "shop/db.py:12", "shop/orders.py:133")
+    check = checks(replace(GOOD, shared=shared))[CheckId.C11]
+    assert (check.result, check.value) == (WARN, 7)
+    assert check.cure is not None
+    assert check.cure.startswith("taken at shop/db.py:12, also used at shop/orders.py:133. Give")
+
+
+def test_c11_without_lines_warns_all_the_same() -> None:
+    check = checks(replace(GOOD, shared=SharedUses(1)))[CheckId.C11]
+    assert (check.result, (check.cure or "")[:4]) == (WARN, "Give")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +151,26 @@ def test_c4_is_checked_where_a_proxy_is_known_and_nowhere_else() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"timeout_s": 9.9}, WARN),
+        ({"timeout_s": 10.0}, OK),
+        ({"timeout_s": 30.0}, OK),
+        ({"timeout_s": 30.1}, WARN),
+        ({"checkouts_total": 1}, WARN),  # no caller gave a time-out, or one waited without
+        ({"checkouts_total": 0}, UNKNOWN),
+        ({"checkouts_total": 1, "idle_timeout_s": None}, UNKNOWN),  # from an older poolscope
+    ],
+)
+def test_c3_of_asyncpg_is_what_its_callers_give(told: dict[str, Any], expected: Result) -> None:
+    asyncpg = {"library": "asyncpg", "pool_class": "Pool", "timeout_s": None, "idle_timeout_s": 300}
+    check = checks(replace(GOOD, **{**asyncpg, **told}))[CheckId.C3]
+    assert (check.setting, check.result) == ("timeout", expected)
+    if expected is not OK:
+        assert check.cure is not None
+
+
+@pytest.mark.parametrize(
     ("pre_ping", "ping_s", "expected", "value"),
     [
         (True, 0.00042, OK, "on, 0.4 ms per ping as measured"),
@@ -138,12 +189,72 @@ def test_c5_pre_ping_is_on_and_its_measured_time_is_told(
 
 
 @pytest.mark.parametrize(
-    ("keepalive_s", "expected"),
-    [(299.0, WARN), (300.0, OK), (600.0, OK), (601.0, WARN), (7200.0, WARN), (0.0, WARN)],
+    ("ping_s", "expected", "cure"),
+    [
+        (0.002, OK, None),
+        (0.0021, OK, "note: each checkout waits 2.1 ms for its ping"),
+        (0.0199, OK, "note: each checkout waits 19.9 ms for its ping"),
+        (0.02, WARN, "each checkout waits 20.0 ms for its ping: look at the network between"),
+    ],
 )
-def test_c6_keepalive_probes_after_5_to_10_minutes(keepalive_s: float, expected: Result) -> None:
-    check = checks(replace(GOOD, keepalive_s=keepalive_s))[CheckId.C6]
-    assert (check.result, check.value) == (expected, keepalive_s or "off")
+def test_c5_slow_ping_is_a_note_and_a_very_slow_one_is_the_network(
+    ping_s: float, expected: Result, cure: str | None
+) -> None:
+    check = checks(replace(GOOD, ping_s=ping_s))[CheckId.C5]
+    assert check.result is expected
+    assert (check.cure or "").startswith(cure or "")
+    assert (check.cure is None) is (cure is None)
+
+
+@pytest.mark.parametrize(
+    ("connect_s", "pool_s", "opening_s", "expected", "cure"),
+    [
+        (None, 30.0, None, UNKNOWN, "connect_timeout is not known"),
+        (0.0, 30.0, 0.01, WARN, "set connect_timeout: without it an unreachable server"),
+        (29.9, 30.0, 0.01, OK, None),
+        (30.0, 30.0, 0.01, WARN, "set connect_timeout below 30 s: otherwise callers give up"),
+        (60.0, 30.0, 0.01, WARN, "set connect_timeout below 30 s: otherwise callers give up"),
+        (60.0, None, 0.01, OK, None),
+        (5.0, 30.0, None, OK, None),
+        (5.0, 30.0, 2.49, OK, None),
+        (5.0, 30.0, 2.5, WARN, "opening a connection takes up to 2.5 s (95 % of them), 50% of"),
+        (5.0, 30.0, 4.0, WARN, "opening a connection takes up to 4 s (95 % of them), 80% of"),
+    ],
+)
+def test_c14_connect_timeout_is_set_below_pool_timeout_and_above_what_opening_takes(
+    connect_s: float | None,
+    pool_s: float | None,
+    opening_s: float | None,
+    expected: Result,
+    cure: str | None,
+) -> None:
+    numbers = replace(GOOD, connect_timeout_s=connect_s, timeout_s=pool_s, create_p95_s=opening_s)
+    check = checks(numbers)[CheckId.C14]
+    assert (check.result, check.setting) == (expected, "connect_timeout")
+    assert (check.cure or "").startswith(cure or "")
+    assert (check.cure is None) is (cure is None)
+
+
+def test_c14_shows_the_setting_beside_what_was_measured() -> None:
+    check = checks()[CheckId.C14]
+    assert check.value == "5 s; 95 % of connections opened within 0.02 s"
+    assert check.safe_range == "set, and below pool_timeout 30 s"
+    unset = checks(replace(GOOD, connect_timeout_s=0.0, create_p95_s=None))[CheckId.C14]
+    assert unset.value == "none"
+
+
+def test_c14_of_a_pool_without_a_queue_is_set_or_not() -> None:
+    null = replace(GOOD, pool_class="NullPool", timeout_s=30.0, connect_timeout_s=60.0)
+    assert checks(null)[CheckId.C14].result is OK
+    assert checks(null)[CheckId.C14].safe_range == "set"
+    assert checks(replace(null, connect_timeout_s=0.0))[CheckId.C14].result is WARN
+
+
+def test_c14_bears_the_name_that_asyncpg_gives_its_time_out() -> None:
+    check = checks(replace(GOOD, library="asyncpg", connect_timeout_s=60.0))[CheckId.C14]
+    assert check.setting == "timeout of create_pool()"
+    assert check.cure is not None
+    assert check.cure.startswith("set timeout of create_pool() below 30 s")
 
 
 @pytest.mark.parametrize(
@@ -161,6 +272,18 @@ def test_c7_all_processes_leave_a_fifth_of_the_server_free(
         assert check.cure.startswith("6 pools of main may open 81 connections: run fewer or")
 
 
+@pytest.mark.parametrize(("more", "expected"), [(40, OK), (41, WARN)])
+def test_c7_judges_the_fleet_at_its_largest(more: int, expected: Result) -> None:
+    grown = (GrownService("shop", 12, more),)
+    check = checks(demand=Demand(SERVER, 2, 40, grown=grown))[CheckId.C7]
+    assert (check.result, check.value) == (expected, 40 + more)
+    if expected is WARN:
+        assert check.cure is not None
+        assert check.cure.startswith(
+            "2 pools of main may open 40 connections, and 41 more with 12 processes of shop: run"
+        )
+
+
 def test_c7_behind_a_bouncer_is_held_against_its_clients() -> None:
     check = checks(demand=Demand(BOUNCER, 60, 900))[CheckId.C7]
     assert (check.result, check.value) == (WARN, 900)
@@ -170,7 +293,7 @@ def test_c7_behind_a_bouncer_is_held_against_its_clients() -> None:
 def test_c7_and_c8_without_a_known_limit_say_what_is_missing() -> None:
     silent = checks(demand=Demand(SharedLimit("main"), 1, 15))
     assert (silent[CheckId.C7].result, silent[CheckId.C8].result) == (UNKNOWN, UNKNOWN)
-    assert silent[CheckId.C7].cure == "main has not told how many connections it admits"
+    assert silent[CheckId.C7].cure == "main has not reported how many connections it allows"
     assert "name it with --dsn" in (checks(demand=NOWHERE)[CheckId.C8].cure or "")
 
 
@@ -209,9 +332,40 @@ def test_c10_no_checkout_blocks_an_event_loop(count: int | None, expected: Resul
     assert result("C10", blocking_checkouts_total=count) is expected
 
 
+def test_c15_is_checked_before_a_bouncer_and_nowhere_else() -> None:
+    keeping = replace(GOOD, statement_settings=frozenset({StatementSetting.PREPARE_THRESHOLD}))
+    assert CheckId.C15 not in checks(keeping)
+    assert checks(keeping, pooling=UNTRACKED)[CheckId.C15].result is WARN
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, OK), (2, OK), (3, WARN), (1000, WARN)])
+def test_c16_a_line_makes_at_most_two_pools_of_one_name(count: int, expected: Result) -> None:
+    assert result("C16", made=PoolsMade("shop/db.py:14", count)) is expected
+
+
+@pytest.mark.parametrize(
+    ("library", "thing"), [("sqlalchemy", "engine"), ("asyncpg", "pool"), ("psycopg_pool", "pool")]
+)
+def test_c16_names_the_line_and_what_to_make_once(library: str, thing: str) -> None:
+    made = PoolsMade("shop/db.py:14", 12)
+    check = checks(replace(GOOD, library=library, made=made))[CheckId.C16]
+    assert (check.setting, check.value) == ("pools made at shop/db.py:14", 12)
+    assert check.cure == f"12 pools were made at shop/db.py:14: make the {thing} once"
+
+
+def test_c16_is_no_matter_of_a_sender_that_counts_no_pools() -> None:
+    assert result("C16", made=None) is None
+
+
 def test_pool_that_keeps_nothing_is_spared_what_has_no_meaning_for_it() -> None:
     null = PoolNumbers(library="sqlalchemy", pool_class="NullPool", blocking_checkouts_total=0)
-    assert set(checks(null, timeouts=PROXY)) == {CheckId.C7, CheckId.C9, CheckId.C10}
+    assert set(checks(null, timeouts=PROXY)) == {
+        CheckId.C7,
+        CheckId.C9,
+        CheckId.C10,
+        CheckId.C11,
+        CheckId.C14,
+    }
 
 
 @pytest.mark.parametrize("library", ["asyncpg", "psycopg_pool"])
@@ -228,7 +382,7 @@ def test_pools_with_one_maximum_are_judged_by_it(library: str) -> None:
 def test_asyncpg_is_told_where_its_time_out_belongs() -> None:
     numbers = PoolNumbers(library="asyncpg", pool_class="Pool", max=10)
     assert checks(numbers)[CheckId.C3].cure == (
-        "asyncpg's pool has no time-out of its own: pass 10 to 30 s to each acquire()"
+        "asyncpg's pool has no time-out: pass 10 to 30 s to each acquire()"
     )
 
 
@@ -245,6 +399,8 @@ def test_users_thresholds_decide() -> None:
 def test_demand_is_added_up_by_what_limits_it() -> None:
     numbers = [PoolNumbers(max=10), PoolNumbers(max=20), PoolNumbers(), PoolNumbers(max=7)]
     limits = [SERVER, SERVER, SERVER, BOUNCER]
-    found = demands(zip(limits, numbers, strict=True))
-    assert found == {SERVER: Demand(SERVER, 3, 30, 1), BOUNCER: Demand(BOUNCER, 1, 7)}
-    assert demands([(SharedLimit(), PoolNumbers(max=5))]) == {}
+    pools = [
+        LimitedPool(a_pool(), each, limit) for each, limit in zip(numbers, limits, strict=True)
+    ]
+    assert demands(pools) == {SERVER: Demand(SERVER, 3, 30, 1), BOUNCER: Demand(BOUNCER, 1, 7)}
+    assert demands([LimitedPool(a_pool(), PoolNumbers(max=5), SharedLimit())]) == {}

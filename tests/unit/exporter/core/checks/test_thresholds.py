@@ -30,13 +30,16 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "C2": (Unit.RATIO, None, 0.5, 1, 0, "info"),
     "C3": (Unit.SECONDS, None, 10, 30, 0, "info"),
     "C4": (Unit.SHARE, 0.75, None, None, 0, "info"),
-    "C5": (Unit.SECONDS, 0.002, None, None, 0, "info"),
+    "C5": (Unit.SECONDS, 0.002, None, 0.02, 0, "info"),
     "C6": (Unit.SECONDS, None, 300, 600, 0, "info"),
     "C7": (Unit.SHARE, 0.2, None, None, 0, "info"),
     "C8": (Unit.SHARE, 1, None, None, 0, "info"),
     "C9": (Unit.NONE, None, None, None, 0, "info"),
     "C10": (Unit.EVENTS, 0, None, None, 0, "warning"),
     "C11": (Unit.EVENTS, 0, None, None, 0, "warning"),
+    "C14": (Unit.SHARE, 0.5, None, None, 0, "info"),
+    "C15": (Unit.NONE, None, None, None, 0, "info"),
+    "C16": (Unit.POOLS, 2, None, None, 0, "info"),
 }
 
 

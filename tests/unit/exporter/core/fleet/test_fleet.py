@@ -1,14 +1,17 @@
 """The fleet is what applications say, for as long as they can be taken to say it."""
 
+from dataclasses import replace
+
 import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import PROCESS_PID, Publisher
-from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet
 from poolscope_exporter.core.fleet.held_list import MAX_HELD
+from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
 from poolscope_exporter.core.model.checkouts import Instance
-from poolscope_exporter.core.model.pushes import HistogramValue, Point
+from poolscope_exporter.core.model.pushes import HistogramValue, Point, PoolsMade
 from support.exporter.builders import (
     a_checkout,
     a_point,
@@ -156,7 +159,7 @@ def test_foreign_sender_may_send_its_metrics_in_parts() -> None:
     assert fleet.pools(281.0)[a_pool()].used is None
 
 
-@pytest.mark.parametrize("interval_s", [0.0, -1.0, float("nan"), float("inf"), 3600.1, None])
+@pytest.mark.parametrize("interval_s", [0.0, -1.0, float("nan"), float("inf"), 300.1, None])
 def test_interval_beyond_belief_is_taken_as_not_told(interval_s: float | None) -> None:
     fleet = Fleet()
     fleet.record_push(a_push(interval_s=interval_s), 100.0)
@@ -271,16 +274,16 @@ def test_list_is_bounded_per_process() -> None:
     result = fleet.record_push(a_push(held=(holding(*checkouts),)), 100.0)
     assert len(fleet.held(100.0)) == MAX_HELD
     assert fleet.refused == {"too_many_checkouts": 3}
-    assert result.rejected_points == 0
+    assert result.rejected_points == 3
 
 
 def test_growth_is_known_over_the_window() -> None:
     fleet = Fleet()
-    for sequence, total in enumerate((10.0, 11.0, 12.0, 15.0, 15.0), start=1):
+    for sequence, total in enumerate((10.0, 11.0, 12.0, 15.0, 15.0), start=2):
         fleet.record_push(
             a_push(a_point(catalogue.TIMEOUTS, total), sequence=sequence), 100.0 + sequence
         )
-    assert fleet.pools(105.0)[a_pool()].growth.timeouts == 5.0
+    assert fleet.pools(106.0)[a_pool()].growth.timeouts == 5.0
 
 
 def test_numbers_are_those_of_the_last_push_however_often_they_are_asked_for() -> None:
@@ -298,10 +301,13 @@ def test_numbers_are_those_of_the_last_push_however_often_they_are_asked_for() -
     assert fleet.pools(121.0)[a_pool()].used == 5
 
 
-def test_growth_after_a_single_push_is_unknown() -> None:
+@pytest.mark.parametrize(("sequence", "timeouts"), [(1, 10.0), (2, None), (None, None)])
+def test_growth_after_a_single_push_is_known_of_a_process_that_just_began(
+    sequence: int | None, timeouts: float | None
+) -> None:
     fleet = Fleet()
-    fleet.record_push(a_push(a_point(catalogue.TIMEOUTS, 10.0)), 100.0)
-    assert fleet.pools(100.0)[a_pool()].growth.timeouts is None
+    fleet.record_push(a_push(a_point(catalogue.TIMEOUTS, 10.0), sequence=sequence), 100.0)
+    assert fleet.pools(100.0)[a_pool()].growth.timeouts == timeouts
 
 
 def test_provider_that_pushes_here_too_leaves_the_list_and_the_numbers_alone() -> None:
@@ -317,16 +323,22 @@ def test_provider_that_pushes_here_too_leaves_the_list_and_the_numbers_alone() -
     assert [state.interval_s for state in fleet.instances(101.0)] == [5.0]
 
 
-def test_metric_that_changes_its_kind_is_another_series() -> None:
+def test_metric_that_changes_its_kind_is_kept_when_its_old_series_has_expired() -> None:
     fleet = Fleet()
     novelty = a_point()._replace(metric="db.client.connection.novelty")
     buckets = novelty._replace(
         kind=catalogue.Kind.HISTOGRAM, value=HistogramValue((), (1,), 1.0), is_delta=True
     )
     fleet.record_push(a_push(novelty), 100.0)
-    fleet.record_push(a_push(buckets, sequence=2), 105.0)
-    kinds = {(p.kind, isinstance(p.value, HistogramValue)) for _, p in fleet.series(105.0)}
-    assert kinds == {(catalogue.Kind.COUNTER, False), (catalogue.Kind.HISTOGRAM, True)}
+    early = fleet.record_push(a_push(buckets, sequence=2), 105.0)
+    assert early.reason == "refused: 1 conflicting_kind"
+    assert [point.kind for _, point in fleet.series(105.0)] == [catalogue.Kind.COUNTER]
+
+    late_s = 101.0 + COUNTER_RETENTION_S
+    fleet.record_push(a_push(buckets, sequence=3), late_s)
+    fleet.record_push(a_push(buckets, sequence=4), late_s)
+    kinds = [(p.kind, isinstance(p.value, HistogramValue)) for _, p in fleet.series(late_s)]
+    assert kinds == [(catalogue.Kind.HISTOGRAM, True)]
 
 
 def points_of(*pool_names: str) -> list[Point]:
@@ -338,7 +350,7 @@ def test_pools_of_a_process_are_bounded() -> None:
     process = a_point(catalogue.HOOK_ERRORS)
     lists = tuple(holding(pool=a_pool(name=name)) for name in "abc")
     result = fleet.record_push(a_push(process, *points_of("a", "b", "c", "c"), held=lists), 100.0)
-    assert result.rejected_points == 2
+    assert result.rejected_points == 3
     assert sorted(pool.name for pool in fleet.pools(100.0)) == ["a", "b"]
     assert fleet.refused == {Refusal.TOO_MANY_POOLS: 3}
 
@@ -441,3 +453,41 @@ def test_a_process_that_fell_silent_makes_room_within_a_second() -> None:
     assert not fleet.record_push(newcomer, 115.0).accepted
     assert not fleet.record_push(newcomer, 115.9).accepted
     assert fleet.record_push(newcomer, 116.0).accepted
+
+
+def test_each_push_says_anew_how_many_pools_a_line_made() -> None:
+    fleet, made = Fleet(max_pools_per_instance=1), PoolsMade("shop/db.py:14", 12)
+    push = replace(a_push(*pool_points()), pools_made={a_pool(): made})
+    fleet.record_push(push, 100.0)
+    assert fleet.pools(100.0)[a_pool()].made == made
+    fleet.record_push(replace(push, sequence=2, pools_made={}), 105.0)
+    assert fleet.pools(105.0)[a_pool()].made is None
+
+
+def test_no_more_lines_are_kept_of_a_process_than_it_may_have_pools() -> None:
+    fleet, made = Fleet(max_pools_per_instance=1), PoolsMade("shop/db.py:14", 12)
+    several = {a_pool(name=name): made for name in ("other", "orders")}
+    push = replace(a_push(*pool_points()), pools_made=several)
+    fleet.record_push(push, 100.0)
+    assert [numbers.made for numbers in fleet.pools(100.0).values()] == [None]
+
+
+def test_a_partial_push_leaves_what_it_leaves_out_and_changes_the_rest() -> None:
+    fleet, limit = Fleet(), a_point(catalogue.MAX, 15)
+    checkins = a_point(catalogue.CHECKINS, 7.0)
+    fleet.record_push(a_push(*pool_points(used=3), limit, checkins), 100.0)
+    fleet.record_push(a_push(*pool_points(used=15)[:2], sequence=2, is_partial=True), 101.0)
+    numbers = fleet.pools(101.0)[a_pool()]
+    assert (numbers.used, numbers.max) == (15, 15)
+    assert numbers.growth.of(catalogue.CHECKINS) == 7.0
+    fleet.record_push(a_push(*pool_points(used=4)[:2], sequence=3), 105.0)
+    assert fleet.pools(105.0)[a_pool()].max is None
+
+
+def test_a_process_that_only_pushes_partially_is_alive() -> None:
+    fleet = Fleet()
+    fleet.record_push(a_push(*pool_points(used=3)), 100.0)
+    for sequence in range(2, 40):
+        push = a_push(*pool_points(used=3)[:2], sequence=sequence, is_partial=True)
+        assert fleet.record_push(push, 98.0 + sequence).accepted
+    assert fleet.pools(137.0)[a_pool()].max == 15

@@ -132,3 +132,45 @@ def test_growth_of_a_pool_that_a_push_leaves_out_begins_again() -> None:
         history.record_counters(points, at_s)
     history.record_counters({a_pool(): [a_point(catalogue.TIMEOUTS, 9.0)]}, 110.0)
     assert history.pool_growth(a_pool()) == UNKNOWN_GROWTH
+
+
+def test_growth_tells_when_callers_were_hurt_last() -> None:
+    history = CounterHistory()
+    told = []
+    for at_s, timeouts in ((100.0, 0.0), (105.0, 2.0), (110.0, 2.0), (115.0, 1.0)):
+        marks = {TIMEOUTS: timeouts, (catalogue.CHECKINS.name, ""): at_s}
+        history.record_marks(marks, at_s)
+        told.append(history.growth().hurt_at_s)
+    assert told == [None, 105.0, 105.0, 115.0]
+
+
+@pytest.mark.parametrize(
+    ("is_first", "is_complete", "pools", "timeouts"),
+    [
+        (True, True, 1, 7.0),
+        (False, True, 1, None),
+        (False, True, 2, 7.0),
+        (False, False, 2, None),
+        (True, False, 1, None),
+    ],
+)
+def test_a_pool_that_a_complete_push_brings_up_counts_from_zero(
+    is_first: bool, is_complete: bool, pools: int, timeouts: float | None
+) -> None:
+    old, new = a_pool(name="old"), a_pool(name="new")
+    history = GrowthHistory()
+    if pools > 1:
+        point = a_point(catalogue.TIMEOUTS, 3.0, pool=old)
+        history.record_counters({old: [point]}, 100.0, is_complete=is_complete)
+    points = {new: [a_point(catalogue.TIMEOUTS, 7.0, pool=new)]}
+    history.record_counters(points, 105.0, is_complete=is_complete, is_first=is_first)
+    assert history.pool_growth(new).timeouts == timeouts
+
+
+def test_a_process_that_was_forgotten_counts_from_no_base() -> None:
+    history, pool = GrowthHistory(), a_pool()
+    history.record_counters({}, 100.0, is_complete=True, is_first=True)
+    history.forget_counters()
+    points = {pool: [a_point(catalogue.TIMEOUTS, 7.0, pool=pool)]}
+    history.record_counters(points, 105.0, is_complete=True)
+    assert history.pool_growth(pool) == Growth()

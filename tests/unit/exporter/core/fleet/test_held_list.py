@@ -1,8 +1,8 @@
 """The held checkouts of a process change only with a push, and give their room back."""
 
-from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.admission.limits import SharedBudgets
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.fleet.held_list import MAX_HELD, HeldList
-from poolscope_exporter.core.fleet.limits import SharedBudgets
 from poolscope_exporter.core.model.pushes import Push
 from support.exporter.builders import a_checkout, a_pool, a_push, holding
 
@@ -14,7 +14,7 @@ def a_listing(*checkout_ids: int) -> Push:
 
 
 def test_checkout_that_is_listed_again_keeps_when_it_was_first_heard_of() -> None:
-    held = HeldList(max_pools=5, budgets=SharedBudgets(10, 10))
+    held = HeldList(max_pools=5, shares=SharedBudgets(10, 10).shares())
     held.replace_lists(a_listing(1), 5.0, 100.0)
     held.replace_lists(a_listing(1, 2), 5.0, 105.0)
 
@@ -25,7 +25,7 @@ def test_checkout_that_is_listed_again_keeps_when_it_was_first_heard_of() -> Non
 
 
 def test_push_without_a_list_of_a_pool_leaves_the_last_one_in_place() -> None:
-    held = HeldList(max_pools=5, budgets=SharedBudgets(10, 10))
+    held = HeldList(max_pools=5, shares=SharedBudgets(10, 10).shares())
     held.replace_lists(a_listing(1), 5.0, 100.0)
     held.replace_lists(a_push(held=(holding(pool=REPORTS),)), 5.0, 105.0)
 
@@ -34,7 +34,7 @@ def test_push_without_a_list_of_a_pool_leaves_the_last_one_in_place() -> None:
 
 
 def test_list_of_a_process_has_a_bound_that_no_room_of_others_lifts() -> None:
-    held = HeldList(max_pools=5, budgets=SharedBudgets(10, 10 * MAX_HELD))
+    held = HeldList(max_pools=5, shares=SharedBudgets(10, 10 * MAX_HELD).shares())
     refused = held.replace_lists(a_listing(*range(MAX_HELD + 1)), 5.0, 100.0)
 
     assert refused == {Refusal.TOO_MANY_CHECKOUTS: 1}
@@ -43,7 +43,7 @@ def test_list_of_a_process_has_a_bound_that_no_room_of_others_lifts() -> None:
 
 def test_room_is_taken_for_what_is_held_and_given_back_after() -> None:
     budgets = SharedBudgets(10, 10)
-    held = HeldList(max_pools=5, budgets=budgets)
+    held = HeldList(max_pools=5, shares=budgets.shares())
     held.replace_lists(a_listing(1, 2, 3), 5.0, 100.0)
     held.replace_lists(a_push(backend_pids={a_pool(): frozenset({1, 2})}), 5.0, 105.0)
     assert (budgets.held.used, budgets.sessions.used) == (3, 2)

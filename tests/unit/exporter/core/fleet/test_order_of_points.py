@@ -3,7 +3,7 @@
 import pytest
 
 from poolscope import catalogue
-from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet
 from poolscope_exporter.core.fleet.series import LATEST_NS
 from poolscope_exporter.core.model.pushes import HistogramValue, Point

@@ -213,6 +213,15 @@ def test_services_beyond_the_cap_are_refused_and_forgotten_ones_make_room() -> N
     assert [(t.pool.pool, t.route) for t in sums.totals()] == [("b", "/")]
 
 
+def test_a_service_beyond_the_cap_is_refused_with_the_reason() -> None:
+    fleet = Fleet()
+    fleet._routes = ServiceTotals(max_pools=1, max_routes=9)
+    first, second = (an_instance(f"{name}-1", name) for name in ("shop", "bank"))
+    assert fleet.record_push(a_push(ended(1.0, instance=first), instance=first), 100.0).accepted
+    result = fleet.record_push(a_push(ended(1.0, instance=second), instance=second), 100.0)
+    assert (result.rejected_points, result.reason) == (1, "refused: 1 too_many_services")
+
+
 def test_refused_routes_are_counted() -> None:
     fleet = Fleet(max_series_per_pool=2, max_pools_per_instance=1)
     points = [*(ended(1.0, route) for route in "abc"), a_point(

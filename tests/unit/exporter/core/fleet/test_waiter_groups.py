@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from poolscope.catalogue import Phase
-from poolscope_exporter.core.fleet.admission import Refusal
+from poolscope_exporter.core.admission.limits import Budget, Share
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.fleet.limits import Budget
 from poolscope_exporter.core.fleet.waiter_groups import (
     MAX_GROUPS,
     MAX_WAITERS,
@@ -83,7 +83,7 @@ def test_a_process_has_no_more_waiters_than_poolscope_lists() -> None:
 
 
 def test_the_groups_of_all_processes_together_are_bounded() -> None:
-    budget = Budget(3)
+    budget = Share(Budget(3))
     first, second = ProcessWaiters(50, budget), ProcessWaiters(50, budget)
     push = a_push(waiters=(waiting_for(a_waiting_caller(), a_waiting_caller(route="/")),))
     assert first.replace_waiters(push) == {}

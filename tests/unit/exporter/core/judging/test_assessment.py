@@ -1,5 +1,7 @@
 """The picture of the moment: whom to ask about whom, every checkout judged, every pool told."""
 
+from dataclasses import replace
+
 import pytest
 
 from poolscope.catalogue import Evidence
@@ -12,12 +14,12 @@ from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.judging.views import ServerView
 from poolscope_exporter.core.linking.confirmation import Confirmations
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
-from poolscope_exporter.core.linking.suspects import suspects
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.servers import ServerLimits
-from poolscope_exporter.core.model.sessions import Session, SessionState
+from poolscope_exporter.core.model.sessions import IdleBlocker, Session, SessionState
 from support.exporter.builders import (
+    PID,
     SERVER,
     a_checkout,
     a_pool,
@@ -25,6 +27,7 @@ from support.exporter.builders import (
     a_server,
     a_session,
     holding,
+    lock_waits,
     pool_points,
 )
 
@@ -228,33 +231,26 @@ def test_pool_leads_to_no_server_that_is_not_configured_now() -> None:
     assert state.server is None
 
 
-def test_suspects_are_the_valid_pids_each_once_oldest_first() -> None:
-    fleet = a_fleet(
-        a_checkout(1, age_s=2.0, backend_pid=11),
-        a_checkout(2, age_s=9.0, backend_pid=12),
-        a_checkout(3, age_s=5.0, backend_pid=12),
-        *(a_checkout(n, backend_pid=pid) for n, pid in enumerate((None, -1, 0, 4_194_305), 4)),
-        a_checkout(8, age_s=1.0, backend_pid=4_194_304),
-        a_checkout(9, age_s=0.5, backend_pid=1),
+def test_a_root_blocker_is_named_by_the_pool_that_its_connection_belongs_to() -> None:
+    waiting, last = a_checkout(1), a_checkout(2, backend_pid=90)
+    blocked = a_session(
+        state=SessionState.ACTIVE, wait_event_type="Lock", wait_event="advisory", blocked_by=(90,),
+        idle_blockers=(IdleBlocker(90, 30.0),),
+    )  # fmt: skip
+    answers = confirmed((waiting, blocked))
+    answers.link_history.record_link(last, Link(LinkLevel.ADDRESS, SERVER, a_session(90), 90.0))
+    fleet = Fleet()
+    fleet.record_push(
+        a_push(held=(holding(waiting),), backend_pids={a_pool(): frozenset({PID, 90})}), 100.0
     )
-    assert suspects(fleet, [a_server()], 101.0) == {SERVER: [12, 11, 4_194_304, 1]}
+    waits = lock_waits({PID: (90,), 90: ()}, blocked, a_session(90))
+    up = replace(UP, lock_waits=waits)
 
+    found = assess(fleet, answers, [up], 105.0)
 
-@pytest.mark.parametrize(("limit", "count"), [(2, 2), (3, 3), (4, 3)])
-def test_suspects_are_bounded_per_server(limit: int, count: int) -> None:
-    fleet = a_fleet(*(a_checkout(n, backend_pid=n, age_s=100.0 - n) for n in (1, 2, 3)))
-    assert suspects(fleet, [a_server()], 101.0, limit) == {SERVER: [1, 2, 3][:count]}
-
-
-def test_suspects_are_asked_of_their_own_server_alone() -> None:
-    other = Endpoint("192.0.2.1", 5432)
-    nowhere = Endpoint("192.0.2.2", 5432)
-    elsewhere = a_pool(server_address="unheard-of")
-    fleet = a_fleet(
-        a_checkout(1, backend_pid=11),
-        a_checkout(2, backend_pid=12, peer=other),
-        a_checkout(3, backend_pid=13, peer=nowhere, pool=elsewhere),
-    )
-    servers = [a_server(), a_server("other", other)]
-    assert suspects(fleet, servers, 101.0) == {SERVER: [11], "other": [12]}
-    assert suspects(fleet, [], 101.0) == {}
+    [root] = found.blockers
+    assert (root.party.pid, root.party.idle_in, root.party.last) == (90, a_pool(), last)
+    assert [each.party.checkout for each in root.queue] == [waiting]
+    [blocker] = found.judgements[0].blocked_by
+    assert (blocker.session, blocker.idle_in, blocker.last) == (a_session(90), a_pool(), last)
+    assert assess(fleet, answers, [replace(up, up=False)], 105.0).blockers == ()

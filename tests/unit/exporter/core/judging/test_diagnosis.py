@@ -1,20 +1,27 @@
 """A pool gets the first diagnosis that matches, and says why with its numbers."""
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from poolscope import catalogue
-from poolscope.catalogue import ConnectErrorKind, Evidence, FailureReason, Phase
+from poolscope.catalogue import ConnectErrorKind, Evidence, FailureReason, OwnerKind, Phase
 from poolscope_exporter.core.fleet.growth import COUNT, SUM, Growth
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.process_numbers import (
+    ProcessNumbers,
+    StallHistory,
+    ThreadNumbers,
+)
 from poolscope_exporter.core.fleet.waiter_groups import group_waiters
+from poolscope_exporter.core.judging import sentences
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis, diagnose
 from poolscope_exporter.core.judging.pool_evidence import Destination
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked
-from poolscope_exporter.core.model.pushes import WaitingCaller
-from support.exporter.builders import a_checkout, a_waiting_caller
+from poolscope_exporter.core.model.pushes import LoopStall, WaitingCaller
+from support.exporter.builders import a_checkout, a_waiting_caller, an_inherited_connection
 
 FULL = PoolNumbers(used=15, max=15, pending=0)
 BLOCKING = (catalogue.BLOCKING_CHECKOUTS.name, "")
@@ -196,6 +203,11 @@ def test_calm_pool_is_healthy_unless_its_holders_leak_wait_for_locks_or_lost_the
     assert found(CALM, [judged(verdict)] * 3) is hurts.get(verdict, Diagnosis.HEALTHY)
 
 
+def test_session_that_is_gone_speaks_against_a_pool_only_if_its_checkout_is_still_held() -> None:
+    assert found(CALM, [probably(Verdict.LOST)]) is Diagnosis.HEALTHY
+    assert found(CALM, [judged(Verdict.LOST)]) is Diagnosis.UNKNOWN
+
+
 def test_diagnoses_come_in_the_documented_order() -> None:
     pressed = PoolNumbers(used=15, max=15, growth=Growth({BLOCKING: 1.0}))
     troubles = [*some(leaked=1, blocked=14)]
@@ -214,17 +226,17 @@ def leaked(evidence: Evidence, count: int) -> list[Judgement]:
     [
         (
             leaked(Evidence.REQUEST_FINISHED, 12),
-            "12 of 15 connections are held by checkouts whose request has finished",
+            "12 of 15 connections are held by checkouts with a finished request",
         ),
         (
             leaked(Evidence.TASK_FINISHED, 1),
-            "1 of 15 connections is held by a checkout whose task has finished",
+            "1 of 15 connections is held by a checkout with a finished task",
         ),
         (some(slow_query=15), "15 of 15 connections are running a slow query"),
         (some(held_idle=14), "14 of 15 connections are held without being used"),
         (
             some(unconfirmed=15),
-            "15 of 15 connections are held by checkouts whose server session is not confirmed yet",
+            "15 of 15 connections are held by checkouts with an unconfirmed server session",
         ),
         ([], "all 15 connections are in use"),
     ],
@@ -290,11 +302,79 @@ def test_queue_in_the_pooler_is_no_excuse_for_a_leak_or_for_what_the_pool_does_i
 
 
 def test_reasons_of_a_queue_say_that_the_bouncer_is_paused() -> None:
-    paused = "PgBouncer bouncer is paused: RESUME lets it go on"
+    paused = "PgBouncer bouncer is paused: its clients wait until RESUME"
     for is_paused in (True, False):
         told = diagnose(CALM, [queued()], None, Destination("bouncer", is_paused))
         assert told.diagnosis is Diagnosis.SERVER_FULL
         assert (paused in told.reasons) is is_paused
+
+
+IN_LONG_QUEUE = Destination("bouncer", queued=15, longest_queued_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "longest_s", "is_full"),
+    [(FULL, 1.0, True), (WAITED_FOR, 1.0, True), (CALM, 9.0, False), (FULL, 0.9, False)],
+)
+def test_what_the_bouncer_says_of_its_queue_needs_no_confirmation(
+    numbers: PoolNumbers, longest_s: float, is_full: bool
+) -> None:
+    told = diagnose(numbers, [], None, replace(IN_LONG_QUEUE, longest_queued_s=longest_s))
+    assert (told.diagnosis is Diagnosis.SERVER_FULL) is is_full
+
+
+def test_a_connection_that_opens_into_the_bouncers_queue_is_not_slow_to_open() -> None:
+    opening = PoolNumbers(
+        used=0,
+        max=4,
+        pending=3,
+        pending_by_phase={Phase.CONNECT: 3},
+        oldest_wait_s={Phase.CONNECT: 6.0},
+    )
+    told = diagnose(opening, [], None, IN_LONG_QUEUE)
+    assert told.diagnosis is Diagnosis.SERVER_FULL
+    assert told.reasons[0] == (
+        "15 clients wait in PgBouncer bouncer for a server connection, the longest for 1.0 s,"
+        " and none is free"
+    )
+    assert found(opening) is Diagnosis.CONNECTING
+
+
+def test_long_holds_that_ended_a_moment_ago_are_evidence() -> None:
+    waited_for = replace(FULL, pending=9, held_total=0, growth=used_for(1.5, ended=30.0))
+    assert found(waited_for) is Diagnosis.FULL
+    ended = Counter({Verdict.SLOW_QUERY: 3, Verdict.WORKING: 1})
+    told = diagnose(waited_for, [], None, ended=ended)
+    assert (told.diagnosis, told.is_probable) == (Diagnosis.SLOW_QUERIES, False)
+    assert (
+        told.reasons[0] == "3 of 4 checkouts that ended in the last 5 s were running a slow query"
+    )
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNCONFIRMED, Verdict.UNKNOWN])
+@pytest.mark.parametrize(
+    ("owner_kind", "is_healthy"), [(OwnerKind.LONG_LIVED, True), (OwnerKind.TASK, False)]
+)
+def test_a_full_pool_of_declared_holders_is_healthy_before_its_server_was_asked(
+    verdict: Verdict, owner_kind: OwnerKind, is_healthy: bool
+) -> None:
+    listening = replace(judged(verdict), checkout=replace(a_checkout(), owner_kind=owner_kind))
+    of_one = PoolNumbers(used=1, max=1, pending=0, held_total=1)
+    assert (found(of_one, [listening]) is Diagnosis.HEALTHY) is is_healthy
+
+
+def test_few_long_holds_say_nothing_of_a_pool_whose_uses_are_short() -> None:
+    waited_for = replace(short_uses(15, 15, 9), pending=9)
+    told = diagnose(waited_for, [], None, ended=Counter({Verdict.SLOW_QUERY: 3}))
+    assert told.diagnosis is Diagnosis.UNDERSIZED
+
+
+@pytest.mark.parametrize(("oldest_s", "is_calm"), [(0.0, True), (0.49, True), (0.5, False)])
+def test_a_full_pool_whose_callers_wait_within_reason_is_busy(
+    oldest_s: float, is_calm: bool
+) -> None:
+    busy = replace(short_uses(15, 15, 2), oldest_wait_s={Phase.QUEUE: oldest_s})
+    assert (found(busy) is Diagnosis.HEALTHY) is is_calm
 
 
 def test_a_bouncer_without_room_for_a_client_is_named() -> None:
@@ -307,13 +387,13 @@ def test_reasons_tell_the_queue_in_the_pooler_and_the_leaks_that_cost_the_server
     told = diagnose(FULL, [queued(), queued(3.25)], None)
     assert told.reasons == (
         "2 of 15 connections are waiting in the pooler's queue for a server connection",
-        "the longest of them for 3.2 s",
+        "the longest of them has waited for 3.2 s",
         "all 15 connections are in use",
     )
     evidence = Evidence.REQUEST_FINISHED
     leaks = [judged(Verdict.LEAKED, evidence, reason) for reason in (None, Unlinked.IDLE_IN_POOLER)]
     assert diagnose(CALM, leaks, None).reasons == (
-        "2 of 15 connections are held by checkouts whose request has finished",
+        "2 of 15 connections are held by checkouts with a finished request",
         "1 of them without a server connection",
     )
 
@@ -353,6 +433,45 @@ def test_opening_or_testing_that_takes_more_than_a_second_is_connecting(
         used=3, max=15, pending=2, pending_by_phase={phase: 2}, oldest_wait_s={phase: oldest_s}
     )
     assert (found(numbers) is Diagnosis.CONNECTING) is applies
+
+
+def slowly_opened(connections: float, uses: Growth) -> Growth:
+    name = catalogue.CREATE_TIME.name
+    opened = {(name, COUNT): connections, (name, SUM): connections * 2.0}
+    return Growth({**uses.by_counter, **opened})
+
+
+@pytest.mark.parametrize(
+    ("phase", "used", "applies"),
+    [(Phase.QUEUE, 5, False), (Phase.QUEUE, 4, True), (Phase.CONNECT, 5, True)],
+)
+def test_a_slow_start_does_not_explain_who_waits_once_all_connections_are_in_use(
+    phase: Phase, used: int, applies: bool
+) -> None:
+    holders = some(idle_in_transaction=used)
+    numbers = PoolNumbers(
+        used=used,
+        max=5,
+        pending=5,
+        held_total=used,
+        pending_by_phase={phase: 5},
+        oldest_wait_s={phase: 0.9},
+        growth=slowly_opened(5, Growth()),
+    )
+    assert (found(numbers, holders) is Diagnosis.CONNECTING) is applies
+    if not applies:
+        assert found(numbers, holders) is Diagnosis.HELD_IDLE
+
+
+@pytest.mark.parametrize(("ended", "applies"), [(19.0, True), (20.0, False), (21.0, False)])
+def test_a_slow_start_does_not_explain_who_gave_up_once_uses_took_longer(
+    ended: float, applies: bool
+) -> None:
+    gave_up = {(catalogue.TIMEOUTS.name, ""): 13.0}
+    growth = Growth({**slowly_opened(3, used_for(0.3, ended)).by_counter, **gave_up})
+    numbers = PoolNumbers(used=0, max=3, pending=0, held_total=0, growth=growth)
+    expected = Diagnosis.CONNECTING if applies else Diagnosis.UNDERSIZED
+    assert found(numbers) is expected
 
 
 @pytest.mark.parametrize(("oldest_s", "is_calm"), [(0.49, True), (0.5, False), (0.51, False)])
@@ -449,7 +568,7 @@ def test_a_full_pool_of_a_sender_that_lists_no_holders_says_that_nothing_came_ba
     growth = Growth({(catalogue.USE_TIME.name, COUNT): 0.0})
     told = diagnose(PoolNumbers(used=5, max=5, pending=2, growth=growth), [], None)
     assert told.diagnosis is Diagnosis.FULL
-    assert "no connection came back in the last 30 s" in told.reasons
+    assert "no connection was returned in the last 30 s" in told.reasons
     silent = diagnose(PoolNumbers(used=5, max=5, pending=2), [], None)
     assert not any("came back" in reason for reason in silent.reasons)
 
@@ -500,3 +619,147 @@ def test_a_full_pool_of_unclear_holders_is_not_healthy_though_nobody_waits(
 ) -> None:
     numbers = PoolNumbers(used=10, max=10, pending=0, held_total=10)
     assert found(numbers, [judged(verdict)] * unclear) == diagnosis
+
+
+ERRORS = {(catalogue.CONNECT_ERRORS.name, ConnectErrorKind.REFUSED.value): 12.0}
+GAVE_UP = {(catalogue.TIMEOUTS.name, ""): 3.0}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "judgements", "grown", "evidence_at_s"),
+    [
+        (CALM, [], GAVE_UP, 90.0),
+        (CALM, some(working=3), GAVE_UP, 90.0),
+        (CALM, [probably(Verdict.WORKING)], GAVE_UP, 90.0),
+        (CALM, [probably(Verdict.SLOW_QUERY)], GAVE_UP, None),
+        (FULL, [], GAVE_UP, None),
+        (WAITED_FOR, [], GAVE_UP, None),
+        (CALM, some(held_idle=1), GAVE_UP, None),
+        (WAITED_FOR, some(held_idle=1), ERRORS, 90.0),
+    ],
+)
+def test_what_counters_alone_tell_is_as_old_as_their_last_growth(
+    numbers: PoolNumbers,
+    judgements: list[Judgement],
+    grown: dict[tuple[str, str], float],
+    evidence_at_s: float | None,
+) -> None:
+    hurt = replace(numbers, growth=Growth(grown, hurt_at_s=90.0))
+    told = diagnose(hurt, judgements, None)
+    assert told.diagnosis is not Diagnosis.HEALTHY
+    assert told.evidence_at_s == evidence_at_s
+
+
+def stalled(lasted_s: float, *, is_over: bool = True) -> ProcessNumbers:
+    history = StallHistory()
+    blocked_s = lasted_s if is_over else 0.0
+    place = {"code_file": "shop/reports.py", "code_line": 88, "code_function": "render"}
+    history.record_stalls([LoopStall(lasted_s, is_over, blocked_s, "MainThread", **place)], 50.0)  # type: ignore[arg-type]
+    return ProcessNumbers(history.loop_numbers())
+
+
+@pytest.mark.parametrize(("lasted_s", "is_blocked"), [(0.99, False), (1.0, True), (3.0, True)])
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_loop_that_stood_still_for_a_second_is_blocked_although_nobody_can_wait(
+    lasted_s: float, is_blocked: bool, is_over: bool
+) -> None:
+    numbers = replace(CALM, process=stalled(lasted_s, is_over=is_over))
+    assert (found(numbers) is Diagnosis.LOOP_BLOCKED) is is_blocked
+
+
+def test_the_line_that_blocks_a_loop_is_named_and_ages() -> None:
+    over = diagnose(replace(CALM, process=stalled(3.0)), [], None)
+    assert over.evidence_at_s == 50.0
+    assert over.reasons[0] == (
+        "event loops did not run for 3.0 s in the last 30 s, up to 3.0 s at a time:"
+        " shop/reports.py:88 in render"
+    )
+    now = diagnose(replace(CALM, process=stalled(3.0, is_over=False)), [], None)
+    assert now.reasons[0] == ("an event loop has not run for 3.0 s: shop/reports.py:88 in render")
+
+
+THREADS = ProcessNumbers(threads=ThreadNumbers(used=40, max=40, waiting=61))
+
+
+@pytest.mark.parametrize(("awaiting", "is_cause"), [(0, False), (7, False), (8, True), (15, True)])
+def test_holders_that_wait_for_a_thread_are_the_cause_from_half_of_the_pool_on(
+    awaiting: int, is_cause: bool
+) -> None:
+    numbers = replace(WAITED_FOR, used=15, max=15, awaiting_thread=awaiting, process=THREADS)
+    told = diagnose(numbers, [], None)
+    assert (told.diagnosis is Diagnosis.THREADS_EXHAUSTED) is is_cause
+    if is_cause:
+        assert "40 of 40 worker threads are in use, 61 requests wait for one" in told.reasons
+
+
+@pytest.mark.parametrize(
+    ("held", "leaks", "is_deadlock"), [(15, 0, True), (14, 0, False), (14, 1, True), (0, 15, False)]
+)
+def test_a_pool_is_deadlocked_only_if_nobody_can_return_a_connection(
+    held: int, leaks: int, is_deadlock: bool
+) -> None:
+    numbers = replace(WAITED_FOR, used=15, max=15, held_by_waiters=held)
+    told = found(numbers, leaked(Evidence.REQUEST_FINISHED, leaks))
+    assert (told is Diagnosis.DEADLOCKED) is is_deadlock
+
+
+def test_a_nested_checkout_that_waits_for_a_moment_is_no_deadlock() -> None:
+    numbers = replace(
+        WAITED_FOR, used=15, max=15, held_by_waiters=15, oldest_wait_s={Phase.QUEUE: 0.1}
+    )
+    assert found(numbers) is not Diagnosis.DEADLOCKED
+
+
+INHERITED = (catalogue.INHERITED_CHECKOUTS.name, "")
+FOREIGN_LOOP = (catalogue.FOREIGN_LOOP_CHECKOUTS.name, "")
+
+
+@pytest.mark.parametrize(("grown", "applies"), [(None, False), (0.0, False), (1.0, True)])
+def test_one_use_of_an_inherited_connection_is_enough_without_pressure(
+    grown: float | None, applies: bool
+) -> None:
+    growth = Growth({} if grown is None else {INHERITED: grown}, hurt_at_s=90.0)
+    told = diagnose(replace(CALM, growth=growth), some(leaked=1), None)
+    assert told.diagnosis is (Diagnosis.SHARED_ACROSS_FORK if applies else Diagnosis.LEAKING)
+    assert told.evidence_at_s == (90.0 if applies else None)
+
+
+def test_an_inherited_connection_that_is_out_is_evidence_of_now() -> None:
+    numbers = replace(CALM, inherited=(an_inherited_connection(unused_s=0.0),))
+    told = diagnose(replace(numbers, growth=Growth({}, hurt_at_s=1.0)), [], None)
+    assert told.diagnosis is Diagnosis.SHARED_ACROSS_FORK
+    assert told.evidence_at_s is None
+    assert told.reasons[0] == "1 of 15 connections is shared with another process by a fork"
+
+
+def test_an_inherited_connection_that_was_used_long_ago_is_no_evidence() -> None:
+    assert found(replace(CALM, inherited=(an_inherited_connection(),))) is Diagnosis.HEALTHY
+
+
+def test_the_shared_connection_is_named_with_line_other_process_and_cure() -> None:
+    also = ("process 71 on web-1", "process 72 on web-1")
+    numbers = replace(
+        CALM,
+        growth=Growth({INHERITED: 12.0}),
+        inherited=(an_inherited_connection(shared_with=also),),
+    )
+    assert diagnose(numbers, [], None).reasons == (
+        "12 checkouts used a connection that another process opened in the last 30 s",
+        "the last of them was taken by /orders at shop/orders.py:42",
+        "its session (backend pid 4711) is also used by process 71 on web-1, process 72 on web-1",
+        sentences.INHERITED_CURE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "diagnosis"), [(CALM, Diagnosis.UNKNOWN), (FULL, Diagnosis.FULL)]
+)
+def test_a_connection_of_another_loop_is_named_beside_every_diagnosis(
+    numbers: PoolNumbers, diagnosis: Diagnosis
+) -> None:
+    told = diagnose(replace(numbers, growth=Growth({FOREIGN_LOOP: 7.0})), [], None)
+    reason = "7 checkouts got a connection of another event loop in the last 30 s"
+    assert told.diagnosis is diagnosis
+    assert [each for each in told.reasons if each.startswith(reason)] == [
+        f"{reason}: {sentences.FOREIGN_LOOP_CURE}"
+    ]

@@ -1,5 +1,7 @@
 """A diagnosis turns bad at once, and good when the window holds no evidence any more."""
 
+from dataclasses import replace
+
 import pytest
 
 from poolscope_exporter.core.fleet.growth import WINDOW_S
@@ -43,6 +45,18 @@ def test_a_pool_that_calms_down_says_since_when_and_keeps_its_reasons() -> None:
     assert last.reasons == ("calm for 2 s: because healthy", "before that: because slow_queries")
 
 
+def test_the_window_begins_at_the_last_evidence_and_not_at_the_last_look() -> None:
+    windows, failing = (
+        DiagnosisWindows(),
+        replace(found(Diagnosis.CONNECT_FAILING), evidence_at_s=100.0),
+    )
+    for now_s in range(100, 130):
+        told = windows.settle(a_pool(), failing, 0, float(now_s))
+        assert told.diagnosis is Diagnosis.CONNECT_FAILING
+    assert windows.settle(a_pool(), found(HEALTHY), 0, 130.0).diagnosis is Diagnosis.CONNECT_FAILING
+    assert windows.settle(a_pool(), found(HEALTHY), 0, 130.1).diagnosis is HEALTHY
+
+
 def test_unknown_alone_does_not_outlive_its_look() -> None:
     assert settled(Diagnosis.UNKNOWN, HEALTHY)[-1].diagnosis is HEALTHY
 
@@ -59,6 +73,27 @@ def test_of_two_causes_the_one_that_cost_more_caller_seconds_is_shown() -> None:
     looks = [SLOW, SLOW, Diagnosis.BLOCKED, Diagnosis.BLOCKED]
     assert settled(*looks, waiting=[1, 1, 9, 9])[-1].diagnosis is Diagnosis.BLOCKED
     assert settled(*looks, waiting=[9, 9, 1, 1])[-1].diagnosis is SLOW
+
+
+@pytest.mark.parametrize(
+    ("before", "known"),
+    [
+        (Diagnosis.HELD_IDLE, Diagnosis.LEAKING),
+        (Diagnosis.UNDERSIZED, Diagnosis.SERVER_SLOW),
+    ],
+)
+def test_a_trouble_of_which_more_is_known_was_that_from_the_start(
+    before: Diagnosis, known: Diagnosis
+) -> None:
+    assert settled(*[before] * 25, known)[-1].diagnosis is known
+
+
+def test_a_leak_that_is_only_probable_leaves_the_holders_idle() -> None:
+    windows = DiagnosisWindows()
+    probable = replace(found(Diagnosis.LEAKING), is_probable=True)
+    for now_s in range(100, 125):
+        windows.settle(a_pool(), found(Diagnosis.HELD_IDLE), 0, float(now_s))
+    assert windows.settle(a_pool(), probable, 0, 125.0).diagnosis is Diagnosis.HELD_IDLE
 
 
 def test_of_equal_causes_the_graver_one_is_shown() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from poolscope.catalogue import Evidence, OwnerKind
+from poolscope_exporter.core.judging.leak_evidence import ANSWER_WITHIN_S
 from poolscope_exporter.core.judging.verdicts import (
     LOST_SESSION,
     UNKNOWN_STATE,
@@ -29,10 +30,11 @@ def judged(
     age_s: float = 10.0,
     is_proven: bool = True,
     owner_kind: OwnerKind = OwnerKind.REQUEST,
+    now_s: float = 101.0,
 ) -> Judgement:
     checkout = replace(a_checkout(evidence=evidence, age_s=age_s), owner_kind=owner_kind)
     reported = a_checkout_report(checkout, reported_at_s=100.0)
-    return judge(reported, state, 101.0, is_proven, {})
+    return judge(reported, state, now_s, is_proven, {})
 
 
 def confirmed(session: Session, taken_at_s: float = 100.0) -> Confirmed:
@@ -59,7 +61,11 @@ def active(
 @pytest.mark.parametrize(
     ("state", "verdict"),
     [
-        (active(0.0, "Lock", "transactionid"), Verdict.BLOCKED),
+        (active(0.0, "Lock", "transactionid"), Verdict.WORKING),
+        (active(0.49, "Lock", "transactionid"), Verdict.WORKING),
+        (active(0.5, "Lock", "transactionid"), Verdict.BLOCKED),
+        (active(0.51, "Lock", "tuple"), Verdict.BLOCKED),
+        (active(None, "Lock", "transactionid"), Verdict.BLOCKED),
         (active(0.99), Verdict.WORKING),
         (active(1.0), Verdict.SLOW_QUERY),
         (active(1.01), Verdict.SLOW_QUERY),
@@ -123,7 +129,7 @@ def test_idleness_before_the_checkout_is_not_the_checkouts(held_s: float, verdic
     "session_state", [SessionState.IDLE, SessionState.IDLE_IN_TRANSACTION, ABORTED]
 )
 def test_evidence_with_a_session_that_does_nothing_is_a_leak(session_state: SessionState) -> None:
-    found = judged(confirmed(a_session(state=session_state, state_age_s=0.0)), evidence=LEAK)
+    found = judged(confirmed(a_session(state=session_state, state_age_s=2.0)), evidence=LEAK)
     assert (found.verdict, found.reason, found.evidence) == (Verdict.LEAKED, None, LEAK)
 
 
@@ -226,7 +232,7 @@ def test_client_without_a_server_may_be_idle_where_it_was_declared_long_lived() 
 
 
 def test_leak_of_a_client_without_a_server_says_that_the_server_is_not_concerned() -> None:
-    found = judged(in_pooler(Unlinked.IDLE_IN_POOLER, 0.0), evidence=LEAK)
+    found = judged(in_pooler(Unlinked.IDLE_IN_POOLER, 2.0), evidence=LEAK)
     assert (found.verdict, found.reason) == (Verdict.LEAKED, "idle_in_pooler")
     assert found.confirmed
 
@@ -263,6 +269,11 @@ def test_nothing_is_judged_before_it_is_confirmed(
 ) -> None:
     found = judged(state, evidence=evidence)
     assert (found.verdict, found.confirmed) == (Verdict.UNCONFIRMED, False)
+
+
+def test_evidence_that_nobody_asked_the_server_about_counts_after_a_while() -> None:
+    found = judged(Unseen(), evidence=LEAK, now_s=100.0 + ANSWER_WITHIN_S)
+    assert (found.verdict, found.reason) == (Verdict.LEAKED, Unlinked.NOT_SAMPLED)
 
 
 def test_unconfirmed_link_is_shown_as_what_it_is() -> None:

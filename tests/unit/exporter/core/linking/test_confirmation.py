@@ -54,6 +54,19 @@ def test_push_must_come_later_by_a_second_or_half_its_interval(
     assert isinstance(confirmations.confirmed_or_waiting(KEY), Confirmed) is counts
 
 
+@pytest.mark.parametrize(
+    ("ended_s", "counts"), [(0.0, True), (0.75, True), (0.76, False), (4.0, False)]
+)
+def test_the_end_of_a_checkout_confirms_what_was_answered_before_it(
+    ended_s: float, counts: bool
+) -> None:
+    confirmations = Confirmations()
+    assert confirmations.confirmed_by_end(KEY, ended_s, 101.0) is None
+    confirmations.record_outcome(KEY, a_link(100.0), 100.0)
+    confirmed = confirmations.confirmed_by_end(KEY, ended_s, 101.0)
+    assert confirmed == (Confirmed(a_link(100.0), 100.0) if counts else None)
+
+
 def test_missing_session_is_confirmed_like_a_link() -> None:
     confirmations = Confirmations()
     gone = NoLink(Unlinked.NO_ROW, SERVER)

@@ -3,7 +3,14 @@
 import pytest
 
 from poolscope_exporter.core.model.endpoints import Endpoint
-from poolscope_exporter.core.model.pgbouncers import Bouncer, Bouncers, BouncerSample, socket_of
+from poolscope_exporter.core.model.pgbouncers import (
+    Bouncer,
+    Bouncers,
+    BouncerSample,
+    PoolingSettings,
+    PoolMode,
+    socket_of,
+)
 from support.exporter.builders import (
     BOUNCER,
     BOUNCER_END,
@@ -114,3 +121,47 @@ def test_bouncer_that_is_added_has_said_nothing_yet() -> None:
     [known] = bouncers.known()
     assert known.addresses == {BOUNCER_END}
     assert known.sample is None
+
+
+SESSION, TRANSACTION, STATEMENT = PoolMode
+
+
+@pytest.mark.parametrize(
+    ("database", "users", "expected"),
+    [
+        ("other", [], {TRANSACTION}),
+        ("other", ["shop"], {TRANSACTION}),
+        ("orders", [], {SESSION}),
+        ("orders", ["shop"], {SESSION}),
+        ("orders", ["batch"], {STATEMENT}),  # a user's own mode comes first
+        ("orders", ["batch", "shop"], {SESSION, STATEMENT}),
+        ("", ["shop"], {SESSION, TRANSACTION, STATEMENT}),  # it may be any database
+    ],
+)
+def test_mode_is_the_users_or_the_databases_or_the_default(
+    database: str, users: list[str], expected: set[PoolMode]
+) -> None:
+    settings = PoolingSettings(TRANSACTION, {"orders": SESSION}, {"batch": STATEMENT})
+    assert settings.modes(database, users) == expected
+
+
+@pytest.mark.parametrize(
+    ("database", "users", "expected"),
+    [
+        ("other", ["shop"], set()),
+        ("other", ["batch"], {STATEMENT}),
+        ("other", ["batch", "shop"], set()),
+        ("orders", ["shop"], {SESSION}),
+        ("", [], set()),
+    ],
+)
+def test_no_mode_is_known_where_one_of_them_is_not(
+    database: str, users: list[str], expected: set[PoolMode]
+) -> None:
+    settings = PoolingSettings(None, {"orders": SESSION}, {"batch": STATEMENT})
+    assert settings.modes(database, users) == expected
+
+
+def test_without_modes_the_rest_is_still_known() -> None:
+    settings = PoolingSettings(TRANSACTION, {"orders": SESSION}, {"batch": STATEMENT}, 7, (1, 25))
+    assert settings.without_modes() == PoolingSettings(max_prepared_statements=7, version=(1, 25))

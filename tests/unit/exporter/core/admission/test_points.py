@@ -4,7 +4,7 @@ import pytest
 
 from poolscope import catalogue
 from poolscope.catalogue import Kind
-from poolscope_exporter.core.fleet.admission import (
+from poolscope_exporter.core.admission.points import (
     MAX_ATTRIBUTES,
     Refusal,
     admit,

@@ -1,14 +1,19 @@
-"""Time held while the session was idle: each moment once, and only where both sides saw it."""
+"""Time held, by what the session did: each moment once, and only where both sides saw it."""
 
 import pytest
 
 from poolscope import catalogue
 from poolscope_exporter.core.correlator import Correlator
-from poolscope_exporter.core.judging.held_idle import MAX_SPANS, HeldIdle
+from poolscope_exporter.core.judging.held_time import MAX_SPANS, HeldTime
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.checkouts import Checkout
 from poolscope_exporter.core.model.servers import ConfiguredServer
 from poolscope_exporter.core.model.sessions import Session, SessionState
+from poolscope_exporter.core.own_metrics import (
+    HELD_IDLE_TIME,
+    HELD_IN_TRANSACTION_TIME,
+    HELD_SEEN_TIME,
+)
 from support.exporter.builders import (
     BACKEND_START_S,
     PID,
@@ -32,7 +37,7 @@ class Story:
     """One checkout, polls of its session, and pushes that still list it."""
 
     def __init__(self) -> None:
-        self.idle = HeldIdle()
+        self.idle = HeldTime()
 
     def poll(
         self,
@@ -41,19 +46,30 @@ class Story:
         state: SessionState | None = IDLE,
         *,
         took_s: float = 0.0,
+        xact_since_s: float | None = None,
     ) -> None:
         reported = a_checkout_report(a_checkout(age_s=at_s - BEGAN_S), reported_at_s=at_s)
         age_s = None if idle_since_s is None else at_s + took_s - idle_since_s
-        session = a_session(state=state, state_age_s=age_s)
-        self.idle.record_idle(reported, Link(LinkLevel.ADDRESS, SERVER, session, at_s), took_s)
+        xact_age_s = None if xact_since_s is None else at_s + took_s - xact_since_s
+        session = a_session(state=state, state_age_s=age_s, xact_age_s=xact_age_s)
+        self.idle.record_session(reported, Link(LinkLevel.ADDRESS, SERVER, session, at_s), took_s)
 
     def held_until(self, until_s: float) -> None:
         self.idle.count_confirmed(a_checkout(), until_s, until_s + 1.0)
 
     @property
     def seconds(self) -> float | None:
-        values = [total.value for total in self.idle.totals.totals()]
-        return values[0] if values else None
+        return self.counted.get(HELD_IDLE_TIME.name)
+
+    @property
+    def in_transaction(self) -> tuple[float | None, float | None]:
+        """Return the seconds seen in a transaction, and all of which it was seen."""
+        found = self.counted
+        return found.get(HELD_IN_TRANSACTION_TIME.name), found.get(HELD_SEEN_TIME.name)
+
+    @property
+    def counted(self) -> dict[str, float]:
+        return {total.metric: total.value for total in self.idle.totals.totals()}
 
 
 @pytest.mark.parametrize(
@@ -177,6 +193,61 @@ def test_spans_that_wait_are_bounded() -> None:
     assert story.seconds == pytest.approx(0.5 * MAX_SPANS)
 
 
+IN_TRANSACTION = SessionState.IDLE_IN_TRANSACTION
+ABORTED = SessionState.IDLE_IN_TRANSACTION_ABORTED
+
+
+@pytest.mark.parametrize(
+    ("state", "state_since_s", "xact_since_s", "expected"),
+    [
+        (ACTIVE, 98.0, 94.0, (6.0, 6.0)),
+        (IN_TRANSACTION, 98.0, 94.0, (6.0, 6.0)),
+        (IN_TRANSACTION, 98.0, 80.0, (10.0, 10.0)),  # open before the checkout began
+        (ABORTED, 98.0, None, (2.0, 2.0)),  # PostgreSQL gives no start of it
+        (IDLE, 95.0, None, (0.0, 5.0)),
+        (SessionState.STARTING, 95.0, None, (None, None)),
+        (SessionState.OTHER, 95.0, None, (None, None)),
+        (None, None, None, (None, None)),  # hidden: unknown is neither in one nor outside
+        (IDLE, None, None, (None, None)),
+    ],
+)
+def test_time_in_a_transaction_is_a_part_of_the_time_that_was_seen(
+    state: SessionState | None,
+    state_since_s: float | None,
+    xact_since_s: float | None,
+    expected: tuple[float | None, float | None],
+) -> None:
+    story = Story()
+    story.poll(100.0, state_since_s, state, xact_since_s=xact_since_s)
+    story.held_until(105.0)
+    assert story.in_transaction == expected
+
+
+def test_time_between_two_transactions_is_in_neither_part_unless_it_was_seen() -> None:
+    story = Story()
+    story.poll(95.0, 94.0, IN_TRANSACTION, xact_since_s=92.0)
+    story.poll(97.0, 96.0, IDLE)  # from 95 to 96 it may have been either
+    story.poll(100.0, 99.5, ACTIVE, xact_since_s=98.0)
+    story.held_until(105.0)
+    assert story.in_transaction == pytest.approx((5.0, 6.0))
+
+
+def test_one_transaction_over_many_polls_counts_once() -> None:
+    story = Story()
+    for at_s in (94.0, 96.0, 100.0):
+        story.poll(at_s, at_s, ACTIVE, xact_since_s=92.0)
+        story.held_until(at_s - 1.0)
+    story.held_until(105.0)
+    assert story.in_transaction == pytest.approx((8.0, 8.0))
+
+
+def test_transaction_that_no_push_confirms_is_not_counted() -> None:
+    story = Story()
+    story.poll(100.0, 98.0, ACTIVE, xact_since_s=94.0)
+    story.held_until(93.0)
+    assert story.in_transaction == (0.0, 0.0)
+
+
 class Books:
     """A correlator with one server and one process, told what happens second by second."""
 
@@ -197,7 +268,9 @@ class Books:
 
     @property
     def seconds(self) -> dict[str, float]:
-        return {total.route: total.value for total in self.correlator.held_idle.totals.totals()}
+        totals = self.correlator.held_time.totals.totals()
+        idle = HELD_IDLE_TIME.name
+        return {total.route: total.value for total in totals if total.metric == idle}
 
 
 def held(now_s: float, checkout_id: int = 1, route: str | None = "/orders") -> Checkout:
@@ -232,7 +305,7 @@ def test_checkout_that_was_returned_counts_no_more() -> None:
     books.push(110.0)
     books.poll(111.0, a_session(state_age_s=13.0))
     assert books.seconds == {"/orders": pytest.approx(4.0)}
-    assert not books.correlator.held_idle._records
+    assert not books.correlator.held_time._records
 
 
 def test_session_that_is_not_the_checkouts_own_counts_nothing() -> None:

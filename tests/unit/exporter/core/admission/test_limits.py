@@ -101,7 +101,7 @@ def test_a_process_replaces_its_own_list_where_there_is_no_more_room() -> None:
 def test_backend_live_backend_pids_processes_together_are_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("poolscope_exporter.core.fleet.limits.MAX_SESSIONS", 5)
+    monkeypatch.setattr("poolscope_exporter.core.admission.limits.MAX_SESSIONS", 5)
     fleet = Fleet()
     fleet.record_push(of("a", pids=3), 100.0)
     fleet.record_push(of("b", pids=3), 100.0)

@@ -1,0 +1,111 @@
+"""Counters of a pool name never fall, however many pools had it."""
+
+from typing import Any
+
+from poolscope import catalogue
+from poolscope.catalogue import Evidence, Kind
+from poolscope.pushing.retired_pools import RetiredPools
+from poolscope.pushing.samples import Sample, counter_samples
+from poolscope.recording.histogram import Buckets
+from poolscope.recording.pool import PoolIdentity, PoolStats
+from poolscope.recording.registry import Registry, WatchedPool
+
+NO_READER: Any = None
+IDENTITY = PoolIdentity("orders")
+
+
+class Engine:
+    """The owner of a pool, which an application drops."""
+
+
+def used(registry: Registry, times: int) -> Engine:
+    """Return an engine with a pool that was used, and leaked once."""
+    engine, stats = Engine(), PoolStats(IDENTITY, NO_READER)
+    assert registry.watch(engine, stats)
+    [pool] = [each for each in registry.pools if each.stats is stats]
+    for _ in range(times):
+        stats.wait.count_value(0.01)
+    pool.leaks.leaked[Evidence.TASK_FINISHED, "/orders", ""] += 1
+    registry.named_pools()
+    return engine
+
+
+def pushed(registry: Registry, retired: RetiredPools) -> dict[tuple[str, str], float]:
+    """Return the counters of a push, by metric and pool."""
+    pools = registry.named_pools()
+    retired.retire(registry.retired, [pool for _, pool in pools])
+    own = (
+        sample
+        for identity, pool in pools
+        for sample in counter_samples(identity, pool.stats, pool.leaks)
+    )
+    found: dict[tuple[str, str], float] = {}
+    for sample in retired.completed(own):
+        value = sample.value
+        name = str(sample.attributes[catalogue.POOL_NAME])
+        number = sum(value.counts) if isinstance(value, Buckets) else value
+        key = sample.metric.name, name
+        found[key] = found.get(key, 0) + number
+    return found
+
+
+def test_counters_never_fall_while_engines_come_and_go() -> None:
+    registry, retired = Registry(max_pools=3), RetiredPools()
+    before: dict[tuple[str, str], float] = {}
+    for times in range(1, 20):
+        engine = used(registry, times)
+        now = pushed(registry, retired)
+        assert all(now.get(key, 0) >= value for key, value in before.items())
+        before = now
+        del engine
+    total = sum(value for (name, _), value in before.items() if name == catalogue.CHECKOUTS.name)
+    waits = sum(value for (name, _), value in before.items() if name == catalogue.WAIT_TIME.name)
+    leaks = sum(value for (name, _), value in before.items() if name == catalogue.LEAKS.name)
+    assert (total, waits, leaks) == (sum(range(1, 20)), sum(range(1, 20)), 19)
+
+
+def test_pool_that_is_dropped_between_list_and_push_is_counted_once() -> None:
+    registry, retired = Registry(max_pools=1), RetiredPools()
+    engine = used(registry, 5)
+    pools = registry.named_pools()
+    del engine
+    kept = used(registry, 0)
+    retired.retire(registry.retired, [pool for _, pool in pools])
+    assert list(retired.completed([])) == []
+    assert pushed(registry, retired)[catalogue.CHECKOUTS.name, "orders"] == 5
+    assert kept is not None
+
+
+def test_push_under_pressure_gets_only_the_series_that_it_has() -> None:
+    registry, retired = Registry(max_pools=1), RetiredPools()
+    used(registry, 5)
+    kept = used(registry, 1)
+    retired.retire(registry.retired, [pool for _, pool in registry.named_pools()])
+    [pool] = registry.pools
+    identity = pool.identity
+    assert identity is not None
+    own = [
+        each
+        for each in counter_samples(identity, pool.stats, pool.leaks)
+        if each.metric is catalogue.CHECKOUTS
+    ]
+    assert [each.value for each in retired.added(own)] == [6]
+    assert kept is not None
+
+
+def test_gauges_are_left_alone() -> None:
+    registry, retired = Registry(max_pools=1), RetiredPools()
+    used(registry, 5)
+    kept = used(registry, 1)
+    retired.retire(registry.retired, [])
+    gauge = Sample(catalogue.MAX, {catalogue.POOL_NAME: "orders"}, 7)
+    assert gauge in retired.completed([gauge])
+    assert catalogue.MAX.kind is not Kind.COUNTER
+    assert kept is not None
+
+
+def test_pool_that_never_had_a_name_was_never_pushed() -> None:
+    retired = RetiredPools()
+    nobody: Any = Engine
+    retired.retire([WatchedPool(PoolStats(IDENTITY, NO_READER), nobody)], [])
+    assert list(retired.completed([])) == []
