@@ -3,25 +3,36 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest uvloop docs-site peers
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
+# Not in dev.txt: uvicorn takes uvloop by itself wherever it is installed. Tests that want it name it.
+UVLOOP := $(VENV)/uvloop
+MKDOCS := $(VENV)/docs-site
+SITE := $(VENV)/site
+OLDEST_ASYNCPG := $(VENV)/asyncpg-oldest
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
 CONFORMANCE := $(VENV)/conformance
 FAULTS := $(VENV)/faults.json
 SCENARIOS := $(VENV)/scenarios
+TIMED := $(VENV)/timed-scenarios
+INCIDENT_RECORDS := $(VENV)/incidents
+SOAK_S ?= 1800
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 FRAMES := $(VENV)/frames
+PEERS := $(VENV)/peers/environment
 PYTHONPATH_OF_GENERATORS := alerts:dashboards:generators
 GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
 # Tests mostly wait for servers, so a worker more than there are processors is not in the way.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 PYTEST := $(BIN)/pytest -n $(WORKERS)
+# Its traffic is healthy only where the machine has time for it: other tests make callers wait.
+SOAK_ALERTS := tests/system/test_soak_alerts.py
 # What records its results runs in one process, which writes them when it ends.
 PYTEST_ALONE := $(BIN)/pytest
 
@@ -48,8 +59,12 @@ demo: setup ## Run the whole story: a leaking app, its database and the exporter
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards generators deploy/chart_files.py .ci/commit_subject.py tests
+	$(BIN)/mypy instrumentation/src exporter/src alerts dashboards generators peers deploy/chart_files.py .ci/commit_subject.py tests
 	$(BIN)/lint-imports
+	$(GENERATOR) poolscope_generators.prose
+
+prose: setup ## Show what is hard to read in TEXTS, or how readable each group of texts is
+	@$(GENERATOR) poolscope_generators.prose $(TEXTS)
 
 format: setup ## Format the code
 	$(BIN)/ruff format .
@@ -58,7 +73,7 @@ format: setup ## Format the code
 quick: check ## Check, and run the tests that start no server (4 minutes with the set-up)
 	$(PYTEST) tests/unit tests/contract
 
-test: setup ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
+test: setup $(UVLOOP) ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
 	$(PYTEST)
 
 clean: ## Remove the environment and what the tools left
@@ -73,9 +88,13 @@ rules: setup ## Write alert rules, the numbers of runbooks, dashboards, and thei
 	$(GENERATOR) poolscope_dashboards
 	$(BIN)/python deploy/chart_files.py  # copies: neither Helm nor kustomize reads outside of its folder
 
-docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics, scaling out
-	for table in settings thresholds metrics scaling; do \
+docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics, guides, scaling out
+	for table in settings thresholds metrics guides scaling; do \
 	  $(GENERATOR) poolscope_generators.tables.$$table || exit 1; done
+
+docs-site: setup $(MKDOCS) ## Build the documentation as a site with search, in .venv/site/site; a dead link fails
+	$(GENERATOR) poolscope_generators.site $(SITE)
+	PYTHONPATH=$(MKDOCS) $(BIN)/python -m mkdocs build --quiet --strict --config-file $(SITE)/mkdocs.yml
 
 lock: setup ## Lock the versions again, with hashes and without any registry's address
 	cd requirements && for name in $(LOCKS); do \
@@ -97,10 +116,20 @@ faults: setup ## Break servers and networks, measure how long the exporter is bl
 	$(GENERATOR) poolscope_generators.faults $(FAULTS)
 
 scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBouncer, write docs/scenarios.md
-	rm -rf $(SCENARIOS) && mkdir $(SCENARIOS)
-	SCENARIO_RESULTS=$(SCENARIOS) $(PYTEST_ALONE) tests/scenarios/test_scenarios.py \
-	  tests/system/test_oldest_server_scenarios.py tests/system/test_pooled_scenarios.py
-	$(GENERATOR) poolscope_generators.scenarios.document $(SCENARIOS)
+	rm -rf $(SCENARIOS) $(TIMED) && mkdir $(SCENARIOS) $(TIMED)
+	SCENARIO_RESULTS=$(SCENARIOS) TIMED_RESULTS=$(TIMED) $(PYTEST_ALONE) \
+	  tests/scenarios/test_scenarios.py tests/scenarios/timed/test_holds.py \
+	  tests/scenarios/timed/test_cases.py tests/scenarios/timed/test_misplaced.py \
+	  tests/scenarios/timed/test_outside.py tests/scenarios/timed/test_owners.py \
+	  tests/system/test_oldest_server_scenarios.py \
+	  tests/system/test_pooled_scenarios.py tests/system/test_timed_behind_pgbouncer.py
+	$(GENERATOR) poolscope_generators.scenarios.document $(SCENARIOS) $(TIMED)
+
+incidents: setup ## Play nineteen incidents with the shipped alerts, write docs/incidents.md (25 minutes); INCIDENTS names some of them
+	$(if $(INCIDENTS),,rm -rf $(INCIDENT_RECORDS))
+	mkdir -p $(INCIDENT_RECORDS)
+	PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m incidents.play $(INCIDENT_RECORDS) $(INCIDENTS)
+	$(GENERATOR) poolscope_generators.incidents.document $(INCIDENT_RECORDS)
 
 incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
 	$(GENERATOR) poolscope_generators.incident.record
@@ -115,13 +144,17 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 
 ##@ Slow
 
-test-all: test test-older-sqlalchemy check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
+test-all: test test-older-sqlalchemy test-older-asyncpg check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
 
-test-older-sqlalchemy: setup $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
+test-older-sqlalchemy: setup $(UVLOOP) $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(PYTEST) $(INSTRUMENTATION_TESTS) || exit 1; done
 
-test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
+test-older-asyncpg: setup $(OLDEST_ASYNCPG) ## Run the tests of asyncpg's pool on the oldest asyncpg that is supported
+	PYTHONPATH=$(OLDEST_ASYNCPG) $(PYTEST) -k asyncpg \
+	  tests/integration/instrumentation/adapters/test_asyncpg_pool.py tests/conformance/test_conformance.py
+
+test-sqlalchemy: setup $(UVLOOP) ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
 	rm -rf $(VENV)/sqlalchemy-given
 	$(BIN)/pip install --quiet --disable-pip-version-check --target $(VENV)/sqlalchemy-given --no-deps "$(SQLALCHEMY)"
 	PYTHONPATH=$(VENV)/sqlalchemy-given $(PYTEST) $(INSTRUMENTATION_TESTS)
@@ -129,23 +162,32 @@ test-sqlalchemy: setup ## Run the instrumentation's tests on SQLALCHEMY, whateve
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
 
-test-folder: setup ## Run the tests in FOLDER, as a job of CI does
+test-folder: setup $(UVLOOP) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)
 
 test-system: setup ## Run the tests that need servers and tools of Debian's packages
-	$(PYTEST) tests/system tests/alerts
+	$(PYTEST) tests/system tests/alerts --ignore=$(SOAK_ALERTS)
+	$(PYTEST_ALONE) $(SOAK_ALERTS)
 
 test-long: setup ## Run for minutes what make test runs for seconds: GC pressure, random and hostile input
 	GC_PRESSURE_S=30 RANDOM_RUNS=long $(PYTEST_ALONE) \
 	  tests/integration/instrumentation/test_gc_pressure.py tests/unit/instrumentation/test_random_runs.py
+	POOLSCOPE_FORKS=400 $(PYTEST_ALONE) tests/integration/instrumentation/test_forks_at_first_push.py
+	ATTACK_S=600 $(PYTEST_ALONE) -s tests/integration/exporter/test_mixed_attack.py
 	HOSTILE_BODIES=1000000 HOSTILE_LABELS=1000000 RANDOM_RUNS=long $(PYTEST_ALONE) -s \
 	  tests/unit/exporter/receiver/test_hostile_pushes.py \
 	  tests/integration/exporter/receiver/test_hostile_senders.py tests/integration/exporter/test_schema.py
 
+peers: setup $(PEERS)/.ready ## Run the tests of SUITES (default: all) with and without poolscope; PSYCOPG=folder adds psycopg's (20 minutes)
+	PYTHONPATH=peers $(BIN)/python -m poolscope_peers.run --suites "$(SUITES)" --psycopg "$(PSYCOPG)"
+
+soak: setup ## Play SOAK_S seconds (default: 1800) of healthy traffic: no diagnosis but healthy, and, where Prometheus is, no alert, no message
+	SOAK_S=$(SOAK_S) $(PYTEST_ALONE) $(if $(shell command -v prometheus 2>/dev/null),$(SOAK_ALERTS),tests/scenarios/timed/test_soak.py)
+
 check-deploy: setup deploy-tools ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
 	$(PYTEST) tests/deploy
 
-bench: setup $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
+bench: setup $(UVLOOP) $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
 
 bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
@@ -172,8 +214,14 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
-$(VENV)/sqlalchemy-%: requirements/sqlalchemy-%.txt $(READY)
+$(UVLOOP) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
+	@touch $@
+
+# An environment without poolscope: its plugin for pytest must not be in the bare runs.
+$(PEERS)/.ready: requirements/peers.txt
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(DEPLOY_TOOLS)/helm:
