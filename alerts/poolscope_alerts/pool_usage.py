@@ -25,13 +25,16 @@ from poolscope_alerts.promql import (
     name,
     selector,
 )
-from poolscope_alerts.servers import unanswered_polls
+from poolscope_alerts.servers import RESTART_ENDS, unanswered_polls
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.checks.thresholds import Severity, ThresholdId
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 
 _RESTART_SHOWS_S = 30.0
 """By then a poll, and a scrape after it, show whether a restart closed the sockets."""
+
+_NO_RESTART = ", and the server was neither down nor replaced"
+_UNLESS_RESTART = " unless the server was down or replaced"
 
 STALE = (InvalidationReason.SOCKET, InvalidationReason.IDLE_SESSION_TIMEOUT)
 """What a statement would not have met, had the pool replaced or tested the connection before."""
@@ -89,19 +92,13 @@ def _stale(sources: Sources) -> Alert:
     one alert on it. A server that is down, or was, has not shown yet that it was replaced.
     """
     row = sources[ThresholdId.T8]
-    over = _window(sources)
-    changes = by(("server",), f"increase({own.SERVER_CHANGES.name}[{over}])")
-    leading = by((*POOL, "server"), own.POOL_DESTINATION.name)
-    changed = f"({leading} and on (server) ({changes} > 0 or {_down(over)}))"
     return Alert(
         name="PoolStaleSockets",
         severity=row.severity,
         component=Component.POOL,
         about=POOL,
-        expression=(
-            f"{_lost(sources, STALE)} > {row.limit:g} unless on ({', '.join(POOL)}) {changed}"
-        ),
-        limit=f"{_limit(sources, row.limit)}, and the server was neither down nor replaced",
+        expression=_without_restart(sources, f"{_lost(sources, STALE)} > {row.limit:g}"),
+        limit=f"{_limit(sources, row.limit)}{_NO_RESTART}",
         summary="Stale connections reach the application.",
         description=(
             f"{PROCESS_WORDS}: about {NUMBER} in {_shown_window(sources)}. "
@@ -110,6 +107,15 @@ def _stale(sources: Sources) -> Alert:
         thresholds=(row.id,),
         for_s=row.for_s or _RESTART_SHOWS_S,
     )
+
+
+def _without_restart(sources: Sources, expression: str) -> str:
+    """Return the expression without the pools whose server was down or replaced in the window."""
+    over = _window(sources)
+    changes = by(("server",), f"increase({own.SERVER_CHANGES.name}[{over}])")
+    leading = by((*POOL, "server"), own.POOL_DESTINATION.name)
+    changed = f"({leading} and on (server) ({changes} > 0 or {_down(over)}))"
+    return f"{expression} unless on ({', '.join(POOL)}) {changed}"
 
 
 def _down(over: str) -> str:
@@ -125,31 +131,37 @@ def _caught(sources: Sources) -> Alert:
         severity=Severity.INFO,
         component=Component.POOL,
         about=POOL,
-        expression=f"{_lost(sources, CAUGHT)} > {row.limit:g}",
-        limit=_limit(sources, row.limit),
+        expression=_without_restart(sources, f"{_lost(sources, CAUGHT)} > {row.limit:g}"),
+        limit=f"{_limit(sources, row.limit)}{_NO_RESTART}",
         summary="Stale connections are found in the pool, before a statement meets them.",
         description=(
             f"{PROCESS_WORDS}: about {NUMBER} in {_shown_window(sources)}. The application did not "
             f"notice, but each one cost a new connection. {row.advice}"
         ),
         thresholds=(row.id,),
+        for_s=_RESTART_SHOWS_S,
     )
 
 
 def _ended(sources: Sources) -> Alert:
+    """Alert on sessions that ended in use; those that a restart ended are one other alert's."""
+    restart = set(RESTART_ENDS)
+    by_server = _by_reason(sources, (each for each in ENDED if each in restart))
+    others = _by_reason(sources, (each for each in ENDED if each not in restart))
     return Alert(
         name="PoolSessionsEnded",
         severity=Severity.WARNING,
         component=Component.POOL,
         about=(*POOL, REASON),
-        expression=f"{_by_reason(sources, ENDED)} > 0",
-        limit=_limit(sources),
+        expression=f"{others} > 0 or ({_without_restart(sources, f'{by_server} > 0')})",
+        limit=f"{_limit(sources)}; an administrator's command counts{_UNLESS_RESTART}",
         summary="Sessions end while the application uses them.",
         description=(
             f"{PROCESS_WORDS}: about {NUMBER} sessions ended in {_shown_window(sources)} while in "
             f"use: {label(REASON)}. Their statements failed. Recycling and pre-ping do not prevent "
             "that: see the runbook for this reason."
         ),
+        for_s=_RESTART_SHOWS_S,
     )
 
 

@@ -40,9 +40,9 @@ SILENT = (Reason.REFUSED, Reason.TIMEOUT, Reason.NAME_RESOLUTION, Reason.TLS, Re
 
 RESTART_ENDS = (
     InvalidationReason.SOCKET, InvalidationReason.ADMIN, InvalidationReason.PING,
-    InvalidationReason.LOST_WHILE_IDLE,
+    InvalidationReason.LOST_WHILE_IDLE, InvalidationReason.ERROR,
 )  # fmt: skip
-"""How the connections of a server that was restarted end, each of them once."""
+"""How the connections of a restarted server end, each once; some drivers do not say why."""
 
 _LEADING = by((*POOL, *_SERVER), own.POOL_DESTINATION.name)
 """The pools, by the server to which they lead."""
@@ -163,7 +163,7 @@ def _restarted(sources: Sources) -> Alert:
             f"{_SERVER_WORDS} was restarted, or failed over, in the last "
             f"{duration(sources.tuning.event_window_s)}."
             f" About {NUMBER} connections of its pools ended with it, each of them once. This "
-            "alert replaces the alerts on stale sockets of these pools."
+            "alert replaces the alerts on their stale sockets and ended sessions."
         ),
     )
 

@@ -7,6 +7,7 @@ import pytest
 from poolscope.catalogue import InvalidationReason
 from poolscope_alerts.__main__ import load_sources
 from poolscope_alerts.pool_usage import CAUGHT, ENDED, STALE, alerts
+from poolscope_alerts.servers import RESTART_ENDS
 from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import labelled
 from support.alert_cases.of_pools import IDLE, OTHER_TRANSPORT, POOL, lost
@@ -61,15 +62,14 @@ def test_each_reason_fires_its_own_alert_and_no_other(tmp_path: Path) -> None:
 
 
 @needs_promtool
-@pytest.mark.parametrize(
-    ("replaced", "expected"),
-    [(SERVER, set[str]()), ("another", {"PoolStaleSockets"}), (None, {"PoolStaleSockets"})],
-)
-def test_socket_that_a_restart_of_its_server_closed_is_not_stale(
-    replaced: str | None, expected: set[str], tmp_path: Path
+@pytest.mark.parametrize("replaced", [SERVER, "another", None])
+@pytest.mark.parametrize("reason", RESTART_ENDS)
+def test_connection_that_a_restart_of_its_server_ended_fires_no_alert_of_its_pool(
+    reason: str, replaced: str | None, tmp_path: Path
 ) -> None:
-    series = growing(lost("socket")) | {DESTINATION: f"1+0x{STEPS}"}
+    series = growing(lost(reason)) | {DESTINATION: f"1+0x{STEPS}"}
     series |= {} if replaced is None else growing(changes(replaced))
+    expected = set() if replaced == SERVER else {EXPECTED[InvalidationReason(reason)]}
     run_rule_tests([fires(f"{replaced} was replaced", series, expected)], tmp_path)
 
 
@@ -80,14 +80,14 @@ def failing_polls(reason: str) -> dict[str, str]:
 
 
 @needs_promtool
-@pytest.mark.parametrize(
-    ("reason", "expected"), [("refused", set[str]()), ("authentication", {"PoolStaleSockets"})]
-)
-def test_socket_of_a_server_that_is_still_down_is_not_stale(
-    reason: str, expected: set[str], tmp_path: Path
+@pytest.mark.parametrize("ended", RESTART_ENDS)
+@pytest.mark.parametrize(("reason", "down"), [("refused", True), ("authentication", False)])
+def test_connection_that_a_server_still_down_ended_fires_no_alert_of_its_pool(
+    reason: str, down: bool, ended: str, tmp_path: Path
 ) -> None:
     """The restart shows only when a poll succeeds again; a wrong password is no restart."""
-    series = growing(lost("socket")) | {DESTINATION: f"1+0x{STEPS}"} | failing_polls(reason)
+    series = growing(lost(ended)) | {DESTINATION: f"1+0x{STEPS}"} | failing_polls(reason)
+    expected = set() if down else {EXPECTED[InvalidationReason(ended)]}
     run_rule_tests([fires(reason, series, expected)], tmp_path)
 
 

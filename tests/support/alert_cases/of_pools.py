@@ -244,13 +244,14 @@ _CASES = (
     _burn("3d", "6h", 1.5, 3600, 21660),
     _burn("1h", "30m", 1.5, 300, 3660),
     _event("PoolStaleSockets", wire.INVALIDATED, 15, **{REASON: "socket"}),
-    _event("PoolStaleSocketsCaught", wire.INVALIDATED, **{REASON: "ping"}),
+    _event("PoolStaleSocketsCaught", wire.INVALIDATED, 15, **{REASON: "ping"}),
     AlertCase(
         "PoolSessionsEnded",
         {lost("idle_in_transaction_timeout"): counter(1, 0)},
         {**POOL, REASON: "idle_in_transaction_timeout"},
         warm_s=30,
         clear_s=615,
+        on_s=15,
     ),
     AlertCase(
         "PoolIdleInTransaction",
