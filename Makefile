@@ -125,7 +125,7 @@ scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBou
 	  tests/system/test_pooled_scenarios.py tests/system/test_timed_behind_pgbouncer.py
 	$(GENERATOR) poolscope_generators.scenarios.document $(SCENARIOS) $(TIMED)
 
-incidents: setup ## Play nineteen incidents with the shipped alerts, write docs/incidents.md (25 minutes); INCIDENTS names some of them
+incidents: setup ## Play nineteen incidents with the shipped alerts, write docs/incidents.md (32 minutes); INCIDENTS names some of them
 	$(if $(INCIDENTS),,rm -rf $(INCIDENT_RECORDS))
 	mkdir -p $(INCIDENT_RECORDS)
 	PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m incidents.play $(INCIDENT_RECORDS) $(INCIDENTS)

@@ -87,10 +87,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules that are evaluated one after the other: what is recorded before what reads it."""
+    """Rules that are evaluated one after the other: what is recorded before what reads it.
+
+    `interval_s` is the time between two evaluations; 0 is as often as Prometheus evaluates others.
+    """
 
     name: str
     rules: tuple[Alert | Record, ...]
+    interval_s: float = 0.0
 
 
 def label(name: str) -> str:

@@ -186,12 +186,14 @@ def _rising(sources: Sources, window_s: float) -> str:
     checkouts = name(wire.CHECKOUTS)
     factor = f"{sources.tuning.growth_tolerance:g}"
     aging = f"delta({selector(own.OLDEST_CHECKOUT_AGE.name, over=over)})"
+    # A rate would be too low in a window in which the process began: the slope is not.
+    before = by(POOL, f"deriv({selector(checkouts, over=over, offset=twice)})")
     # The windows go on telling of a process that has ended: it holds nothing any more.
     still_there = f"{per_pool(wire.COUNT, USED_STATE)} > 0"
     return (
         f"{_floor(over)} > {_floor(over, over)}"
         f" and {_floor(over, over)} > {_floor(over, twice)}"
-        f" and {rate(checkouts, over)} < {factor} * {rate(checkouts, over, offset=twice)}"
+        f" and {rate(checkouts, over)} < {factor} * {before}"
         f" and {by(POOL, aging)} > {0.8 * window_s:g}"
         f" and {still_there}"
     )

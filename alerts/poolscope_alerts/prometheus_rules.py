@@ -28,6 +28,9 @@ Document = Mapping[str, Any]
 CONDITIONS = "poolscope-conditions"
 """The group of what the alerts of all groups read: load it with them."""
 
+_CONDITIONS_EVERY_S = 5.0
+"""What other groups read is as fresh as a scrape: else each page waits for two evaluations."""
+
 
 def groups(sources: Sources) -> tuple[Group, ...]:
     """Return the rules that everybody loads: availability first, information last."""
@@ -42,7 +45,7 @@ def _placed(rule: Alert | Record) -> Alert | Record:
 
 def _groups(sources: Sources) -> tuple[Group, ...]:
     return (
-        Group(CONDITIONS, _conditions(sources)),
+        Group(CONDITIONS, _conditions(sources), _CONDITIONS_EVERY_S),
         Group("poolscope-leaks", leaks.alerts(sources)),
         Group("poolscope-exhaustion", (*exhaustion.records(sources), *exhaustion.alerts(sources))),
         Group("poolscope-causes", causes.alerts(sources)),
@@ -72,11 +75,16 @@ def all_alerts(sources: Sources) -> Iterator[Alert]:
 
 def rule_file(all_groups: tuple[Group, ...], sources: Sources) -> Document:
     """Return what a rule file of Prometheus holds."""
+    return {"groups": [_group(group, sources) for group in all_groups]}
+
+
+def _group(group: Group, sources: Sources) -> Document:
+    every_s = group.interval_s / sources.pace
+    interval = {"interval": duration(every_s)} if every_s else {}
     return {
-        "groups": [
-            {"name": group.name, "rules": [_rule(rule, sources) for rule in group.rules]}
-            for group in all_groups
-        ]
+        "name": group.name,
+        **interval,
+        "rules": [_rule(rule, sources) for rule in group.rules],
     }
 
 

@@ -63,9 +63,9 @@ def per_pool(metric: Metric, matchers: str = "", offset: str = "") -> str:
     return by(POOL, selector(name(metric), matchers, offset=offset))
 
 
-def rate(metric: str, over: str, matchers: str = "", offset: str = "") -> str:
+def rate(metric: str, over: str, matchers: str = "") -> str:
     """Return the rate per second of a counter, for each pool of each process."""
-    return by(POOL, f"rate({selector(metric, matchers, over=over, offset=offset)})")
+    return by(POOL, f"rate({selector(metric, matchers, over=over)})")
 
 
 def rate_of_failures(over: str, matchers: str = "") -> str:

@@ -251,3 +251,17 @@ def test_two_exporters_do_not_make_twice_as_many_time_outs(tmp_path: Path) -> No
 
 def test_samples_are_written_as_promtool_reads_them() -> None:
     assert text([1, None, 2.5]) == "1 _ 2.5"
+
+
+@needs_promtool
+def test_a_young_process_that_hoards_is_suspected_as_soon_as_an_old_one(tmp_path: Path) -> None:
+    """Its traffic did not grow: the window before has only its first minutes."""
+    steps = 12 * MINUTE
+    hoarding = Process("a1", used=lambda step: step // MINUTE, asked=lambda _: 20)
+    oldest = labelled(own.OLDEST_CHECKOUT_AGE.name, {**POOL, "service_instance_id": "a1"})
+    found = series(hoarding, steps)
+    found |= {oldest: text([STEP_S * max(step - MINUTE, 0) for step in range(steps)])}
+    suspected = 'ALERTS{alertstate="firing",alertname="PoolLeakSuspected"}'
+    run_rule_tests(
+        [RuleTest("young", STEP_S, found, [Question(11 * 60 + 45, suspected, 1)])], tmp_path
+    )

@@ -38,7 +38,7 @@ SOURCES = load_sources()
 ALERTS = tuple(all_alerts(SOURCES))
 RUNBOOKS = sorted((FOLDER / "runbooks").glob("*.md"))
 KNOWN_TO_2_42 = {
-    "absent", "avg_over_time", "clamp_min", "count_over_time", "delta", "increase",
+    "absent", "avg_over_time", "clamp_min", "count_over_time", "delta", "deriv", "increase",
     "label_replace", "last_over_time", "max_over_time", "min_over_time", "predict_linear",
     "quantile_over_time", "rate", "vector",
 }  # fmt: skip

@@ -3,8 +3,8 @@
 import asyncio
 
 from incidents.scene import Scene
+from incidents.table import RARE_EVERY_S
 
-RARE_EVERY_S = 40.0
 HOARDS_EVERY_S = 60.0
 HOARDED = 8
 MAILS_EVERY_S = 8.0

@@ -1,6 +1,6 @@
 """Play the incidents side by side, and write the record of each: `make incidents`.
 
-`python -m incidents.play FOLDER [NAME …]`: all of them take 25 minutes, single ones start at once.
+`python -m incidents.play FOLDER [NAME …]`: all of them take 32 minutes, single ones start at once.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from incidents import app_stories, server_stories
 from incidents.ground import Ground, shipped_delays
 from incidents.looks import Looks
-from incidents.scene import WELL_S, Scene, a_client
+from incidents.scene import Scene, a_client
 from incidents.table import BY_NAME, TRUTHS
 from poolscope_generators.incidents.document import UNASSIGNED
 from poolscope_generators.incidents.outcome import judge
@@ -107,16 +107,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("results", type=Path, help="folder of the records")
     parser.add_argument("names", nargs="*", choices=[[], *BY_NAME], help="incidents (default: all)")
     parser.add_argument("--in-turn", action="store_true", help="one after another, for a try")
-    parser.add_argument("--well", type=float, default=WELL_S, help="seconds before it, for a try")
+    parser.add_argument("--well", type=float, help="seconds before it, for a try")
     parser.add_argument("--lasts", type=float, help="seconds until the cure, for a try")
     parser.add_argument("--after", type=float, help="seconds to watch after the cure, for a try")
     return parser.parse_args()
 
 
-def _shortened(truth: Truth, lasts_s: float | None, after_s: float | None) -> Truth:
+def _shortened(
+    truth: Truth, well_s: float | None, lasts_s: float | None, after_s: float | None
+) -> Truth:
     """Return the truth as a try plays it; such a record is no outcome."""
     return replace(
         truth,
+        well_s=well_s or truth.well_s,
         lasts_s=lasts_s or truth.lasts_s,
         watched_after_s=after_s or truth.watched_after_s,
     )
@@ -126,7 +129,7 @@ async def _play_truths(
     truths: Sequence[Truth], ground: Ground, given: argparse.Namespace
 ) -> list[Scene]:
     async with a_client() as client:
-        scenes = [Scene(truth, ground, client, given.well) for truth in truths]
+        scenes = [Scene(truth, ground, client) for truth in truths]
         await play(scenes, ground, given.results, in_turn=given.in_turn)
     return scenes
 
@@ -138,7 +141,7 @@ def main() -> None:
     given = _arguments()
     results: Path = given.results
     chosen = [BY_NAME[name] for name in given.names] or TRUTHS
-    truths = [_shortened(truth, given.lasts, given.after) for truth in chosen]
+    truths = [_shortened(truth, given.well, given.lasts, given.after) for truth in chosen]
     with (
         tempfile.TemporaryDirectory(prefix="poolscope-incidents-") as folder,
         Ground(Path(folder)) as ground,

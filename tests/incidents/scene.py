@@ -14,22 +14,16 @@ from incidents.services import PATIENCE_S, Service, Traffic
 from poolscope_generators.incidents.record import Delays, Fired, Record, Sent, Shown
 from poolscope_generators.incidents.truth import Truth
 
-WELL_S = 60.0
-"""How long everything is well first."""
-
 
 class Scene:
     """What one incident may do. Its story marks `broken` and `cured` itself, by doing them."""
 
-    def __init__(
-        self, truth: Truth, ground: Ground, client: httpx.AsyncClient, well_s: float = WELL_S
-    ) -> None:
+    def __init__(self, truth: Truth, ground: Ground, client: httpx.AsyncClient) -> None:
         self.truth = truth
         self.ground = ground
         self.names = {truth.name}
         """What messages have in their labels if they are of this incident."""
         self._client = client
-        self._well_s = well_s
         self._services: list[Service] = []
         self._traffic: list[Traffic] = []
         self._broken: float | None = None
@@ -79,7 +73,7 @@ class Scene:
 
     async def well(self) -> None:
         """Let everything be well for a while."""
-        await asyncio.sleep(self._well_s)
+        await asyncio.sleep(self.truth.well_s)
 
     def broken(self) -> None:
         """Begin the incident now."""

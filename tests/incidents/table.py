@@ -10,8 +10,13 @@ from poolscope_exporter.postgres.poller import FACTS_S
 from poolscope_generators.incidents.truth import Truth
 
 LEAK_OF_A_REQUEST_S = 2.0
+RARE_EVERY_S = 40.0
 SILENT_FOR_S = 120.0
 """A service is silent after so long without a push."""
+MONITORED_S = 16 * 60.0
+"""An exporter that is lost monitored its servers a quarter of an hour before."""
+
+UNSEEN = "no exporter sees it"
 DOWN = "down"
 HIDDEN = "privilege own"
 
@@ -25,15 +30,17 @@ TRUTHS = (
         (Diagnosis.LEAKING,),
         ("PoolLeak",),
         evidence_after_s=LEAK_OF_A_REQUEST_S,
+        told_after_s=RARE_EVERY_S + LEAK_OF_A_REQUEST_S,  # one leak has no rate
         group=1,
     ),
     Truth(
         "leak-without-evidence",
         "in 1 of 4 workers, a task that lives on takes a connection each minute and keeps it",
         "a restart of that worker",
-        (Diagnosis.LEAKING, Diagnosis.HELD_IDLE),
+        (),
         ("PoolLeakSuspected", "PoolLeak"),
-        evidence_after_s=660.0,
+        undiagnosed="nobody waits",
+        told_after_s=660.0,
         lasts_s=780.0,
     ),
     Truth(
@@ -133,7 +140,9 @@ TRUTHS = (
         "the exporter is started",
         (),
         ("PoolscopeExporterLost",),
-        group=4,
+        undiagnosed=UNSEEN,
+        well_s=MONITORED_S,
+        group=0,
     ),
     Truth(
         "network-cut-to-the-exporter",
@@ -141,6 +150,7 @@ TRUTHS = (
         "the network passes bytes again",
         (),
         ("PoolscopeServiceSilent",),
+        undiagnosed=UNSEEN,
         evidence_after_s=SILENT_FOR_S,
         lasts_s=360.0,
         group=2,

@@ -135,7 +135,8 @@ def _due_s(sent: Sent, record: Record) -> float:
     delays = record.delays
     lasting_s = delays.for_s.get(f"{sent.name}/{sent.severity}", 0.0)
     waiting_s = delays.group_wait_s.get(sent.receiver, 0.0)
-    return record.truth.evidence_after_s + lasting_s + waiting_s + ON_THE_WAY_S
+    evidence_s = max(record.truth.evidence_after_s, record.truth.told_after_s)
+    return evidence_s + lasting_s + waiting_s + ON_THE_WAY_S
 
 
 def _messages(sent: Iterable[Sent], *, of_pager: bool) -> int:

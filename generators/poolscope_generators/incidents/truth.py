@@ -13,8 +13,10 @@ class Truth:
 
     The `name` is also the name of the service. `diagnosis` lists the right diagnoses; in their
     place it may have the id of a configuration check, or a state of the server such as `down`.
-    `alerts` lists the right names. Without any, no message is right. `severity` is required of the
-    first message if given. `evidence_after_s` is the time until there can be evidence, by design.
+    Without any, `undiagnosed` says why none is due. `alerts` lists the right names. Without any, no
+    message is right. `severity` is required of the first message if given. Before the incident,
+    everything is well for `well_s`. `evidence_after_s` is the time until there can be evidence, by
+    design, and `told_after_s` the same for the alert, if its rule needs more than the diagnosis.
     """
 
     name: str
@@ -23,7 +25,10 @@ class Truth:
     diagnosis: tuple[str, ...]
     alerts: tuple[str, ...]
     severity: str = ""
+    undiagnosed: str = ""
     evidence_after_s: float = 0.0
+    told_after_s: float = 0.0
+    well_s: float = 60.0
     lasts_s: float = 300.0
     watched_after_s: float = WATCHED_AFTER_S
     group: int = 0
