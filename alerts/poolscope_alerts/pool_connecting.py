@@ -62,6 +62,7 @@ def _failing(sources: Sources) -> Alert:
             "Callers get errors. A larger pool does not help: see the runbook for this kind."
         ),
         keep_firing_s=_BRIDGE_S,
+        within_s=tuning.connect_recent_s / 2,
     )
 
 

@@ -2,6 +2,7 @@
 
 from poolscope import catalogue as wire
 from poolscope_alerts.conditions.causes import (
+    ESTABLISHED_IN_S,
     UNLESS_PAGED,
     WITHOUT_CAUSE,
     deadlocked,
@@ -66,6 +67,7 @@ def _exhausted(sources: Sources) -> Alert:
         thresholds=(ThresholdId.T2,),
         for_s=row.for_s,
         keep_firing_s=sources.keep_silencing_s(),
+        within_s=ESTABLISHED_IN_S,
     )
 
 

@@ -122,6 +122,7 @@ def _down(sources: Sources) -> Alert:
             "network back. Pools connect again without a restart."
         ),
         keep_firing_s=_BRIDGE_S,
+        within_s=sources.tuning.connect_recent_s,
     )
 
 

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from poolscope_alerts.__main__ import ABSENT, FOLDER, RULES
+from poolscope_alerts.__main__ import FOLDER, load_sources
+from poolscope_alerts.prometheus_rules import all_alerts
 from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.incident.pgbouncer import PgBouncer
@@ -159,12 +160,9 @@ def a_server(name: str) -> EmbeddedPostgres:
 def shipped_delays() -> Delays:
     """Return the delays that the shipped rules and the shipped Alertmanager's routes have."""
     for_s: dict[str, float] = {}
-    for file in (RULES, ABSENT):
-        for group in yaml.safe_load((FOLDER / file).read_text())["groups"]:
-            for rule in (each for each in group["rules"] if "alert" in each):
-                key = f"{rule['alert']}/{rule['labels']['severity']}"
-                lasting_s = seconds(rule.get("for", "0s"))
-                for_s[key] = min(lasting_s, for_s.get(key, lasting_s))
+    for alert in all_alerts(load_sources()):
+        key, lasting_s = f"{alert.name}/{alert.severity}", alert.for_s or alert.within_s
+        for_s[key] = min(lasting_s, for_s.get(key, lasting_s))
     route = yaml.safe_load((FOLDER / "alertmanager.yaml").read_text())["route"]
     routes = [route, *route["routes"]]
     return Delays(for_s, {each["receiver"]: seconds(each["group_wait"]) for each in routes})

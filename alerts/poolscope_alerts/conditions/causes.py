@@ -51,7 +51,7 @@ UNLESS_PAGED: Final = f"unless {on(POOL)} {PAGED}"
 _BRIDGE_S = 60.0
 """A cause stays established while the diagnosis changes for a moment."""
 
-_ESTABLISHED_IN_S = 30.0
+ESTABLISHED_IN_S = 30.0
 """Two scrapes: a cause needs evidence, which arrives after the first caller waits."""
 
 
@@ -96,7 +96,7 @@ def deadlocked(sources: Sources) -> str:
 
 def in_transaction(sources: Sources) -> str:
     """Return how many connections were idle in a transaction, at most, within a minute."""
-    over, step = duration(_BRIDGE_S / sources.pace), duration(_ESTABLISHED_IN_S / 2 / sources.pace)
+    over, step = duration(_BRIDGE_S / sources.pace), duration(ESTABLISHED_IN_S / 2 / sources.pace)
     return f"max_over_time(({held(Verdict.IDLE_IN_TRANSACTION)})[{over}:{step}])"
 
 
@@ -106,7 +106,7 @@ def without_cause(sources: Sources) -> Record:
     If the exporter found the pool healthy a moment ago, its cause may follow within two scrapes.
     Whatever the exporter reports, the pool counts if it was exhausted before that already.
     """
-    recent = duration(_ESTABLISHED_IN_S / sources.pace)
+    recent = duration(ESTABLISHED_IN_S / sources.pace)
     still = exhausted(sources, offset=recent)
     begins = f"({diagnosed(Diagnosis.HEALTHY, over=recent)} unless {still})"
     return Record(

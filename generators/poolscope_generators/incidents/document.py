@@ -54,9 +54,9 @@ Seconds count from the beginning of the incident, in the last two columns from i
 
 - *Diagnosis* is the first right one on the page and in the API. *Fired* is the first right alert
   in Prometheus. *First message* is the first one of all that arrived, right or wrong.
-- *Due* is the latest time for the right message. It is the rule's `for`, the `group_wait` of its
-  receiver, and {ON_THE_WAY_S:.0f} s on the way. For critical alerts that is `for` and 45 s. Where
-  evidence takes time by design, that time is added.
+- *Due* is the latest time for the right message. It is the rule's `for`, or the time that its
+  expression judges, the `group_wait` of its receiver, and {ON_THE_WAY_S:.0f} s on the way. For
+  critical alerts that is `for` and 45 s. Where evidence takes time by design, that time is added.
 - *Messages* has the critical ones, and then all others. *After* has the same after the cure.
 - *Calm* is when the last alert stopped firing. *Resolved* is when that message arrived:
   Alertmanager sends it with the next group, up to five minutes later.

@@ -2,7 +2,8 @@
 
 The application detects that an owner has ended, not that the connection is unused: a request may
 pass its session to a task. If a session begins statements after the owner has ended, it is still
-used.
+used. And a session that is quiet in its pool is no leak: only the time counts in which the
+application still reported the checkout.
 """
 
 from enum import StrEnum
@@ -42,7 +43,8 @@ def weigh_evidence(reported: CheckoutReport, state: State | NoLink, now_s: float
             standing = _weigh_session(reported, evidence, outcome.session, outcome.taken_at_s)
             is_answered = outcome.taken_at_s >= reported.evidence_since_s
         else:
-            standing, is_answered = _weigh_absence(evidence, outcome), True
+            at_s = state.taken_at_s if isinstance(state, Confirmed) else None
+            standing, is_answered = _weigh_absence(reported, evidence, outcome, at_s), True
     else:
         is_asked = not isinstance(state, NoLink) or state.reason is Unlinked.NOT_SAMPLED
         standing, is_answered = (Standing.OPEN if is_asked else Standing.STANDS), False
@@ -62,6 +64,7 @@ def _weigh_session(
     age_s, quiet_s = session.query_age_s, 0.0 if is_active else session.state_age_s
     if quiet_s is None:
         return Standing.STANDS
+    quiet_s = _quiet_while_out(reported, quiet_s, at_s)
     began_since = age_s is not None and at_s - age_s > reported.evidence_since_s - after_s
     if began_since and quiet_s < after_s:
         return Standing.REFUTED
@@ -71,12 +74,27 @@ def _weigh_session(
     return Standing.STANDS if is_quiet else Standing.OPEN
 
 
-def _weigh_absence(evidence: Evidence, outcome: NoLink) -> Standing:
-    """Judge the evidence without a session; behind a PgBouncer, it may be idle or about to work."""
+def _quiet_while_out(reported: CheckoutReport, quiet_s: float, at_s: float) -> float:
+    """Return how much of the quiet before `at_s` lies before the checkout's last report.
+
+    A connection that was returned since is quiet too, until the next push reports its return.
+    """
+    return min(quiet_s, reported.reported_at_s - (at_s - quiet_s))
+
+
+def _weigh_absence(
+    reported: CheckoutReport, evidence: Evidence, outcome: NoLink, at_s: float | None
+) -> Standing:
+    """Judge the evidence without a session; behind a PgBouncer, it may be idle or about to work.
+
+    `at_s` is the time of the answer, None until it is confirmed.
+    """
     if outcome.reason is Unlinked.IDLE_IN_POOLER:
         if outcome.was_active:
             return Standing.REFUTED
-        is_quiet = (outcome.lasted_s or 0.0) >= EVIDENCE_AFTER_S[evidence]
-        return Standing.STANDS if is_quiet else Standing.OPEN
+        if at_s is None:
+            return Standing.OPEN
+        quiet_s = _quiet_while_out(reported, outcome.lasted_s or 0.0, at_s)
+        return Standing.STANDS if quiet_s >= EVIDENCE_AFTER_S[evidence] else Standing.OPEN
     makes_progress = outcome.reason in {Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON}
     return Standing.OPEN if makes_progress else Standing.STANDS

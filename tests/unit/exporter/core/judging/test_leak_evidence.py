@@ -1,5 +1,7 @@
 """Evidence of a leak counts while the session does nothing new, and no longer."""
 
+from dataclasses import replace
+
 import pytest
 
 from poolscope import catalogue
@@ -37,9 +39,16 @@ REPORTED_S = 100.0
 """When a push first had the evidence."""
 
 
-def weighed(state: State | NoLink, *, evidence: Evidence | None = LEAK, now_s: float) -> Standing:
-    reported = a_checkout_report(a_checkout(evidence=evidence), reported_at_s=REPORTED_S)
-    return weigh_evidence(reported, state, now_s)
+def weighed(
+    state: State | NoLink,
+    *,
+    evidence: Evidence | None = LEAK,
+    now_s: float,
+    out_s: float = REPORTED_S,
+) -> Standing:
+    """Weigh the evidence of a checkout that the last push, at `out_s`, still listed."""
+    reported = a_checkout_report(a_checkout(evidence=evidence), reported_at_s=out_s)
+    return weigh_evidence(replace(reported, evidence_at_s=REPORTED_S), state, now_s)
 
 
 def answered(
@@ -80,7 +89,18 @@ def test_evidence_counts_again_once_statements_have_stopped_for_long_enough(
     quiet_s: float, standing: Standing
 ) -> None:
     state = answered(120.0, began_s=117.0, quiet_since_s=120.0 - quiet_s)
-    assert weighed(state, now_s=120.0) is standing
+    assert weighed(state, now_s=120.0, out_s=120.0) is standing
+
+
+@pytest.mark.parametrize(
+    ("out_s", "standing"),
+    [(115.0, Standing.REFUTED), (119.99, Standing.REFUTED), (120.0, Standing.STANDS)],
+)
+def test_a_session_that_may_be_back_in_its_pool_counts_only_while_it_was_reported_out(
+    out_s: float, standing: Standing
+) -> None:
+    state = answered(125.0, began_s=117.0, quiet_since_s=118.0)
+    assert weighed(state, now_s=125.0, out_s=out_s) is standing
 
 
 @pytest.mark.parametrize(
@@ -141,7 +161,16 @@ def test_a_client_of_pgbouncer_must_be_quiet_there(
     lasted_s: float | None, was_active: bool, standing: Standing
 ) -> None:
     idle = NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer", lasted_s, was_active)
-    assert weighed(Confirmed(idle, 101.0), now_s=101.0) is standing
+    assert weighed(Confirmed(idle, 101.0), now_s=101.0, out_s=101.0) is standing
+
+
+@pytest.mark.parametrize(("out_s", "standing"), [(102.99, Standing.OPEN), (103.0, Standing.STANDS)])
+def test_a_client_that_may_be_back_in_its_pool_leaves_it_open(
+    out_s: float, standing: Standing
+) -> None:
+    idle = NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer", 5.0)
+    assert weighed(Confirmed(idle, 106.0), now_s=106.0, out_s=out_s) is standing
+    assert weighed(Pending(idle), now_s=106.0, out_s=out_s) is Standing.OPEN
 
 
 @pytest.mark.parametrize("reason", [Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON])
@@ -215,6 +244,13 @@ def test_a_session_that_was_handed_to_a_task_never_counts_as_leaked(evidence: Ev
     assert {judgement.verdict for _, judgement, _ in found}.isdisjoint({Verdict.LEAKED})
     assert {diagnosis for _, _, diagnosis in found} == {Diagnosis.HEALTHY}
     assert export.refuted == [1.0]
+
+
+def test_a_session_that_a_task_returned_since_the_last_push_never_counts_as_leaked() -> None:
+    """It is quiet in its pool, and the next push does not list it any more."""
+    found = Export().run_until(109.0, stopped_s=105.5)
+    assert {judgement.verdict for _, judgement, _ in found}.isdisjoint({Verdict.LEAKED})
+    assert {diagnosis for _, _, diagnosis in found} == {Diagnosis.HEALTHY}
 
 
 def test_a_session_that_its_last_user_leaks_counts_once_it_is_quiet() -> None:
