@@ -73,9 +73,10 @@ def python(version: str) -> Environment:
     if not (made / ".ready").exists():
         shutil.rmtree(made, ignore_errors=True)
         run(str(_interpreter(version)), "-m", "venv", "--without-pip", str(made))
-        pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet"]
-        run(*pip, "--only-binary=:all:", "--require-hashes", "-r", str(REQUIREMENTS / "dev.txt"))
-        run(*pip, "--no-deps", "--no-build-isolation", "-e", "instrumentation", "-e", "exporter")
+        _install(interpreter, "dev")
+        _install(interpreter, "uvloop", "--target", str(made / "uvloop"))
+        editable = ("--no-build-isolation", "-e", "instrumentation", "-e", "exporter")
+        _pip(interpreter, "--no-deps", *editable)
         (made / ".ready").touch()
     return Environment(run(str(interpreter), "--version").split()[-1], interpreter)
 
@@ -89,11 +90,21 @@ def library(requirements: str, distribution: str) -> Environment:
     """Return an environment in which the distributions of a locked file come first."""
     folder = VENV / requirements
     if not folder.is_dir():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
-        run(*pip, "--no-deps", "--require-hashes", "-r", str(REQUIREMENTS / f"{requirements}.txt"))
+        _install(VENV / "bin" / "python", requirements, "--no-deps", "--target", str(folder))
     paths = [str(folder), os.environ.get("PYTHONPATH", "")]
     variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return Environment(_version_of(distribution, variables), variables=variables)
+
+
+def _install(interpreter: Path, requirements: str, *options: str) -> None:
+    """Install a locked file for an interpreter; without a wheel there is no row."""
+    file = str(REQUIREMENTS / f"{requirements}.txt")
+    _pip(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
+
+
+def _pip(interpreter: Path, *arguments: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet"]
+    run(*pip, "--disable-pip-version-check", *arguments)
 
 
 def run(*command: str, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
