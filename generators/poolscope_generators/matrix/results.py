@@ -31,9 +31,7 @@ class Result:
 
 
 def read_result(report: Path) -> Result:
-    """Read the result from pytest's report in the form of JUnit; without it, no test ran."""
-    if not report.exists():
-        return Result(0, 0, ("pytest did not start",))
+    """Read the result from pytest's report in the form of JUnit."""
     cases = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it
     failed = [
         each for each in cases if any(each.find(kind) is not None for kind in ("failure", "error"))

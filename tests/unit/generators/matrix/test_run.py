@@ -1,6 +1,7 @@
 """Running rows: what counts as good, and what is written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def play(page: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Return a function that runs rows with given results of their tests."""
 
-    def play(*given: Row, result: Result, arguments: tuple[str, ...] = ()) -> int:
+    def play(*given: Row, result: Result | None, arguments: tuple[str, ...] = ()) -> int:
         for module in (rows, run):
             monkeypatch.setattr(module, "ROWS", given)
         monkeypatch.setattr(run, "_test", lambda *_: result)
@@ -69,11 +70,25 @@ def test_a_version_that_only_looks_ahead_breaks_nothing(play: Play, is_there: bo
     assert play(a_row("one", is_there=is_there, looks_ahead=True), result=BAD) == 0
 
 
+def test_a_run_that_was_interrupted_is_bad_and_the_page_keeps_its_line(
+    play: Play, page: Path
+) -> None:
+    play(a_row("one"), result=GOOD)
+
+    assert play(a_row("one"), result=None) == 1
+    assert read_lines(page.read_text()) == {"one": Line("1.0", "3 passed")}
+
+
 def test_a_short_run_writes_nothing(play: Play, page: Path) -> None:
     before = page.read_text()
 
     assert play(a_row("one"), result=GOOD, arguments=("--short",)) == 0
     assert page.read_text() == before
+
+
+def test_a_short_run_of_a_row_that_has_none_is_refused(play: Play) -> None:
+    with pytest.raises(SystemExit, match="no short run"):
+        play(replace(a_row("one"), short=()), result=GOOD, arguments=("--short",))
 
 
 def test_one_bad_row_stops_no_other(play: Play, page: Path) -> None:
