@@ -85,7 +85,7 @@ def link_of_a_checkout(exporter: ExporterProcess, odyssey: int) -> str:
 
         def is_judged() -> bool:
             exporter.push(a_held_push(next(pushes), app, odyssey))
-            return exporter.checkouts()[0]["verdict"] == "unknown"
+            return bool(exporter.checkouts()[0]["verdict"] == "unknown")
 
         assert wait_until(is_judged), exporter.checkouts()
         return str(exporter.checkouts()[0]["link"])
