@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest uvloop docs-site peers
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop docs-site peers
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
@@ -161,6 +161,12 @@ test-sqlalchemy: setup $(UVLOOP) ## Run the instrumentation's tests on SQLALCHEM
 
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
+
+test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md (2 hours; needs npm, apt)
+	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --workers $(WORKERS)
+
+test-matrix-ends: setup ## Run the end of each counterpart that no other target runs, shortly (needs npm, apt)
+	$(GENERATOR) poolscope_generators.matrix.run --short --rows "$(ROWS)" --workers $(WORKERS)
 
 test-folder: setup $(UVLOOP) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)

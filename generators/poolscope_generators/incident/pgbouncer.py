@@ -1,6 +1,11 @@
-"""A real PgBouncer, from the system's package, on a free port of this machine."""
+"""A real PgBouncer, from the system's package, on a free port of this machine.
 
+The variable PGBOUNCER names another one: `make test-matrix` sets it.
+"""
+
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +20,11 @@ from poolscope_generators.incident.programs import wait_until_ready
 from poolscope_generators.ports import held_port
 
 # Debian installs it beside other daemons, where an ordinary user's PATH does not lead.
-PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+PROGRAM = (
+    os.environ.get("PGBOUNCER")
+    or shutil.which("pgbouncer")
+    or shutil.which("pgbouncer", path="/usr/sbin")
+)
 STATS_USER = "watcher"
 READY_S = 30.0
 ROLES = ("postgres", STATS_USER, "nobody_special")
@@ -106,7 +115,7 @@ class PgBouncer:
         """End it; every connection through it breaks."""
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
+            process.send_signal(signal.SIGQUIT)  # at SIGTERM, 1.23 and later wait for every client
             process.wait(10)
 
     def kill(self) -> None:
