@@ -42,6 +42,8 @@ def install(registry: Registry) -> Undo:
         _listen(Pool, name, registry.contained(getattr(hooks, f"on_{name}")))
         for name in POOL_EVENTS
     ]
+    disposed = registry.contained(hooks.on_engine_disposed)
+    undo += [_listen(sqlalchemy.Engine, "engine_disposed", disposed)]
     undo += [watch_shared_sessions(hooks), watch_session_errors(hooks)]
     undo += [
         _measure_checkouts(hooks),
