@@ -99,8 +99,8 @@ class AsyncpgHooks:
         self._sites[id(pool)] = site
 
     def _site_of(self, pool: Any) -> Site:
-        site: Site = self._sites.get(id(pool)) or getattr(pool._queue, SITE, UNKNOWN_SITE)
-        return site
+        noted: Site = getattr(pool._queue, SITE, UNKNOWN_SITE)
+        return self._sites.get(id(pool), noted)
 
     def made(self, pool: Any) -> None:
         """Note a pool that is ready, or failed to connect.
