@@ -350,7 +350,7 @@ class PoolStats:
         self.reader = following.reader
         self.statement_settings, self.caller_timeout_s = None, None
 
-    def split_past(self) -> "PoolStats":
+    def take_totals(self) -> "PoolStats":
         """Return the totals so far, and start again from zero; open checkouts stay here."""
         self.count()
         past = copy(self)

@@ -74,21 +74,21 @@ class Registry:
         self.pools.append(WatchedPool(stats, weakref.ref(owner), site))
         return stats
 
-    def give_back(self, stats: PoolStats | None) -> None:
+    def drop_twin(self, stats: PoolStats | None) -> None:
         """Undo `watch`: another thread has just begun to watch the same pool."""
         for row in self._rows_of(stats):
             row.owner = no_owner
 
-    def release(self, stats: PoolStats) -> None:
-        """Let the next pool take a row, although its pool may be used again."""
+    def release_row(self, owner: object, stats: PoolStats) -> None:
+        """Let the next pool take the row of a pool, although the pool may be used again."""
         for row in self._rows_of(stats):
-            row.is_released = True
+            row.is_released = row.is_released or row.owner() is owner
 
     def keeps_row(self, owner: object, stats: PoolStats) -> bool:
         """Return whether a released pool still has its row; then no other pool may take it."""
         return any(row.is_kept_by(owner) for row in self._rows_of(stats))
 
-    def note_made(self, owner: object, identity: PoolIdentity, site: Site) -> None:
+    def note_created_pool(self, owner: object, identity: PoolIdentity, site: Site) -> None:
         """Note the line that made a pool, which lives as long as `owner`."""
         given = self._pool_names.apply_names(identity, site)
         self.creation_lines.note_made(owner, given, site, self._clock())

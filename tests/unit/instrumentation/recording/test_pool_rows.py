@@ -66,6 +66,11 @@ class Pool:
         made = PoolStats(self.identity, self.reader, library=self.library)
         self.stats = self.registry.watch(self.owner, made, self.site)
 
+    def dispose(self) -> None:
+        """Do what an adapter does when an engine is disposed, which may be used again."""
+        assert self.stats is not None
+        self.registry.release_row(self.owner, self.stats)
+
     def take(self) -> None:
         assert self.stats is not None
         slot = Slot(self.stats)
@@ -145,7 +150,7 @@ def test_a_thousand_disposed_engines_that_are_not_collected_are_one_row() -> Non
     for _ in range(1000):
         pools.append(Pool(registry))
         pools[-1].use()
-        registry.release(pools[-1].stats)  # type: ignore[arg-type]
+        pools[-1].dispose()
     assert checkouts(registry, RetiredPools()) == {"orders": 1000}
 
 
@@ -174,7 +179,7 @@ def test_an_engine_that_is_used_again_after_its_disposal_has_its_row_still() -> 
     registry = Registry()
     engine = Pool(registry)
     engine.use()
-    registry.release(engine.stats)  # type: ignore[arg-type]
+    engine.dispose()
     engine.attach()
     engine.use()
     other = Pool(registry)
@@ -186,13 +191,26 @@ def test_an_engine_whose_row_was_taken_gets_another_one() -> None:
     registry = Registry()
     engine = Pool(registry)
     engine.use()
-    registry.release(engine.stats)  # type: ignore[arg-type]
+    engine.dispose()
     other = Pool(registry)
     engine.attach()
     engine.use()
     other.use()
     assert checkouts(registry, RetiredPools()) == {"orders": 2, "orders-2": 1}
     assert engine.stats is not other.stats
+
+
+def test_an_engine_that_is_disposed_twice_gives_away_no_row_of_another() -> None:
+    registry = Registry()
+    engine = Pool(registry)
+    engine.use()
+    engine.dispose()
+    other = Pool(registry)
+    other.use()
+    engine.dispose()
+    third = Pool(registry)
+    third.use()
+    assert checkouts(registry, RetiredPools()) == {"orders": 2, "orders-2": 1}
 
 
 def test_a_pool_takes_the_row_of_its_own_line_first() -> None:
@@ -403,9 +421,13 @@ class PoolsComeAndGo(RuleBasedStateMachine):
         elif how == "close":
             pool.reader.closed = True
         else:
-            assert pool.stats is not None
-            self.registry.release(pool.stats)
+            pool.dispose()
             self.disposed.append(pool)
+
+    @precondition(lambda self: self.disposed)
+    @rule(index=st.integers(0, 9))
+    def dispose_again(self, index: int) -> None:
+        self.pick(self.disposed, index).dispose()
 
     @precondition(lambda self: self.disposed and len(self.living) < 4)
     @rule(index=st.integers(0, 9))

@@ -58,7 +58,7 @@ class AsyncpgHooks:
         self.contain, self.contained = registry.contain, registry.contained
         self._look_at_timeout = registry.contained(look_at_timeout)
         self._collected = registry.contained(self._end_collected)
-        self._note_made = registry.note_made
+        self._note_made = registry.note_created_pool
         self._max_routes = registry.max_routes
         self._sites: dict[int, Site] = {}  # of pools that connect now, by their ids
         self.attachments = PoolAttachments(registry, self._make, self._adopt, self._site_of)

@@ -102,9 +102,10 @@ class PoolAttachments:
         # setdefault is atomic: if two threads come here at once, only one attaches.
         stats = self._known.setdefault(anchor, watched)
         if stats is not watched:
-            self._registry.give_back(watched)
+            self._registry.drop_twin(watched)
         elif stats is not None:
             self._adopt(pool, stats)
+            stats.reader.configuration()  # some pools can be read only now, and may end soon
         return stats
 
     @property

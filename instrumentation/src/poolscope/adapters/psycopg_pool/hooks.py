@@ -50,7 +50,7 @@ class PsycopgPoolHooks:
         self._look_at_timeout = registry.contained(look_at_timeout)
         self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
-        self._note_made = registry.note_made
+        self._note_made = registry.note_created_pool
         self._max_routes = registry.max_routes
         self.attachments = PoolAttachments(registry, self._make, self._adopt, _site_of)
         self._readers: WeakKeyDictionary[Any, PsycopgPoolReader] = WeakKeyDictionary()

@@ -77,7 +77,7 @@ class SqlalchemyHooks:
         site = self._sites[engine.dialect] = find_site(frame)
         self.attach_engine(engine)
         identity = pools.identify(engine.pool, engine)
-        self._registry.note_made(engine.dialect, identity, site)
+        self._registry.note_created_pool(engine.dialect, identity, site)
 
     def on_engine_disposed(self, engine: sqlalchemy.Engine) -> None:
         """Let the next pool take the row: an engine that is made for each job ends in this way.
@@ -86,7 +86,7 @@ class SqlalchemyHooks:
         """
         stats = self._known.get(engine.dialect)
         if stats is not None:
-            self._registry.release(stats)
+            self._registry.release_row(engine.dialect, stats)
 
     def attach_pool(self, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None if it cannot be watched."""
@@ -129,7 +129,7 @@ class SqlalchemyHooks:
         # setdefault is atomic: if two threads come here at once, only one attaches.
         stats = self._known.setdefault(owner, watched)
         if stats is not watched:
-            self._registry.give_back(watched)
+            self._registry.drop_twin(watched)
         return stats
 
     def _wrap(self, pool: Any, stats: PoolStats) -> None:
@@ -406,8 +406,8 @@ class SqlalchemyHooks:
 
     def _only_stats(self) -> PoolStats | None:
         """Return the statistics of the only living pool; None if there are several."""
-        known = [self._known.get(owner) for owner in living_keys(self._known)]
-        return known[0] if len(known) == 1 else None
+        known = {self._known.get(owner) for owner in living_keys(self._known)}
+        return known.pop() if len(known) == 1 else None
 
     def _user_site(self) -> Site:
         return find_site(*self._find_frames())

@@ -120,7 +120,7 @@ class WatchedPool:
 
         The pools before had another name than the present one has now.
         """
-        past = WatchedPool(self.stats.split_past(), no_owner, self.site)
+        past = WatchedPool(self.stats.take_totals(), no_owner, self.site)
         past.identity, past.leaks = self.identity, self.leaks
         self.leaks, self.generation = LeakDetector(), 1
         return past
