@@ -346,7 +346,7 @@ class PoolStats:
         return not (counted or self.failures or self.connect_errors)
 
     def begin_next_pool(self, following: "PoolStats") -> None:
-        """Continue to count for the next pool: its settings replace those of the one before."""
+        """Continue to count for the next pool, and read its settings from now on."""
         self.reader = following.reader
         self.statement_settings, self.caller_timeout_s = None, None
 

@@ -40,7 +40,7 @@ LINES = [Site(each.__code__, 0) for each in (first_line, second_line)]
 
 
 class Owner:
-    """What a pool lives as long as."""
+    """The owner of a pool: the pool ends with it."""
 
 
 @dataclass(eq=False)
