@@ -79,7 +79,7 @@ class SqlalchemyHooks:
         identity = pools.identify(engine.pool, engine)
         self._registry.note_created_pool(engine.dialect, identity, site)
 
-    def on_engine_disposed(self, engine: sqlalchemy.Engine) -> None:
+    def engine_disposed(self, engine: sqlalchemy.Engine) -> None:
         """Let the next pool take the row: an engine that is made for each job ends in this way.
 
         The row stays with the engine if the engine is used again first.
