@@ -193,7 +193,7 @@ class Registry:
         self.session_errors = self.session_errors and SessionErrors()
         self._naming = threading.Lock()
         for pool in self.pools:
-            pool.begin_in_child()
+            pool.reset_in_child()
         for forget in self.on_fork:
             forget()
 

@@ -134,7 +134,7 @@ class WatchedPool:
             self._without_since_s = now_s
         self.is_gone = self.generation == 1 or now_s - self._without_since_s >= RESTS_S
 
-    def begin_in_child(self) -> None:
+    def reset_in_child(self) -> None:
         """Start again from zero, in a forked child."""
         self.stats.reset()
         self.leaks = LeakDetector()
