@@ -8,7 +8,7 @@ from poolscope.recording.requests import PoolscopeMiddleware, long_lived
 from poolscope.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from opentelemetry.metrics import MeterProvider
@@ -26,6 +26,7 @@ def instrument(
     held_after_s: float | None = None,
     max_routes: int | None = None,
     max_pools: int | None = None,
+    pool_names: Mapping[str, str] | None = None,
     token: str | None = None,
     token_file: str | Path | None = None,
     ca_file: str | Path | None = None,
@@ -52,6 +53,7 @@ def instrument(
         held_after_s=held_after_s,
         max_routes=max_routes,
         max_pools=max_pools,
+        pool_names=pool_names,
         token=token,
         token_file=token_file,
         ca_file=ca_file,

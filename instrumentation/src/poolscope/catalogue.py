@@ -266,6 +266,7 @@ CALL_SITE = "poolscope.call_site"
 USED_AT = "poolscope.used_at"
 SERVING_AGE = "poolscope.serving_age"
 POOL_CLASS = "poolscope.pool.class"
+POOL_IS_GONE = "poolscope.pool.is_gone"
 LIBRARY = "poolscope.library"
 SETTING = "poolscope.setting"
 
@@ -701,6 +702,13 @@ INHERITED_CONNECTION = _for_exporter(
     CODE_FILE_PATH,
     CODE_LINE_NUMBER,
 )
+POOL_GENERATION = _for_exporter(
+    "poolscope.pool.generation",
+    "{pool}",
+    "Pools that had this name and its totals, one after another, with the line of the last one.",
+    CALL_SITE,
+    POOL_IS_GONE,
+)
 POOLS_MADE = _for_exporter(
     "poolscope.pools.made",
     "{pool}",
@@ -730,7 +738,7 @@ METRICS = (
     SAMPLES_DROPPED, PUSH, CHECKOUT_AGE, CHECKOUT_ENDED, CHECKOUTS_HELD, CHECKOUTS_LISTED,
     WAITER_AGE,
     WAITERS_WAITING, WAITERS_LISTED, POOL_SESSIONS, EVENT_LOOP_STALL,
-    POOLS_MADE, INHERITED_CONNECTION,
+    POOL_GENERATION, POOLS_MADE, INHERITED_CONNECTION,
 )  # fmt: skip
 
 EFFECTS: dict[Metric, dict[str, Effect]] = {

@@ -31,7 +31,11 @@ class Instrumentation:
 
     def __init__(self, settings: Settings, provider: MeterProvider | None) -> None:
         self.settings = settings
-        self.registry = Registry(max_pools=settings.max_pools, max_routes=settings.max_routes)
+        self.registry = Registry(
+            max_pools=settings.max_pools,
+            max_routes=settings.max_routes,
+            pool_names=dict(settings.pool_names),
+        )
         self.watcher = Watcher(self.registry)
         self.pusher = Pusher(settings, self.registry, self.watcher, provider)
         self.watcher.on_leak = self.pusher.wake

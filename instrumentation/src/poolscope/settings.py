@@ -105,6 +105,14 @@ def _metric_names(value: str) -> frozenset[str]:
     return names
 
 
+def _pool_names(value: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.rpartition("=") for part in value.split(",") if part.strip()]
+    names = tuple((key.strip(), name.strip()) for key, _, name in pairs)
+    if not all(key and name for key, name in names):
+        raise ValueError
+    return names
+
+
 def _file(value: str) -> Path:
     path = Path(value)
     if not path.is_file():
@@ -143,6 +151,12 @@ class Settings:
         "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000", default=100
     )
     max_pools: int = setting("POOLSCOPE_MAX_POOLS", _integer(1, 1000), "1 to 1000", default=50)
+    pool_names: tuple[tuple[str, str], ...] = setting(
+        "POOLSCOPE_POOL_NAMES",
+        _pool_names,
+        "lines, files or databases with names, such as shop/db.py:14=orders,reports_db=reports",
+        default=(),
+    )
     token: str | None = setting(
         "POOLSCOPE_TOKEN", str, "a bearer token", default=None, is_secret=True
     )
@@ -217,6 +231,8 @@ def _given(
 
 
 def _text(argument: object) -> str:
+    if isinstance(argument, Mapping):
+        return ",".join(f"{key}={value}" for key, value in argument.items())
     if isinstance(argument, (list, tuple)):
         return ",".join(str(part) for part in argument)
     return str(argument)

@@ -136,6 +136,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         waiters=scope_content.waiters,
         backend_pids=scope_content.backend_pids,
         ended=scope_content.ended,
+        generations=scope_content.generations,
         pools_made=scope_content.pools_made,
         stalls=scope_content.stalls,
         inherited=scope_content.inherited,

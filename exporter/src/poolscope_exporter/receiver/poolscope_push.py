@@ -32,6 +32,8 @@ from poolscope.catalogue import (
     PEER_ADDRESS,
     PEER_PORT,
     PHASE,
+    POOL_GENERATION,
+    POOL_IS_GONE,
     POOL_SESSIONS,
     POOLS_MADE,
     PUSH,
@@ -62,7 +64,13 @@ from poolscope_exporter.core.model.checkouts import (
     Pool,
     pool_of,
 )
-from poolscope_exporter.core.model.pushes import LoopStall, PoolsMade, WaitingCaller, WaitingCallers
+from poolscope_exporter.core.model.pushes import (
+    LoopStall,
+    PoolGeneration,
+    PoolsMade,
+    WaitingCaller,
+    WaitingCallers,
+)
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
@@ -92,6 +100,7 @@ class PushScope:
     waiters: tuple[WaitingCallers, ...]
     backend_pids: Mapping[Pool, frozenset[int]]
     ended: Mapping[int, float]
+    generations: Mapping[Pool, PoolGeneration]
     pools_made: Mapping[Pool, PoolsMade]
     stalls: tuple[LoopStall, ...]
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]]
@@ -118,6 +127,7 @@ def read_push_scope(
         waiters=_waiters(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
         ended=_ended(points[CHECKOUT_ENDED.name]),
+        generations=_generations(instance, points[POOL_GENERATION.name]),
         pools_made=_pools_made(instance, points[POOLS_MADE.name]),
         stalls=tuple(_stalls(points[EVENT_LOOP_STALL.name])),
         inherited=_inherited(instance, points[INHERITED_CONNECTION.name]),
@@ -239,6 +249,18 @@ def _backend_pids(
 def _ended(points: Iterable[tuple[Attributes, float]]) -> dict[int, float]:
     sent = ((integer(attributes, CHECKOUT_ID), age_s) for attributes, age_s in points)
     return {checkout_id: age_s for checkout_id, age_s in sent if checkout_id and age_s >= 0}
+
+
+def _generations(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Pool, PoolGeneration]:
+    return {
+        _pool(instance, attributes): PoolGeneration(
+            int(number), attributes.get(POOL_IS_GONE) is True, text(attributes, CALL_SITE)
+        )
+        for attributes, number in points
+        if number > 0
+    }
 
 
 def _pools_made(

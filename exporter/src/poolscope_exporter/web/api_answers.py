@@ -160,6 +160,12 @@ class PoolRow(PoolIdentityRow):
     )
     proxy_idle_timeout_source: IdleSource | None = Field(description="Source of this time-out.")
     config_checks: list[ConfigCheckRow]
+    created_at: str | None = Field(
+        description="Line of the application's code that made the pool, `file:line`."
+    )
+    generation: int | None = Field(
+        description="Number of pools that had this name and its totals, one after another."
+    )
     pool_class: str | None = Field(description="Class of the pool.")
     library: str | None = Field(description="Library of the pool.")
 

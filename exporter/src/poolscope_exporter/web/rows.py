@@ -75,6 +75,8 @@ def pool_row(state: PoolAssessment, names: ProcessNames) -> Row:
         "proxy_idle_timeout_s": state.proxy_idle.seconds if state.proxy_idle else None,
         "proxy_idle_timeout_source": state.proxy_idle.source if state.proxy_idle else None,
         "config_checks": [_check(check) for check in state.checks],
+        "created_at": numbers.generation.call_site if numbers.generation else None,
+        "generation": numbers.generation.number if numbers.generation else None,
         "pool_class": numbers.pool_class,
         "library": numbers.library,
     }

@@ -4,7 +4,6 @@ Only this thread logs and uses the network. The application never waits for it, 
 one second when the process ends.
 """
 
-import logging
 import random
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from poolscope.background import BackgroundThread
 from poolscope.catalogue import Publisher
 from poolscope.clock import monotonic, wall_ns
 from poolscope.process.identity import ProcessIdentity
-from poolscope.pushing.creation_counts import creation_samples
+from poolscope.pushing.creation_counts import creation_samples, generation_samples
 from poolscope.pushing.encoding import encode
 from poolscope.pushing.ended_checkouts import EndedCheckouts
 from poolscope.pushing.first_imports import import_for_pushes
@@ -32,19 +31,19 @@ from poolscope.pushing.pressure import Pressure
 from poolscope.pushing.retired_pools import RetiredPools
 from poolscope.pushing.samples import (
     Sample,
+    counter_samples,
     pool_samples,
     pressed_samples,
     session_error_samples,
 )
 from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.pool import PoolIdentity
-from poolscope.recording.registry import Registry, WatchedPool
+from poolscope.recording.pool_rows.row import WatchedPool
+from poolscope.recording.registry import Registry
 from poolscope.sending.endpoints import PushEndpoints
 from poolscope.sending.transport import PushAnswer, Transport
 from poolscope.settings import MetricsDestination, Settings
 from poolscope.watching.watcher import Watcher
-
-logger = logging.getLogger("poolscope")
 
 TICK_S = 1.0
 """How often the pusher checks for pressure; other data except a new leak waits for its interval."""
@@ -152,6 +151,7 @@ class Pusher:
         pressed = (
             pressed_samples(identity, pool.stats, pool.leaks, now_s, threads)
             for identity, pool in pools
+            if not pool.is_gone
         )
         of_process = loop_samples(self._watcher.loops)
         of_pools = self._retired.added(chain.from_iterable(pressed))
@@ -170,10 +170,11 @@ class Pusher:
     def _all_samples(self) -> Iterator[Sample]:
         pools, now_s = self._named_pools(), monotonic()
         threads = self._watcher.loops.worker_threads
-        yield from chain.from_iterable(
-            pool_samples(identity, pool.stats, pool.leaks, now_s, threads)
-            for identity, pool in pools
-        )
+        for identity, pool in pools:
+            if pool.is_gone:
+                yield from counter_samples(identity, pool.stats, pool.leaks)
+            else:
+                yield from pool_samples(identity, pool.stats, pool.leaks, now_s, threads)
         yield from loop_samples(self._watcher.loops)
         named_stats = [(identity, pool.stats) for identity, pool in pools]
         yield from session_error_samples(self._registry.session_errors, named_stats)
@@ -218,8 +219,8 @@ class Pusher:
             if ending or (pushing and self._is_active()):
                 self._push(end=ending, is_partial=not is_complete)
                 self._activity_at_end = self._activity() if ending else None
-        except Exception:
-            logger.exception("poolscope could not push; it will try again")
+        except Exception:  # noqa: BLE001 - the thread must not end; the error is logged
+            self._log_messages.log_failed_push()
         if ending:
             self._ended.set()
         return is_complete
@@ -292,7 +293,10 @@ class Pusher:
         held = HolderList(monotonic(), self._settings.held_after_s)
         pools = self._registry.named_pools()
         for identity, pool in pools:
-            held.list_held(identity, pool.stats, pool.leaks)
+            if pool.is_gone:
+                pool.leaks.count_recovered(())
+            else:
+                held.list_held(identity, pool.stats, pool.leaks)
         yield from held.held_samples()
         listed = frozenset(each.checkout.id for each in held.oldest)
         all_stats = [pool.stats for _, pool in pools]
@@ -303,12 +307,14 @@ class Pusher:
     def _waiters(self) -> Iterator[Sample]:
         waiters = WaiterList(monotonic(), self._settings.held_after_s)
         for identity, pool in self._registry.named_pools():
-            waiters.list_waiters(identity, pool.stats)
+            if not pool.is_gone:
+                waiters.list_waiters(identity, pool.stats)
         return waiters.waiter_samples()
 
     def _pools_made(self) -> Iterator[Sample]:
-        pools = [(identity, pool.stats.identity) for identity, pool in self._registry.named_pools()]
-        return creation_samples(pools, self._registry.creation_lines.count_made(monotonic()))
+        rows = self._registry.named_pools()
+        made = self._registry.creation_lines.count_made(monotonic())
+        return chain(generation_samples(rows), creation_samples(rows, made))
 
     def _mark(self, *, end: bool, is_pressed: bool, is_partial: bool) -> Sample:
         by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher

@@ -7,6 +7,7 @@ runs in the caller's path. The garbage collector may also run it while another l
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from math import inf
@@ -196,6 +197,9 @@ class PoolReader(Protocol):
     def open_connection(self, slots: Mapping[Any, Slot]) -> Any:
         """Return any open connection, in the form that the pool keeps; None if there is none."""
 
+    def is_closed(self) -> bool:
+        """Return whether the pool was closed, and can never be used again."""
+
 
 COLLECTED_LIMIT = 1000
 
@@ -237,11 +241,13 @@ class PoolStats:
         identity: PoolIdentity,
         reader: PoolReader,
         *,
+        library: str = "",
         is_async: bool = False,
         pre_ping: bool = False,
         max_routes: int = 100,
     ) -> None:
         self.identity = identity
+        self.library = library
         self.reader = reader
         self.is_async = is_async
         self.pre_ping = pre_ping
@@ -253,7 +259,6 @@ class PoolStats:
         self.uses: list[EndedUse] = []
         self._wait = Histogram(catalogue.WAIT_TIME.bounds)
         self._use = Histogram(catalogue.USE_TIME.bounds)
-        self._routes: dict[str, list[float]] = {}
         self.queue = Histogram(catalogue.QUEUE_TIME.bounds)
         self.create = Histogram(catalogue.CREATE_TIME.bounds)
         self.ping = Histogram(catalogue.PING_TIME.bounds)
@@ -304,10 +309,13 @@ class PoolStats:
         """Start again from zero: a forked child must not count what its parent counted."""
         for _, histogram in self.timed:
             histogram.clear()
-        self._routes.clear()
         for slot in list(self.slots.values()):
             slot.out = None
         self.waiting: dict[int, Waiter] = {}
+        self._begin_counters()
+
+    def _begin_counters(self) -> None:
+        self._routes: dict[str, list[float]] = {}
         self._request_waits = RequestWaits()
         self.exhaustion: Exhaustion | None = None
         self.look_again_at_s = 0.0
@@ -325,6 +333,32 @@ class PoolStats:
         self.untimed = 0
         self.long_uses: deque[LongUse] = deque(maxlen=LONG_USES_LIMIT)
         self.collected: deque[CollectedCheckout] = deque(maxlen=COLLECTED_LIMIT)
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a connection is out, or a caller waits for one."""
+        return bool(self.waiting) or any(slot.out is not None for slot in list(self.slots.values()))
+
+    @property
+    def is_unused(self) -> bool:
+        """Return whether nobody ever asked the pool for a connection, and it opened none."""
+        counted = sum(self.wait.counts) + self.untimed + self.opened
+        return not (counted or self.failures or self.connect_errors)
+
+    def begin_next_pool(self, following: "PoolStats") -> None:
+        """Continue to count for the next pool, and read its settings from now on."""
+        self.reader = following.reader
+        self.statement_settings, self.caller_timeout_s = None, None
+
+    def take_totals(self) -> "PoolStats":
+        """Return the totals so far, and start again from zero; open checkouts stay here."""
+        self.count()
+        past = copy(self)
+        past.slots, past.waiting, past.waits, past.uses = {}, {}, [], []
+        self._wait, self._use = _empty(self._wait), _empty(self._use)
+        self.queue, self.create, self.ping = map(_empty, (self.queue, self.create, self.ping))
+        self._begin_counters()
+        return past
 
     @property
     def blocking_checkouts(self) -> int:
@@ -420,6 +454,13 @@ class PoolStats:
         if len(self._routes) >= self.max_routes:
             route = catalogue.OTHER
         return self._routes.setdefault(route, [0, 0.0])
+
+
+def _empty(histogram: Histogram) -> Histogram:
+    """Return a histogram without counts; it gets the samples that are kept for a provider."""
+    empty = Histogram(histogram.bounds)
+    empty.buffer = histogram.buffer
+    return empty
 
 
 def _blocks_loop(waiter: Waiter) -> bool:

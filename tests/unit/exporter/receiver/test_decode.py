@@ -14,6 +14,7 @@ from poolscope_exporter.core.model.pushes import (
     HistogramValue,
     LoopStall,
     Point,
+    PoolGeneration,
     PoolsMade,
     Push,
     WaitingCaller,
@@ -472,6 +473,15 @@ def test_the_line_that_made_the_pools_arrives_with_their_number() -> None:
     made = {**POOL, catalogue.CALL_SITE: "shop/db.py:14"}
     push = the_push(push=(a_marker(), gauges(catalogue.POOLS_MADE.name, number(12, made))))
     assert push.pools_made == {ORDERS: PoolsMade("shop/db.py:14", 12)}
+
+
+def test_the_line_of_a_pool_arrives_with_its_generation_and_its_end() -> None:
+    name = catalogue.POOL_GENERATION.name
+    gone = {**POOL, catalogue.CALL_SITE: "shop/db.py:14", catalogue.POOL_IS_GONE: True}
+    push = the_push(push=(a_marker(), gauges(name, number(594, gone))))
+    assert push.generations == {ORDERS: PoolGeneration(594, True, "shop/db.py:14")}
+    push = the_push(push=(a_marker(), gauges(name, number(1, POOL))))
+    assert push.generations == {ORDERS: PoolGeneration(1)}
 
 
 def test_the_connections_of_another_process_arrive_with_socket_and_line() -> None:

@@ -22,7 +22,7 @@ from poolscope_exporter.core.model.bouncer_traffic import (
     DatabaseTotals,
     LentConnections,
 )
-from poolscope_exporter.core.model.pushes import WaitingCaller
+from poolscope_exporter.core.model.pushes import PoolGeneration, WaitingCaller
 from poolscope_exporter.core.model.session_groups import (
     OwnerSessions,
     SessionGroup,
@@ -63,6 +63,13 @@ def diagnosed(
 ) -> PoolAssessment:
     found = PoolDiagnosis(diagnosis, ("why",), is_probable, since_s)
     return PoolAssessment(a_pool(), PoolNumbers(), found)
+
+
+def test_a_pool_has_the_line_that_made_it_below_its_name() -> None:
+    numbers = PoolNumbers(generation=PoolGeneration(1, call_site="shop/db.py:14"))
+    found = PoolDiagnosis(Diagnosis.FULL, ("why",))
+    assert "created at shop/db.py:14" in page_of(PoolAssessment(a_pool(), numbers, found))
+    assert "created at" not in page_of(diagnosed())
 
 
 def waited_for(

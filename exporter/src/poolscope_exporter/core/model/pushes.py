@@ -107,6 +107,19 @@ class PoolsMade:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolGeneration:
+    """The number of pools that had a name one after another, and the last of them.
+
+    The line that made it is `call_site`, `file:line`, None if unknown. If it `is_gone`, only its
+    counters remain.
+    """
+
+    number: int
+    is_gone: bool = False
+    call_site: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoopStall:
     """A time in which an event loop of the process did not run; None is unknown.
 
@@ -148,6 +161,7 @@ class Push:
     waiters: tuple[WaitingCallers, ...] = ()
     backend_pids: Mapping[Pool, frozenset[int]] = field(default_factory=dict)
     ended: Mapping[int, float] = field(default_factory=dict)
+    generations: Mapping[Pool, PoolGeneration] = field(default_factory=dict)
     pools_made: Mapping[Pool, PoolsMade] = field(default_factory=dict)
     stalls: tuple[LoopStall, ...] = ()
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from poolscope.adapters.asyncpg.checkout import measured_acquire, remembering_ca
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
-from poolscope.recording.callsite import find_site
+from poolscope.recording.callsite import UNKNOWN_SITE, find_site
 from poolscope.recording.pool import next_checkout_id
 from poolscope.recording.registry import Registry
 
@@ -57,15 +57,16 @@ def install(registry: Registry) -> Undo:
 
 def noting_line(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a pool's `_initialize` that notes the line that awaits the new pool."""
-    line_of, made = hooks.contained(find_site), hooks.contained(hooks.made)
+    line_of, making = hooks.contained(find_site), hooks.contained(hooks.making)
+    made = hooks.contained(hooks.made)
 
     async def _initialize(self: Any) -> None:
         # Before the pool connects: an error thrown into a coroutine hides its awaiting frame.
-        site = line_of(sys._getframe())
+        making(self, line_of(sys._getframe()) or UNKNOWN_SITE)
         try:
             await original(self)
         finally:
-            made(self, site)
+            made(self)
 
     return _initialize
 

@@ -53,11 +53,12 @@ def install(registry: Registry) -> Undo:
 
 def noting_line(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return the `__init__` of a pool of either kind, which notes the line that makes the pool."""
-    made = hooks.contained(hooks.made)
+    making, made = hooks.contained(hooks.making), hooks.contained(hooks.made)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - as the method
+        making(self, sys._getframe())
         original(self, *args, **kwargs)
-        made(self, sys._getframe())
+        made(self)
 
     return __init__
 
