@@ -35,7 +35,7 @@ TABLE: Final = {
     "django_wsgi": a_request("/orders/<int:order_id>"),
     "dramatiq": a_job("import_orders"),
     "flask": a_request("/orders/<int:order_id>"),
-    "litestar": a_request("/orders/{order_id:int}"),
+    "litestar": a_request("/orders/{order_id}"),
     "quart": a_request("/orders/<int:order_id>"),
     "rq": a_job("support.frameworks.leaking.leak"),
     "sanic": a_request("/orders/<order_id:int>"),

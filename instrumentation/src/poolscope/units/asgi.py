@@ -1,4 +1,4 @@
-"""Measure each request of an ASGI application, and say good-bye at the end of its lifespan."""
+"""Measure each request of an ASGI application, and its lifespan."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial

@@ -48,6 +48,17 @@ def begin(kind: UnitKind, name: str | None = None) -> Request:
     return unit
 
 
+def begin_alone(kind: UnitKind, name: str | None = None) -> Request:
+    """Begin a unit of work in a thread that runs one after another, for a server or a queue.
+
+    It has no outer unit. If a library does not report the ends, each unit would be inside of the
+    one before, and a long chain would stay in memory.
+    """
+    unit = begin(kind, name)
+    unit.outer = None
+    return unit
+
+
 def begin_inside(kind: UnitKind, name: object) -> Request | None:
     """Begin a unit of work, except inside of another one: then return None.
 
@@ -116,8 +127,8 @@ def unit_of_work(name: str) -> UnitOfWork:
     """Declare that a block, or each call of a decorated function, is one job with this name.
 
     Use it for work that poolscope does not find without your help: the turn of a loop, a script,
-    the handler of a message. Every connection that is taken inside must be returned at the end: if
-    it is still out two seconds later, that is evidence of a leak (`job_finished`). Use few
+    the handler of a message. Return every connection that you take inside. If one is still out
+    two seconds after the end, that is evidence of a leak (`job_finished`). Use few
     different names, without identifiers: the name is a label of metrics, as a route is.
     """
     return UnitOfWork(name)

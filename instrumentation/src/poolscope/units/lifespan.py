@@ -1,4 +1,4 @@
-"""Say good-bye at the end of an ASGI application's lifespan, also if it has none."""
+"""Send the last push at the end of an ASGI application's lifespan, also if it has none."""
 
 import asyncio
 import sys

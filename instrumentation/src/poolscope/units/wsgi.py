@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from poolscope.catalogue import UnitKind
 from poolscope.recording.requests import CURRENT, Request
-from poolscope.units.blocks import begin, end, leave
+from poolscope.units.blocks import begin_alone, end, leave
 
 Environ = MutableMapping[str, Any]
 WSGIApplication = Callable[[Environ, Any], Iterable[Any]]
@@ -55,7 +55,7 @@ def run_wsgi(app: WSGIApplication, environ: Environ, start_response: Any) -> Ite
     if ENVIRON_KEY in environ:
         return app(environ, start_response)
     environ[ENVIRON_KEY] = True
-    unit = begin(UnitKind.REQUEST)
+    unit = begin_alone(UnitKind.REQUEST)
     try:
         body = app(environ, start_response)
     except BaseException:

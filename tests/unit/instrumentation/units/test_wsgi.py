@@ -131,6 +131,14 @@ def test_an_application_inside_another_one_belongs_to_the_same_request() -> None
     assert units[0].finished_at_s is not None
 
 
+def test_requests_that_a_server_never_closes_make_no_chain() -> None:
+    units: list[Request] = []
+    bodies = [call(app_with(Response, units)) for _ in range(3)]
+    assert [unit.outer for unit in units] == [None] * 3
+    bodies[-1].close()
+    assert CURRENT.get() is None
+
+
 def test_the_first_route_names_the_request() -> None:
     def app(environ: Any, start_response: Any) -> Iterable[Any]:
         for route in (None, "", "/orders/<int:order_id>", "/other"):

@@ -1,6 +1,6 @@
 """Attach to a library when the application imports it, without importing it for poolscope.
 
-Frameworks and job queues are large, and most of those that are installed are not used.
+Frameworks and task queues are large, and most of the installed ones are not used.
 """
 
 import sys
@@ -25,7 +25,7 @@ class LaterImports(MetaPathFinder):
         self._contain = contain
 
     def start(self) -> None:
-        """Attach to what is imported already, and wait for the imports of the rest."""
+        """Attach to the imported modules, and wait for the imports of the rest."""
         for name in [name for name in self._attach if _is_imported(name)]:
             self._run(name)
         sys.meta_path.insert(0, self)
@@ -80,5 +80,5 @@ class LaterImports(MetaPathFinder):
 
 
 def _is_imported(name: str) -> bool:
-    """Return whether a module is imported; one whose import is under way counts too."""
+    """Return whether a module is imported, or is being imported."""
     return name in sys.modules

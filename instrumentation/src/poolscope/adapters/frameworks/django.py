@@ -10,7 +10,7 @@ from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.catalogue import UnitKind
 from poolscope.recording.registry import Registry
 from poolscope.recording.requests import CURRENT
-from poolscope.units.blocks import begin, end
+from poolscope.units.blocks import begin_alone, end
 from poolscope.units.wsgi import ENVIRON_KEY, name_request
 
 _SIGNAL_ID = "poolscope"
@@ -22,8 +22,8 @@ def install(registry: Registry) -> Undo:
     @registry.contained
     def note_start(environ: Any = None, **_: Any) -> None:
         if isinstance(environ, dict) and ENVIRON_KEY not in environ:  # under ASGI there is none
-            environ[ENVIRON_KEY] = begin(UnitKind.REQUEST)
-            environ[ENVIRON_KEY].outer = None  # a request whose end the server did not report
+            environ[ENVIRON_KEY] = True
+            begin_alone(UnitKind.REQUEST)
 
     @registry.contained
     def note_end(**_: Any) -> None:

@@ -12,15 +12,14 @@ from poolscope.units.blocks import begin_inside, end
 
 
 def install(_: Registry) -> Undo:
-    """Wrap the two functions that run jobs, wherever they are imported; return what undoes it."""
-    run_job = looking_like(base.run_job, _around_call(base.run_job))
-    run_coroutine_job = looking_like(
-        base.run_coroutine_job, _around_coroutine(base.run_coroutine_job)
-    )
+    """Wrap the functions that run jobs, wherever they are imported; return what undoes it."""
+    around = {"run_job": _around_call, "run_coroutine_job": _around_coroutine}
+    found = [(name, getattr(base, name, None), wrap) for name, wrap in around.items()]
     return in_order(
         [
-            _replace_everywhere("run_job", base.run_job, run_job),
-            _replace_everywhere("run_coroutine_job", base.run_coroutine_job, run_coroutine_job),
+            _replace_everywhere(name, original, looking_like(original, wrap(original)))
+            for name, original, wrap in found
+            if original is not None  # until 3.10, the one for coroutines is elsewhere
         ]
     )
 

@@ -1,4 +1,4 @@
-"""Measure every task that a Celery worker runs, and say good-bye for each of its processes."""
+"""Measure every task that a Celery worker runs, and send the last push of each process."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from poolscope.adapters.common.patching import Undo, in_order
 from poolscope.catalogue import UnitKind
 from poolscope.recording.registry import Registry
 from poolscope.recording.requests import Request
-from poolscope.units.blocks import begin, begin_inside, bounded_name, end
+from poolscope.units.blocks import begin_alone, begin_inside, bounded_name, end
 
 
 def install(registry: Registry) -> Undo:
@@ -21,7 +21,7 @@ def install(registry: Registry) -> Undo:
         if getattr(getattr(task, "request", None), "is_eager", False):
             unit = begin_inside(UnitKind.JOB, name)
         else:
-            unit = begin(UnitKind.JOB, bounded_name(name))
+            unit = begin_alone(UnitKind.JOB, bounded_name(name))
         if unit is not None:
             running[task_id] = unit
 

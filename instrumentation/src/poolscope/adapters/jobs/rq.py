@@ -1,4 +1,4 @@
-"""Measure every job of RQ under the name of its function; say good-bye for each work horse."""
+"""Measure every job of RQ under the name of its function; send the last push of each work horse."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def _leaving(registry: Registry) -> Any:
     """Return what measures `perform_job`: the process of a work horse then leaves by `os._exit`."""
 
     @registry.contained
-    def say_goodbye(worker: Any) -> None:
+    def send_last_push(worker: Any) -> None:
         if worker.is_horse:
             registry.on_shutdown()
 
@@ -46,7 +46,7 @@ def _leaving(registry: Registry) -> Any:
             try:
                 return original(self, *args, **kwargs)
             finally:
-                say_goodbye(self)
+                send_last_push(self)
 
         return perform_job
 
