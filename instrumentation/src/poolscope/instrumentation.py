@@ -80,7 +80,7 @@ class Instrumentation:
         self.watcher.known_loops.note_running_loop()
         self.watcher.start()
         self.pusher.start()
-        self._termination.watch()
+        self._termination.handle_signal()
 
     def _install(self, package: str, module: str) -> None:
         """Attach to one library if it is installed; an unsupported version costs only its data."""

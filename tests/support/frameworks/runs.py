@@ -73,10 +73,10 @@ def werkzeug() -> None:
 
 
 def configure_django() -> None:
-    import django  # noqa: PLC0415 - the library of some runs
-    from django.conf import settings  # noqa: PLC0415 - as above
-    from django.http import HttpResponse  # noqa: PLC0415 - as above
-    from django.urls import path  # noqa: PLC0415 - as above
+    import django  # type: ignore[import-untyped]  # noqa: PLC0415 - the library of some runs
+    from django.conf import settings  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+    from django.http import HttpResponse  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
+    from django.urls import path  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
 
     routes = [path("orders/<int:order_id>", lambda request, order_id: HttpResponse(leak()))]
     settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=tuple(routes))
@@ -86,7 +86,7 @@ def configure_django() -> None:
 @run
 def django_wsgi() -> None:
     configure_django()
-    from django.core.handlers.wsgi import WSGIHandler  # noqa: PLC0415 - after the settings
+    from django.core.handlers.wsgi import WSGIHandler  # type: ignore[import-untyped]  # noqa: PLC0415 - after the settings
 
     serve_wsgi(WSGIHandler())
 
@@ -94,7 +94,7 @@ def django_wsgi() -> None:
 @run
 def django_asgi() -> None:
     configure_django()
-    from django.core.handlers.asgi import ASGIHandler  # noqa: PLC0415 - after the settings
+    from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]  # noqa: PLC0415 - after the settings
 
     asyncio.run(serve_asgi(ASGIHandler()))
 
@@ -102,9 +102,9 @@ def django_asgi() -> None:
 @run
 def django_command() -> None:
     configure_django()
-    from django.core.management import BaseCommand, call_command  # noqa: PLC0415 - as above
+    from django.core.management import BaseCommand, call_command  # type: ignore[import-untyped]  # noqa: PLC0415 - as above
 
-    class Command(BaseCommand):
+    class Command(BaseCommand):  # type: ignore[misc] # it has no types
         requires_system_checks = ()
 
         def handle(self, *_: Any, **__: Any) -> None:

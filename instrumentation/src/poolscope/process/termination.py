@@ -26,7 +26,7 @@ class Termination:
     def __init__(self, send_last_push: Callable[[], object]) -> None:
         self._send_last_push = send_last_push
 
-    def watch(self) -> None:
+    def handle_signal(self) -> None:
         """Handle SIGTERM unless somebody does; has an effect in the main thread only."""
         if not _is_main_thread():
             return

@@ -1,7 +1,6 @@
 """Measure each request of a WSGI application; it ends when the server closes the response."""
 
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from contextlib import suppress
 from typing import Any, Final
 
 from poolscope.catalogue import UnitKind
@@ -62,8 +61,10 @@ def run_wsgi(app: WSGIApplication, environ: Environ, start_response: Any) -> Ite
         end(unit)
         raise
     if _is_of_server(body, environ.get("wsgi.file_wrapper")):
-        return _end_with_file(body, unit)
-    return SizedBody(body, unit) if hasattr(type(body), "__len__") else WatchedBody(body, unit)
+        _end_with_file(body, unit)
+        return body
+    watched = SizedBody if hasattr(type(body), "__len__") else WatchedBody
+    return watched(body, unit)
 
 
 def _is_of_server(body: Any, wrapper: Any) -> bool:
@@ -76,8 +77,8 @@ def _is_of_server(body: Any, wrapper: Any) -> bool:
     return wrapper is not None and hasattr(body, "fileno")
 
 
-def _end_with_file(body: Any, unit: Request) -> Any:
-    """Return a file of the server, which ends the request when the server closes it.
+def _end_with_file(body: Any, unit: Request) -> None:
+    """Make a file of the server end the request when the server closes it.
 
     A file that accepts no attribute never ends the request: there is then no evidence of a leak.
     """
@@ -90,11 +91,10 @@ def _end_with_file(body: Any, unit: Request) -> Any:
         finally:
             end(unit)
 
-    with suppress(AttributeError, TypeError):
+    try:
         body.close = close_and_end
-        return body
-    leave(unit)
-    return body
+    except (AttributeError, TypeError):
+        leave(unit)
 
 
 def name_request(route: object) -> None:

@@ -27,7 +27,7 @@ def handler() -> Any:
 
 def test_the_handler_is_there_until_the_end() -> None:
     termination = Termination(lambda: None)
-    termination.watch()
+    termination.handle_signal()
     assert callable(handler())
     termination.stop()
     assert handler() is signal.SIG_DFL
@@ -39,7 +39,7 @@ def test_a_handler_of_the_application_stays() -> None:
 
     signal.signal(signal.SIGTERM, own)
     termination = Termination(lambda: None)
-    termination.watch()
+    termination.handle_signal()
     assert handler() is own
     termination.stop()
     assert handler() is own
@@ -47,12 +47,12 @@ def test_a_handler_of_the_application_stays() -> None:
 
 def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Termination(lambda: None).watch()
+    Termination(lambda: None).handle_signal()
     assert handler() is signal.SIG_IGN
 
 
 def test_another_thread_changes_nothing() -> None:
-    thread = threading.Thread(target=Termination(lambda: None).watch)
+    thread = threading.Thread(target=Termination(lambda: None).handle_signal)
     thread.start()
     thread.join()
     assert handler() is signal.SIG_DFL
@@ -63,9 +63,9 @@ def test_a_driver_that_waits_in_c_has_no_handler_in_its_way(
     driver: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     termination = Termination(lambda: None)
-    termination.watch()
+    termination.handle_signal()
     monkeypatch.setitem(sys.modules, driver, None)  # type: ignore[arg-type] # any value counts
-    termination.watch()
+    termination.handle_signal()
     assert handler() is signal.SIG_DFL
 
 
@@ -78,7 +78,7 @@ def say():
     sys.stdout.flush()
     {then}
 
-Termination(say).watch()
+Termination(say).handle_signal()
 with threading._active_limbo_lock:  # which each start of a thread needs
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(60)

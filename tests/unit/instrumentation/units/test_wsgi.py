@@ -1,7 +1,7 @@
 """A request of WSGI: it ends when the server closes the response, whatever the response is."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -11,6 +11,14 @@ from poolscope.catalogue import UnitKind
 from poolscope.middleware import PoolscopeWSGIMiddleware
 from poolscope.recording.requests import CURRENT, Request
 from poolscope.units.wsgi import WSGIApplication, name_request
+
+
+@pytest.fixture(autouse=True)
+def outside() -> Iterator[None]:
+    """Begin and leave each test outside of any request."""
+    token = CURRENT.set(None)
+    yield
+    CURRENT.reset(token)
 
 
 class Response:

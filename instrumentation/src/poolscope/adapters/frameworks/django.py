@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.core.handlers.base import BaseHandler
-from django.core.signals import request_finished, request_started
+from django.core.handlers.base import BaseHandler  # type: ignore[import-untyped]
+from django.core.signals import request_finished, request_started  # type: ignore[import-untyped]
 
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.catalogue import UnitKind

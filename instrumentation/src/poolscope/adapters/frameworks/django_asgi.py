@@ -1,6 +1,6 @@
 """Measure every request of Django under ASGI, and answer the lifespan, which Django does not."""
 
-from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]
 
 from poolscope.adapters.common.patching import Undo, replace
 from poolscope.recording.registry import Registry

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand  # type: ignore[import-untyped]
 
 from poolscope.adapters.common.patching import Undo, replace
 from poolscope.catalogue import UnitKind
