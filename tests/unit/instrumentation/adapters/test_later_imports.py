@@ -89,7 +89,7 @@ def test_an_error_of_another_finder_is_contained_once() -> None:
             raise OSError("no such drive")
 
     broken = Broken()
-    sys.meta_path.append(broken)  # type: ignore[arg-type] # a finder of another library
+    sys.meta_path.append(broken)
     try:
         with (
             Watch("poolscope_test_nowhere") as watch,
@@ -97,5 +97,5 @@ def test_an_error_of_another_finder_is_contained_once() -> None:
         ):
             importlib.import_module("poolscope_test_nowhere")
     finally:
-        sys.meta_path.remove(broken)  # type: ignore[arg-type] # as above
+        sys.meta_path.remove(broken)
     assert len(watch.errors) == 1

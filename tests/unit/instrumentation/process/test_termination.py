@@ -64,7 +64,7 @@ def test_a_driver_that_waits_in_c_has_no_handler_in_its_way(
 ) -> None:
     termination = Termination(lambda: None)
     termination.handle_signal()
-    monkeypatch.setitem(sys.modules, driver, None)  # type: ignore[arg-type] # any value counts
+    monkeypatch.setitem(sys.modules, driver, None)
     termination.handle_signal()
     assert handler() is signal.SIG_DFL
 

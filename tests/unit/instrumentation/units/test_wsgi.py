@@ -52,6 +52,10 @@ def current() -> Request:
     return unit
 
 
+def has_ended(unit: Request) -> bool:
+    return unit.finished_at_s is not None
+
+
 def call(app: WSGIApplication, **environ: Any) -> Any:
     return PoolscopeWSGIMiddleware(app)(environ, None)
 
@@ -114,9 +118,9 @@ def test_a_file_that_the_server_sends_is_the_same_object_and_ends_the_request() 
     file = FileWrapper(io.BytesIO(b"a"))
     body = call(app_with(lambda: file, units), **{"wsgi.file_wrapper": FileWrapper})
     assert body is file
-    assert units[0].finished_at_s is None
+    assert not has_ended(units[0])
     body.close()
-    assert units[0].finished_at_s is not None
+    assert has_ended(units[0])
     assert file.filelike.closed
 
 
