@@ -136,6 +136,9 @@ class Program:
         """Return the processes that used the pool."""
         return set(self.pushes.checkouts("shop"))
 
+    def is_used(self) -> bool:
+        return bool(self.users())
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(GIVE_UP_S)
@@ -151,7 +154,7 @@ def started(program: str) -> list[str]:
 
 def test_a_script_that_sigterm_ends(tmp_path: Path, receiver: Receiver) -> None:
     with Program(tmp_path, receiver, SCRIPT, ["python", "shop.py"]) as program:
-        assert wait_until(program.users), program.log
+        assert wait_until(program.is_used), program.log
         assert program.stop() == -signal.SIGTERM
         program.assert_nobody_is_left()
 
@@ -193,7 +196,7 @@ def test_a_server_of_django(name: str, tmp_path: Path, receiver: Receiver) -> No
     command = [part.format(host=HOST, port=port) for part in SERVERS[name]]
     with Program(tmp_path, receiver, DJANGO, command) as program:
         assert wait_until(lambda: ask(f"http://{HOST}:{port}/orders/7/") is not None), program.log
-        assert wait_until(program.users), program.log
+        assert wait_until(program.is_used), program.log
         program.stop()
         program.assert_nobody_is_left()
 
@@ -224,7 +227,7 @@ def test_a_view_that_leaks_under_threads_of_gunicorn_is_a_leak_in_seconds(
 def test_the_children_of_celery(tmp_path: Path, receiver: Receiver) -> None:
     command = ["celery", "--app=shop", "worker", "--concurrency=2", "--loglevel=INFO"]
     with Program(tmp_path, receiver, CELERY, command) as program:
-        assert wait_until(program.users), program.log
+        assert wait_until(program.is_used), program.log
         assert program.process.pid not in program.users()
         program.stop()
         program.assert_nobody_is_left()

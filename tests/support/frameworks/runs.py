@@ -120,10 +120,10 @@ def quart() -> None:
 
     application = Quart("shop")
 
-    @application.route("/orders/<int:order_id>")
     async def order(order_id: int) -> str:
         return leak()
 
+    application.route("/orders/<int:order_id>")(order)
     asyncio.run(serve_asgi(application))
 
 
@@ -145,10 +145,10 @@ def sanic() -> None:
 
     application = Sanic("shop", configure_logging=False)
 
-    @application.get("/orders/<order_id:int>")
     async def order(request: Any, order_id: int) -> Any:
         return text(leak())
 
+    application.get("/orders/<order_id:int>")(order)
     asyncio.run(serve_asgi(application))
 
 
@@ -215,10 +215,7 @@ def dramatiq() -> None:
     broker = StubBroker()
     library.set_broker(broker)
 
-    @library.actor(actor_name="import_orders")
-    def import_orders() -> None:
-        leak()
-
+    import_orders = library.actor(actor_name="import_orders")(leak)
     worker = library.Worker(broker, worker_timeout=100)
     worker.start()
     import_orders.send()

@@ -1,13 +1,13 @@
 """Measure each request of a WSGI application; it ends when the server closes the response."""
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from poolscope.catalogue import UnitKind
 from poolscope.recording.requests import CURRENT, Request
 from poolscope.units.blocks import begin_alone, end, leave
 
-Environ = MutableMapping[str, Any]
+Environ = dict[str, Any]
 WSGIApplication = Callable[[Environ, Any], Iterable[Any]]
 
 ENVIRON_KEY: Final = "poolscope.request"
