@@ -18,6 +18,9 @@ from support.exporter.receiver import Receiver, a_receiver, points
 from support.frameworks.environment import python_path
 from support.processes.child_processes import GIVE_UP_S, wait_until
 
+START_S = 3 * GIVE_UP_S
+"""Several interpreters start, with a framework in each."""
+
 ENGINE = """
 import os, sys, time
 import poolscope
@@ -141,7 +144,7 @@ class Program:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(GIVE_UP_S)
+        return self.process.wait(START_S)
 
     def assert_nobody_is_left(self) -> None:
         assert self.users(), self.log
@@ -154,7 +157,7 @@ def started(program: str) -> list[str]:
 
 def test_a_script_that_sigterm_ends(tmp_path: Path, receiver: Receiver) -> None:
     with Program(tmp_path, receiver, SCRIPT, ["python", "shop.py"]) as program:
-        assert wait_until(program.is_used), program.log
+        assert wait_until(program.is_used, START_S), program.log
         assert program.stop() == -signal.SIGTERM
         program.assert_nobody_is_left()
 
@@ -164,21 +167,27 @@ def test_the_children_of_a_pool_that_is_terminated(
     method: str, tmp_path: Path, receiver: Receiver
 ) -> None:
     with Program(tmp_path, receiver, POOL, ["python", "shop.py", method]) as program:
-        assert program.process.wait(GIVE_UP_S) == 0, program.log
+        assert program.process.wait(START_S) == 0, program.log
         program.assert_nobody_is_left()
         assert program.process.pid in program.users()
 
 
 def test_a_child_that_is_instrumented_after_the_fork(tmp_path: Path, receiver: Receiver) -> None:
     with Program(tmp_path, receiver, LATE, ["python", "shop.py"]) as program:
-        assert program.process.wait(GIVE_UP_S) == 0, program.log
+        assert program.process.wait(START_S) == 0, program.log
         program.assert_nobody_is_left()
 
 
 SERVERS = {
     "uvicorn": ["uvicorn", "--host={host}", "--port={port}", "shop:asgi"],
     "uvicorn-reload": ["uvicorn", "--reload", "--host={host}", "--port={port}", "shop:asgi"],
-    "gunicorn-threads": ["gunicorn", "--threads=2", "--bind={host}:{port}", "shop:wsgi"],
+    "gunicorn-threads": [
+        "gunicorn",
+        "--threads=2",
+        "--graceful-timeout=120",
+        "--bind={host}:{port}",
+        "shop:wsgi",
+    ],
 }
 """Django has no lifespan, so nothing of it ends under uvicorn."""
 
@@ -195,8 +204,10 @@ def test_a_server_of_django(name: str, tmp_path: Path, receiver: Receiver) -> No
     port = held_port()
     command = [part.format(host=HOST, port=port) for part in SERVERS[name]]
     with Program(tmp_path, receiver, DJANGO, command) as program:
-        assert wait_until(lambda: ask(f"http://{HOST}:{port}/orders/7/") is not None), program.log
-        assert wait_until(program.is_used), program.log
+        assert wait_until(lambda: ask(f"http://{HOST}:{port}/orders/7/") is not None, START_S), (
+            program.log
+        )
+        assert wait_until(program.is_used, START_S), program.log
         program.stop()
         program.assert_nobody_is_left()
 
@@ -218,7 +229,7 @@ def test_a_view_that_leaks_under_threads_of_gunicorn_is_a_leak_in_seconds(
         ]
 
     with Program(tmp_path, receiver, DJANGO, command) as program:
-        assert wait_until(lambda: ask(f"{url}?leak") is not None), program.log
+        assert wait_until(lambda: ask(f"{url}?leak") is not None, START_S), program.log
         assert wait_until(lambda: bool(leaks())), program.log
         assert set(leaks()) == {("request_finished", "/orders/<int:order_id>/")}
         program.stop()
@@ -227,7 +238,7 @@ def test_a_view_that_leaks_under_threads_of_gunicorn_is_a_leak_in_seconds(
 def test_the_children_of_celery(tmp_path: Path, receiver: Receiver) -> None:
     command = ["celery", "--app=shop", "worker", "--concurrency=2", "--loglevel=INFO"]
     with Program(tmp_path, receiver, CELERY, command) as program:
-        assert wait_until(program.is_used), program.log
+        assert wait_until(program.is_used, START_S), program.log
         assert program.process.pid not in program.users()
         program.stop()
         program.assert_nobody_is_left()
