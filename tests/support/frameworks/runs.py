@@ -86,7 +86,7 @@ def configure_django() -> None:
 @run
 def django_wsgi() -> None:
     configure_django()
-    from django.core.handlers.wsgi import WSGIHandler  # type: ignore[import-untyped]  # noqa: PLC0415 - late
+    from django.core.handlers.wsgi import WSGIHandler  # type: ignore[import-untyped]  # noqa: PLC0415 - needs settings
 
     serve_wsgi(WSGIHandler())
 
@@ -94,7 +94,7 @@ def django_wsgi() -> None:
 @run
 def django_asgi() -> None:
     configure_django()
-    from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]  # noqa: PLC0415 - late
+    from django.core.handlers.asgi import ASGIHandler  # type: ignore[import-untyped]  # noqa: PLC0415 - needs settings
 
     asyncio.run(serve_asgi(ASGIHandler()))
 
@@ -102,7 +102,7 @@ def django_asgi() -> None:
 @run
 def django_command() -> None:
     configure_django()
-    from django.core.management import BaseCommand, call_command  # type: ignore[import-untyped]  # noqa: PLC0415 - late
+    from django.core.management import BaseCommand, call_command  # type: ignore[import-untyped]  # noqa: PLC0415 - needs settings
 
     class Command(BaseCommand):  # type: ignore[misc] # it has no types
         requires_system_checks = ()
