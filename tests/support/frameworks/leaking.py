@@ -18,7 +18,10 @@ KEPT: list[Any] = []
 
 _engine = create_engine("sqlite://", poolclass=QueuePool, connect_args={"check_same_thread": False})
 
-poolscope.instrument(endpoint="http://127.0.0.1:9", push_interval_s=300)
+
+def instrument() -> None:
+    """Attach to the process, which has imported no framework yet."""
+    poolscope.instrument(endpoint="http://127.0.0.1:9", push_interval_s=300)
 
 
 def leak() -> str:

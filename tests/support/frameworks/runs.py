@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from support.frameworks.leaking import leak, report
+from support.frameworks.leaking import instrument, leak, report
 
 RUNS: dict[str, Callable[[], None]] = {}
 
@@ -238,5 +238,6 @@ def apscheduler() -> None:
 
 
 if __name__ == "__main__":
+    instrument()
     RUNS[sys.argv[1]]()
     report()
