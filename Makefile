@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop docs-site peers
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site peers
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
 # Not in dev.txt: uvicorn takes uvloop by itself wherever it is installed. Tests that want it name it.
 UVLOOP := $(VENV)/uvloop
+FRAMEWORKS := $(VENV)/frameworks
 MKDOCS := $(VENV)/docs-site
 SITE := $(VENV)/site
 OLDEST_ASYNCPG := $(VENV)/asyncpg-oldest
@@ -73,7 +74,7 @@ format: setup ## Format the code
 quick: check ## Check, and run the tests that start no server (4 minutes with the set-up)
 	$(PYTEST) tests/unit tests/contract
 
-test: setup $(UVLOOP) ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
+test: setup $(UVLOOP) $(FRAMEWORKS) ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
 	$(PYTEST)
 
 clean: ## Remove the environment and what the tools left
@@ -146,7 +147,7 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 
 test-all: test test-older-sqlalchemy test-older-asyncpg check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
 
-test-older-sqlalchemy: setup $(UVLOOP) $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
+test-older-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(PYTEST) $(INSTRUMENTATION_TESTS) || exit 1; done
 
@@ -154,7 +155,7 @@ test-older-asyncpg: setup $(OLDEST_ASYNCPG) ## Run the tests of asyncpg's pool o
 	PYTHONPATH=$(OLDEST_ASYNCPG) $(PYTEST) -k asyncpg \
 	  tests/integration/instrumentation/adapters/test_asyncpg_pool.py tests/conformance/test_conformance.py
 
-test-sqlalchemy: setup $(UVLOOP) ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
+test-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
 	rm -rf $(VENV)/sqlalchemy-given
 	$(BIN)/pip install --quiet --disable-pip-version-check --target $(VENV)/sqlalchemy-given --no-deps "$(SQLALCHEMY)"
 	PYTHONPATH=$(VENV)/sqlalchemy-given $(PYTEST) $(INSTRUMENTATION_TESTS)
@@ -168,7 +169,7 @@ test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS,
 test-matrix-ends: setup ## Run the end of each counterpart that no other target runs, shortly (needs npm, apt)
 	$(GENERATOR) poolscope_generators.matrix.run --short --rows "$(ROWS)" --workers $(WORKERS)
 
-test-folder: setup $(UVLOOP) ## Run the tests in FOLDER, as a job of CI does
+test-folder: setup $(UVLOOP) $(FRAMEWORKS) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)
 
 test-system: setup ## Run the tests that need servers and tools of Debian's packages
@@ -220,7 +221,7 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
-$(UVLOOP) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
+$(UVLOOP) $(FRAMEWORKS) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
 

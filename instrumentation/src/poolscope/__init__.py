@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from poolscope.recording.requests import PoolscopeMiddleware, long_lived
+from poolscope.middleware import PoolscopeMiddleware, PoolscopeWSGIMiddleware
+from poolscope.recording.requests import long_lived
+from poolscope.units.blocks import unit_of_work
 from poolscope.version import __version__
 
 if TYPE_CHECKING:
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
     from poolscope.instrumentation import Instrumentation
 
-__all__ = ["PoolscopeMiddleware", "__version__", "instrument", "long_lived", "name_pool"]
+__all__ = [
+    "PoolscopeMiddleware", "PoolscopeWSGIMiddleware", "__version__", "instrument", "long_lived",
+    "name_pool", "unit_of_work",
+]  # fmt: skip
 
 
 def instrument(

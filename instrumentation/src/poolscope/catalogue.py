@@ -43,6 +43,8 @@ class Evidence(StrEnum):
     """The reason why a checkout counts as a leak."""
 
     REQUEST_FINISHED = "request_finished"
+    JOB_FINISHED = "job_finished"
+    """A job has ended: the task of a queue, a command, or a block that the application declares."""
     TASK_FINISHED = "task_finished"
     THREAD_FINISHED = "thread_finished"
     THREAD_IDLE = "thread_idle"
@@ -52,6 +54,7 @@ class Evidence(StrEnum):
 
 EVIDENCE_AFTER_S: dict[Evidence, float] = {
     Evidence.REQUEST_FINISHED: 2.0,
+    Evidence.JOB_FINISHED: 2.0,
     Evidence.TASK_FINISHED: 30.0,
     Evidence.THREAD_FINISHED: 30.0,
     Evidence.THREAD_IDLE: 30.0,
@@ -67,6 +70,7 @@ class OwnerKind(StrEnum):
     """The kind of owner of a checkout; `long_lived` is declared by the application."""
 
     REQUEST = "request"
+    JOB = "job"
     TASK = "task"
     THREAD = "thread"
     LONG_LIVED = "long_lived"
@@ -76,6 +80,10 @@ class UnitKind(StrEnum):
     """The kind of work for which a connection was taken; the name of a request is its route."""
 
     REQUEST = "request"
+    JOB = "job"
+    """The task of a queue, the job of a scheduler, or a block that the application declares."""
+    COMMAND = "command"
+    """A management command: it may run other units of work, each with its own end."""
 
 
 class ConnectionState(StrEnum):
@@ -761,6 +769,7 @@ EFFECTS: dict[Metric, dict[str, Effect]] = {
     },
     LEAKS: {
         Evidence.REQUEST_FINISHED: Effect.HURTS,
+        Evidence.JOB_FINISHED: Effect.HURTS,
         Evidence.TASK_FINISHED: Effect.HURTS,
         Evidence.THREAD_FINISHED: Effect.HURTS,
         Evidence.THREAD_IDLE: Effect.HURTS,

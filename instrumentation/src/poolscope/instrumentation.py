@@ -3,14 +3,18 @@
 import atexit
 import importlib
 import importlib.util
+import multiprocessing.process
 import multiprocessing.util
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from opentelemetry.metrics import MeterProvider
 
 from poolscope.adapters.common.inherited_slots import mark_inherited
+from poolscope.adapters.common.later_imports import LaterImports
+from poolscope.process.termination import Termination
 from poolscope.pushing.pusher import Pusher
 from poolscope.recording.registry import Registry
 from poolscope.sending.lookups import LOOKUPS
@@ -24,6 +28,23 @@ ADAPTERS = {
     "starlette": "poolscope.adapters.starlette",
 }
 """The package that must be installed, and the poolscope module that attaches to it."""
+
+LATER_ADAPTERS = {
+    "aiohttp.web_app": "poolscope.adapters.frameworks.aiohttp",
+    "apscheduler.executors.base": "poolscope.adapters.jobs.apscheduler",
+    "arq.worker": "poolscope.adapters.jobs.arq",
+    "celery.signals": "poolscope.adapters.jobs.celery",
+    "django.core.handlers.asgi": "poolscope.adapters.frameworks.django_asgi",
+    "django.core.handlers.base": "poolscope.adapters.frameworks.django",
+    "django.core.management.base": "poolscope.adapters.frameworks.django_commands",
+    "dramatiq.actor": "poolscope.adapters.jobs.dramatiq",
+    "flask": "poolscope.adapters.frameworks.flask",
+    "litestar.app": "poolscope.adapters.frameworks.litestar",
+    "quart": "poolscope.adapters.frameworks.quart",
+    "rq.worker": "poolscope.adapters.jobs.rq",
+    "sanic.app": "poolscope.adapters.frameworks.sanic",
+}
+"""A module that the application imports, and the poolscope module that then attaches to it."""
 
 
 class Instrumentation:
@@ -42,26 +63,43 @@ class Instrumentation:
         # The application must start even if the system has no room for another thread.
         self.registry.on_activity = self.registry.contained(self.start_threads)
         self.registry.on_shutdown = self.pusher.push_end
+        self._termination = Termination(self.registry.contained(self.pusher.push_end))
         self._undo: list[Callable[[], None]] = []
         for package, module in ADAPTERS.items():
             self._install(package, module)
+        self._later = LaterImports(
+            {name: self._installer(module) for name, module in LATER_ADAPTERS.items()},
+            self.registry.contain,
+        )
+        self._later.start()
+        self._undo.append(self._later.stop)
         atexit.register(self.pusher.push_end)
         # Children of multiprocessing end without atexit, but run multiprocessing's finalizers.
         multiprocessing.util.register_after_fork(self, Instrumentation.push_at_child_exit)
+        if multiprocessing.process.parent_process() is not None:
+            self.push_at_child_exit()
 
     def start_threads(self) -> None:
         """Start poolscope's threads, unless they run; the first use of a pool calls this."""
         self.watcher.known_loops.note_running_loop()
         self.watcher.start()
         self.pusher.start()
+        self._termination.handle_signal()
 
     def _install(self, package: str, module: str) -> None:
         """Attach to one library if it is installed; an unsupported version costs only its data."""
         try:
             if importlib.util.find_spec(package) is not None:
-                self._undo.append(importlib.import_module(module).install(self.registry))
+                self._attach(module)
         except Exception as error:  # noqa: BLE001 - an unsupported library must not stop the start
             self.registry.contain(error)
+
+    def _attach(self, module: str) -> None:
+        self._undo.append(importlib.import_module(module).install(self.registry))
+
+    def _installer(self, module: str) -> Callable[[], object]:
+        """Return the function that attaches to a library which the application has imported."""
+        return self.registry.contained(partial(self._attach, module))
 
     def push_at_child_exit(self) -> None:
         """Push a last time when this child of multiprocessing ends."""
@@ -78,6 +116,7 @@ class Instrumentation:
             undo()
         self._undo.clear()
         atexit.unregister(self.pusher.push_end)
+        self._termination.stop()
         self.pusher.stop()
         self.watcher.stop()
         _active.pop("instrumentation", None)

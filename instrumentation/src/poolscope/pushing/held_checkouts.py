@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, OwnerKind, UnitKind
+from poolscope.catalogue import Evidence, OwnerKind
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
 from poolscope.recording.leaks import LeakDetector, kind_of_owner
 from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
@@ -81,7 +81,7 @@ def _attributes(held: Holder, now_s: float) -> dict[str, AttributeValue]:
     place, request = checkout.site.place, checkout.request
     opened_at_s, owner = held.slot.opened_at_s, kind_of_owner(checkout.owner, request)
     route = request.route if request is not None else None
-    is_unit = owner is OwnerKind.REQUEST
+    unit = request if owner in (OwnerKind.REQUEST, OwnerKind.JOB) else None
     optional: dict[str, AttributeValue | None] = {
         catalogue.BACKEND_PID: facts.backend_pid,
         catalogue.LOCAL_ADDRESS: facts.local[0] if facts.local else None,
@@ -93,8 +93,8 @@ def _attributes(held: Holder, now_s: float) -> dict[str, AttributeValue]:
         catalogue.CODE_FILE_PATH: place[0] if place else None,
         catalogue.CODE_LINE_NUMBER: place[1] if place else None,
         catalogue.CODE_FUNCTION_NAME: place[2] if place else None,
-        catalogue.UNIT_KIND: UnitKind.REQUEST.value if is_unit else None,
-        catalogue.UNIT_NAME: route if is_unit else None,
+        catalogue.UNIT_KIND: unit.kind.value if unit is not None else None,
+        catalogue.UNIT_NAME: route if unit is not None else None,
         catalogue.EVIDENCE: held.evidence.value if held.evidence else None,
         catalogue.TRACE_ID: trace_id_of(checkout.context),
     }

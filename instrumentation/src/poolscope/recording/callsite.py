@@ -14,12 +14,13 @@ _MAX_FILES = 20_000
 
 LIBRARIES = frozenset(
     {
-        "_pytest", "advanced_alchemy", "aiomysql", "aiosqlite", "alembic", "anyio", "apscheduler",
-        "asyncpg", "celery", "cheroot", "databases", "django", "dramatiq", "eventlet", "fastapi",
-        "flask", "flask_sqlalchemy", "gevent", "greenlet", "gunicorn", "huey", "hypercorn", "kombu",
-        "litestar", "opentelemetry", "pluggy", "poolscope", "psycopg", "psycopg2", "psycopg_pool",
-        "pymysql", "quart", "rq", "sentry_sdk", "sqlalchemy", "sqlmodel", "starlette", "tenacity",
-        "uvicorn", "uvloop", "waitress", "werkzeug", "wrapt",
+        "_pytest", "advanced_alchemy", "aiohttp", "aiomysql", "aiosqlite", "alembic", "anyio",
+        "apscheduler", "arq", "asyncpg", "billiard", "celery", "cheroot", "databases", "django",
+        "dramatiq", "eventlet", "fastapi", "flask", "flask_sqlalchemy", "gevent", "greenlet",
+        "gunicorn", "huey", "hypercorn", "kombu", "litestar", "opentelemetry", "pluggy",
+        "poolscope", "psycopg", "psycopg2", "psycopg_pool", "pymysql", "quart", "rq", "sanic",
+        "sanic_routing", "sentry_sdk", "sqlalchemy", "sqlmodel", "starlette", "tenacity", "uvicorn",
+        "uvloop", "waitress", "werkzeug", "wrapt",
     }
 )  # fmt: skip
 """Packages that are never a call site: the line that called into them is the call site."""

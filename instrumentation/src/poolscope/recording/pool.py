@@ -435,7 +435,7 @@ class PoolStats:
             [
                 taken_s
                 for _, taken_s, request, _ in ended
-                if request is not None and not request.long_lived
+                if request is not None and request.counts_as_request
             ]
         )
         for ended_s, taken_s, request, checkout_id in ended:

@@ -44,6 +44,7 @@ _UNCLEAR: Final = {
 }
 _ENDED: Final = {
     Evidence.REQUEST_FINISHED: "with a finished request",
+    Evidence.JOB_FINISHED: "with a finished job",
     Evidence.TASK_FINISHED: "with a finished task",
     Evidence.THREAD_FINISHED: "with a finished thread",
     Evidence.THREAD_IDLE: "with a thread that went back to its pool",
