@@ -1,6 +1,7 @@
 """A real PgBouncer, from the system's package, on a free port of this machine."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -108,6 +109,16 @@ class PgBouncer:
         if process is not None:
             process.terminate()
             process.wait(10)
+
+    def ends_by(self, number: signal.Signals, within_s: float) -> bool:
+        """Send a signal, and return whether the process ends within this time."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> None:
         """End it without a chance to say so to anybody."""
