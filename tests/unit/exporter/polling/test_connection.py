@@ -10,8 +10,8 @@ import pytest
 from psycopg.rows import DictRow
 
 from poolscope_exporter.polling.connection import (
-    FOR_EVER,
     FOR_A_BURST,
+    FOR_EVER,
     KeepPolicy,
     PollConnection,
 )
