@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ class Bench:
         return [each for each in self.server.events if each not in {"failed", "end of poll"}]
 
 
-def record_time(time: SimulatedTime, found: list[float]) -> Callable[[], Awaitable[None]]:
+def record_time(time: SimulatedTime, found: list[float]) -> Callable[[], Coroutine[Any, Any, None]]:
     async def close() -> None:
         found.append(time.now_s)
 
