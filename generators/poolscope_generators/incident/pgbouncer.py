@@ -118,6 +118,16 @@ class PgBouncer:
             process.send_signal(signal.SIGQUIT)  # at SIGTERM, 1.23 and later wait for every client
             process.wait(10)
 
+    def ends_by(self, number: signal.Signals, within_s: float) -> bool:
+        """Send a signal, and return whether the process ends within this time."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def kill(self) -> None:
         """End it without a chance to say so to anybody."""
         process, self._process = self._process, None

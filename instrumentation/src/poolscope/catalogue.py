@@ -309,6 +309,13 @@ PUSH_END = "poolscope.push.end"
 PUSH_PUBLISHER = "poolscope.push.publisher"
 PUSH_PRESSURE = "poolscope.push.pressure"
 PUSH_PARTIAL = "poolscope.push.partial"
+PUSH_VERSION = "poolscope.push.version"
+
+WIRE_VERSION = 1
+"""The version of the push scope: raised if an older exporter would misread a push.
+
+A new attribute or metric does not raise it, because every exporter ignores an unknown one.
+"""
 
 FASTEST_PUSH_S = 1.0
 """Seconds between two pushes of a process under pressure, unless the exporter asks for more."""
@@ -626,6 +633,7 @@ PUSH = _for_exporter(
     PUSH_PUBLISHER,
     PUSH_PRESSURE,
     PUSH_PARTIAL,
+    PUSH_VERSION,
 )
 CHECKOUT_AGE = _for_exporter(
     "poolscope.checkout.age",

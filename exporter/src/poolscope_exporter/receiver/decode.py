@@ -131,6 +131,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         is_end=scope_content.is_end,
         is_pressed=scope_content.is_pressed,
         is_partial=scope_content.is_partial,
+        wire_version=scope_content.wire_version,
         publisher=scope_content.publisher,
         held=scope_content.held,
         waiters=scope_content.waiters,

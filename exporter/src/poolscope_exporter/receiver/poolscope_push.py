@@ -42,6 +42,7 @@ from poolscope.catalogue import (
     PUSH_PARTIAL,
     PUSH_PRESSURE,
     PUSH_PUBLISHER,
+    PUSH_VERSION,
     STALL_IS_OVER,
     THREAD_NAME,
     TRACE_ID,
@@ -83,6 +84,9 @@ from poolscope_exporter.receiver.attributes import (
 )
 from poolscope_exporter.receiver.refusals import DecodeRefusal
 
+FIRST_VERSION = 1
+"""The wire version of an app that sends none."""
+
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
 
@@ -95,6 +99,7 @@ class PushScope:
     is_end: bool
     is_pressed: bool
     is_partial: bool
+    wire_version: int
     publisher: Publisher
     held: tuple[HeldCheckouts, ...]
     waiters: tuple[WaitingCallers, ...]
@@ -122,6 +127,7 @@ def read_push_scope(
         is_end=marker.get(PUSH_END) is True,
         is_pressed=marker.get(PUSH_PRESSURE) is True,
         is_partial=marker.get(PUSH_PARTIAL) is True,
+        wire_version=integer(marker, PUSH_VERSION) or FIRST_VERSION,
         publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
         held=_held(instance, points, refused),
         waiters=_waiters(instance, points, refused),

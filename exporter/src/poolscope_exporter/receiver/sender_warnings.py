@@ -3,6 +3,7 @@
 import logging
 from typing import Final
 
+from poolscope.catalogue import WIRE_VERSION
 from poolscope_exporter.core.admission.family_kinds import KindConflict
 from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.fleet.fair_shares import owner_of
@@ -22,10 +23,12 @@ class SenderWarnings:
     def __init__(self) -> None:
         self._warned: set[tuple[str, Refusal]] = set()
         self._disputed: set[tuple[str, str]] = set()
+        self._newer: set[str] = set()
 
     def log_result(self, push: Push, result: PushResult) -> None:
         """Log the warnings that the result of a push gives reason for, each of them once."""
         sender = owner_of(push)
+        self._warn_of_version(sender, push.wire_version)
         if result.warning:
             self._warn_once(sender, Refusal.SHARED_INSTANCE, result.warning)
         for refusal in result.limits:
@@ -38,6 +41,17 @@ class SenderWarnings:
         if known not in self._warned and len(self._warned) < MAX_WARNED:
             self._warned.add(known)
             _log.warning("sender %s: %s", sender.strip("/"), message)
+
+    def _warn_of_version(self, sender: str, version: int) -> None:
+        if version > WIRE_VERSION and sender not in self._newer and len(self._newer) < MAX_WARNED:
+            self._newer.add(sender)
+            _log.warning(
+                "sender %s pushes wire version %d, and this exporter reads %d: held checkouts may"
+                " be judged wrongly; upgrade the exporter before its apps",
+                sender.strip("/"),
+                version,
+                WIRE_VERSION,
+            )
 
     def _warn_of_kinds(self, instance: Instance, conflict: KindConflict) -> None:
         service = f"{instance.namespace}/{instance.name}".strip("/")

@@ -14,6 +14,13 @@ from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
+from poolscope_exporter.listeners.compression import (
+    GZIP,
+    LEAST_BYTES,
+    VARY,
+    accepts_gzip,
+    gzip_parts,
+)
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition, ScrapeSlot
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
@@ -76,8 +83,9 @@ def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     # FastAPI's pages of the document load scripts from other hosts, and need no token.
     app = FastAPI(openapi_url=None)
     handlers = _operation_handlers(sources) | _api_handlers(sources) | _document_handlers(app)
+    threads = DaemonThreads("gzip")
     for operation in OPERATIONS:
-        handler = handlers[operation.path]
+        handler = _compressing(handlers[operation.path], threads)
         allowed = _guarded(handler, keyring) if operation.is_guarded else handler
         app.add_api_route(operation.path, allowed, methods=["GET"], **route_options(operation))
         # For HEAD, the server sends only the headers.
@@ -92,8 +100,14 @@ def _operation_handlers(sources: Sources) -> dict[str, Handler]:
             cure = "too many scrapes are in progress; retry later\n"
             status = HTTPStatus.SERVICE_UNAVAILABLE
             return PlainTextResponse(cure, status, {"Retry-After": "5"})
-        parts, content_type = await sources.exposition.render(request.headers.get("accept", ""))
-        return StreamingResponse(_slices(parts, slot), headers={"Content-Type": content_type})
+        is_gzip = _wants_gzip(request)
+        parts, content_type = await sources.exposition.render(
+            request.headers.get("accept", ""), is_gzip=is_gzip
+        )
+        headers = {"Content-Type": content_type, **VARY}
+        if is_gzip:
+            headers["Content-Encoding"] = GZIP
+        return StreamingResponse(_slices(parts, slot), headers=headers)
 
     async def ready(_: Request) -> Response:
         if sources.is_ready():
@@ -190,6 +204,35 @@ async def _slices(parts: Iterable[bytes], slot: ScrapeSlot) -> AsyncIterator[byt
     for part in parts:
         for begin in range(0, len(part), SLICE_BYTES):
             yield part[begin : begin + SLICE_BYTES]
+
+
+def _compressing(handler: Handler, threads: DaemonThreads) -> Handler:
+    """Return the handler with a body that is compressed where that is accepted and worth it.
+
+    One thread compresses, so many readers of a large page cost at most one core. A stream is left
+    as it is: `/metrics` compresses its text once for all scrapers.
+    """
+
+    async def compressing(request: Request) -> Response:
+        response = await handler(request)
+        if isinstance(response, StreamingResponse) or len(response.body) < LEAST_BYTES:
+            return response
+        response.headers.update(VARY)
+        if _wants_gzip(request):
+            response.body = await threads.run(_gzipped, response.body)
+            response.headers["Content-Encoding"] = GZIP
+            response.headers["Content-Length"] = str(len(response.body))
+        return response
+
+    return compressing
+
+
+def _gzipped(body: bytes) -> bytes:
+    return b"".join(gzip_parts([body]))
+
+
+def _wants_gzip(request: Request) -> bool:
+    return accepts_gzip(request.headers.get("accept-encoding", ""))
 
 
 def _guarded(handler: Handler, keyring: Keyring | None) -> Handler:

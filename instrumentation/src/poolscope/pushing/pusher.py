@@ -325,6 +325,7 @@ class Pusher:
             catalogue.PUSH_PUBLISHER: publisher.value,
             catalogue.PUSH_PRESSURE: is_pressed,
             catalogue.PUSH_PARTIAL: is_partial,
+            catalogue.PUSH_VERSION: catalogue.WIRE_VERSION,
         }
         return Sample(catalogue.PUSH, attributes, self._sequence)
 

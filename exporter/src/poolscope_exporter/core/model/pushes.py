@@ -156,6 +156,7 @@ class Push:
     is_end: bool = False
     is_pressed: bool = False
     is_partial: bool = False
+    wire_version: int = 1
     publisher: Publisher = Publisher.EXPORTER
     held: tuple[HeldCheckouts, ...] = ()
     waiters: tuple[WaitingCallers, ...] = ()
