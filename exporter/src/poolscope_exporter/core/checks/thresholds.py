@@ -171,7 +171,7 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C1, "pool_size", Unit.CONNECTIONS, _S.INFO,
-            "Size the pool by sustained concurrency; start at 5 to 10 per pod.",
+            "Size the pool by sustained concurrency; start at the lower end.",
             least=5.0, most=20.0,
         ),
         Threshold(
@@ -195,7 +195,7 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C6, "TCP keepalive", Unit.SECONDS, _S.INFO,
-            "Set the keepalive as the cure shows it for your driver; the usual 7200 s is too long.",
+            "Set the keepalive as the cure shows it for your driver.",
             least=300.0, most=600.0,
         ),
         Threshold(
