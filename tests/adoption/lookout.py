@@ -48,9 +48,11 @@ class AdoptionLooks(Lookout):
     def look(self) -> None:
         """Read the API, the metrics, and the alerts if there are any."""
         web = self._ground.exporter.web
-        with suppress(httpx.TransportError):  # a busy machine answers at the next look
-            self._note_pools(self._client.get(f"{web}/api/v1/pools").json()["pools"])
-            self._note_counts(self._client.get(f"{web}/metrics").text)
+        with suppress(httpx.HTTPError):  # a busy machine answers at the next look
+            pools = self._client.get(f"{web}/api/v1/pools").raise_for_status()
+            self._note_pools(pools.json()["pools"])
+            metrics = self._client.get(f"{web}/metrics").raise_for_status()
+            self._note_counts(metrics.text)
             if self._ground.prometheus is not None:
                 self._note_alerts()
 

@@ -3,7 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,12 @@ LEAKS = 2
 SETTLES_S = 13.0
 """Two pushes and a look: after that, a count is in the exporter."""
 GOOD_BYE_S = 7.0
+AFTER_ANOTHER = frozenset({Phase.EXHAUSTION, Phase.RESTART})
+"""Phases that follow an incident of the same processes, which must leave every window first."""
+
+COUNTED = frozenset({Phase.CALM, Phase.LEAK, Phase.RESTART})
+"""Before the first incident, before the processes are replaced, and at the end."""
+
 OURS = re.compile(r"poolscope|two pools had|connection leak", re.IGNORECASE)
 RECOVERS_WITHIN_S = 60
 
@@ -117,13 +124,13 @@ class Story:
             return PhaseRecord(phase, missing=missing)
         self._report(f"{self._app.name}: {phase}")
         self._start_reads()
-        if phase is not Phase.CALM:
+        if phase in AFTER_ANOTHER:
             await asyncio.sleep(self._pace.between_s)
         began = time.monotonic()
         await self._hurt(phase, self._pace.lasting_s(phase))
         ended = time.monotonic()
         await self._stop_traffic()
-        count = await self._count()
+        count = await self._count() if phase in COUNTED else None
         return PhaseRecord(
             phase,
             round(ended - began, 1),
@@ -139,7 +146,7 @@ class Story:
             case Phase.LEAK:
                 await self._leak(lasts_s)
             case Phase.LOCK:
-                with locked(self._server, self._app.table):
+                async with in_a_thread(locked(self._server, self._app.table)):
                     await asyncio.sleep(lasts_s)
             case Phase.EXHAUSTION:
                 await self._exhaust(lasts_s)
@@ -158,7 +165,7 @@ class Story:
 
     async def _exhaust(self, lasts_s: float) -> None:
         assert self._app.report is not None
-        with made_slow(self._server, self._app.slow_table):
+        async with in_a_thread(made_slow(self._server, self._app.slow_table)):
             self._send(self._app.report, REPORTS_PER_S)
             await asyncio.sleep(lasts_s)
             await self._stop_traffic()
@@ -167,9 +174,10 @@ class Story:
         deadline = time.monotonic() + RECOVERS_WITHIN_S
         method, path = self._app.reads[0]
         while time.monotonic() < deadline:
-            answer = await self._client.request(method, self._watched.url + path)
-            if answer.is_success:
-                return
+            with suppress(httpx.HTTPError):
+                answer = await self._client.request(method, self._watched.url + path)
+                if answer.is_success:
+                    return
             await asyncio.sleep(1)
         raise TimeoutError(f"{self._app.name} does not answer after the restart")
 
@@ -200,6 +208,16 @@ class Story:
         rows = self._looks.pools.get(self._app.name, [])
         await asyncio.to_thread(self._watched.start)
         return len({row["service_instance_id"] for row in rows})
+
+
+@asynccontextmanager
+async def in_a_thread(context: AbstractContextManager[None]) -> AsyncIterator[None]:
+    """Enter and leave a context in a thread: the server may let it wait, the others go on."""
+    await asyncio.to_thread(context.__enter__)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 def _first_of_each(sights: list[Sight], began: float, ended: float) -> tuple[Shown, ...]:

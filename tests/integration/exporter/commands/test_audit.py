@@ -240,9 +240,8 @@ def test_sidecar_leaves_the_sum_to_the_exporter_of_all_pods(postgres: EmbeddedPo
     assert (answer.returncode, as_json.returncode) == (0, 0), answer.stdout
     assert answer.stdout.splitlines()[-1] == "ok: 9 ok, 0 warn, 0 unknown, 1 elsewhere"
     assert results(as_json) == {"C7": "elsewhere", **dict.fromkeys(others, "ok")}
-    assert (
-        "  elsewhere C7   connections that all processes may open: at least 8, in this pod"
-        in (answer.stdout)
+    assert "  elsewhere C7   connections that all processes may open: at least 8, in this pod" in (
+        answer.stdout
     )
     assert "run audit against the exporter that receives those of all pods" in answer.stdout
     assert 'C7 <span class="tag dim">elsewhere</span>' in page
