@@ -70,7 +70,7 @@ APPS: Final = (
         missing={Phase.EXHAUSTION: "a child has one task and so takes one connection"},
     ),
     App(
-        "litestar", "Litestar", "SQLAlchemy with asyncpg, 5 + 2",
+        "litestar", "Litestar", "SQLAlchemy with asyncpg, 5 + 3",
         "one line, and PoolscopeMiddleware", "litestar", ".",
         (("uvicorn", "litestar_shop:app", *HOST_AND_PORT, "--log-level", "warning"),),
         tuple(("GET", f"/shop/stock/{item}") for item in (1, 2, 3)),

@@ -13,6 +13,7 @@ if os.environ.get("ADOPTION_LINE"):
 
     poolscope.instrument()
 
+TIMEOUT_S = 10
 POOL = web.AppKey("pool", asyncpg.Pool)
 kept: list[Any] = []
 routes = web.RouteTableDef()
@@ -20,7 +21,7 @@ routes = web.RouteTableDef()
 
 @routes.get("/stock/{item}")
 async def read_stock(request: web.Request) -> web.Response:
-    async with request.app[POOL].acquire() as connection:
+    async with request.app[POOL].acquire(timeout=TIMEOUT_S) as connection:
         count_checkout()
         query = "SELECT amount FROM stock WHERE id = $1"
         return web.json_response(await connection.fetchval(query, int(request.match_info["item"])))
@@ -28,7 +29,7 @@ async def read_stock(request: web.Request) -> web.Response:
 
 @routes.get("/report")
 async def report(request: web.Request) -> web.Response:
-    async with request.app[POOL].acquire() as connection:
+    async with request.app[POOL].acquire(timeout=TIMEOUT_S) as connection:
         count_checkout()
         await connection.execute("SELECT pg_sleep(0.7)")
     return web.json_response("done")
@@ -36,7 +37,7 @@ async def report(request: web.Request) -> web.Response:
 
 @routes.get("/export")
 async def export(request: web.Request) -> web.Response:
-    connection = await request.app[POOL].acquire()
+    connection = await request.app[POOL].acquire(timeout=TIMEOUT_S)
     count_checkout()
     await connection.execute("SELECT 1")
     kept.append(connection)  # the leak: nothing releases it
@@ -44,7 +45,8 @@ async def export(request: web.Request) -> web.Response:
 
 
 async def with_pool(app: web.Application) -> AsyncIterator[None]:
-    async with asyncpg.create_pool(os.environ["ADOPTION_DSN"], min_size=1, max_size=7) as pool:
+    dsn = os.environ["ADOPTION_DSN"]
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=7, timeout=5) as pool:
         app[POOL] = pool
         yield
 

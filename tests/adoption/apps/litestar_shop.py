@@ -13,7 +13,10 @@ if os.environ.get("ADOPTION_LINE"):
 
     poolscope.instrument()
 
-engine = create_async_engine(os.environ["ADOPTION_URL"], pool_size=5, max_overflow=2)
+engine = create_async_engine(
+    os.environ["ADOPTION_URL"], pool_size=5, max_overflow=3, pool_pre_ping=True,
+    connect_args={"timeout": 5},
+)  # fmt: skip
 kept: list[AsyncConnection] = []
 
 

@@ -16,7 +16,11 @@ DATABASES = {
         "PORT": os.environ["ADOPTION_PG_PORT"],
         "NAME": "postgres",
         "USER": "app",
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 5, "timeout": 10}},
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "connect_timeout": 5,
+            "pool": {"min_size": 1, "max_size": 5, "timeout": 10},
+        },
     }
 }
 if broker := os.environ.get("ADOPTION_BROKER"):
