@@ -130,7 +130,8 @@ DEFAULTS: Final = Thresholds(
     (
         Threshold(
             _T.T1, "Time to get a connection from the pool", Unit.SECONDS, _S.WARNING,
-            "Raise max_overflow, or scale the database.", value=0.5, for_s=120.0,
+            "Raise max_overflow (asyncpg, psycopg_pool: max_size), or scale the database.",
+            value=0.5, for_s=120.0,
         ),
         Threshold(
             _T.T2, "Share of pool_size + max_overflow that is checked out", Unit.SHARE, _S.CRITICAL,
@@ -146,7 +147,8 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.T5, "Time in the pool's queue", Unit.SECONDS, _S.WARNING,
-            "Raise max_overflow: it is too small for the bursts.", value=2.0,
+            "Raise max_overflow (asyncpg, psycopg_pool: max_size): it is too small for the bursts.",
+            value=2.0,
         ),
         Threshold(
             _T.T6, "Pool time-outs per requested checkout", Unit.SHARE, _S.WARNING,
