@@ -62,7 +62,8 @@ APPS: Final = (
         "celery", "Celery with Django", "Django's pool, made anew for each task",
         "one line in celery.py", "django", "django_project",
         (
-            ("celery", "-A", "orders", "worker", "--concurrency", "2", "--loglevel", "WARNING"),
+            ("celery", "-A", "orders", "worker", "--concurrency", "2", "--loglevel", "WARNING",
+             "--without-mingle", "--without-gossip", "--without-heartbeat"),
             (*GUNICORN, "--workers", "1", "--threads", "4", "orders.wsgi"),
         ),
         tuple(("GET", f"/tasks/read_stock/{item}/") for item in (1, 2, 3)),

@@ -1,9 +1,10 @@
 """The routes of items."""
 
-from app.api.deps import SessionDep
-from app.core.db import Item, engine
 from fastapi import APIRouter, HTTPException
 from sqlmodel import Session, func, select, text
+
+from app.api.deps import SessionDep
+from app.core.db import Item, engine
 
 router = APIRouter(prefix="/items", tags=["items"])
 kept: list[Session] = []
