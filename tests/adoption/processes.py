@@ -74,7 +74,8 @@ class AppProcesses:
         for command in self.app.commands:
             is_watched = command is self.app.commands[0] and self.otlp is not None
             self._launch(command, is_watched=is_watched)
-        assert wait_until(self._answers, STARTS_WITHIN_S), self.log[-3000:]
+        counted = self.truth
+        assert wait_until(lambda: self._works(counted), STARTS_WITHIN_S), self.log[-3000:]
 
     def stop(self) -> None:
         """End the processes as a deployment does: each may finish first."""
@@ -159,6 +160,10 @@ class AppProcesses:
         [packages] = (self.environments / self.app.environment / "lib").glob("*/site-packages")
         counting = "__import__('count_sqlalchemy').count_pools()"
         (packages / PTH).write_text(f"import os; {FILE!r} in os.environ and {counting}\n")
+
+    def _works(self, counted: int) -> bool:
+        """Call, and return whether that took a connection: a worker starts after what answers."""
+        return self._answers() and self.truth > counted
 
     def _answers(self) -> bool:
         for process in self.running:

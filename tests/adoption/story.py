@@ -72,7 +72,8 @@ class Story:
         """Play everything and return the record."""
         unequal = await self._compare()
         calm = await self._play_phase(Phase.CALM)
-        findings = tuple(sorted(self._looks.checks[self._app.name]))
+        checks = sorted(self._looks.checks[self._app.name].items())
+        findings = tuple(f"{check_id}: {cure}" for check_id, cure in checks)
         log_lines = tuple(line for line in self._watched.log.splitlines() if OURS.search(line))
         rows = len(self._looks.pools.get(self._app.name, []))
         leak = await self._play_phase(Phase.LEAK)

@@ -54,7 +54,7 @@ APPS: Final = (
     App(
         "django", "Django under gunicorn", "Django's pool (psycopg_pool), at most 5",
         "one line in wsgi.py", "django", "django_project",
-        ((*GUNICORN, "--workers", "2", "--threads", "8", "orders.wsgi"),),
+        ((*GUNICORN, "--workers", "2", "--threads", "24", "orders.wsgi"),),
         tuple(("GET", f"/stock/{item}/") for item in (1, 2, 3)),
         leak=("GET", "/export/"), report=("GET", "/report/"),
     ),
