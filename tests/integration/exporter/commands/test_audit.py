@@ -123,7 +123,7 @@ def test_unsafe_configuration_stops_it_and_tells_each_cure(postgres: EmbeddedPos
     ):
         assert line in answer.stdout.splitlines(), answer.stdout
     assert "set pool_recycle to at most 300 s: the proxy closes connections" in answer.stdout
-    assert "set connect_timeout: without it an unreachable server blocks each" in answer.stdout
+    assert 'set connect_args={"connect_timeout": …} of the engine: without it an' in answer.stdout
     assert answer.stdout.splitlines()[-1] == "warn: 3 ok, 8 warn, 0 unknown"
     assert ignoring.returncode == 0
     assert ignoring.stdout.splitlines()[-1] == "ok: 3 ok, 0 warn, 0 unknown"
