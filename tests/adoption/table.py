@@ -86,7 +86,7 @@ APPS: Final = (
     App(
         "template", "the shape of the full-stack FastAPI template",
         "SQLModel with psycopg, 5 + 10 by default", "one line in main.py", "template", "template",
-        (("fastapi", "run", "--workers", "2", *HOST_AND_PORT, "app/main.py"),),
+        (("fastapi", "run", *HOST_AND_PORT, "app/main.py"),),
         (("GET", "/api/v1/items/"), ("GET", "/api/v1/items/1"), ("GET", "/api/v1/items/2")),
         table="item", leak=("GET", "/api/v1/items/export"), report=("GET", "/api/v1/items/report"),
     ),
