@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site peers
+ADOPTERS := django litestar aiohttp template prefect mlflow
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site peers $(ADOPTERS:%=adopt-%)
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
@@ -27,6 +28,8 @@ ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
 FRAMES := $(VENV)/frames
 PEERS := $(VENV)/peers/environment
+ADOPTION := $(VENV)/adoption
+ADOPT = PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m adoption.play $(ADOPTION)
 PYTHONPATH_OF_GENERATORS := alerts:dashboards:generators
 GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
 # Tests mostly wait for servers, so a worker more than there are processors is not in the way.
@@ -132,6 +135,18 @@ incidents: setup ## Play nineteen incidents with the shipped alerts, write docs/
 	PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m incidents.play $(INCIDENT_RECORDS) $(INCIDENTS)
 	$(GENERATOR) poolscope_generators.incidents.document $(INCIDENT_RECORDS)
 
+adopt: setup adopters ## Run real applications with and without poolscope, write docs/adoption.md (40 minutes); APPS names some
+	$(if $(APPS),,rm -rf $(ADOPTION)/records)
+	$(ADOPT) $(ADOPTION)/records $(APPS)
+	$(GENERATOR) poolscope_generators.adoption.document $(ADOPTION)/records
+
+adopt-short: setup $(ADOPTION)/django/.ready $(ADOPTION)/litestar/.ready adopted-wheel ## Run Django, Celery and Litestar with and without poolscope, as CI does (5 minutes)
+	rm -rf $(ADOPTION)/short
+	$(ADOPT) $(ADOPTION)/short --short
+	$(GENERATOR) poolscope_generators.adoption.document $(ADOPTION)/short --check
+
+adopters: $(ADOPTERS:%=$(ADOPTION)/%/.ready) adopted-wheel
+
 incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
 	$(GENERATOR) poolscope_generators.incident.record
 
@@ -230,6 +245,19 @@ $(PEERS)/.ready: requirements/peers.txt
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+$(ADOPTION)/%/.ready: requirements/adopt-%.txt $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ADOPTION)/$*
+	$(BIN)/uv pip install --quiet --python $(ADOPTION)/$*/bin/python --require-hashes -r $<
+	@touch $@
+
+# As a user installs it, and anew each time: what is played is what is in this tree.
+adopted-wheel: setup
+	rm -rf $(ADOPTION)/wheel
+	$(BIN)/python -m build --no-isolation --wheel --outdir $(ADOPTION)/wheel instrumentation
+	for ready in $(ADOPTION)/*/.ready; do \
+	  $(BIN)/uv pip install --quiet --python $${ready%.ready}bin/python --no-deps \
+	    --reinstall $(ADOPTION)/wheel/*.whl || exit 1; done
 
 $(DEPLOY_TOOLS)/helm:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(HELM)

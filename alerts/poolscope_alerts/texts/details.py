@@ -28,7 +28,9 @@ ADVICE: Final = {
     Diagnosis.SLOW_QUERIES: "Cancel the slow query on the server, then make it faster.",
     Diagnosis.HELD_IDLE: "Return the connection, or end its transaction, before other slow work.",
     Diagnosis.SERVER_SLOW: "Do not enlarge the pool: the database is the bottleneck.",
-    Diagnosis.UNDERSIZED: "Raise max_overflow, if the server has room.",
+    Diagnosis.UNDERSIZED: (
+        "Raise max_overflow (asyncpg, psycopg_pool: max_size), if the server has room."
+    ),
     Diagnosis.FULL: "No cause is established yet: look at the holders on the live page.",
 }
 """The next step for each diagnosis of a pool with a problem."""

@@ -4,7 +4,7 @@ import argparse
 import json
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from poolscope_exporter.core.model.endpoints import is_loopback
 from poolscope_exporter.listeners.tokens import TokenUse, read_tokens
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.options import BY_FIELD
-from poolscope_exporter.web.rows import group_by_configuration
+from poolscope_exporter.web.rows import group_by_configuration, group_by_server
 
 FLAGS = ("--url", "--ca-file", "--ignore")
 """The flags with a value that only this command has."""
@@ -71,6 +71,20 @@ class AuditedPool:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerFinding:
+    """One check of a whole server, for all its pools."""
+
+    check_id: str
+    result: Result
+    setting: str
+    value: float | str | None
+    safe_range: str
+    cure: str | None
+    pools: int
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Told:
     pools: tuple[AuditedPool, ...]
     withheld: Mapping[str, int]
@@ -86,7 +100,14 @@ class Audit:
 
     result: Result
     pools: tuple[AuditedPool, ...] = ()
+    servers: tuple[ServerFinding, ...] = ()
     reason: str | None = None
+
+    @property
+    def results(self) -> list[Result]:
+        """Return the result of each check, that of a whole server once."""
+        of_pools = [check.result for pool in self.pools for check in pool.config_checks]
+        return [*of_pools, *(finding.result for finding in self.servers)]
 
 
 _TOLD = TypeAdapter(_Told)
@@ -123,15 +144,23 @@ def _ask(question: Question) -> _Told | str:
 def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
     if not told.pools:
         return Audit(Result.UNKNOWN, reason="no application has pushed a pool to this exporter")
-    rows = group_by_configuration(_without(asdict(pool), ignored) for pool in told.pools)
-    pools = TypeAdapter(tuple[AuditedPool, ...]).validate_python(rows)
-    results = {check.result for pool in pools for check in pool.config_checks}
+    kept = [_without(asdict(pool), ignored) for pool in told.pools]
     hidden = told.withheld.get("pools", 0)
-    reason = f"{hidden} pools of other databases are hidden" if hidden else None
+    found = Audit(
+        Result.WARN,
+        TypeAdapter(tuple[AuditedPool, ...]).validate_python(group_by_configuration(kept)),
+        TypeAdapter(tuple[ServerFinding, ...]).validate_python(group_by_server(kept)),
+        f"{hidden} pools of other databases are hidden" if hidden else None,
+    )
+    return replace(found, result=_whole(set(found.results), hidden))
+
+
+def _whole(results: set[Result], hidden: int) -> Result:
+    """Return the result of the whole audit."""
     if Result.WARN in results:
-        return Audit(Result.WARN, pools, reason)
+        return Result.WARN
     is_unknown = bool(hidden) or Result.UNKNOWN in results or results == {Result.ELSEWHERE}
-    return Audit(Result.UNKNOWN if is_unknown else Result.OK, pools, reason)
+    return Result.UNKNOWN if is_unknown else Result.OK
 
 
 def _without(pool: dict[str, Any], ignored: frozenset[CheckId]) -> dict[str, Any]:
@@ -149,16 +178,15 @@ def lines(found: Audit) -> Iterator[str]:
 
     Characters from applications that could steer a terminal become `?`.
     """
+    for finding in found.servers:
+        yield from map(_printable, _server(finding))
     for pool in found.pools:
         yield from map(_printable, _pool(pool))
-    counts = {
-        result: sum(c.result is result for pool in found.pools for c in pool.config_checks)
-        for result in Result
-    }
-    told = ", ".join(
+    counts = {result: found.results.count(result) for result in Result}
+    summary = ", ".join(
         f"{count} {result}" for result, count in counts.items() if _is_counted(result, count)
     )
-    yield _printable(f"{found.result}: {found.reason or told}")
+    yield _printable(f"{found.result}: {found.reason or summary}")
 
 
 def _pool(pool: AuditedPool) -> Iterator[str]:
@@ -167,14 +195,24 @@ def _pool(pool: AuditedPool) -> Iterator[str]:
     where = f"{pool.processes} processes" if pool.processes > 1 else one
     yield f"{who}, pool {pool.pool} ({where})"
     for check in pool.config_checks:
-        value = "none" if check.value is None else check.value
-        shown = f"{value:g}" if isinstance(value, float) else value
-        yield (
-            f"  {check.result:9} {check.check_id:3}  {check.setting}: {shown}"
-            f" (safe: {check.safe_range})"
-        )
-        if check.cure:
-            yield f"                 {check.cure}"
+        yield from _check(check)
+
+
+def _server(finding: ServerFinding) -> Iterator[str]:
+    pools = "1 pool" if finding.pools == 1 else f"all {finding.pools} pools"
+    yield f"{pools} of {', '.join(finding.addresses)}"
+    yield from _check(finding)
+
+
+def _check(check: Finding | ServerFinding) -> Iterator[str]:
+    value = "none" if check.value is None else check.value
+    shown = f"{value:g}" if isinstance(value, float) else value
+    yield (
+        f"  {check.result:9} {check.check_id:3}  {check.setting}: {shown}"
+        f" (safe: {check.safe_range})"
+    )
+    if check.cure:
+        yield f"                 {check.cure}"
 
 
 def _is_counted(result: Result, count: int) -> bool:

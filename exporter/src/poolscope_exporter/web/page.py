@@ -19,6 +19,7 @@ from poolscope_exporter.web.rows import (
     bouncer_row,
     checkout_row,
     group_by_configuration,
+    group_by_server,
     pool_row,
     server_row,
 )
@@ -60,6 +61,7 @@ def render_page(
         more_pools=max(0, len(pools) - most),
         waiting=list(islice(_pools_with_waiters(pools), most)),
         configurations=configurations[:most],
+        server_checks=group_by_server(rows.values()),
         more_configurations=max(0, len(configurations) - most),
         checkouts=[checkout_row(each, names) for each in worst],
         more_checkouts=max(0, len(situation.judgements) - most),

@@ -7,7 +7,7 @@ from typing import Any
 from poolscope_exporter.core.capacity.headroom import Headroom
 from poolscope_exporter.core.capacity.pods import PodDemand
 from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
-from poolscope_exporter.core.checks.model import ConfigCheck
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck
 from poolscope_exporter.core.fleet.process_names import ProcessNames
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters, WaiterGroup
 from poolscope_exporter.core.judging.diagnosis import PoolDiagnosis
@@ -21,6 +21,9 @@ from poolscope_exporter.web.owner_rows import session_fields
 from poolscope_exporter.web.session_rows import event_of, session_row
 
 _NAMES = ("service_namespace", "service", "pool", "db_namespace", "server_address", "server_port")
+
+_OF_SERVERS = frozenset({CheckId.C7})
+"""Checks with one result for all pools of a server."""
 
 Row = Mapping[str, Any]
 
@@ -272,12 +275,12 @@ def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
     """Return one row for all processes with the same pool name and the same check results.
 
     A row has the names, the number of `processes`, the id and name of one of them, and
-    `config_checks`.
+    `config_checks`. Checks of a whole server are not among them: `group_by_server` has those.
     """
     found: dict[str, dict[str, Any]] = {}
     for pool in pools:
         names = {name: pool[name] for name in _NAMES}
-        checks = pool["config_checks"]
+        checks = [each for each in pool["config_checks"] if each["check_id"] not in _OF_SERVERS]
         row = found.setdefault(
             json.dumps([names, checks]),
             {
@@ -290,3 +293,25 @@ def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
         )
         row["processes"] += 1
     return list(found.values())
+
+
+def group_by_server(pools: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return one row for each result of a check of a whole server, which all its pools share.
+
+    A row has the number of `pools`, their `addresses`, and the fields of the check.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for pool in pools:
+        for check in pool["config_checks"]:
+            if check["check_id"] in _OF_SERVERS:
+                row = found.setdefault(json.dumps(check), {**check, "pools": 0, "addresses": []})
+                row["pools"] += 1
+                address = _address(pool)
+                if address not in row["addresses"]:
+                    row["addresses"].append(address)
+    return list(found.values())
+
+
+def _address(pool: Row) -> str:
+    host, port = pool["server_address"], pool["server_port"]
+    return host if port is None else f"{host}:{port}"
