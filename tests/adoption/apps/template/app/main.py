@@ -3,10 +3,11 @@
 import os
 
 import count_sqlalchemy
-from app.api.main import api_router
-from app.core.db import engine, init_db
 from fastapi import FastAPI
 from sqlmodel import Session
+
+from app.api.main import api_router
+from app.core.db import engine, init_db
 
 if os.environ.get("ADOPTION_LINE"):
     import poolscope
