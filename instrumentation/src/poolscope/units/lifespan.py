@@ -25,7 +25,7 @@ class Lifecycle(Protocol):
 
 
 class _Lifespan:
-    """One lifespan of an application, and whether the application has read a message of it."""
+    """One lifespan of an application, and whether the application reads or sends messages of it."""
 
     def __init__(self, receive: Receive, send: Send, lifecycle: Lifecycle) -> None:
         self._receive = receive
@@ -38,6 +38,7 @@ class _Lifespan:
         return await self._receive()
 
     async def send(self, message: Message) -> None:
+        self.is_supported = True
         if message["type"] == "lifespan.startup.complete":
             self._lifecycle.on_activity()
         elif message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
@@ -60,7 +61,7 @@ async def run_lifespan(
 
     A SIGTERM to uvicorn runs this, but no `atexit` function. If the application does not support
     the lifespan (Django's does not), poolscope answers in its place. Such an application raises or
-    returns before it reads the first message.
+    returns before it reads or sends a message.
     """
     if scope["type"] != "lifespan" or SCOPE_KEY in scope:
         await app(scope, receive, send)
