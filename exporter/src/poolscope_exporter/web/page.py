@@ -20,6 +20,7 @@ from poolscope_exporter.web.rows import (
     checkout_row,
     group_by_configuration,
     pool_row,
+    rejected_row,
     server_row,
 )
 from poolscope_exporter.web.selection import RowSelection
@@ -68,6 +69,7 @@ def render_page(
         query={name: given for name, given in wanted.conditions.items() if name != "limit"},
         role=role,
         withheld=situation.withheld,
+        rejected=[rejected_row(each, situation.taken_at_s) for each in situation.rejected[:most]],
         refresh_s=REFRESH_S,
         version=__version__,
     )
