@@ -1,7 +1,7 @@
 """Senders of other languages, with their published packages: what the exporter reads of each.
 
-Each fills a pool of five on a real PostgreSQL, and two more callers wait with a short time-out. With
-`SENDERS_RESULTS`, the results are written there for docs/compatibility.md.
+Each fills a pool of five on a real PostgreSQL, and two more callers wait with a short time-out.
+With `SENDERS_RESULTS`, the results are written there for docs/compatibility.md.
 """
 
 import json

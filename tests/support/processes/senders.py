@@ -1,4 +1,4 @@
-"""Small programs in other languages that push the metrics of a full pool: `make senders` makes them."""
+"""Programs in other languages that push the metrics of a full pool: `make senders` builds them."""
 
 import os
 import shutil

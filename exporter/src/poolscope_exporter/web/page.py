@@ -51,7 +51,7 @@ def render_page(
     rows = {state.pool: pool_row(state, names) for state in situation.pools}
     pools = [rows[state.pool] for state in order_pools(situation.pools)]
     worst = order_checkouts(situation.judgements)[:most]
-    configurations = group_by_configuration(rows.values())
+    configurations = group_by_configuration(row for row in rows.values() if row["config_checks"])
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
         blockers=[root_blocker_row(each, names) for each in situation.blockers[:most]],
