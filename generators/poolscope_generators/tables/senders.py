@@ -1,6 +1,6 @@
 """Write the table of senders in docs/compatibility.md from what the tests recorded of each.
 
-`make compatibility` runs the senders and then `python -m poolscope_generators.tables.senders FOLDER`.
+`make compatibility` runs the senders, then `python -m poolscope_generators.tables.senders FOLDER`.
 """
 
 import json
