@@ -7,12 +7,13 @@ import contextlib
 import sys
 import threading
 
+import sqlalchemy
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.metrics import set_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 TIMEOUT_S = 0.5
@@ -30,7 +31,8 @@ def main(host: str, port: str, holders: str, waiters: str) -> None:
     # It does not declare SQLAlchemy 2.1 yet, but runs with it.
     SQLAlchemyInstrumentor().instrument(skip_dep_check=True)
     url = f"postgresql+psycopg://postgres@{host}:{port}/postgres"
-    engine = create_engine(url, pool_size=5, max_overflow=0, pool_timeout=TIMEOUT_S)
+    # Not `from sqlalchemy import create_engine`: the instrumentation replaces the module's name.
+    engine = sqlalchemy.create_engine(url, pool_size=5, max_overflow=0, pool_timeout=TIMEOUT_S)
     held = [engine.connect() for _ in range(int(holders))]
     for _ in range(int(waiters)):
         threading.Thread(target=wait, args=(engine,), daemon=True).start()
