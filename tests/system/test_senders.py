@@ -83,7 +83,7 @@ CASES: Final = [
         "python-sqlalchemy",
         version("opentelemetry-instrumentation-sqlalchemy"),
         python_command(),
-        pool="postgresql://{server}/postgres",
+        pool="postgresql+psycopg://{server}/postgres",
         diagnosis="unknown",
         max=None,
         counts_waiters=False,

@@ -149,7 +149,7 @@ def test_every_unit_of_time_becomes_seconds(unit: str, bound: float) -> None:
     value = admitted(metric).value
 
     assert isinstance(value, HistogramValue)
-    assert value.bounds == (pytest.approx(bound),)
+    assert list(value.bounds) == [pytest.approx(bound)]
 
 
 def test_exponential_milliseconds_become_explicit_seconds() -> None:
