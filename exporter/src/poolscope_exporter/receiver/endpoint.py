@@ -85,8 +85,8 @@ class Encoding(Enum):
 class ReceiverCounts:
     """The receiver's counts since the start.
 
-    They are requests by outcome, refused points by reason, and ignored records by signal: points of
-    metrics that are not about pools, spans and log records.
+    They are requests by outcome, refused points by reason, and ignored records by signal. Ignored
+    are points of metrics that are not about pools, spans and log records.
     """
 
     requests: Counter[str] = field(
