@@ -26,6 +26,11 @@ OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+SENDERS := $(VENV)/senders
+SENDER_RECORDS := $(VENV)/sender-records
+SENDER_SOURCES := tests/system/senders
+MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+JAVA_AGENTS := 2.11.0 2.33.1
 FRAMES := $(VENV)/frames
 PEERS := $(VENV)/peers/environment
 ADOPTION := $(VENV)/adoption
@@ -129,6 +134,11 @@ scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBou
 	  tests/system/test_pooled_scenarios.py tests/system/test_timed_behind_pgbouncer.py
 	$(GENERATOR) poolscope_generators.scenarios.document $(SCENARIOS) $(TIMED)
 
+compatibility: setup senders ## Run the senders of other languages and write their table into docs/compatibility.md
+	rm -rf $(SENDER_RECORDS) && mkdir -p $(SENDER_RECORDS)
+	SENDERS_RESULTS=$(abspath $(SENDER_RECORDS)) $(PYTEST_ALONE) tests/system/test_senders.py
+	$(GENERATOR) poolscope_generators.tables.senders $(SENDER_RECORDS)
+
 incidents: setup ## Play nineteen incidents with the shipped alerts, write docs/incidents.md (32 minutes); INCIDENTS names some of them
 	$(if $(INCIDENTS),,rm -rf $(INCIDENT_RECORDS))
 	mkdir -p $(INCIDENT_RECORDS)
@@ -225,6 +235,20 @@ collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, t
 otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has not; needs Go, takes minutes
 	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
 	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
+
+senders: ## Build the programs of other languages that push here (tests/system/senders); needs Go, npm, Maven, a JDK
+	mkdir -p $(SENDERS)/node $(SENDERS)/java/jars $(SENDERS)/java/agents
+	cd $(SENDER_SOURCES)/go && go build -buildvcs=false -trimpath -ldflags '-s -w' \
+	  -o $(abspath $(SENDERS))/go/sender .
+	cp $(SENDER_SOURCES)/node/* $(SENDERS)/node/
+	cd $(SENDERS)/node && npm ci --silent --no-audit --no-fund
+	cd $(SENDER_SOURCES)/java && mvn -q -B $(MAVEN_COPY):copy-dependencies \
+	  -DoutputDirectory=$(abspath $(SENDERS))/java/jars
+	for agent in $(JAVA_AGENTS); do \
+	  mvn -q -B $(MAVEN_COPY):copy -DoutputDirectory=$(abspath $(SENDERS))/java/agents \
+	    -Dartifact=io.opentelemetry.javaagent:opentelemetry-javaagent:$$agent || exit 1; done
+	cd $(SENDERS)/java && sha256sum --check --quiet $(abspath $(SENDER_SOURCES))/java/checksums.sha256
+	javac -cp '$(SENDERS)/java/jars/*' -d $(SENDERS)/java $(SENDER_SOURCES)/java/Sender.java
 
 ##@ Release
 

@@ -158,7 +158,8 @@ def test_app_that_is_newer_than_the_exporter_is_named_once_in_the_log(
 
     for _ in range(2):
         [push] = decode(request).pushes
-        warnings.log_result(push, correlator.take_push(push, clock.monotonic()))
+        now_s = clock.monotonic()
+        warnings.log_result(push, correlator.take_push(push, now_s), now_s)
 
     [message] = [record.message for record in caplog.records]
     assert f"wire version {WIRE_VERSION + 1}" in message

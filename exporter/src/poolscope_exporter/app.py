@@ -129,7 +129,7 @@ class Exporter:
         now_s = clock.monotonic()
         result = self.correlator.take_push(push, now_s)
         instance = result.instance or push.instance
-        self._warnings.log_result(push, result)
+        self._warnings.log_result(push, result, now_s)
         held = self.correlator.fleet.held_by(instance, now_s)
         if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll begins with the PgBouncers, so they are woken only without servers.
@@ -155,6 +155,7 @@ class Exporter:
             [poller.server_view(now_s) for poller in self.pollers],
             self.bouncers.views(now_s),
         )
+        situation = replace(situation, rejected=self._warnings.rejected_data(now_s))
         return of_own_pod(situation) if self._role is Role.SIDECAR else situation
 
     def _scrape(self) -> Scrape:
@@ -170,6 +171,7 @@ class Exporter:
             resolutions=tuple(self.bouncers.resolutions()),
             requests=dict(self.counts.requests),
             refused=self._refused(),
+            ignored=dict(self.counts.ignored),
             role=self._role,
             forwarding=self.forwarder.forward_report() if self.forwarder else None,
             closed=self.closed,

@@ -308,6 +308,11 @@ RECEIVER_REFUSED = _counter(
     ("reason",),
     "Received data points, checkouts and pushes that were refused, by reason.",
 )
+RECEIVER_IGNORED = _counter(
+    "poolscope_receiver_ignored_total",
+    ("signal",),
+    "Received data points of metrics that are not about pools, spans, and log records, by signal.",
+)
 FORWARD_REQUESTS = _counter(
     "poolscope_forward_requests_total",
     ("result",),
@@ -364,6 +369,7 @@ OWN_METRICS = (
     PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
     PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
-    CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING, FORWARD_WAITING_BYTES,
+    RECEIVER_IGNORED, CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING,
+    FORWARD_WAITING_BYTES,
     SCRAPES_REFUSED, OUTPUT_LOST, EXPORTER_ROLE, BUILD_INFO,
 )  # fmt: skip

@@ -72,6 +72,7 @@ def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_instances(families, scrape.situation)
     _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
+    _add_each(families, own.RECEIVER_IGNORED, scrape.ignored)
     _add_forwarding(families, scrape.forwarding)
     _add(families, own.SCRAPES_REFUSED, (), scrape.scrapes_refused)
     _add_each(families, own.OUTPUT_LOST, scrape.output_lost)

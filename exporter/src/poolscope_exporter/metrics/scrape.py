@@ -34,3 +34,4 @@ class Scrape:
     process: Iterable[Metric] = ()
     scrapes_refused: int = 0
     output_lost: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)

@@ -269,11 +269,24 @@ class CheckoutsAnswer(CommonAnswer):
     )
 
 
+class RejectedRow(BaseModel):
+    """The data of one sender that was rejected for one reason within the last ten minutes."""
+
+    sender: str = Field(description="Service, or owner of the token.")
+    reason: str = Field(description="Reason, as in poolscope_receiver_refused_total.")
+    count: int = Field(description="Rejected points, checkouts and callers since the start.")
+    metric: str | None = Field(description="One rejected metric; null if unknown.")
+    last_age_s: float = Field(description="Seconds since the last of them arrived.")
+
+
 class PoolsAnswer(CommonAnswer):
     """Every pool of every process that pushes here, by name."""
 
     pools: list[PoolRow]
     matching: int = Field(description="Number of pools that match the query, without its limit.")
+    rejected: list[RejectedRow] = Field(
+        description="Data that senders pushed and that was not kept, in the last ten minutes."
+    )
 
 
 class BlockersAnswer(CommonAnswer):

@@ -29,7 +29,13 @@ from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
 from poolscope_exporter.web.page import EVERYTHING, render_page
 from poolscope_exporter.web.page_cache import PageCache
-from poolscope_exporter.web.rows import bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.web.rows import (
+    bouncer_row,
+    checkout_row,
+    pool_row,
+    rejected_row,
+    server_row,
+)
 from poolscope_exporter.web.selection import RowSelection, WrongQueryError, selection_of
 
 _SECURITY_HEADERS = {
@@ -189,7 +195,8 @@ def _pool_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:
     found = wanted.matching_pools(situation.pools)
     names = process_names(situation.instances)
     rows = [pool_row(state, names) for state in found[: wanted.limit]]
-    return {"pools": rows, "matching": len(found)}
+    rejected = [rejected_row(each, situation.taken_at_s) for each in situation.rejected]
+    return {"pools": rows, "matching": len(found), "rejected": rejected}
 
 
 def _blocker_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from poolscope_exporter.web.rows import (
     group_by_configuration,
     group_by_server,
     pool_row,
+    rejected_row,
     server_row,
 )
 from poolscope_exporter.web.selection import RowSelection
@@ -51,7 +52,7 @@ def render_page(
     rows = {state.pool: pool_row(state, names) for state in situation.pools}
     pools = [rows[state.pool] for state in order_pools(situation.pools)]
     worst = order_checkouts(situation.judgements)[:most]
-    configurations = group_by_configuration(rows.values())
+    configurations = group_by_configuration(row for row in rows.values() if row["config_checks"])
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
         blockers=[root_blocker_row(each, names) for each in situation.blockers[:most]],
@@ -70,6 +71,7 @@ def render_page(
         query={name: given for name, given in wanted.conditions.items() if name != "limit"},
         role=role,
         withheld=situation.withheld,
+        rejected=[rejected_row(each, situation.taken_at_s) for each in situation.rejected[:most]],
         refresh_s=REFRESH_S,
         version=__version__,
     )

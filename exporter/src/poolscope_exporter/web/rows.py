@@ -16,6 +16,7 @@ from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, NoLink
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
+from poolscope_exporter.core.model.rejected_data import RejectedData
 from poolscope_exporter.web.bouncer_rows import traffic_fields
 from poolscope_exporter.web.owner_rows import session_fields
 from poolscope_exporter.web.session_rows import event_of, session_row
@@ -315,3 +316,14 @@ def group_by_server(pools: Iterable[Row]) -> list[dict[str, Any]]:
 def _address(pool: Row) -> str:
     host, port = pool["server_address"], pool["server_port"]
     return host if port is None else f"{host}:{port}"
+
+
+def rejected_row(rejected: RejectedData, now_s: float) -> dict[str, Any]:
+    """Return the fields of `RejectedRow`."""
+    return {
+        "sender": rejected.sender,
+        "reason": rejected.reason,
+        "count": rejected.count,
+        "metric": rejected.metric,
+        "last_age_s": max(0.0, now_s - rejected.last_at_s),
+    }

@@ -23,6 +23,7 @@ from poolscope_exporter.core.model.bouncer_traffic import (
     LentConnections,
 )
 from poolscope_exporter.core.model.pushes import PoolGeneration, WaitingCaller
+from poolscope_exporter.core.model.rejected_data import RejectedData
 from poolscope_exporter.core.model.session_groups import (
     OwnerSessions,
     SessionGroup,
@@ -299,3 +300,16 @@ def test_a_page_has_at_most_the_rows_that_its_query_asks_for() -> None:
     page = render_page(situation, "now", wanted=RowSelection(pool="orders", limit=1))
     assert page.count("shop/orders.py:42") == 1
     assert '2 more, less urgent: <a href="/api/v1/checkouts?pool=orders">' in page
+
+
+def test_rejected_data_is_on_the_page_with_sender_reason_and_metric() -> None:
+    rejected = RejectedData("<shop>", "wrong_unit", 12, 7.0, "db.client.connection.max")
+    page = render_page(Situation((), (), (), (), 10.0, rejected=(rejected,)), "now")
+
+    assert "Rejected data" in page
+    for text in ("&lt;shop&gt;", "wrong_unit", "db.client.connection.max", "12", "3.0 s ago"):
+        assert text in page
+
+
+def test_page_without_rejected_data_has_no_section_for_it() -> None:
+    assert "Rejected data" not in page_of()

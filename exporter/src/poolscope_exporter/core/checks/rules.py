@@ -22,6 +22,7 @@ from poolscope_exporter.core.checks.model import (
     CheckId,
     ConfigCheck,
     PoolSettings,
+    Result,
     settings_of,
 )
 from poolscope_exporter.core.checks.statement_tracking import check_statements
@@ -85,7 +86,11 @@ class PoolChecks:
         found = (
             check(facts, self._rows[ThresholdId(check_id)]) for check_id, check in _CHECKS.items()
         )
-        return tuple(each for each in found if each)
+        checks = tuple(each for each in found if each)
+        if facts.pool.is_reported:
+            return checks
+        # A dozen rows without an answer would hide the rows that have one.
+        return tuple(each for each in checks if each.result is not Result.UNKNOWN)
 
 
 def _check_size(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:

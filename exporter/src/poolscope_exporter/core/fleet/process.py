@@ -36,9 +36,13 @@ MAX_INHERITED = 20
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The refused parts of a push by reason: points, and held checkouts or their pools."""
+    """The refused parts of a push by reason: points, and held checkouts or their pools.
+
+    `examples` has the name of one refused metric for each reason.
+    """
 
     points: Counter[Refusal]
+    examples: Mapping[str, str]
     conflicts: frozenset[KindConflict]
     held: Counter[Refusal]
 
@@ -136,9 +140,10 @@ class Process:
         self._sequence = push.sequence
         starts = (start for start in (self._started_ns, _started_ns(push)) if start)
         self._started_ns = min(starts, default=None)
-        points, conflicts = self._keep_points(push, now_s)
+        points, examples, conflicts = self._keep_points(push, now_s)
         refused = Refused(
             points=points,
+            examples=examples,
             conflicts=conflicts,
             held=self._held.replace_lists(push, self.interval_s, now_s),
         )
@@ -244,17 +249,19 @@ class Process:
 
     def _keep_points(
         self, push: Push, now_s: float
-    ) -> tuple[Counter[Refusal], frozenset[KindConflict]]:
+    ) -> tuple[Counter[Refusal], dict[str, str], frozenset[KindConflict]]:
         refused: Counter[Refusal] = Counter()
+        examples: dict[str, str] = {}
         conflicts: set[KindConflict] = set()
         for point in push.points:
             kept = admit(point)
             refusal = kept if isinstance(kept, Refusal) else self._keep_point(kept, now_s)
             if refusal:
                 refused[refusal] += 1
+                examples.setdefault(refusal.value, point.metric)
             if refusal is Refusal.CONFLICTING_KIND and (found := self._kinds.conflict_with(point)):
                 conflicts.add(found)
-        return refused, frozenset(conflicts)
+        return refused, examples, frozenset(conflicts)
 
     def _keep_point(self, point: Point, now_s: float) -> Refusal | None:
         if point.metric in ROUTE_METRICS:

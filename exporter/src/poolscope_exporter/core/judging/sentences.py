@@ -130,7 +130,8 @@ def in_use(evidence: PoolEvidence) -> Iterator[str]:
         yield "nobody waits for a connection"
         return
     of_limit = "" if limit is None else f" of {limit}"
-    yield f"{used}{of_limit} connections are in use" + ("" if pending else ", nobody waits")
+    waiting = ", waiting callers are not reported" if pending is None else ", nobody waits"
+    yield f"{used}{of_limit} connections are in use" + ("" if pending else waiting)
 
 
 def findings(evidence: PoolEvidence) -> Iterator[str]:

@@ -144,7 +144,8 @@ class Push:
     conventions. Such a push lists no checkouts and no waiters, has no end marker, and an unknown
     interval. With `is_partial`, the series that it leaves out are unchanged since the last complete
     push. The seconds since the end of earlier listed checkouts are in `ended`, by their ids. The
-    `owner` of the token is empty without tokens.
+    `owner` of the token is empty without tokens. The number of its points that could not be read is
+    `unread`, by reason.
     """
 
     instance: Instance
@@ -166,3 +167,4 @@ class Push:
     pools_made: Mapping[Pool, PoolsMade] = field(default_factory=dict)
     stalls: tuple[LoopStall, ...] = ()
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)

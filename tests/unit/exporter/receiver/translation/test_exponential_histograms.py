@@ -9,7 +9,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataP
 
 from poolscope import catalogue
 from poolscope_exporter.core.model.pushes import HistogramValue
-from poolscope_exporter.receiver.exponential_histograms import bounds_of, buckets_of
+from poolscope_exporter.receiver.translation.exponential_histograms import bounds_of, buckets_of
 from support.exporter.otlp_messages import an_exponential_histogram
 
 
