@@ -150,7 +150,7 @@ adopt: setup adopters ## Run real applications with and without poolscope, write
 	$(ADOPT) $(ADOPTION)/records $(APPS)
 	$(GENERATOR) poolscope_generators.adoption.document $(ADOPTION)/records
 
-adopt-short: setup $(ADOPTION)/django/.ready $(ADOPTION)/litestar/.ready adopted-wheel ## Run Django, Celery and Litestar with and without poolscope, as CI does (5 minutes)
+adopt-short: setup $(ADOPTION)/django/.ready $(ADOPTION)/litestar/.ready adopted-wheel ## Run Django, Celery and Litestar with and without poolscope (5 minutes)
 	rm -rf $(ADOPTION)/short
 	$(ADOPT) $(ADOPTION)/short --short
 	$(GENERATOR) poolscope_generators.adoption.document $(ADOPTION)/short --check
