@@ -225,6 +225,17 @@ class StatementSetting(StrEnum):
     """psycopg drops further statements with DEALLOCATE, because its libpq cannot close them."""
 
 
+class Doing(StrEnum):
+    """What the owner of a connection does; any other value is the library's call it waits in."""
+
+    DATABASE = "database"
+    """It waits in a library that talks to the database."""
+    APPLICATION = "application"
+    """It computes in the application's code."""
+    UNKNOWN = "unknown"
+    """Its stack cannot be read."""
+
+
 class Publisher(StrEnum):
     """The publisher of the aggregates of a push, so that every series exists once."""
 
@@ -285,6 +296,16 @@ OWNER_KIND = "poolscope.owner.kind"
 UNIT_KIND = "poolscope.unit.kind"
 UNIT_NAME = "poolscope.unit.name"
 TRACE_ID = "poolscope.trace_id"
+
+# The place at which the owner of a checkout is now, or a waiting caller.
+NOW_FILE_PATH = "poolscope.now.file.path"
+NOW_LINE_NUMBER = "poolscope.now.line.number"
+NOW_FUNCTION_NAME = "poolscope.now.function.name"
+NOW_CALL = "poolscope.now.call"
+NOW_LOOKS = "poolscope.now.looks"
+NOW_AGE = "poolscope.now.age"
+NOW = (NOW_FILE_PATH, NOW_LINE_NUMBER, NOW_FUNCTION_NAME, NOW_CALL, NOW_LOOKS, NOW_AGE)
+"""The last looks in a row that found the same, and the seconds since the first of them."""
 
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"
@@ -638,6 +659,7 @@ CHECKOUT_AGE = _for_exporter(
     UNIT_NAME,
     EVIDENCE,
     TRACE_ID,
+    *NOW,
 )
 CHECKOUT_ENDED = _for_exporter(
     "poolscope.checkout.ended",
@@ -664,6 +686,7 @@ WAITER_AGE = _for_exporter(
     CODE_LINE_NUMBER,
     CODE_FUNCTION_NAME,
     OWNER_KIND,
+    *NOW,
 )
 WAITERS_WAITING = _for_exporter(
     "poolscope.waiters.waiting",
@@ -689,6 +712,7 @@ EVENT_LOOP_STALL = _for_exporter(
     CODE_FILE_PATH,
     CODE_LINE_NUMBER,
     CODE_FUNCTION_NAME,
+    NOW_CALL,
 )
 INHERITED_CONNECTION = _for_exporter(
     "poolscope.inherited_connection.unused",

@@ -32,7 +32,9 @@ class Instrumentation:
     def __init__(self, settings: Settings, provider: MeterProvider | None) -> None:
         self.settings = settings
         self.registry = Registry(max_pools=settings.max_pools, max_routes=settings.max_routes)
-        self.watcher = Watcher(self.registry)
+        self.watcher = Watcher(
+            self.registry, is_looking=settings.look, profile_hz=settings.profile_rate
+        )
         self.pusher = Pusher(settings, self.registry, self.watcher, provider)
         self.watcher.on_leak = self.pusher.wake
         # The application must start even if the system has no room for another thread.

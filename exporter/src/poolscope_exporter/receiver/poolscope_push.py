@@ -28,6 +28,12 @@ from poolscope.catalogue import (
     INHERITED_CONNECTION,
     LOCAL_ADDRESS,
     LOCAL_PORT,
+    NOW_AGE,
+    NOW_CALL,
+    NOW_FILE_PATH,
+    NOW_FUNCTION_NAME,
+    NOW_LINE_NUMBER,
+    NOW_LOOKS,
     OWNER_KIND,
     PEER_ADDRESS,
     PEER_PORT,
@@ -62,6 +68,7 @@ from poolscope_exporter.core.model.checkouts import (
     Pool,
     pool_of,
 )
+from poolscope_exporter.core.model.now_places import NowPlace
 from poolscope_exporter.core.model.pushes import LoopStall, PoolsMade, WaitingCaller, WaitingCallers
 from poolscope_exporter.receiver.attributes import (
     Attributes,
@@ -194,6 +201,22 @@ def _waiter(attributes: Attributes, age_s: float) -> WaitingCaller | None:
         code_line=integer(attributes, CODE_LINE_NUMBER),
         code_function=text(attributes, CODE_FUNCTION_NAME),
         owner_kind=_closed(OwnerKind, text(attributes, OWNER_KIND)),
+        now=_now(attributes),
+    )
+
+
+def _now(attributes: Attributes) -> NowPlace | None:
+    """Return where an owner was at the last look; None if neither its line nor its call is sent."""
+    code_file, call = text(attributes, NOW_FILE_PATH), text(attributes, NOW_CALL)
+    if code_file is None and call is None:
+        return None
+    return NowPlace(
+        code_file=code_file,
+        code_line=integer(attributes, NOW_LINE_NUMBER),
+        code_function=text(attributes, NOW_FUNCTION_NAME),
+        call=call,
+        looks=integer(attributes, NOW_LOOKS) or 1,
+        age_s=seconds(attributes, NOW_AGE) or 0.0,
     )
 
 
@@ -222,6 +245,7 @@ def _checkout(pool: Pool, attributes: Attributes, age_s: float) -> Checkout | No
         unit_name=text(attributes, UNIT_NAME),
         evidence=_closed(Evidence, text(attributes, EVIDENCE)),
         trace_id=text(attributes, TRACE_ID),
+        now=_now(attributes),
     )
 
 
@@ -263,6 +287,7 @@ def _stalls(points: Iterable[tuple[Attributes, float]]) -> Iterator[LoopStall]:
                 code_file=text(attributes, CODE_FILE_PATH),
                 code_line=integer(attributes, CODE_LINE_NUMBER),
                 code_function=text(attributes, CODE_FUNCTION_NAME),
+                call=text(attributes, NOW_CALL),
             )
 
 

@@ -289,7 +289,8 @@ class Pusher:
         return answers
 
     def _checkouts(self) -> Iterator[Sample]:
-        held = HolderList(monotonic(), self._settings.held_after_s)
+        find = self._watcher.holders.looks.holder_sighting
+        held = HolderList(monotonic(), self._settings.held_after_s, find_sighting=find)
         pools = self._registry.named_pools()
         for identity, pool in pools:
             held.list_held(identity, pool.stats, pool.leaks)
@@ -301,7 +302,8 @@ class Pusher:
         yield from self._ended_checkouts.ended_samples(all_stats, listed, monotonic())
 
     def _waiters(self) -> Iterator[Sample]:
-        waiters = WaiterList(monotonic(), self._settings.held_after_s)
+        find = self._watcher.holders.looks.waiter_sighting
+        waiters = WaiterList(monotonic(), self._settings.held_after_s, find_sighting=find)
         for identity, pool in self._registry.named_pools():
             waiters.list_waiters(identity, pool.stats)
         return waiters.waiter_samples()

@@ -11,6 +11,7 @@ from poolscope_exporter.core.model.checkouts import (
     Instance,
     Pool,
 )
+from poolscope_exporter.core.model.now_places import NowPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class WaitingCaller:
     code_line: int | None = None
     code_function: str | None = None
     owner_kind: OwnerKind | None = None
+    now: NowPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class LoopStall:
     code_file: str | None = None
     code_line: int | None = None
     code_function: str | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
