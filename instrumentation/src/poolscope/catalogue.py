@@ -307,6 +307,11 @@ NOW_AGE = "poolscope.now.age"
 NOW = (NOW_FILE_PATH, NOW_LINE_NUMBER, NOW_FUNCTION_NAME, NOW_CALL, NOW_LOOKS, NOW_AGE)
 """The last looks in a row that found the same, and the seconds since the first of them."""
 
+# What a connection that was out was used for.
+TAKEN_AT = "poolscope.taken_at"
+NOW_AT = "poolscope.now.at"
+DOING = "poolscope.doing"
+
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"
 
@@ -725,6 +730,16 @@ INHERITED_CONNECTION = _for_exporter(
     CODE_FILE_PATH,
     CODE_LINE_NUMBER,
 )
+OCCUPANCY = _for_exporter(
+    "poolscope.occupancy",
+    "s",
+    "Time for which connections were out since the last push, by what their owners did: sampled.",
+    HTTP_ROUTE,
+    TAKEN_AT,
+    NOW_AT,
+    NOW_CALL,
+    DOING,
+)
 POOLS_MADE = _for_exporter(
     "poolscope.pools.made",
     "{pool}",
@@ -754,7 +769,7 @@ METRICS = (
     SAMPLES_DROPPED, PUSH, CHECKOUT_AGE, CHECKOUT_ENDED, CHECKOUTS_HELD, CHECKOUTS_LISTED,
     WAITER_AGE,
     WAITERS_WAITING, WAITERS_LISTED, POOL_SESSIONS, EVENT_LOOP_STALL,
-    POOLS_MADE, INHERITED_CONNECTION,
+    POOLS_MADE, INHERITED_CONNECTION, OCCUPANCY,
 )  # fmt: skip
 
 EFFECTS: dict[Metric, dict[str, Effect]] = {

@@ -201,7 +201,9 @@ OPAQUE: dict[Wrap, str] = {
 """Shapes with an inside that no single line represents, and the call that they wait in."""
 
 
-def leaves(event: asyncio.Event, lock: asyncio.Lock, queue: "asyncio.Queue[int]") -> dict[Hold, str]:
+def leaves(
+    event: asyncio.Event, lock: asyncio.Lock, queue: "asyncio.Queue[int]"
+) -> dict[Hold, str]:
     """Return functions that wait until the event is set, with the call that each waits in."""
 
     async def event_is_set() -> None:

@@ -1,5 +1,6 @@
 """Decode the push scope of a poolscope push: its marker, the held checkouts and the waiters."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from poolscope.catalogue import (
     CODE_FUNCTION_NAME,
     CODE_LINE_NUMBER,
     CONNECTION_AGE,
+    DOING,
     EVENT_LOOP_STALL,
     EVIDENCE,
     HTTP_ROUTE,
@@ -29,11 +31,13 @@ from poolscope.catalogue import (
     LOCAL_ADDRESS,
     LOCAL_PORT,
     NOW_AGE,
+    NOW_AT,
     NOW_CALL,
     NOW_FILE_PATH,
     NOW_FUNCTION_NAME,
     NOW_LINE_NUMBER,
     NOW_LOOKS,
+    OCCUPANCY,
     OWNER_KIND,
     PEER_ADDRESS,
     PEER_PORT,
@@ -47,6 +51,7 @@ from poolscope.catalogue import (
     PUSH_PRESSURE,
     PUSH_PUBLISHER,
     STALL_IS_OVER,
+    TAKEN_AT,
     THREAD_NAME,
     TRACE_ID,
     UNIT_KIND,
@@ -69,7 +74,13 @@ from poolscope_exporter.core.model.checkouts import (
     pool_of,
 )
 from poolscope_exporter.core.model.now_places import NowPlace
-from poolscope_exporter.core.model.pushes import LoopStall, PoolsMade, WaitingCaller, WaitingCallers
+from poolscope_exporter.core.model.pushes import (
+    LoopStall,
+    Occupied,
+    PoolsMade,
+    WaitingCaller,
+    WaitingCallers,
+)
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
@@ -102,6 +113,7 @@ class PushScope:
     pools_made: Mapping[Pool, PoolsMade]
     stalls: tuple[LoopStall, ...]
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]]
+    occupancy: Mapping[Occupied, float]
 
 
 def read_push_scope(
@@ -128,6 +140,7 @@ def read_push_scope(
         pools_made=_pools_made(instance, points[POOLS_MADE.name]),
         stalls=tuple(_stalls(points[EVENT_LOOP_STALL.name])),
         inherited=_inherited(instance, points[INHERITED_CONNECTION.name]),
+        occupancy=_occupancy(instance, points[OCCUPANCY.name]),
     )
 
 
@@ -289,6 +302,19 @@ def _stalls(points: Iterable[tuple[Attributes, float]]) -> Iterator[LoopStall]:
                 code_function=text(attributes, CODE_FUNCTION_NAME),
                 call=text(attributes, NOW_CALL),
             )
+
+
+def _occupancy(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Occupied, float]:
+    found = {}
+    for attributes, seconds_out in points:
+        if not 0 <= seconds_out < math.inf:
+            continue
+        names = (HTTP_ROUTE, TAKEN_AT, NOW_AT, NOW_CALL, DOING)
+        texts = [text(attributes, name) or "" for name in names]
+        found[Occupied(_pool(instance, attributes), *texts)] = seconds_out
+    return found
 
 
 def _inherited(

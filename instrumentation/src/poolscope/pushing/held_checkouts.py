@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind, UnitKind
+from poolscope.pushing.looks.sightings import FindSighting, now_attributes, unseen
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
-from poolscope.pushing.sightings import FindSighting, now_attributes, unseen
 from poolscope.recording.leaks import LeakDetector, kind_of_owner
 from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
 from poolscope.recording.tracing import trace_id_of

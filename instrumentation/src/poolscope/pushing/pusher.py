@@ -26,6 +26,7 @@ from poolscope.pushing.first_imports import import_for_pushes
 from poolscope.pushing.held_checkouts import HolderList
 from poolscope.pushing.inherited_connections import inherited_samples
 from poolscope.pushing.log_messages import LogMessages
+from poolscope.pushing.looks.occupancy_samples import occupancy_samples
 from poolscope.pushing.loop_stalls import loop_samples, stall_samples
 from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
 from poolscope.pushing.pressure import Pressure
@@ -268,8 +269,13 @@ class Pusher:
         mark = self._mark(end=end, is_pressed=is_pressed, is_partial=is_partial)
         with self._watcher.between_scans():  # the list and the counters must have the same leaks
             samples = [*self.push_samples(is_partial=is_partial), mark]
+        # A push under pressure is small; the profile can wait for the next complete one.
+        profile = [] if is_partial else self._watcher.holders.occupancy.take_rows()
+        samples += occupancy_samples(profile)
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         answers = self._send(body)
+        if not answers:
+            self._watcher.holders.occupancy.restore_rows(profile)
         named = [each.interval_s for each in answers if each.interval_s is not None]
         # The longest interval applies, so that the busiest exporter is not overloaded. If none
         # names an interval, no push comes faster than the setting.

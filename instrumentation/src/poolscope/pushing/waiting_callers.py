@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from poolscope import catalogue
+from poolscope.pushing.looks.sightings import FindSighting, now_attributes, unseen
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
-from poolscope.pushing.sightings import FindSighting, now_attributes, unseen
 from poolscope.recording.leaks import kind_of_owner
 from poolscope.recording.pool import PoolIdentity, PoolStats
 from poolscope.recording.waiters import Waiter

@@ -1,7 +1,7 @@
 """Add up the time for which connections are out, by where their owners are: a sampling profile."""
 
+import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from poolscope.catalogue import OTHER, Doing
@@ -24,54 +24,46 @@ class OccupancyKey(NamedTuple):
     doing: str
 
 
-@dataclass(slots=True)
-class _Row:
-    seconds: float = 0.0
-    is_pushed: bool = False
-
-
 class Occupancy:
-    """Seconds of connections that were out, by `OccupancyKey`, since the start of the process.
+    """Seconds of connections that were out, by `OccupancyKey`, since the last push that arrived.
 
     Each sample stands for the time since the previous one. So the sum over all rows is the mean
-    number of connections that were out, times the time.
+    number of connections that were out, times the time. The threads of the watcher and the pusher
+    share the table; no hook uses it.
     """
 
     def __init__(self) -> None:
-        self._rows: dict[OccupancyKey, _Row] = {}
+        self._rows: dict[OccupancyKey, float] = {}
+        self._changing = threading.Lock()
 
     def add_sample(self, uses: Iterable[OpenUse], looks: HolderLooks, seconds: float) -> None:
         """Add a sample: each of these connections was out for that many seconds."""
-        for index, use in enumerate(uses):
-            key = _key(use, looks) if index < MAX_HOLDERS else _other(use, OTHER)
-            row = self._rows.get(key) or self._new_row(key)
-            row.seconds += seconds
-            row.is_pushed = False
+        keys = [
+            _key(use, looks) if index < MAX_HOLDERS else _other(use, OTHER)
+            for index, use in enumerate(uses)
+        ]
+        with self._changing:
+            for key in keys:
+                self._add(key, seconds)
 
-    def rows_to_push(self, *, everything: bool = False) -> list[tuple[OccupancyKey, float]]:
-        """Return the rows that changed since `mark_pushed`, or all of them."""
-        rows = list(self._rows.items())
-        return [(key, row.seconds) for key, row in rows if everything or not row.is_pushed]
+    def take_rows(self) -> list[tuple[OccupancyKey, float]]:
+        """Return the rows and begin anew; `restore_rows` undoes this if a push does not arrive."""
+        with self._changing:
+            taken, self._rows = self._rows, {}
+        return list(taken.items())
 
-    def mark_pushed(self, rows: Iterable[tuple[OccupancyKey, float]]) -> None:
-        """Note that an exporter has these rows; a row that changed meanwhile is pushed again."""
-        for key, seconds in rows:
-            row = self._rows.get(key)
-            if row is not None and row.seconds == seconds:
-                row.is_pushed = True
+    def restore_rows(self, rows: Iterable[tuple[OccupancyKey, float]]) -> None:
+        """Add rows again that no exporter got."""
+        with self._changing:
+            for key, seconds in rows:
+                self._add(key, seconds)
 
-    def _new_row(self, key: OccupancyKey) -> _Row:
-        if len(self._rows) >= MAX_KEYS:
+    def _add(self, key: OccupancyKey, seconds: float) -> None:
+        if key not in self._rows and len(self._rows) >= MAX_KEYS:
             is_known = key.doing in {Doing.DATABASE, Doing.APPLICATION, Doing.UNKNOWN}
-            key = OccupancyKey(
-                key.identity,
-                OTHER,
-                UNKNOWN_SITE,
-                UNKNOWN_SITE,
-                "",
-                key.doing if is_known else OTHER,
-            )
-        return self._rows.setdefault(key, _Row())
+            doing = key.doing if is_known else OTHER
+            key = OccupancyKey(key.identity, OTHER, UNKNOWN_SITE, UNKNOWN_SITE, "", doing)
+        self._rows[key] = self._rows.get(key, 0.0) + seconds
 
 
 def _key(use: OpenUse, looks: HolderLooks) -> OccupancyKey:

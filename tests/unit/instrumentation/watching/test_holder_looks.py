@@ -34,7 +34,9 @@ def a_look(pool: HeldPool) -> HolderLooks:
     return HolderLooks(pool.registry, dict)
 
 
-async def seen_from_a_thread(pool: HeldPool, looks: HolderLooks, checkout_id: int) -> Sighting | None:
+async def seen_from_a_thread(
+    pool: HeldPool, looks: HolderLooks, checkout_id: int
+) -> Sighting | None:
     await asyncio.to_thread(looks.look_at_owners, 1.0)
     return looks.holder_sighting(checkout_id)
 
@@ -79,7 +81,7 @@ def nested(shape: list[Wrap], leaf: int) -> tuple[Callable[[asyncio.Event], Hold
 shapes = st.lists(st.sampled_from([*CLEAR, *OPAQUE]), max_size=6)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=20)
 @given(shape=shapes, leaf=st.integers(0, LEAVES - 1))
 def test_a_look_never_names_a_wrong_line(shape: list[Wrap], leaf: int) -> None:
     make, expected = nested(shape, leaf)

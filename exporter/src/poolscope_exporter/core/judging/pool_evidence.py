@@ -10,7 +10,7 @@ from poolscope.catalogue import Effect, Evidence, OwnerKind, Phase
 from poolscope_exporter.core.fleet.growth import WINDOW_S
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.process_numbers import LoopNumbers
-from poolscope_exporter.core.judging.keeping_lines import KeepingLines, find_keeping_lines
+from poolscope_exporter.core.judging.holders.keeping_lines import KeepingLines, find_keeping_lines
 from poolscope_exporter.core.judging.server_load import UNKNOWN_LOAD, ServerLoad
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked

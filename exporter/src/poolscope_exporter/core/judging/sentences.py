@@ -8,7 +8,7 @@ from poolscope.catalogue import EFFECTS, Effect, Evidence, InvalidationReason, M
 from poolscope_exporter.core.fleet.growth import COUNT, WINDOW_S, Growth
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters
 from poolscope_exporter.core.judging.ended_verdicts import ENDED_FOR_S
-from poolscope_exporter.core.judging.keeping_lines import line_of, lock_holders, top_line
+from poolscope_exporter.core.judging.holders.keeping_lines import line_of, lock_holders, top_line
 from poolscope_exporter.core.judging.pool_evidence import PoolEvidence
 from poolscope_exporter.core.judging.prewarming import first_requests
 from poolscope_exporter.core.judging.server_load import ServerLoad

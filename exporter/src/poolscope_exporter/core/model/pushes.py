@@ -126,6 +126,17 @@ class LoopStall:
     call: str | None = None
 
 
+class Occupied(NamedTuple):
+    """One way in which connections of a pool were out; lines are `file:line`, empty if unknown."""
+
+    pool: Pool
+    route: str
+    taken_at: str
+    now_at: str
+    call: str
+    doing: str
+
+
 @dataclass(frozen=True, slots=True)
 class Push:
     """The part of one OTLP request that describes one process.
@@ -154,3 +165,4 @@ class Push:
     pools_made: Mapping[Pool, PoolsMade] = field(default_factory=dict)
     stalls: tuple[LoopStall, ...] = ()
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)
+    occupancy: Mapping[Occupied, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What the looks of the watcher found, as data points for the exporter."""
