@@ -9,6 +9,7 @@ from opentelemetry.metrics import MeterProvider
 from poolscope.clock import monotonic
 from poolscope.pushing.duplicate_metrics import DuplicateMetric, find_duplicate_metrics
 from poolscope.pushing.inherited_connections import last_taken
+from poolscope.pushing.looks.sightings import FindSighting, now_sentence, unseen
 from poolscope.pushing.loop_stalls import outside_causes
 from poolscope.pushing.timeout_report import describe_exhaustion
 from poolscope.recording.leaks import Leak
@@ -27,8 +28,11 @@ logger = logging.getLogger("poolscope")
 class LogMessages:
     """Messages for the log of the application; each is logged once, or rarely."""
 
-    def __init__(self, registry: Registry, loops: EventLoops) -> None:
+    def __init__(
+        self, registry: Registry, loops: EventLoops, find_sighting: FindSighting = unseen
+    ) -> None:
         self._registry = registry
+        self._find_sighting = find_sighting
         self._loops = loops
         self._reachable: dict[str, bool] = {}
         self._duplicates: set[DuplicateMetric] = set()
@@ -64,8 +68,12 @@ class LogMessages:
                     stats.reader.configuration(),
                     pool.leaks.evidence_of,
                     outside_causes(self._loops, monotonic()),
+                    now_of=self._now_of,
                 )
                 logger.warning("%s", report)
+
+    def _now_of(self, checkout_id: int) -> str:
+        return now_sentence(self._find_sighting(checkout_id), monotonic())
 
     def log_inherited(self) -> None:
         """Log, once in each process, that it uses a connection that another process opened."""

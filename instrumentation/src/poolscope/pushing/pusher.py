@@ -26,6 +26,7 @@ from poolscope.pushing.first_imports import import_for_pushes
 from poolscope.pushing.held_checkouts import HolderList
 from poolscope.pushing.inherited_connections import inherited_samples
 from poolscope.pushing.log_messages import LogMessages
+from poolscope.pushing.looks.held_messages import HeldMessages
 from poolscope.pushing.looks.occupancy_samples import occupancy_samples
 from poolscope.pushing.loop_stalls import loop_samples, stall_samples
 from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
@@ -86,7 +87,14 @@ class Pusher:
         self._failures = 0
         self._rejected = 0
         self._push_endpoints = PushEndpoints(self._transports)
-        self._log_messages = LogMessages(self._registry, self._watcher.loops)
+        looks = self._watcher.holders.looks
+        self._log_messages = LogMessages(self._registry, self._watcher.loops, looks.holder_sighting)
+        self._held_messages = HeldMessages(
+            self._registry,
+            looks,
+            self._settings.log_held_after_s,
+            is_looking=self._settings.look,
+        )
         self._thread = BackgroundThread("poolscope-pusher", self._run)
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -214,6 +222,7 @@ class Pusher:
             self._log_messages.log_leaks(leaks)
             self._log_messages.log_timeouts()
             self._log_messages.log_inherited()
+            self._held_messages.log_held(monotonic())
             is_complete = is_complete or bool(leaks)
             pushing = is_complete or self._is_due_under_pressure()
             if ending or (pushing and self._is_active()):

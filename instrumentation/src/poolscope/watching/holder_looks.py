@@ -12,6 +12,7 @@ from poolscope.recording.registry import Registry
 from poolscope.recording.requests import Request
 from poolscope.recording.tasks import Owner
 from poolscope.recording.waiters import Waiter
+from poolscope.watching.await_chain import Spot
 from poolscope.watching.code_names import CodeNames
 from poolscope.watching.owner_stack import LoopThread, StackReader
 from poolscope.watching.positions import Position, Positions
@@ -86,6 +87,21 @@ class HolderLooks:
         self._holders = self._seen(held, self._holders, now_s)
         self._waiters = self._seen(waiting, self._waiters, now_s) if waiting else {}
         return uses
+
+    def owner_lines(self, checkout: OpenCheckout) -> list[str]:
+        """Return the present stack of an owner as `file:line in function`, the innermost first.
+
+        Empty if it cannot be read.
+        """
+        loops = self._read_loops()
+
+        def spots(frames: dict[int, FrameType]) -> list[Spot]:
+            reader = StackReader(frames, loops, self._names)
+            stack = reader.owner_stack(checkout.owner, checkout.request, checkout.site)
+            return [] if stack is None else stack.spots
+
+        places = [Site(*spot).place for spot in reversed(read_frames(spots))]
+        return [f"{place[0]}:{place[1]} in {place[2]}" for place in places if place is not None]
 
     def _open_uses(self) -> Iterator[OpenUse]:
         for identity, pool in self._registry.named_pools():
