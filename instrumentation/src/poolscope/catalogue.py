@@ -717,7 +717,6 @@ EVENT_LOOP_STALL = _for_exporter(
     CODE_FILE_PATH,
     CODE_LINE_NUMBER,
     CODE_FUNCTION_NAME,
-    NOW_CALL,
 )
 INHERITED_CONNECTION = _for_exporter(
     "poolscope.inherited_connection.unused",

@@ -300,7 +300,6 @@ def _stalls(points: Iterable[tuple[Attributes, float]]) -> Iterator[LoopStall]:
                 code_file=text(attributes, CODE_FILE_PATH),
                 code_line=integer(attributes, CODE_LINE_NUMBER),
                 code_function=text(attributes, CODE_FUNCTION_NAME),
-                call=text(attributes, NOW_CALL),
             )
 
 

@@ -23,7 +23,10 @@ from support.exporter.builders import a_checkout, a_pool, a_server, a_session
 from support.exporter.processes import an_instance_state
 
 TOKEN = "t0k3n"
-GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/openapi.json", "/docs"]
+GUARDED = [
+    "/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile",
+    "/openapi.json", "/docs",
+]  # fmt: skip
 OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
 HERE = "127.0.0.1"
 

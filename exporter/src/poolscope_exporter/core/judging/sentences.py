@@ -182,8 +182,7 @@ def stalls(evidence: PoolEvidence) -> Iterator[str]:
 def _line_of(stall: LoopStall) -> str:
     if stall.code_file is None:
         return ""
-    call = f" ({stall.call})" if stall.call else ""
-    return f": {stall.code_file}:{stall.code_line} in {stall.code_function}{call}"
+    return f": {stall.code_file}:{stall.code_line} in {stall.code_function}"
 
 
 def blocking_checkouts(evidence: PoolEvidence) -> Iterator[str]:

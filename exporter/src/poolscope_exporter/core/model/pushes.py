@@ -123,7 +123,6 @@ class LoopStall:
     code_file: str | None = None
     code_line: int | None = None
     code_function: str | None = None
-    call: str | None = None
 
 
 class Occupied(NamedTuple):
