@@ -53,7 +53,7 @@ class HeldPool:
 def keeping_line(function: Callable[..., Any]) -> int:
     """Return the number of the marked line of a function."""
     lines, first = inspect.getsourcelines(function)
-    [found] = [number for number, line in enumerate(lines, first) if line.rstrip().endswith(KEEPS)]
+    [found] = [number for number, line in enumerate(lines, first) if KEEPS in line]
     return found
 
 

@@ -223,6 +223,7 @@ async def test_a_checkout_tells_what_is_known_of_it() -> None:
         "code_function": "place_order",
         "backend_pid": 4711,
         "trace_id": None,
+        "now": None,
         "pgbouncer": None,
         "age_s": 12.346,
         "server_state": "active",

@@ -185,6 +185,7 @@ def test_a_line_holds_the_evidence_that_outlives_the_process() -> None:
         "server_state": "idle",
         "link": "address",
         "trace_id": None,
+        "now": None,
         "blocked_by": [],
     }
     assert line.endswith("}\n")
