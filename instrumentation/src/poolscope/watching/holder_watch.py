@@ -76,7 +76,7 @@ class HolderWatch:
         uses = self.looks.look_at_owners(now_s)
         elapsed_s = self._schedule.elapsed_s(now_s)
         if self._has_profile:
-            self.occupancy.add_sample(uses, self.looks, elapsed_s)
+            self.occupancy.add_look(uses, self.looks, elapsed_s)
         self._schedule.note_cost(self._cpu_time() - began_s)
         self.due_s = now_s + self._schedule.next_delay_s()
 
@@ -95,4 +95,4 @@ def _is_pressed(stats: PoolStats) -> bool:
 
 
 def _loop_threads(loops: EventLoops) -> Mapping[int, LoopThread]:
-    return {key: LoopThread(ident, runner) for key, ident, runner in loops.threads()}
+    return {key: LoopThread(ident, runner) for key, ident, runner in loops.loop_threads()}

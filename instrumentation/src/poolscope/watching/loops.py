@@ -78,7 +78,7 @@ class EventLoops:
         """Return the threads that serve requests, of all loops; None if there are none."""
         return in_all(watch.threads for watch in self._watches)
 
-    def threads(self) -> list[tuple[int, int, CodeType | None]]:
+    def loop_threads(self) -> list[tuple[int, int, CodeType | None]]:
         """Return the id of each loop, its thread, and the code that runs it if known."""
         watched = [(watch.loop(), watch) for watch in list(self._watches)]
         return [(id(loop), watch.ident, watch.runner) for loop, watch in watched if loop]

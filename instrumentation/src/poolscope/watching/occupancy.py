@@ -36,7 +36,7 @@ class Occupancy:
         self._rows: dict[OccupancyKey, float] = {}
         self._changing = threading.Lock()
 
-    def add_sample(self, uses: Iterable[OpenUse], looks: HolderLooks, seconds: float) -> None:
+    def add_look(self, uses: Iterable[OpenUse], looks: HolderLooks, seconds: float) -> None:
         """Add a sample: each of these connections was out for that many seconds."""
         keys = [
             _key(use, looks) if index < MAX_HOLDERS else _other(use, OTHER)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from poolscope_exporter.core.fleet.occupancy_history import OccupancyKey, ProfileRow
+from poolscope_exporter.core.fleet.occupancy_history import ProfileKey, ProfileRow
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.route_totals import service_pool_of
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
@@ -21,7 +21,7 @@ SHOWN = Situation(
 
 
 def a_row(doing: str, seconds: float) -> ProfileRow:
-    key = OccupancyKey("/pay", "shop.py:1", "pay.py:5", "", doing)
+    key = ProfileKey("/pay", "shop.py:1", "pay.py:5", "", doing)
     return ProfileRow(service_pool_of(a_pool()), key, seconds)
 
 

@@ -64,7 +64,7 @@ def test_the_estimate_is_within_one_point_on_a_simulated_clock(is_pressed: bool)
     for _ in range(40_000):
         now_s += schedule.next_delay_s()
         present = at(now_s)
-        occupancy.add_sample(map(out, present), SeenAt(present), schedule.elapsed_s(now_s))
+        occupancy.add_look(map(out, present), SeenAt(present), schedule.elapsed_s(now_s))
         begin_s = now_s if begin_s is None else begin_s
     assert begin_s is not None
     found = seconds_by_doing(occupancy)
@@ -79,7 +79,7 @@ def test_regular_looks_would_miss_what_repeats_as_often() -> None:
     occupancy = Occupancy()
     for now_s in range(1, 1000):
         present = at(float(now_s))
-        occupancy.add_sample(map(out, present), SeenAt(present), 1.0)
+        occupancy.add_look(map(out, present), SeenAt(present), 1.0)
     assert HTTPX not in seconds_by_doing(occupancy)
 
 
@@ -117,8 +117,8 @@ def test_a_full_table_adds_further_rows_to_other_and_loses_no_second() -> None:
     occupancy = Occupancy()
     names = {number: f"call{number}" for number in range(MAX_KEYS + 50)}
     for number, name in names.items():
-        occupancy.add_sample([out(number)], SeenAt({number: name}), 1.0)
-    occupancy.add_sample([out(1)], SeenAt({1: str(Doing.DATABASE)}), 1.0)
+        occupancy.add_look([out(number)], SeenAt({number: name}), 1.0)
+    occupancy.add_look([out(1)], SeenAt({1: str(Doing.DATABASE)}), 1.0)
     rows = occupancy.take_rows()
     assert len(rows) <= MAX_KEYS + 2
     assert sum(seconds for _, seconds in rows) == MAX_KEYS + 51
@@ -128,16 +128,16 @@ def test_a_full_table_adds_further_rows_to_other_and_loses_no_second() -> None:
 
 def test_connections_beyond_the_limit_of_a_look_count_as_other() -> None:
     occupancy = Occupancy()
-    occupancy.add_sample(map(out, range(MAX_HOLDERS + 3)), SeenAt({}), 2.0)
+    occupancy.add_look(map(out, range(MAX_HOLDERS + 3)), SeenAt({}), 2.0)
     found = seconds_by_doing(occupancy)
     assert found == {Doing.UNKNOWN: 2.0 * MAX_HOLDERS, OTHER: 6.0}
 
 
 def test_rows_that_no_exporter_got_are_pushed_again() -> None:
     occupancy = Occupancy()
-    occupancy.add_sample([out(1)], SeenAt({1: HTTPX}), 1.0)
+    occupancy.add_look([out(1)], SeenAt({1: HTTPX}), 1.0)
     taken = occupancy.take_rows()
-    occupancy.add_sample([out(1)], SeenAt({1: HTTPX}), 2.0)
+    occupancy.add_look([out(1)], SeenAt({1: HTTPX}), 2.0)
     occupancy.restore_rows(taken)
     assert seconds_by_doing(occupancy) == {HTTPX: 3.0}
     assert occupancy.take_rows() == []

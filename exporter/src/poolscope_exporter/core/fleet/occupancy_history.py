@@ -27,7 +27,7 @@ MAX_CALLS: Final = 10
 """The most calls of libraries per pool that have a value of the label `doing` each."""
 
 
-class OccupancyKey(NamedTuple):
+class ProfileKey(NamedTuple):
     """The kind of occupancy: the route, the line that took the connection, and the line now."""
 
     route: str
@@ -37,7 +37,7 @@ class OccupancyKey(NamedTuple):
     doing: str
 
 
-_REST: Final = OccupancyKey(OTHER, OTHER, OTHER, "", OTHER)
+_REST: Final = ProfileKey(OTHER, OTHER, OTHER, "", OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class ProfileRow:
     """The seconds that connections of one pool spent in one way, within a window."""
 
     pool: ServicePool
-    key: OccupancyKey
+    key: ProfileKey
     seconds: float
 
 
-_Rows = Counter[tuple[ServicePool, OccupancyKey]]
+_Rows = Counter[tuple[ServicePool, ProfileKey]]
 
 
 class OccupancyHistory:
@@ -64,7 +64,7 @@ class OccupancyHistory:
     def record_occupancy(self, rows: Mapping[Occupied, float], now_s: float) -> None:
         """Add the rows of one push: seconds since the process's last push that arrived."""
         for occupied, seconds in islice(rows.items(), MAX_ROWS_PER_PUSH):
-            self._add(service_pool_of(occupied.pool), OccupancyKey(*occupied[1:]), seconds, now_s)
+            self._add(service_pool_of(occupied.pool), ProfileKey(*occupied[1:]), seconds, now_s)
         self._expire(now_s)
 
     def rows_since(self, since_s: float) -> Iterator[ProfileRow]:
@@ -76,7 +76,7 @@ class OccupancyHistory:
         for (pool, key), seconds in sums.items():
             yield ProfileRow(pool, key, seconds)
 
-    def _add(self, pool: ServicePool, key: OccupancyKey, seconds: float, now_s: float) -> None:
+    def _add(self, pool: ServicePool, key: ProfileKey, seconds: float, now_s: float) -> None:
         if seconds <= 0:
             return
         rows = self._buckets.setdefault(int(now_s // BUCKET_S), Counter())
