@@ -226,7 +226,7 @@ class StatementSetting(StrEnum):
 
 
 class Doing(StrEnum):
-    """What the owner of a connection does; any other value is the library's call it waits in."""
+    """The activity of a connection's owner; any other value is the library's call it waits in."""
 
     DATABASE = "database"
     """It waits in a library that talks to the database."""
@@ -732,7 +732,7 @@ INHERITED_CONNECTION = _for_exporter(
 OCCUPANCY = _for_exporter(
     "poolscope.occupancy",
     "s",
-    "Time for which connections were out since the last push, by what their owners did: sampled.",
+    "Time for which connections were out since the last push, by activity of the owner: sampled.",
     HTTP_ROUTE,
     TAKEN_AT,
     NOW_AT,

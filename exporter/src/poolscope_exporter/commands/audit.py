@@ -213,7 +213,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_query_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments that say which exporter to query."""
+    """Declare the arguments for the address and the token of the exporter."""
     token = BY_FIELD["token_file"]
     parser.add_argument(
         "--url",

@@ -1,4 +1,4 @@
-"""Read from a running exporter for what the connections of a pool were used, and write it down."""
+"""Read the occupancy profile of a running exporter, print its top lines and write two files."""
 
 import argparse
 import json

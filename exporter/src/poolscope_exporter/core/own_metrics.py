@@ -69,7 +69,7 @@ HOLDING_CALL = _gauge(
 OCCUPANCY_TIME = _counter(
     "poolscope_occupancy_seconds_total",
     (*ROUTE_LABELS, "doing"),
-    "Time of connections that were out, by what their owners did: database, application or a call.",
+    "Time of connections that were out, by activity of the owner: database, application or a call.",
 )
 HELD_IDLE_TIME = _counter(
     "poolscope_held_idle_seconds_total",

@@ -1,4 +1,4 @@
-"""Name the function of the interpreter that a running line calls: it has no frame of its own."""
+"""Name the function of the interpreter that a running line calls: such a call has no frame."""
 
 import dis
 import sys

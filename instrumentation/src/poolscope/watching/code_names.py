@@ -1,4 +1,4 @@
-"""Tell the application's code from that of libraries, and name the calls of libraries."""
+"""Distinguish the application's code from libraries, and name the calls of libraries."""
 
 import sys
 from pathlib import PurePosixPath

@@ -47,7 +47,7 @@ class Occupancy:
                 self._add(key, seconds)
 
     def take_rows(self) -> list[tuple[OccupancyKey, float]]:
-        """Return the rows and begin anew; `restore_rows` undoes this if a push does not arrive."""
+        """Return the rows and start again; `restore_rows` undoes this if a push does not arrive."""
         with self._changing:
             taken, self._rows = self._rows, {}
         return list(taken.items())

@@ -89,7 +89,7 @@ class StackReader:
     def _of_running(self, task: "Task[Any]", outer: list[Spot]) -> OwnerStack:
         """Return the stack of the thread that runs a task now.
 
-        The frames are read anew: this task may have begun to run after the others were read.
+        The frames are read again: this task may have begun to run after the others were read.
         """
         loop = Task.get_loop(task)
         thread = self._loops.get(id(loop))

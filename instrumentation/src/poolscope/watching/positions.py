@@ -19,8 +19,8 @@ class Position:
     """A place in the application, and the library's function that was called there.
 
     The `call` is None if the application computes itself, or if it is unknown. The site is
-    `UNKNOWN_SITE` if no line of the application is on the stack. What the owner does is `doing`: a
-    member of `Doing`, or the name of the call.
+    `UNKNOWN_SITE` if no line of the application is on the stack. The activity of the owner is
+    `doing`: a member of `Doing`, or the name of the call.
     """
 
     site: Site
@@ -70,8 +70,8 @@ class Positions:
     def _call_without_line(self, spots: Sequence[Spot]) -> str | None:
         """Return what an owner without a line of the application certainly does.
 
-        A body of a streaming response runs in another task; SQLAlchemy computes in a greenlet whose
-        outer stack cannot be read meanwhile.
+        A body of a streaming response runs in another task; while SQLAlchemy computes in a
+        greenlet, the outer stack cannot be read.
         """
         for code, _ in spots:
             if code.co_filename.endswith(_RESPONSES):

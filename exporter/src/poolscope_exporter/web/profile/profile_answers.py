@@ -23,7 +23,7 @@ class ProfileLineRow(BaseModel):
 
 
 class ProfileAnswer(CommonAnswer):
-    """For what connections were out in the last seconds, by samples; the longest time first."""
+    """The use of the connections that were out, by samples; the longest time first."""
 
     profile: list[ProfileLineRow]
     window_s: float = Field(description="Seconds that the profile covers.")

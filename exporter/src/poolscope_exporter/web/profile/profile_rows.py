@@ -1,4 +1,4 @@
-"""Answer for what the connections of a pool were used, from the samples of the last minutes."""
+"""Convert the occupancy profile to the rows of the API."""
 
 import math
 from collections.abc import Iterable, Mapping

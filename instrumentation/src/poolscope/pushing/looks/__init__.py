@@ -1,1 +1,1 @@
-"""What the looks of the watcher found, as data points for the exporter."""
+"""The results of the looks at owners, as data points for the exporter."""

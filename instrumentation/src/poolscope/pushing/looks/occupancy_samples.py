@@ -1,4 +1,4 @@
-"""Describe for what connections were out, only for the exporter."""
+"""Describe the use of connections that were out, only for the exporter."""
 
 from collections.abc import Iterable, Iterator
 
