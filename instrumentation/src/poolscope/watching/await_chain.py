@@ -86,7 +86,13 @@ def is_running(task: "Task[Any]") -> bool:
     return bool(getattr(Task.get_coro(task), "cr_running", False))
 
 
-def stack_spots(frame: FrameType | None, is_end: Callable[[CodeType], bool]) -> list[Spot]:
+def _is_never_end(_: CodeType) -> bool:
+    return False
+
+
+def stack_spots(
+    frame: FrameType | None, is_end: Callable[[CodeType], bool] = _is_never_end
+) -> list[Spot]:
     """Return the frames of a stack, the outermost first, without those from `is_end` outwards."""
     spots: list[Spot] = []
     while frame is not None and len(spots) < MAX_FRAMES and not is_end(frame.f_code):
@@ -163,12 +169,8 @@ def _greenlet_spots(coroutine: Any) -> list[Spot]:
         return []
     for each in gc.get_referents(coroutine):
         if isinstance(each, library.greenlet) and each.gr_frame is not None:
-            return stack_spots(each.gr_frame, _is_never_end)
+            return stack_spots(each.gr_frame)
     return []
-
-
-def _is_never_end(_: CodeType) -> bool:
-    return False
 
 
 def _worker_of(coroutine: Any, code: CodeType) -> Thread | None:

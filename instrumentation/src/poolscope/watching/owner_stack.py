@@ -12,6 +12,7 @@ from poolscope.recording.callsite import Site, is_loop_code
 from poolscope.recording.requests import Request
 from poolscope.recording.tasks import Owner, ThreadOwner, hidden_greenlets, task_of
 from poolscope.watching.await_chain import (
+    MAX_FRAMES,
     Spot,
     UnreadableError,
     is_running,
@@ -65,7 +66,8 @@ class StackReader:
         serving = _serving_task(request)
         if isinstance(owner, ThreadOwner):
             if serving is not None:
-                return self._of_task(serving)
+                # The function that took the connection may still run in the worker thread.
+                return self._of_thread_at(owner, site) or self._of_task(serving)
             is_sure = request is not None and _is_in_flight(request)
             return self._of_thread(owner, site, is_sure=is_sure)
         task = owner()
@@ -113,14 +115,23 @@ class StackReader:
             return OwnerStack(outer, waits_in)
         return OwnerStack(outer + stack_spots(frame, is_loop_code), self._called_in(frame))
 
+    def _of_thread_at(self, owner: ThreadOwner, site: Site) -> OwnerStack | None:
+        """Return the stack of a thread only if the function of the call site is on it."""
+        frame = self._frame_of(owner)
+        spots = stack_spots(frame)
+        if frame is None or not _is_on(site, spots):
+            return None
+        return OwnerStack(spots, self._called_in(frame))
+
     def _of_thread(self, owner: ThreadOwner, site: Site, *, is_sure: bool) -> OwnerStack | None:
         frame = self._frame_of(owner)
         if frame is None:
             return None
-        spots = stack_spots(frame, is_loop_code)
+        spots = stack_spots(frame)
         if not (is_sure or self._is_of_one_job(spots) or _is_on(site, spots)):
             return None
-        return OwnerStack(spots, self._called_in(frame))
+        outside = _outside_loops(spots)
+        return OwnerStack(outside, self._called_in(frame) if outside is spots else None)
 
     def _frame_of(self, owner: ThreadOwner) -> FrameType | None:
         if owner.life() is None:
@@ -136,6 +147,8 @@ class StackReader:
 
         A worker of a pool runs one job after another. The job that took the connection may be over.
         """
+        if len(spots) >= MAX_FRAMES:
+            return False  # the outermost frame was not read
         files = (code.co_filename for code, _ in spots if code.co_filename not in _STARTERS)
         outermost = next(files, None)
         return outermost is not None and self._names.is_application(outermost)
@@ -144,6 +157,17 @@ class StackReader:
         if self._names.may_be_application(frame.f_code.co_filename):
             return builtin_call(frame)
         return None
+
+
+def _outside_loops(spots: list[Spot]) -> list[Spot]:
+    """Return the frames up to an event loop that the thread runs.
+
+    The thread took the connection outside any task. So the tasks of the loop are not its owner.
+    """
+    for index, (code, _) in enumerate(spots):
+        if is_loop_code(code):
+            return spots[: index + 1]
+    return spots
 
 
 def _is_on(site: Site, spots: list[Spot]) -> bool:

@@ -12,6 +12,8 @@ from poolscope.watching.owner_stack import OwnerStack
 
 _MAX_POSITIONS: Final = 4096
 _RESPONSES: Final = "/starlette/responses.py"
+_CONTINUES: Final = "starlette.middleware.base."
+"""A middleware that waits here runs the rest of the request in a task that it does not name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +48,8 @@ class Positions:
             call = self._call_without_line(spots)
             return None if call is None else self._position(None, call)
         call = self._outermost_call(spots[index + 1 :]) or stack.waits_in
+        if call is not None and call.startswith(_CONTINUES):
+            return None
         return self._position(spots[index], call)
 
     def _innermost(self, spots: Sequence[Spot]) -> int | None:
@@ -56,16 +60,14 @@ class Positions:
         return None
 
     def _outermost_call(self, spots: Sequence[Spot]) -> str | None:
-        names = [self._names.name_of(code) for code, _ in spots]
-        calls = [name for name in names if not is_glue(name)]
-        if not calls:
-            return None
-        outermost = calls[0]
-        if is_entering(outermost):
-            package = outermost.partition(".")[0]
-            inner = (name for name in calls[1:] if not is_entering(name))
-            return next((each for each in inner if each.partition(".")[0] == package), outermost)
-        return outermost
+        names = (self._names.name_of(code) for code, _ in spots)
+        calls = (name for name in names if not is_glue(name))
+        outermost = next(calls, None)
+        if outermost is None or not is_entering(outermost):
+            return outermost
+        package = outermost.partition(".")[0]
+        inner = (name for name in calls if not is_entering(name))
+        return next((each for each in inner if each.partition(".")[0] == package), outermost)
 
     def _call_without_line(self, spots: Sequence[Spot]) -> str | None:
         """Return what an owner without a line of the application certainly does.

@@ -228,6 +228,22 @@ def test_a_thread_is_where_its_frame_is(blocked: tuple[threading.Event, threadin
     assert looks.holder_sighting(taken[0]) is None, "the thread has ended"
 
 
+def test_a_thread_that_runs_an_event_loop_is_outside_its_tasks() -> None:
+    pool = HeldPool()
+    checkout_id = pool.take()
+    looks = a_look(pool)
+
+    async def another_task() -> None:
+        await asyncio.sleep(0)
+        looks.look_at_owners(1.0)  # this task runs now, and took nothing
+
+    asyncio.run(another_task())
+    found = looks.holder_sighting(checkout_id)
+    assert found is None or found.position.call == "asyncio.run"
+    place = found.position.site.place if found else None
+    assert place is None or place[2] == "test_a_thread_that_runs_an_event_loop_is_outside_its_tasks"
+
+
 def test_the_next_job_of_a_worker_is_not_taken_for_the_one_that_leaked(
     blocked: tuple[threading.Event, threading.Event],
 ) -> None:
