@@ -16,7 +16,7 @@ OUT: Final = (0, 20, 200)
 DEPTH: Final = 17
 """Frames of a request of FastAPI with a session and a call of httpx."""
 
-LOOKS: Final = 300
+LOOKS: Final = 100
 
 
 async def deep(depth: int, event: asyncio.Event) -> None:
