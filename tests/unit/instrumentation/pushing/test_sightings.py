@@ -1,6 +1,7 @@
 """A push and the log tell where a holder is now, and nothing that no look has found."""
 
 import logging
+import threading
 
 import pytest
 
@@ -61,18 +62,28 @@ def test_the_report_of_a_time_out_has_what_each_holder_does() -> None:
 
 
 def test_a_checkout_is_logged_once_when_it_is_old_enough(caplog: pytest.LogCaptureFixture) -> None:
-    pool = HeldPool()
-    pool.take()
+    pool, taken, end = HeldPool(), threading.Event(), threading.Event()
+
+    def holds() -> None:
+        pool.take()
+        taken.set()
+        end.wait()
+
+    thread = threading.Thread(target=holds)
+    thread.start()
+    taken.wait()
     logged = messages(pool, after_s=10.0)
     with caplog.at_level(logging.WARNING, "poolscope"):
         logged.log_held(9.9)
         assert caplog.messages == []
         logged.log_held(10.0)
         logged.log_held(11.0)
+    end.set()
+    thread.join()
     [said] = caplog.messages
     lines = said.splitlines()
     assert lines[0].startswith("connection held for 10.0 s: pool=shop route=- taken at ")
-    assert any("in test_a_checkout_is_logged_once" in line for line in lines[1:]), said
+    assert any(line.endswith("<locals>.holds") for line in lines[1:]), said
 
 
 def test_without_looks_the_message_has_no_stack(caplog: pytest.LogCaptureFixture) -> None:

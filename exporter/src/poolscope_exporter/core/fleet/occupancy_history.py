@@ -1,6 +1,5 @@
 """Add up where the time of connections goes: the occupancy profile of each service's pool."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -49,7 +48,7 @@ class ProfileRow:
     seconds: float
 
 
-_Rows = Counter[tuple[ServicePool, ProfileKey]]
+_Rows = dict[tuple[ServicePool, ProfileKey], float]
 
 
 class OccupancyHistory:
@@ -69,19 +68,22 @@ class OccupancyHistory:
 
     def rows_since(self, since_s: float) -> Iterator[ProfileRow]:
         """Yield the rows of the window that begins at `since_s`, in whole pieces."""
-        sums: _Rows = Counter()
+        sums: _Rows = {}
         for bucket, rows in self._buckets.items():
             if (bucket + 1) * BUCKET_S > since_s:
-                sums.update(rows)
+                for known, seconds in rows.items():
+                    sums[known] = sums.get(known, 0.0) + seconds
         for (pool, key), seconds in sums.items():
             yield ProfileRow(pool, key, seconds)
 
     def _add(self, pool: ServicePool, key: ProfileKey, seconds: float, now_s: float) -> None:
         if seconds <= 0:
             return
-        rows = self._buckets.setdefault(int(now_s // BUCKET_S), Counter())
+        rows = self._buckets.setdefault(int(now_s // BUCKET_S), {})
         known = (pool, key)
-        rows[known if known in rows or len(rows) < MAX_ROWS else (pool, _REST)] += seconds
+        if known not in rows and len(rows) >= MAX_ROWS:
+            known = (pool, _REST)
+        rows[known] = rows.get(known, 0.0) + seconds
         doing = self._doing_label(pool, key.doing)
         self.totals.add_growth(pool, key.route, doing, seconds, now_s)
 
