@@ -36,7 +36,9 @@ class Instrumentation:
             max_routes=settings.max_routes,
             pool_names=dict(settings.pool_names),
         )
-        self.watcher = Watcher(self.registry)
+        self.watcher = Watcher(
+            self.registry, is_looking=settings.look, profile_hz=settings.profile_rate
+        )
         self.pusher = Pusher(settings, self.registry, self.watcher, provider)
         self.watcher.on_leak = self.pusher.wake
         # The application must start even if the system has no room for another thread.

@@ -147,6 +147,13 @@ class Settings:
     held_after_s: float = setting(
         "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600", default=1.0
     )
+    look: bool = setting("POOLSCOPE_LOOK", _boolean, "true or false", default=True)
+    profile_rate: float = setting(
+        "POOLSCOPE_PROFILE_RATE", _number(0, 100), "0 to 100", default=10.0
+    )
+    log_held_after_s: float = setting(
+        "POOLSCOPE_LOG_HELD_AFTER_S", _number(0, 86_400), "0 (off) to 86400", default=0.0
+    )
     max_routes: int = setting(
         "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000", default=100
     )

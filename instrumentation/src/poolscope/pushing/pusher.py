@@ -25,6 +25,8 @@ from poolscope.pushing.first_imports import import_for_pushes
 from poolscope.pushing.held_checkouts import HolderList
 from poolscope.pushing.inherited_connections import inherited_samples
 from poolscope.pushing.log_messages import LogMessages
+from poolscope.pushing.looks.held_messages import HeldMessages
+from poolscope.pushing.looks.occupancy_samples import occupancy_samples
 from poolscope.pushing.loop_stalls import loop_samples, stall_samples
 from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
 from poolscope.pushing.pressure import Pressure
@@ -84,7 +86,14 @@ class Pusher:
         self._failures = 0
         self._rejected = 0
         self._push_endpoints = PushEndpoints(self._transports)
-        self._log_messages = LogMessages(self._registry, self._watcher.loops)
+        looks = self._watcher.holders.looks
+        self._log_messages = LogMessages(self._registry, self._watcher.loops, looks.holder_sighting)
+        self._held_messages = HeldMessages(
+            self._registry,
+            looks,
+            self._settings.log_held_after_s,
+            is_looking=self._settings.look,
+        )
         self._thread = BackgroundThread("poolscope-pusher", self._run)
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -214,6 +223,7 @@ class Pusher:
             self._log_messages.log_leaks(leaks)
             self._log_messages.log_timeouts()
             self._log_messages.log_inherited()
+            self._held_messages.log_held(monotonic())
             is_complete = is_complete or bool(leaks)
             pushing = is_complete or self._is_due_under_pressure()
             if ending or (pushing and self._is_active()):
@@ -269,8 +279,13 @@ class Pusher:
         mark = self._mark(end=end, is_pressed=is_pressed, is_partial=is_partial)
         with self._watcher.between_scans():  # the list and the counters must have the same leaks
             samples = [*self.push_samples(is_partial=is_partial), mark]
+        # A push under pressure is small; the profile can wait for the next complete one.
+        profile = [] if is_partial else self._watcher.holders.occupancy.take_rows()
+        samples += occupancy_samples(profile)
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         answers = self._send(body)
+        if not answers:
+            self._watcher.holders.occupancy.restore_rows(profile)
         named = [each.interval_s for each in answers if each.interval_s is not None]
         # The longest interval applies, so that the busiest exporter is not overloaded. If none
         # names an interval, no push comes faster than the setting.
@@ -290,7 +305,8 @@ class Pusher:
         return answers
 
     def _checkouts(self) -> Iterator[Sample]:
-        held = HolderList(monotonic(), self._settings.held_after_s)
+        find = self._watcher.holders.looks.holder_sighting
+        held = HolderList(monotonic(), self._settings.held_after_s, find_sighting=find)
         pools = self._registry.named_pools()
         for identity, pool in pools:
             if pool.is_gone:
@@ -305,7 +321,8 @@ class Pusher:
         yield from self._ended_checkouts.ended_samples(all_stats, listed, monotonic())
 
     def _waiters(self) -> Iterator[Sample]:
-        waiters = WaiterList(monotonic(), self._settings.held_after_s)
+        find = self._watcher.holders.looks.waiter_sighting
+        waiters = WaiterList(monotonic(), self._settings.held_after_s, find_sighting=find)
         for identity, pool in self._registry.named_pools():
             if not pool.is_gone:
                 waiters.list_waiters(identity, pool.stats)

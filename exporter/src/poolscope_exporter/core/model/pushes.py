@@ -11,6 +11,7 @@ from poolscope_exporter.core.model.checkouts import (
     Instance,
     Pool,
 )
+from poolscope_exporter.core.model.now_places import NowPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class WaitingCaller:
     code_line: int | None = None
     code_function: str | None = None
     owner_kind: OwnerKind | None = None
+    now: NowPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,17 @@ class LoopStall:
     code_function: str | None = None
 
 
+class Occupied(NamedTuple):
+    """One way in which connections of a pool were out; lines are `file:line`, empty if unknown."""
+
+    pool: Pool
+    route: str
+    taken_at: str
+    now_at: str
+    call: str
+    doing: str
+
+
 @dataclass(frozen=True, slots=True)
 class Push:
     """The part of one OTLP request that describes one process.
@@ -165,3 +178,4 @@ class Push:
     pools_made: Mapping[Pool, PoolsMade] = field(default_factory=dict)
     stalls: tuple[LoopStall, ...] = ()
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)
+    occupancy: Mapping[Occupied, float] = field(default_factory=dict)
