@@ -93,6 +93,10 @@ class FailureReason(StrEnum):
     ERROR = "error"
 
 
+ACQUIRED = "acquired"
+"""The outcome of a wait that ended with a connection; other outcomes are a `FailureReason`."""
+
+
 class CloseReason(StrEnum):
     """The reason why a connection left its pool: it was closed by the pool, or detached."""
 
@@ -285,6 +289,10 @@ OWNER_KIND = "poolscope.owner.kind"
 UNIT_KIND = "poolscope.unit.kind"
 UNIT_NAME = "poolscope.unit.name"
 TRACE_ID = "poolscope.trace_id"
+
+# The span of a slow wait, and its attribute.
+ACQUIRE_SPAN = "db.client.connection.acquire"
+OUTCOME = "poolscope.outcome"
 
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"

@@ -13,6 +13,7 @@ from opentelemetry.metrics import MeterProvider
 from poolscope.adapters.common.inherited_slots import mark_inherited
 from poolscope.pushing.pusher import Pusher
 from poolscope.recording.registry import Registry
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 from poolscope.sending.lookups import LOOKUPS
 from poolscope.settings import Settings, read_settings
 from poolscope.watching.watcher import Watcher
@@ -32,6 +33,7 @@ class Instrumentation:
     def __init__(self, settings: Settings, provider: MeterProvider | None) -> None:
         self.settings = settings
         self.registry = Registry(max_pools=settings.max_pools, max_routes=settings.max_routes)
+        self.registry.slow_wait_s = settings.wait_span_after_s or SLOW_WAIT_S
         self.watcher = Watcher(self.registry)
         self.pusher = Pusher(settings, self.registry, self.watcher, provider)
         self.watcher.on_leak = self.pusher.wake

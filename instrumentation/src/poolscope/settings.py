@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from poolscope.catalogue import METRICS, SCOPE
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:9737"
 
@@ -138,6 +139,12 @@ class Settings:
     )
     held_after_s: float = setting(
         "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600", default=1.0
+    )
+    wait_span_after_s: float = setting(
+        "POOLSCOPE_WAIT_SPAN_AFTER_S",
+        _number(0, 3600),
+        "0 to 3600; 0 for no spans",
+        default=SLOW_WAIT_S,
     )
     max_routes: int = setting(
         "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000", default=100

@@ -36,6 +36,7 @@ from poolscope.pushing.samples import (
     pressed_samples,
     session_error_samples,
 )
+from poolscope.pushing.traces.traced_notes import TracedNotes
 from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.pool import PoolIdentity
 from poolscope.recording.registry import Registry, WatchedPool
@@ -95,6 +96,9 @@ class Pusher:
         self._pressure = Pressure()
         self._ended_checkouts = EndedCheckouts()
         self._retired = RetiredPools()
+        makes_spans = self._settings.wait_span_after_s > 0
+        self._traced_notes = TracedNotes(self._registry.contain, makes_spans=makes_spans)
+        self._take_notes = self._registry.contained(self._take_traced_notes)
         self._pushed_at_s = monotonic()
         self._was_pressed = False
         self._fast_interval_s: float | None = None
@@ -137,7 +141,8 @@ class Pusher:
 
     def samples(self) -> Iterator[Sample]:
         """Return the aggregates of the process, of each pool and of poolscope, that are not off."""
-        return self._without_those_off(self._retired.completed(self._all_samples()))
+        wanted = self._without_those_off(self._retired.completed(self._all_samples()))
+        return map(self._traced_notes.exemplars.with_exemplars, wanted)
 
     def push_samples(self, *, is_partial: bool) -> Iterator[Sample]:
         """Return a push without its marker: aggregates, holders, waiters, stalls and pools made."""
@@ -209,6 +214,8 @@ class Pusher:
         try:
             if ending:
                 self._watcher.scan_leaks()
+            if not ending:
+                self._take_notes()
             leaks = self._watcher.take_leaks()
             self._log_messages.log_leaks(leaks)
             self._log_messages.log_timeouts()
@@ -221,8 +228,16 @@ class Pusher:
         except Exception:
             logger.exception("poolscope could not push; it will try again")
         if ending:
+            self._take_notes()  # last: a slow provider must not cost the last push
             self._ended.set()
         return is_complete
+
+    def _take_traced_notes(self) -> None:
+        """Make spans and exemplars of the slow waits since the last turn."""
+        pools = [(identity, pool.stats) for identity, pool in self._registry.named_pools()]
+        for _, stats in pools:
+            stats.count()  # notes the slow uses
+        self._traced_notes.take_notes(pools)
 
     def _is_due_under_pressure(self) -> bool:
         """Return whether there is or was pressure, and the exporter accepts the next push already.

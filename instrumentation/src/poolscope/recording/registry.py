@@ -18,6 +18,7 @@ from poolscope.recording.pool import (
     Slot,
 )
 from poolscope.recording.session_errors import SessionErrors
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 
 MAX_RENAMED: Final = 100
 """Names of several pools that the log names; an app with a pool per tenant has thousands."""
@@ -89,6 +90,7 @@ class Registry:
         self.creation_lines = CreationLines()
         self.session_errors: SessionErrors | None = None
         self.max_routes = max_routes
+        self.slow_wait_s = SLOW_WAIT_S
         self.buffering = False
         self.hook_errors = 0
         self.last_hook_error: str | None = None
@@ -109,6 +111,7 @@ class Registry:
             return False
         if self.buffering:
             stats.buffer_samples()
+        stats.notice_waits(self.slow_wait_s)
         stats.reader = ContainedReader(stats.reader, self.contain)
         self.pools.append(WatchedPool(stats, weakref.ref(owner)))
         return True
