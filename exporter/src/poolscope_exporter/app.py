@@ -237,7 +237,12 @@ async def serve(
     receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
     otlp = _server(receiver, protocols["otlp"])
     sources = Sources(
-        exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
+        exporter.shown,
+        exporter.exposition,
+        lambda: otlp.started,
+        _timestamp,
+        settings.role,
+        settings.trace_url,
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.metrics import MeterProvider
+    from prometheus_client import CollectorRegistry
 
     from poolscope.instrumentation import Instrumentation
 
@@ -34,11 +35,14 @@ def instrument(
     metrics_off: Sequence[str] | None = None,
     disabled: bool | None = None,
     meter_provider: MeterProvider | None = None,
+    prometheus_registry: CollectorRegistry | None = None,
 ) -> Instrumentation | None:
     """Attach to every pool of this process, existing or made later, and push to the exporter.
 
     An argument that you leave out is read from its environment variable (`POOLSCOPE_ENDPOINT`, …).
-    With a `meter_provider`, that provider publishes the aggregates, not the exporter. Returns the
+    With a `meter_provider`, that provider publishes the aggregates, not the exporter. With
+    `metrics="prometheus"`, `prometheus_client` does, in its default registry or the given one;
+    poolscope then pushes only if you name an endpoint. Returns the
     handle that undoes the instrumentation; a second call returns the same handle. Returns None if
     `POOLSCOPE_DISABLED` is set. Raises `poolscope.settings.SettingsError` (a `ValueError`) that
     lists every invalid setting.
@@ -47,6 +51,7 @@ def instrument(
 
     return start(
         meter_provider,
+        prometheus_registry,
         endpoint=endpoint,
         metrics=metrics,
         push_interval_s=push_interval_s,

@@ -24,11 +24,12 @@ class SettingsError(ValueError):
 
 
 class MetricsDestination(StrEnum):
-    """The publisher of the aggregates: the exporter, or the application's own MeterProvider."""
+    """The publisher of the aggregates: the exporter, or a library of the application."""
 
     AUTO = "auto"
     EXPORTER = "exporter"
     PROVIDER = "provider"
+    PROMETHEUS = "prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Settings:
     metrics: MetricsDestination = setting(
         "POOLSCOPE_METRICS",
         MetricsDestination,
-        "auto, exporter or provider",
+        "auto, exporter, provider or prometheus",
         default=MetricsDestination.AUTO,
     )
     push_interval_s: float = setting(
@@ -210,6 +211,8 @@ def read_settings(
             problems.append(f"{name}={shown}: accepted is {source.accepted}")
     if problems:
         raise SettingsError("poolscope cannot start, invalid settings:\n  " + "\n  ".join(problems))
+    if values.get("metrics") is MetricsDestination.PROMETHEUS:
+        values.setdefault("endpoints", ())  # pushes only to an exporter that is named
     return Settings(**values)
 
 

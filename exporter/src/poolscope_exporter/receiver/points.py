@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
@@ -26,6 +26,7 @@ from poolscope_exporter.receiver.attribute_cache import (
     attributes_of_number,
 )
 from poolscope_exporter.receiver.attributes import as_text, number_of, read_attributes
+from poolscope_exporter.receiver.exemplars import exemplars_of
 from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 MAX_BUCKETS = 200
@@ -134,7 +135,10 @@ def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iter
     bounds = exponential.bounds_of(series.name)
 
     def value_of(point: ExponentialHistogramDataPoint) -> HistogramValue | None:
-        return exponential.buckets_of(point, bounds, series.per_second)
+        found = exponential.buckets_of(point, bounds, series.per_second)
+        if found is None or not point.exemplars:
+            return found
+        return replace(found, exemplars=exemplars_of(point, found.bounds, series.per_second))
 
     points = metric.exponential_histogram.data_points
     yield from _each(series, points, value_of, _attributes, refused)
@@ -196,5 +200,6 @@ def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | N
     total = point.sum if point.HasField("sum") else math.nan
     if per_second != 1:
         bounds, total = tuple(bound / per_second for bound in bounds), total / per_second
-    is_sorted = all(low < high for low, high in pairwise(bounds))
-    return HistogramValue(bounds, counts, total) if is_sorted else None
+    if not all(low < high for low, high in pairwise(bounds)):
+        return None
+    return HistogramValue(bounds, counts, total, exemplars_of(point, bounds, per_second))

@@ -69,6 +69,7 @@ class Sources:
     is_ready: Callable[[], bool]
     timestamp: Callable[[], str]
     role: Role = Role.STANDALONE
+    trace_url: str | None = None
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
@@ -136,7 +137,14 @@ def _page_handler(sources: Sources, threads: DaemonThreads) -> Handler:
     pages = PageCache()
 
     def prepare_page(wanted: RowSelection = EVERYTHING) -> Callable[[], str]:
-        return partial(render_page, sources.situation(), sources.timestamp(), sources.role, wanted)
+        return partial(
+            render_page,
+            sources.situation(),
+            sources.timestamp(),
+            sources.role,
+            wanted,
+            sources.trace_url,
+        )
 
     async def page(request: Request) -> Response:
         try:

@@ -7,7 +7,7 @@ one second when the process ends.
 import logging
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from opentelemetry import context
@@ -52,6 +52,10 @@ TICK_S = 1.0
 
 FIRST_PUSH_S = 1.0
 END_TIMEOUT_S = 1.0
+_BY_PROVIDER = (MetricsDestination.AUTO, MetricsDestination.PROVIDER)
+_BY_APPLICATION = (MetricsDestination.PROVIDER, MetricsDestination.PROMETHEUS)
+"""The exporter does not publish the aggregates, because the application does."""
+
 PUSHES_BEFORE_GIVING_UP = 3
 """A MeterProvider that is configured after these pushes gets no earlier histogram samples."""
 
@@ -75,7 +79,7 @@ class Pusher:
         self._transports = [Transport(url, settings.ca_file) for url in settings.endpoints]
         registry.contained(import_for_pushes)(self._identity.resource)
         self._begin()
-        if settings.metrics is not MetricsDestination.EXPORTER:
+        if settings.metrics in _BY_PROVIDER:
             # A provider may be configured after poolscope, but before there is traffic.
             registry.buffer_histograms()
             self._find_provider()
@@ -138,6 +142,11 @@ class Pusher:
         self._push_endpoints.stop()
         if self._publisher is not None:
             self._publisher.stop_publishing()
+
+    @property
+    def resource_attributes(self) -> Mapping[str, object]:
+        """Return the attributes that identify this process; a forked child has others."""
+        return self._identity.resource.attributes
 
     def samples(self) -> Iterator[Sample]:
         """Return the aggregates of the process, of each pool and of poolscope, that are not off."""
@@ -264,7 +273,7 @@ class Pusher:
     def _push(self, *, end: bool, is_partial: bool = False) -> None:
         self._log_messages.log_problems()
         self._log_messages.log_greenlets()
-        if self._settings.metrics is not MetricsDestination.EXPORTER:
+        if self._settings.metrics in _BY_PROVIDER:
             self._find_provider()
         if self._publisher is not None:
             self._log_messages.log_duplicate_metrics(
@@ -283,6 +292,8 @@ class Pusher:
         mark = self._mark(end=end, is_pressed=is_pressed, is_partial=is_partial)
         with self._watcher.between_scans():  # the list and the counters must have the same leaks
             samples = [*self.push_samples(is_partial=is_partial), mark]
+        if not self._transports:
+            return
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         answers = self._send(body)
         named = [each.interval_s for each in answers if each.interval_s is not None]
@@ -326,7 +337,7 @@ class Pusher:
         return creation_samples(pools, self._registry.creation_lines.count_made(monotonic()))
 
     def _mark(self, *, end: bool, is_pressed: bool, is_partial: bool) -> Sample:
-        by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher
+        by_provider = self._settings.metrics in _BY_APPLICATION or self._publisher
         publisher = Publisher.PROVIDER if by_provider else Publisher.EXPORTER
         attributes = {
             catalogue.PUSH_INTERVAL: self._settings.push_interval_s,

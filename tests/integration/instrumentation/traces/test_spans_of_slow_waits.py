@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -22,6 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from poolscope import catalogue
+from poolscope.clock import wall_ns
 from poolscope.recording.traces import slow_notes
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
@@ -62,13 +62,13 @@ def test_a_wait_for_a_place_is_a_child_of_the_callers_span_with_its_true_times(
     with instrumented(**EVERY_WAIT) as readings:
         engine = an_engine(pool_timeout=60)
         held = fill(engine)
-        times = []
+        times: list[Any] = []
 
         def call() -> None:
             with traces.tracer.start_as_current_span("GET /orders") as span:
-                began_ns = time.time_ns()
+                began_ns = wall_ns()
                 engine.connect().close()
-                times.extend((span, began_ns, time.time_ns()))
+                times.extend((span, began_ns, wall_ns()))
 
         waiting = threading.Thread(target=call)
         waiting.start()
@@ -297,7 +297,7 @@ async def wait_for_a_place(
             await give_back(await take())
 
     waiting = asyncio.create_task(call())
-    while not readings.value(catalogue.PENDING_REQUESTS):
+    while not readings.value(catalogue.PENDING_REQUESTS):  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(0)
     await give_back(first)
     await waiting
@@ -343,9 +343,11 @@ async def test_a_time_out_of_asyncpg_is_no_cancellation(
     with instrumented(**EVERY_WAIT) as readings:
         async with asyncpg.create_pool(postgres.dsn, min_size=1, max_size=1) as pool:
             async with pool.acquire():
-                with traces.tracer.start_as_current_span("GET /orders"):
-                    with pytest.raises(TimeoutError):
-                        await pool.acquire(timeout=0.06)
+                with (
+                    traces.tracer.start_as_current_span("GET /orders"),
+                    pytest.raises(TimeoutError),
+                ):
+                    await pool.acquire(timeout=0.06)
             [span] = make_spans(readings, traces)
     assert attribute(span, catalogue.OUTCOME) == "timeout"
     assert attribute(span, catalogue.PHASE) == "queue"
@@ -360,20 +362,22 @@ async def test_an_asynchronous_pool_of_psycopg(traces: Traces, postgres: Embedde
 
 
 def test_a_synchronous_pool_of_psycopg(traces: Traces, postgres: EmbeddedPostgres) -> None:
-    with instrumented(**EVERY_WAIT) as readings:
-        with ConnectionPool(postgres.dsn, min_size=1, max_size=1, open=False) as pool:
-            pool.wait()
-            first = pool.getconn()
+    with (
+        instrumented(**EVERY_WAIT) as readings,
+        ConnectionPool(postgres.dsn, min_size=1, max_size=1, open=False) as pool,
+    ):
+        pool.wait()
+        first = pool.getconn()
 
-            def call() -> None:
-                with traces.tracer.start_as_current_span("GET /orders"):
-                    pool.putconn(pool.getconn())
+        def call() -> None:
+            with traces.tracer.start_as_current_span("GET /orders"):
+                pool.putconn(pool.getconn())
 
-            waiting = threading.Thread(target=call)
-            waiting.start()
-            while not readings.value(catalogue.PENDING_REQUESTS):
-                pass
-            pool.putconn(first)
-            waiting.join()
-            spans = make_spans(readings, traces)
+        waiting = threading.Thread(target=call)
+        waiting.start()
+        while not readings.value(catalogue.PENDING_REQUESTS):
+            pass
+        pool.putconn(first)
+        waiting.join()
+        spans = make_spans(readings, traces)
     assert [attribute(span, catalogue.PHASE) for span in spans] == ["queue"]
