@@ -21,7 +21,7 @@ BOUNDS = catalogue.WAIT_BOUNDS
 def a_histogram(*exemplars: Exemplar, pool: str = "orders") -> Point:
     counts = (1,) * (len(BOUNDS) + 1)
     value = HistogramValue(BOUNDS, counts, 40.0, exemplars)
-    return a_point(catalogue.WAIT_TIME, value, pool=a_pool(pool))
+    return a_point(catalogue.WAIT_TIME, value, pool=a_pool(name=pool))
 
 
 def families_of(*points: Point) -> list[FamilyText]:

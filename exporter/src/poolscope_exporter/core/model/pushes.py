@@ -55,7 +55,7 @@ def continued_value(
     """
     if not isinstance(later, HistogramValue) or not isinstance(earlier, HistogramValue):
         return later
-    if not earlier.exemplars or earlier.bounds != later.bounds:
+    if earlier.exemplars in ((), later.exemplars) or earlier.bounds != later.bounds:
         return later
     return replace(later, exemplars=_exemplars_of_both(earlier, later))
 
