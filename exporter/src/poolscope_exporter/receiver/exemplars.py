@@ -10,21 +10,28 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     HistogramDataPoint,
 )
 
+from poolscope.catalogue import METRICS, Kind
 from poolscope_exporter.core.model.exemplars import Exemplar, latest_by_bucket
 
 MAX_READ: Final = 1_000
 """Most exemplars that are read of one point."""
 
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
+_WITH_EXEMPLARS: Final = frozenset(
+    metric.name for metric in METRICS if metric.kind is Kind.HISTOGRAM
+)
 
 _AnyHistogram = HistogramDataPoint | ExponentialHistogramDataPoint
 
 
 def exemplars_of(
-    point: _AnyHistogram, bounds: tuple[float, ...], per_second: float
+    metric: str, point: _AnyHistogram, bounds: tuple[float, ...], per_second: float
 ) -> tuple[Exemplar, ...]:
-    """Return the newest exemplar of each bucket; values are divided by `per_second`."""
-    if not point.exemplars:
+    """Return the newest exemplar of each bucket; values are divided by `per_second`.
+
+    Only the histograms of the catalogue keep exemplars: a stranger must not fill the memory.
+    """
+    if not point.exemplars or metric not in _WITH_EXEMPLARS:
         return ()
     return latest_by_bucket(bounds, _readable(point, per_second))
 

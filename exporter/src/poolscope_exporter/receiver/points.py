@@ -123,7 +123,8 @@ def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterat
     series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
 
     def value_of(point: HistogramDataPoint) -> HistogramValue | None:
-        return _buckets(point, series.per_second)
+        found = _buckets(point, series.per_second)
+        return found and _with_exemplars(found, point, series)
 
     points = metric.histogram.data_points
     yield from _each(series, points, value_of, attributes_of_histogram, refused)
@@ -136,9 +137,7 @@ def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iter
 
     def value_of(point: ExponentialHistogramDataPoint) -> HistogramValue | None:
         found = exponential.buckets_of(point, bounds, series.per_second)
-        if found is None or not point.exemplars:
-            return found
-        return replace(found, exemplars=exemplars_of(point, found.bounds, series.per_second))
+        return found and _with_exemplars(found, point, series)
 
     points = metric.exponential_histogram.data_points
     yield from _each(series, points, value_of, _attributes, refused)
@@ -200,6 +199,14 @@ def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | N
     total = point.sum if point.HasField("sum") else math.nan
     if per_second != 1:
         bounds, total = tuple(bound / per_second for bound in bounds), total / per_second
-    if not all(low < high for low, high in pairwise(bounds)):
-        return None
-    return HistogramValue(bounds, counts, total, exemplars_of(point, bounds, per_second))
+    is_sorted = all(low < high for low, high in pairwise(bounds))
+    return HistogramValue(bounds, counts, total) if is_sorted else None
+
+
+def _with_exemplars(
+    value: HistogramValue,
+    point: HistogramDataPoint | ExponentialHistogramDataPoint,
+    series: _Series,
+) -> HistogramValue:
+    exemplars = exemplars_of(series.name, point, value.bounds, series.per_second)
+    return replace(value, exemplars=exemplars) if exemplars else value

@@ -61,6 +61,12 @@ def test_many_exemplars_cost_no_more_than_the_buckets() -> None:
     assert len(exemplars_in(a_metric(*[on_the_wire()] * (2 * MAX_READ)))) == 1
 
 
+def test_a_metric_that_is_not_in_the_catalogue_keeps_none() -> None:
+    metric = a_metric(on_the_wire())
+    metric.name = "db.client.connection.something_new"
+    assert exemplars_in(metric) == ()
+
+
 def test_an_exponential_histogram_has_exemplars_too() -> None:
     metric = an_exponential_histogram(catalogue.WAIT_TIME.name, {0: 1})
     metric.exponential_histogram.data_points[0].exemplars.append(on_the_wire())

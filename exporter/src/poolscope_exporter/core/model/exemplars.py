@@ -4,8 +4,8 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-MAX_EXEMPLARS: Final = 16
-"""Most exemplars of one series; the newest are kept. The histograms of the catalogue need 14."""
+MAX_EXEMPLARS: Final = 8
+"""Most exemplars of one series; those of the slowest buckets are kept."""
 
 
 class Exemplar(NamedTuple):
@@ -24,7 +24,6 @@ def latest_by_bucket(
     bounds: tuple[float, ...], exemplars: Iterable[Exemplar]
 ) -> tuple[Exemplar, ...]:
     """Return the newest exemplar of each bucket, by bucket; of equally old ones the last."""
-    newest = sorted(exemplars, key=lambda each: each.time_ns)
-    found = {bisect_left(bounds, each.value): each for each in newest}
-    kept = sorted(found.values(), key=lambda each: each.time_ns)[-MAX_EXEMPLARS:]
-    return tuple(sorted(kept))
+    in_order = sorted(exemplars, key=lambda each: each.time_ns)
+    newest = {bisect_left(bounds, each.value): each for each in in_order}
+    return tuple(newest[bucket] for bucket in sorted(newest)[-MAX_EXEMPLARS:])

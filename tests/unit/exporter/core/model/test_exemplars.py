@@ -25,9 +25,9 @@ def test_a_value_on_a_bound_is_in_the_bucket_of_that_bound() -> None:
     assert len(latest_by_bucket(BOUNDS, [an_exemplar(0.1), an_exemplar(0.05, 2)])) == 1
 
 
-def test_exemplars_are_bounded_and_the_newest_stay() -> None:
+def test_exemplars_are_bounded_and_the_slowest_stay() -> None:
     bounds = tuple(float(each) for each in range(199))
-    exemplars = [an_exemplar(each + 0.5, each) for each in range(199)]
+    exemplars = [an_exemplar(each + 0.5, 199 - each) for each in range(199)]
     kept = latest_by_bucket(bounds, exemplars)
     assert kept == tuple(exemplars[-MAX_EXEMPLARS:])
 
