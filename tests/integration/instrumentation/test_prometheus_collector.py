@@ -57,7 +57,8 @@ def by_exporter(readings: Readings) -> str:
     assert len(kept) == len(push.points)
     series = [(push.instance, point) for point in kept if point.metric not in ROUTE_METRICS]
     SeriesLabels().add_series(families, series)
-    return b"".join(family.as_text() for family in families.family_texts()).decode()
+    parts = [family.as_openmetrics() for family in families.family_texts()]
+    return b"".join((*parts, b"# EOF\n")).decode()
 
 
 def test_names_labels_types_and_values_are_those_of_the_exporter() -> None:
@@ -65,13 +66,17 @@ def test_names_labels_types_and_values_are_those_of_the_exporter() -> None:
         engine = an_engine(pool_pre_ping=True)
         for _ in range(3):
             engine.connect().close()
-        ours = {f.name: f for f in read_text(generate_latest(registry).decode())}
-        exporters = {f.name: f for f in read_text(by_exporter(readings))}
+        ours = {f.name: f for f in read_openmetrics(generate_openmetrics(registry).decode())}
+        exporters = {f.name: f for f in read_openmetrics(by_exporter(readings))}
     for name, family in exporters.items():
         found = ours.pop(name)
-        assert (found.type, found.documentation) == (family.type, family.documentation), name
+        assert heading(found) == heading(family)
         assert series(found) == series(family), name
     assert ours == {}
+
+
+def heading(family: Any) -> tuple[str, str, str, str]:
+    return family.name, family.type, family.unit, family.documentation
 
 
 def series(family: Any) -> dict[tuple[str, frozenset[tuple[str, str]]], float | None]:

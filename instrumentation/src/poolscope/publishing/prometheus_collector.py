@@ -30,6 +30,8 @@ from poolscope.settings import SettingsError
 MULTIPROCESS_VARIABLES: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 _NANO: Final = 1e9
+_UNITS: Final = {"s": "seconds"}
+"""The suffix of each unit of the catalogue; other units are annotations, which have none."""
 _OF_SERVICE: Final = (catalogue.SERVICE_NAMESPACE, catalogue.SERVICE_NAME)
 _OF_INSTANCE: Final = (*_OF_SERVICE, catalogue.SERVICE_INSTANCE_ID)
 _SUMMED: Final = (catalogue.ROUTE_CHECKOUTS, catalogue.ROUTE_HELD_TIME)
@@ -95,8 +97,8 @@ def families_of(samples: Iterable[Sample], resource: Mapping[str, Any]) -> Itera
 
 def metric_name(metric: catalogue.Metric) -> str:
     """Return the Prometheus name of a metric of the catalogue, without `_total`."""
-    name = label_name(metric.name)
-    return f"{name}_seconds" if metric.unit == "s" else name
+    name, unit = label_name(metric.name), _UNITS.get(metric.unit)
+    return f"{name}_{unit}" if unit else name
 
 
 def label_name(attribute: str) -> str:
@@ -111,12 +113,12 @@ def _attribute_names(metric: catalogue.Metric) -> tuple[str, ...]:
 
 
 def _family(metric: catalogue.Metric, labels: list[str]) -> Metric:
-    name, text = metric_name(metric), metric.description
+    name, text, unit = metric_name(metric), metric.description, _UNITS.get(metric.unit, "")
     if metric.kind is Kind.COUNTER:
-        return CounterMetricFamily(name, text, labels=labels)
+        return CounterMetricFamily(name, text, labels=labels, unit=unit)
     if metric.kind is Kind.HISTOGRAM:
-        return HistogramMetricFamily(name, text, labels=labels)
-    return GaugeMetricFamily(name, text, labels=labels)
+        return HistogramMetricFamily(name, text, labels=labels, unit=unit)
+    return GaugeMetricFamily(name, text, labels=labels, unit=unit)
 
 
 def _add(family: Any, labels: list[str], value: float | Buckets) -> None:
