@@ -166,7 +166,8 @@ def test_a_slow_wait_is_in_the_trace_and_an_exemplar_and_a_holder_links_to_its_t
             app.wait_for_a_place(kind)
             assert wait_until(lambda kind=kind: queued(app, kind)), app.spans("/take/" + kind)
             [span], [request] = queued(app, kind), app.spans(f"/take/{kind}")
-            assert (span["parent"], span["trace"]) == (request["id"], request["trace"])
+            assert span["trace"] == request["trace"]
+            assert request["id"] in ancestors(app, span)
             assert span["attributes"]["poolscope.outcome"] == "acquired"
             assert wait_until(lambda kind=kind: request["trace"] in exemplars(exporter, kind))  # noqa: B023 - called at once
         app.client.post("/hold/sync")
@@ -177,6 +178,16 @@ def test_a_slow_wait_is_in_the_trace_and_an_exemplar_and_a_holder_links_to_its_t
         app.client.post("/release/sync")
     assert policy.startswith("default-src 'none';")
     assert "script-src" not in policy
+
+
+def ancestors(app: App, span: dict[str, Any]) -> list[int]:
+    """Return the spans around a span; FastAPI has spans of its own inside of the request's."""
+    parents = {each["id"]: each["parent"] for each in app.client.get("/spans").json()}
+    found, parent = list[int](), span["parent"]
+    while parent is not None:
+        found.append(parent)
+        parent = parents.get(parent)
+    return found
 
 
 def queued(app: App, pool: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ def exemplars_of(
 ) -> tuple[Exemplar, ...]:
     """Return the newest exemplar of each bucket; values are divided by `per_second`.
 
-    Only the histograms of the catalogue keep exemplars: a stranger must not fill the memory.
+    Only the histograms of the catalogue keep exemplars: hostile senders must not fill the memory.
     """
     if not point.exemplars or metric not in _WITH_EXEMPLARS:
         return ()
