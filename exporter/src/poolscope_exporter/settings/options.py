@@ -15,6 +15,7 @@ VARIABLES_OF_THE_APP: Final = frozenset(
         "METRICS_OFF",
         "PUSH_INTERVAL_S",
         "HELD_AFTER_S",
+        "WAIT_SPAN_AFTER_S",
         "MAX_ROUTES",
         "MAX_POOLS",
         "DISABLED",
