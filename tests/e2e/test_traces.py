@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from poolscope_exporter.demo.ports import HOST
@@ -20,6 +19,7 @@ from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.processes.child_processes import wait_until
+from support.prometheus.openmetrics import read_openmetrics
 
 SERVICE = """
 import os
@@ -164,12 +164,7 @@ def test_a_slow_wait_is_in_the_trace_and_an_exemplar_and_a_holder_links_to_its_t
     ):
         for kind in ("sync", "async"):
             app.wait_for_a_place(kind)
-            assert wait_until(lambda kind=kind: queued(app, kind)), app.spans("/take/" + kind)
-            [span], [request] = queued(app, kind), app.spans(f"/take/{kind}")
-            assert span["trace"] == request["trace"]
-            assert request["id"] in ancestors(app, span)
-            assert span["attributes"]["poolscope.outcome"] == "acquired"
-            assert wait_until(lambda kind=kind: request["trace"] in exemplars(exporter, kind))  # noqa: B023 - called at once
+            assert_in_trace(app, exporter, kind)
         app.client.post("/hold/sync")
         [*_, holding] = app.spans("/hold/sync")
         link = f'<a href="https://traces.example/t/{holding["trace"]}"'
@@ -178,6 +173,16 @@ def test_a_slow_wait_is_in_the_trace_and_an_exemplar_and_a_holder_links_to_its_t
         app.client.post("/release/sync")
     assert policy.startswith("default-src 'none';")
     assert "script-src" not in policy
+
+
+def assert_in_trace(app: App, exporter: ExporterProcess, kind: str) -> None:
+    """Assert that the wait is a span inside of its request's, and that exemplars lead to it."""
+    assert wait_until(lambda: bool(queued(app, kind))), app.spans(f"/take/{kind}")
+    [span], [request] = queued(app, kind), app.spans(f"/take/{kind}")
+    assert span["trace"] == request["trace"]
+    assert request["id"] in ancestors(app, span)
+    assert span["attributes"]["poolscope.outcome"] == "acquired"
+    assert wait_until(lambda: request["trace"] in exemplars(exporter, kind))
 
 
 def ancestors(app: App, span: dict[str, Any]) -> list[int]:

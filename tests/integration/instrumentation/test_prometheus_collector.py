@@ -14,8 +14,6 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 import poolscope
@@ -35,6 +33,7 @@ from support.applications.apps import Readings, instrumented
 from support.applications.dbapi import an_engine
 from support.applications.traced import traced
 from support.exporter.receiver import a_receiver, points
+from support.prometheus.openmetrics import read_openmetrics, write_openmetrics
 
 WAITS = "db_client_connection_wait_time_seconds"
 CHECKOUTS = "poolscope_checkouts"
@@ -66,7 +65,7 @@ def test_names_labels_types_and_values_are_those_of_the_exporter() -> None:
         engine = an_engine(pool_pre_ping=True)
         for _ in range(3):
             engine.connect().close()
-        ours = {f.name: f for f in read_openmetrics(generate_openmetrics(registry).decode())}
+        ours = {f.name: f for f in read_openmetrics(write_openmetrics(registry))}
         exporters = {f.name: f for f in read_openmetrics(by_exporter(readings))}
     for name, family in exporters.items():
         found = ours.pop(name)
@@ -108,7 +107,7 @@ def test_slow_waits_have_exemplars_in_openmetrics() -> None:
         with traces.tracer.start_as_current_span("GET /orders") as span:
             an_engine().connect().close()
         readings.instrumentation.pusher._take_traced_notes()
-        body = generate_openmetrics(registry).decode()
+        body = write_openmetrics(registry)
     [family] = [each for each in read_openmetrics(body) if each.name == WAITS]
     [exemplar] = [sample.exemplar for sample in family.samples if sample.exemplar]
     assert exemplar.labels["trace_id"] == format(span.get_span_context().trace_id, "032x")

@@ -1,7 +1,6 @@
 """Exemplars in OpenMetrics, as its official parser reads them; Prometheus's text has none."""
 
 from prometheus_client import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Exemplar as ReadExemplar
 
 from poolscope import catalogue
@@ -11,6 +10,7 @@ from poolscope_exporter.metrics.app_series import SeriesLabels
 from poolscope_exporter.metrics.families import Families, FamilyText
 from poolscope_exporter.metrics.text_format import SeriesText
 from support.exporter.builders import a_point, a_pool, an_instance
+from support.prometheus.openmetrics import read_openmetrics
 
 TRACE, SPAN = bytes(range(16)), bytes(range(8))
 LABELS = {"trace_id": TRACE.hex(), "span_id": SPAN.hex()}
@@ -32,7 +32,7 @@ def families_of(*points: Point) -> list[FamilyText]:
 
 def read(*points: Point) -> list[Metric]:
     body = b"".join(family.as_openmetrics() for family in families_of(*points)) + b"# EOF\n"
-    return list(text_string_to_metric_families(body.decode()))
+    return read_openmetrics(body.decode())
 
 
 def exemplars_in(*points: Point) -> dict[tuple[str, str], ReadExemplar]:
