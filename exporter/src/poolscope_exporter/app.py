@@ -250,6 +250,7 @@ async def serve(
         _timestamp,
         settings.role,
         exporter.profile,
+        settings.trace_url,
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])

@@ -93,6 +93,10 @@ class FailureReason(StrEnum):
     ERROR = "error"
 
 
+ACQUIRED = "acquired"
+"""The outcome of a wait that ended with a connection; other outcomes are a `FailureReason`."""
+
+
 class CloseReason(StrEnum):
     """The reason why a connection left its pool: it was closed by the pool, or detached."""
 
@@ -312,6 +316,10 @@ NOW = (NOW_FILE_PATH, NOW_LINE_NUMBER, NOW_FUNCTION_NAME, NOW_CALL, NOW_LOOKS, N
 TAKEN_AT = "poolscope.taken_at"
 NOW_AT = "poolscope.now.at"
 DOING = "poolscope.doing"
+
+# The span of a slow wait, and its attribute.
+ACQUIRE_SPAN = "db.client.connection.acquire"
+OUTCOME = "poolscope.outcome"
 
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"

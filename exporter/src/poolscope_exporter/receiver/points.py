@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
@@ -26,6 +26,7 @@ from poolscope_exporter.receiver.attribute_cache import (
     attributes_of_number,
 )
 from poolscope_exporter.receiver.attributes import as_text, number_of, read_attributes
+from poolscope_exporter.receiver.exemplars import exemplars_of
 from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 MAX_BUCKETS = 200
@@ -122,7 +123,8 @@ def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterat
     series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
 
     def value_of(point: HistogramDataPoint) -> HistogramValue | None:
-        return _buckets(point, series.per_second)
+        found = _buckets(point, series.per_second)
+        return found and _with_exemplars(found, point, series)
 
     points = metric.histogram.data_points
     yield from _each(series, points, value_of, attributes_of_histogram, refused)
@@ -134,7 +136,8 @@ def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iter
     bounds = exponential.bounds_of(series.name)
 
     def value_of(point: ExponentialHistogramDataPoint) -> HistogramValue | None:
-        return exponential.buckets_of(point, bounds, series.per_second)
+        found = exponential.buckets_of(point, bounds, series.per_second)
+        return found and _with_exemplars(found, point, series)
 
     points = metric.exponential_histogram.data_points
     yield from _each(series, points, value_of, _attributes, refused)
@@ -198,3 +201,12 @@ def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | N
         bounds, total = tuple(bound / per_second for bound in bounds), total / per_second
     is_sorted = all(low < high for low, high in pairwise(bounds))
     return HistogramValue(bounds, counts, total) if is_sorted else None
+
+
+def _with_exemplars(
+    value: HistogramValue,
+    point: HistogramDataPoint | ExponentialHistogramDataPoint,
+    series: _Series,
+) -> HistogramValue:
+    exemplars = exemplars_of(series.name, point, value.bounds, series.per_second)
+    return replace(value, exemplars=exemplars) if exemplars else value

@@ -18,6 +18,7 @@ VARIABLES_OF_THE_APP: Final = frozenset(
         "LOG_HELD_AFTER_S",
         "LOOK",
         "PROFILE_RATE",
+        "WAIT_SPAN_AFTER_S",
         "MAX_ROUTES",
         "MAX_POOLS",
         "POOL_NAMES",

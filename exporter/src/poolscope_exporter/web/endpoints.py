@@ -79,6 +79,7 @@ class Sources:
     timestamp: Callable[[], str]
     role: Role = Role.STANDALONE
     profile: Callable[[float], list[ProfileRow]] = _no_profile
+    trace_url: str | None = None
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
@@ -164,7 +165,14 @@ def _page_handler(sources: Sources, threads: DaemonThreads) -> Handler:
     pages = PageCache()
 
     def prepare_page(wanted: RowSelection = EVERYTHING) -> Callable[[], str]:
-        return partial(render_page, sources.situation(), sources.timestamp(), sources.role, wanted)
+        return partial(
+            render_page,
+            sources.situation(),
+            sources.timestamp(),
+            sources.role,
+            wanted,
+            sources.trace_url,
+        )
 
     async def page(request: Request) -> Response:
         try:

@@ -6,7 +6,7 @@ one second when the process ends.
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from opentelemetry import context
@@ -38,6 +38,7 @@ from poolscope.pushing.samples import (
     pressed_samples,
     session_error_samples,
 )
+from poolscope.pushing.traces.traced_notes import TracedNotes
 from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.pool import PoolIdentity
 from poolscope.recording.pool_rows.row import WatchedPool
@@ -52,6 +53,10 @@ TICK_S = 1.0
 
 FIRST_PUSH_S = 1.0
 END_TIMEOUT_S = 1.0
+_BY_PROVIDER = (MetricsDestination.AUTO, MetricsDestination.PROVIDER)
+_BY_APPLICATION = (MetricsDestination.PROVIDER, MetricsDestination.PROMETHEUS)
+"""The exporter does not publish the aggregates, because the application does."""
+
 PUSHES_BEFORE_GIVING_UP = 3
 """A MeterProvider that is configured after these pushes gets no earlier histogram samples."""
 
@@ -75,7 +80,7 @@ class Pusher:
         self._transports = [Transport(url, settings.ca_file) for url in settings.endpoints]
         registry.contained(import_for_pushes)(self._identity.resource)
         self._begin()
-        if settings.metrics is not MetricsDestination.EXPORTER:
+        if settings.metrics in _BY_PROVIDER:
             # A provider may be configured after poolscope, but before there is traffic.
             registry.buffer_histograms()
             self._find_provider()
@@ -103,6 +108,9 @@ class Pusher:
         self._pressure = Pressure()
         self._ended_checkouts = EndedCheckouts()
         self._retired = RetiredPools()
+        makes_spans = self._settings.wait_span_after_s > 0
+        self._traced_notes = TracedNotes(self._registry.contain, makes_spans=makes_spans)
+        self._take_notes = self._registry.contained(self._take_traced_notes)
         self._pushed_at_s = monotonic()
         self._was_pressed = False
         self._fast_interval_s: float | None = None
@@ -143,9 +151,15 @@ class Pusher:
         if self._publisher is not None:
             self._publisher.stop_publishing()
 
+    @property
+    def resource_attributes(self) -> Mapping[str, object]:
+        """Return the attributes that identify this process; a forked child has others."""
+        return self._identity.resource.attributes
+
     def samples(self) -> Iterator[Sample]:
         """Return the aggregates of the process, of each pool and of poolscope, that are not off."""
-        return self._without_those_off(self._retired.completed(self._all_samples()))
+        wanted = self._without_those_off(self._retired.completed(self._all_samples()))
+        return map(self._traced_notes.exemplars.with_exemplars, wanted)
 
     def push_samples(self, *, is_partial: bool) -> Iterator[Sample]:
         """Return a push without its marker: aggregates, holders, waiters, stalls and pools made."""
@@ -219,6 +233,8 @@ class Pusher:
         try:
             if ending:
                 self._watcher.scan_leaks()
+            if not ending:
+                self._take_notes()
             leaks = self._watcher.take_leaks()
             self._log_messages.log_leaks(leaks)
             self._log_messages.log_timeouts()
@@ -232,8 +248,16 @@ class Pusher:
         except Exception:  # noqa: BLE001 - the thread must not end; the error is logged
             self._log_messages.log_failed_push()
         if ending:
+            self._take_notes()  # last: a slow provider must not cost the last push
             self._ended.set()
         return is_complete
+
+    def _take_traced_notes(self) -> None:
+        """Make spans and exemplars of the slow waits since the last turn."""
+        pools = [(identity, pool.stats) for identity, pool in self._registry.named_pools()]
+        for _, stats in pools:
+            stats.count()  # notes the slow uses
+        self._traced_notes.take_notes(pools)
 
     def _is_due_under_pressure(self) -> bool:
         """Return whether there is or was pressure, and the exporter accepts the next push already.
@@ -260,7 +284,7 @@ class Pusher:
     def _push(self, *, end: bool, is_partial: bool = False) -> None:
         self._log_messages.log_problems()
         self._log_messages.log_greenlets()
-        if self._settings.metrics is not MetricsDestination.EXPORTER:
+        if self._settings.metrics in _BY_PROVIDER:
             self._find_provider()
         if self._publisher is not None:
             self._log_messages.log_duplicate_metrics(
@@ -279,6 +303,8 @@ class Pusher:
         mark = self._mark(end=end, is_pressed=is_pressed, is_partial=is_partial)
         with self._watcher.between_scans():  # the list and the counters must have the same leaks
             samples = [*self.push_samples(is_partial=is_partial), mark]
+        if not self._transports:
+            return
         # A push under pressure is small; the profile can wait for the next complete one.
         profile = [] if is_partial else self._watcher.holders.occupancy.take_rows()
         samples += occupancy_samples(profile)
@@ -334,7 +360,7 @@ class Pusher:
         return chain(generation_samples(rows), creation_samples(rows, made))
 
     def _mark(self, *, end: bool, is_pressed: bool, is_partial: bool) -> Sample:
-        by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher
+        by_provider = self._settings.metrics in _BY_APPLICATION or self._publisher
         publisher = Publisher.PROVIDER if by_provider else Publisher.EXPORTER
         attributes = {
             catalogue.PUSH_INTERVAL: self._settings.push_interval_s,

@@ -299,3 +299,23 @@ def test_a_page_has_at_most_the_rows_that_its_query_asks_for() -> None:
     page = render_page(situation, "now", wanted=RowSelection(pool="orders", limit=1))
     assert page.count("shop/orders.py:42") == 1
     assert '2 more, less urgent: <a href="/api/v1/checkouts?pool=orders">' in page
+
+
+@pytest.mark.parametrize(
+    ("trace_url", "trace_id", "is_linked"),
+    [
+        ("https://traces.example/{trace_id}", "ab" * 16, True),
+        ("https://traces.example/?a=1&id={trace_id}", "ab" * 16, True),
+        (None, "ab" * 16, False),
+        ("https://traces.example/{trace_id}", None, False),
+        ("https://traces.example/{trace_id}", '"><script>alert(1)</script>', False),
+    ],
+)
+def test_a_held_checkout_is_linked_to_its_trace(
+    trace_url: str | None, trace_id: str | None, *, is_linked: bool
+) -> None:
+    leak = replace(A_LEAK, checkout=replace(A_LEAK.checkout, trace_id=trace_id))
+    page = render_page(Situation((leak,), (), (), (), 0.0), "now", trace_url=trace_url)
+    address = str(trace_url).replace("{trace_id}", str(trace_id)).replace("&", "&amp;")
+    assert (f'<a href="{address}" rel="noopener noreferrer">trace</a>' in page) is is_linked
+    assert "<script" not in page
