@@ -29,7 +29,7 @@ from poolscope_exporter.metrics.app_series import SeriesLabels
 from poolscope_exporter.metrics.families import Families
 from poolscope_exporter.metrics.text_format import SeriesText
 from poolscope_exporter.receiver.decode import decode
-from support.applications.apps import Readings, instrumented
+from support.applications.apps import NOWHERE, Readings, instrumented
 from support.applications.dbapi import an_engine
 from support.applications.traced import traced
 from support.exporter.receiver import a_receiver, points
@@ -140,6 +140,18 @@ def test_nothing_is_pushed_unless_an_exporter_is_named() -> None:
         handle.uninstrument()
         handle.pusher._thread.join(60)
         handle.watcher._thread.join(60)
+
+
+@pytest.mark.parametrize("endpoint", [None, NOWHERE])
+def test_nothing_is_profiled_unless_an_exporter_reads_it(endpoint: str | None) -> None:
+    with published(endpoint=endpoint) as (readings, _):
+        holders = readings.instrumentation.watcher.holders
+        with an_engine().connect():
+            for now_s in (1000.0, 1002.0, 1004.0):
+                holders.note_use(now_s)
+                holders.look_if_due(now_s + 2.0)
+            rows = holders.occupancy.take_rows()
+    assert bool(rows) == (endpoint is not None)
 
 
 def test_an_exporter_that_is_named_learns_that_it_is_not_the_publisher() -> None:

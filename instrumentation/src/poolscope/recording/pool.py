@@ -315,9 +315,9 @@ class PoolStats:
 
     def reset(self) -> None:
         """Start again from zero: a forked child must not count what its parent counted."""
-        self.slow.clear_notes()
         for _, histogram in self.timed:
             histogram.clear()
+        self.slow.clear_notes()  # reading a histogram notes the slow uses first
         for slot in list(self.slots.values()):
             slot.out = None
         self.waiting: dict[int, Waiter] = {}
