@@ -222,6 +222,9 @@ check-deploy: setup deploy-tools ## Render and check what is in deploy/ (needs G
 bench: setup $(UVLOOP) $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
 
+bench-looks: setup ## Measure a look at 0, 20 and 200 connections that are out (a minute)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.look_cost
+
 bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
 

@@ -22,6 +22,7 @@ from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
+from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
@@ -143,6 +144,11 @@ class Exporter:
         """Return the current situation, with only the parts that may be shown to people."""
         return shown_only(self._situation(), self._servers)
 
+    def profile(self, window_s: float) -> list[ProfileRow]:
+        """Return what the connections of all services were out for in the last seconds."""
+        since_s = clock.monotonic() - window_s
+        return list(self.correlator.fleet.occupancy.rows_since(since_s))
+
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
         return poller_of(target, self.correlator, [self.bouncers], counts_orphans=counts_orphans)
@@ -166,6 +172,7 @@ class Exporter:
             routes=self.correlator.fleet.route_totals(),
             held_time=list(self.correlator.held_time.totals.totals()),
             refuted=list(self.correlator.refuted_leaks.totals.totals()),
+            occupancy=list(self.correlator.fleet.occupancy.totals.totals()),
             polls=[poller.poll_report(now_s, wall_s) for poller in self.pollers],
             bouncer_polls=self.bouncers.reports(now_s, wall_s),
             resolutions=tuple(self.bouncers.resolutions()),
@@ -239,7 +246,13 @@ async def serve(
     receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
     otlp = _server(receiver, protocols["otlp"])
     sources = Sources(
-        exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
+        exporter.shown,
+        exporter.exposition,
+        lambda: otlp.started,
+        _timestamp,
+        settings.role,
+        exporter.profile,
+        settings.trace_url,
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opentelemetry.metrics import MeterProvider
+    from prometheus_client import CollectorRegistry
 
     from poolscope.instrumentation import Instrumentation
 
@@ -29,6 +30,10 @@ def instrument(
     metrics: str | None = None,
     push_interval_s: float | None = None,
     held_after_s: float | None = None,
+    look: bool | None = None,
+    profile_rate: float | None = None,
+    log_held_after_s: float | None = None,
+    wait_span_after_s: float | None = None,
     max_routes: int | None = None,
     max_pools: int | None = None,
     pool_names: Mapping[str, str] | None = None,
@@ -39,11 +44,14 @@ def instrument(
     metrics_off: Sequence[str] | None = None,
     disabled: bool | None = None,
     meter_provider: MeterProvider | None = None,
+    prometheus_registry: CollectorRegistry | None = None,
 ) -> Instrumentation | None:
     """Attach to every pool of this process, existing or made later, and push to the exporter.
 
     An argument that you leave out is read from its environment variable (`POOLSCOPE_ENDPOINT`, …).
-    With a `meter_provider`, that provider publishes the aggregates, not the exporter. Returns the
+    With a `meter_provider`, that provider publishes the aggregates, not the exporter. With
+    `metrics="prometheus"`, `prometheus_client` does, in its default registry or the given one;
+    poolscope then pushes only if you name an endpoint. Returns the
     handle that undoes the instrumentation; a second call returns the same handle. Returns None if
     `POOLSCOPE_DISABLED` is set. Raises `poolscope.settings.SettingsError` (a `ValueError`) that
     lists every invalid setting.
@@ -52,10 +60,15 @@ def instrument(
 
     return start(
         meter_provider,
+        prometheus_registry,
         endpoint=endpoint,
         metrics=metrics,
         push_interval_s=push_interval_s,
         held_after_s=held_after_s,
+        look=look,
+        profile_rate=profile_rate,
+        log_held_after_s=log_held_after_s,
+        wait_span_after_s=wait_span_after_s,
         max_routes=max_routes,
         max_pools=max_pools,
         pool_names=pool_names,

@@ -20,13 +20,15 @@ class Message:
     """A line for the log: its level, the event with its numbers, and the next step of the reader.
 
     `text` and `cure` have places for the arguments. In an application without logging settings,
-    Python prints a line from WARNING on to stderr, without the name of the logger.
+    Python prints a line from WARNING on to stderr, without the name of the logger. If
+    `is_wanted`, a setting asks for every line, so no hour limits them.
     """
 
     level: int
     text: str
     cure: str
     between: str = ". "
+    is_wanted: bool = False
 
     @property
     def line(self) -> str:
@@ -44,7 +46,7 @@ class AppLog:
     def write_line(
         self, message: Message, *arguments: object, kind: str = "", error: bool = False
     ) -> None:
-        """Write a message, unless one of this kind was written in the last hour.
+        """Write a message, unless it is limited and this kind was written in the last hour.
 
         With `error`, the traceback of the error that is handled now follows.
         """
@@ -52,9 +54,10 @@ class AppLog:
         written = {key: at for key, at in self._written_at_s.items() if at > since_s}
         self._written_at_s = written
         kinds = [each for each, _ in written if each == message]
-        if (message, kind) in written or len(kinds) >= MOST_KINDS:
-            return
-        written[message, kind] = self._clock()
+        if not message.is_wanted:
+            if (message, kind) in written or len(kinds) >= MOST_KINDS:
+                return
+            written[message, kind] = self._clock()
         logger.log(message.level, message.line, *arguments, exc_info=error)
 
 
@@ -74,6 +77,19 @@ TIMEOUTS: Final = Message(
     "  Shorten the uses at the lines above, or raise the maximum of the pool; the exporter's page "
     "shows the statement of each holder",
     between="\n",
+)
+HELD: Final = Message(
+    logging.WARNING,
+    "%s",
+    "  Return the connection before the slow call, or raise POOLSCOPE_LOG_HELD_AFTER_S",
+    between="\n",
+    is_wanted=True,
+)
+MORE_HELD: Final = Message(
+    logging.WARNING,
+    "%d more connections are held as long",
+    "The exporter's page lists them, with the lines that took them",
+    is_wanted=True,
 )
 INHERITED: Final = Message(
     logging.WARNING,

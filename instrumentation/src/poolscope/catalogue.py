@@ -101,6 +101,10 @@ class FailureReason(StrEnum):
     ERROR = "error"
 
 
+ACQUIRED = "acquired"
+"""The outcome of a wait that ended with a connection; other outcomes are a `FailureReason`."""
+
+
 class CloseReason(StrEnum):
     """The reason why a connection left its pool: it was closed by the pool, or detached."""
 
@@ -233,6 +237,17 @@ class StatementSetting(StrEnum):
     """psycopg drops further statements with DEALLOCATE, because its libpq cannot close them."""
 
 
+class Doing(StrEnum):
+    """The activity of a connection's owner; any other value is the library's call it waits in."""
+
+    DATABASE = "database"
+    """It waits in a library that talks to the database."""
+    APPLICATION = "application"
+    """It computes in the application's code."""
+    UNKNOWN = "unknown"
+    """Its stack cannot be read."""
+
+
 class Publisher(StrEnum):
     """The publisher of the aggregates of a push, so that every series exists once."""
 
@@ -294,6 +309,25 @@ OWNER_KIND = "poolscope.owner.kind"
 UNIT_KIND = "poolscope.unit.kind"
 UNIT_NAME = "poolscope.unit.name"
 TRACE_ID = "poolscope.trace_id"
+
+# The place at which the owner of a checkout is now, or a waiting caller.
+NOW_FILE_PATH = "poolscope.now.file.path"
+NOW_LINE_NUMBER = "poolscope.now.line.number"
+NOW_FUNCTION_NAME = "poolscope.now.function.name"
+NOW_CALL = "poolscope.now.call"
+NOW_LOOKS = "poolscope.now.looks"
+NOW_AGE = "poolscope.now.age"
+NOW = (NOW_FILE_PATH, NOW_LINE_NUMBER, NOW_FUNCTION_NAME, NOW_CALL, NOW_LOOKS, NOW_AGE)
+"""The last looks in a row that found the same, and the seconds since the first of them."""
+
+# What a connection that was out was used for.
+TAKEN_AT = "poolscope.taken_at"
+NOW_AT = "poolscope.now.at"
+DOING = "poolscope.doing"
+
+# The span of a slow wait, and its attribute.
+ACQUIRE_SPAN = "db.client.connection.acquire"
+OUTCOME = "poolscope.outcome"
 
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"
@@ -655,6 +689,7 @@ CHECKOUT_AGE = _for_exporter(
     UNIT_NAME,
     EVIDENCE,
     TRACE_ID,
+    *NOW,
 )
 CHECKOUT_ENDED = _for_exporter(
     "poolscope.checkout.ended",
@@ -681,6 +716,7 @@ WAITER_AGE = _for_exporter(
     CODE_LINE_NUMBER,
     CODE_FUNCTION_NAME,
     OWNER_KIND,
+    *NOW,
 )
 WAITERS_WAITING = _for_exporter(
     "poolscope.waiters.waiting",
@@ -725,6 +761,16 @@ POOL_GENERATION = _for_exporter(
     CALL_SITE,
     POOL_IS_GONE,
 )
+OCCUPANCY = _for_exporter(
+    "poolscope.occupancy",
+    "s",
+    "Time for which connections were out since the last push, by activity of the owner: sampled.",
+    HTTP_ROUTE,
+    TAKEN_AT,
+    NOW_AT,
+    NOW_CALL,
+    DOING,
+)
 POOLS_MADE = _for_exporter(
     "poolscope.pools.made",
     "{pool}",
@@ -754,7 +800,7 @@ METRICS = (
     SAMPLES_DROPPED, PUSH, CHECKOUT_AGE, CHECKOUT_ENDED, CHECKOUTS_HELD, CHECKOUTS_LISTED,
     WAITER_AGE,
     WAITERS_WAITING, WAITERS_LISTED, POOL_SESSIONS, EVENT_LOOP_STALL,
-    POOL_GENERATION, POOLS_MADE, INHERITED_CONNECTION,
+    POOL_GENERATION, POOLS_MADE, INHERITED_CONNECTION, OCCUPANCY,
 )  # fmt: skip
 
 EFFECTS: dict[Metric, dict[str, Effect]] = {

@@ -17,8 +17,9 @@ from poolscope.adapters.common.later_imports import LaterImports
 from poolscope.process.termination import Termination
 from poolscope.pushing.pusher import Pusher
 from poolscope.recording.registry import Registry
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 from poolscope.sending.lookups import LOOKUPS
-from poolscope.settings import Settings, read_settings
+from poolscope.settings import MetricsDestination, Settings, SettingsError, read_settings
 from poolscope.watching.watcher import Watcher
 
 ADAPTERS = {
@@ -57,7 +58,12 @@ class Instrumentation:
             max_routes=settings.max_routes,
             pool_names=dict(settings.pool_names),
         )
-        self.watcher = Watcher(self.registry)
+        self.registry.slow_wait_s = settings.wait_span_after_s or SLOW_WAIT_S
+        self.watcher = Watcher(
+            self.registry,
+            is_looking=settings.look,
+            profile_hz=settings.profile_rate if settings.endpoints else 0.0,
+        )
         self.pusher = Pusher(settings, self.registry, self.watcher, provider)
         self.watcher.on_leak = self.pusher.wake
         # The application must start even if the system has no room for another thread.
@@ -78,6 +84,10 @@ class Instrumentation:
         multiprocessing.util.register_after_fork(self, Instrumentation.push_at_child_exit)
         if multiprocessing.process.parent_process() is not None:
             self.push_at_child_exit()
+
+    def publish_by(self, publish: "Publish") -> None:
+        """Publish the aggregates through a library of the application, until `uninstrument()`."""
+        self._undo.append(publish(self.pusher, self.registry.contain))
 
     def start_threads(self) -> None:
         """Start poolscope's threads, unless they run; the first use of a pool calls this."""
@@ -130,11 +140,16 @@ class Instrumentation:
         self.pusher.begin_in_child()
 
 
+Publish = Callable[[Pusher, Callable[[Exception], None]], Callable[[], None]]
+"""Begins to publish the pusher's samples; the second argument contains errors. Returns the undo."""
+
 _active: dict[str, Instrumentation] = {}
 """The instrumentation of the process: pools are patched at class level, so there is only one."""
 
 
-def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation | None:
+def start(
+    provider: MeterProvider | None, prometheus_registry: object = None, **arguments: Any
+) -> Instrumentation | None:
     """Instrument the process once; a second call returns the handle of the first one.
 
     Returns None if poolscope is disabled. Raises `SettingsError` for invalid settings.
@@ -144,7 +159,35 @@ def start(provider: MeterProvider | None, **arguments: Any) -> Instrumentation |
     settings = read_settings(arguments)
     if settings.disabled:
         return None
-    return _active.setdefault("instrumentation", Instrumentation(settings, provider))
+    publish = _prometheus_publishing(settings, provider, prometheus_registry)
+    instrumentation = _active.setdefault("instrumentation", Instrumentation(settings, provider))
+    if publish is not None:
+        instrumentation.publish_by(publish)
+    return instrumentation
+
+
+def _prometheus_publishing(
+    settings: Settings, provider: MeterProvider | None, registry: object
+) -> Publish | None:
+    """Return the function that registers the collector; None if another publisher is chosen.
+
+    Raises SettingsError before anything is attached, if the choice cannot work here.
+    """
+    if settings.metrics is not MetricsDestination.PROMETHEUS:
+        if registry is not None:
+            raise SettingsError("poolscope: prometheus_registry needs metrics='prometheus'")
+        return None
+    if provider is not None:
+        raise SettingsError("poolscope: give either a meter_provider or metrics='prometheus'")
+    try:
+        module = importlib.import_module("poolscope.publishing.prometheus_collector")
+    except ImportError as error:
+        raise SettingsError(
+            "poolscope: metrics='prometheus' needs the package prometheus-client; install it in"
+            " the app's environment"
+        ) from error
+    publish: Publish = module.publishing_in(registry)
+    return publish
 
 
 def name_pool(target: object, name: str) -> None:

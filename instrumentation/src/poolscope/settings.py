@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from poolscope.catalogue import METRICS, SCOPE
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:9737"
 
@@ -23,11 +24,12 @@ class SettingsError(ValueError):
 
 
 class MetricsDestination(StrEnum):
-    """The publisher of the aggregates: the exporter, or the application's own MeterProvider."""
+    """The publisher of the aggregates: the exporter, or a library of the application."""
 
     AUTO = "auto"
     EXPORTER = "exporter"
     PROVIDER = "provider"
+    PROMETHEUS = "prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Settings:
     metrics: MetricsDestination = setting(
         "POOLSCOPE_METRICS",
         MetricsDestination,
-        "auto, exporter or provider",
+        "auto, exporter, provider or prometheus",
         default=MetricsDestination.AUTO,
     )
     push_interval_s: float = setting(
@@ -146,6 +148,19 @@ class Settings:
     )
     held_after_s: float = setting(
         "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600", default=1.0
+    )
+    look: bool = setting("POOLSCOPE_LOOK", _boolean, "true or false", default=True)
+    profile_rate: float = setting(
+        "POOLSCOPE_PROFILE_RATE", _number(0, 100), "0 to 100", default=10.0
+    )
+    log_held_after_s: float = setting(
+        "POOLSCOPE_LOG_HELD_AFTER_S", _number(0, 86_400), "0 (off) to 86400", default=0.0
+    )
+    wait_span_after_s: float = setting(
+        "POOLSCOPE_WAIT_SPAN_AFTER_S",
+        _number(0, 3600),
+        "0 to 3600; 0 for no spans",
+        default=SLOW_WAIT_S,
     )
     max_routes: int = setting(
         "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000", default=100
@@ -217,6 +232,8 @@ def read_settings(
             problems.append(f"{name}={shown}: accepted is {source.accepted}")
     if problems:
         raise SettingsError("poolscope cannot start, invalid settings:\n  " + "\n  ".join(problems))
+    if values.get("metrics") is MetricsDestination.PROMETHEUS:
+        values.setdefault("endpoints", ())  # pushes only to an exporter that is named
     return Settings(**values)
 
 

@@ -97,6 +97,13 @@ def test_no_message_has_more_lines_an_hour_than_a_reader_wants(
     assert len(caplog.messages) == MOST_KINDS
 
 
+def test_lines_that_a_setting_asks_for_come_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    log = AppLog(Time())
+    for _ in range(MOST_KINDS + 1):
+        log.write_line(app_log.HELD, "connection held for 30.4 s")
+    assert len(caplog.messages) == MOST_KINDS + 1
+
+
 def test_an_error_comes_with_its_traceback(caplog: pytest.LogCaptureFixture) -> None:
     try:
         int("no number")

@@ -128,17 +128,29 @@ def audit(question: Question) -> Audit:
 
 
 def _ask(question: Question) -> _Told | str:
-    """Return the exporter's answer, or the reason why there is none."""
+    """Return the exporter's pools, or the reason why there is no answer."""
+    answer = fetch(question, PATH)
+    return answer if isinstance(answer, str) else _TOLD.validate_json(answer)
+
+
+def fetch(
+    question: Question, path: str, parameters: Mapping[str, str] | None = None
+) -> bytes | str:
+    """Return the body of the exporter's answer, or the reason why there is none.
+
+    Raise an error of httpx if the exporter does not answer.
+    """
     headers = {"Authorization": f"Bearer {question.token}"} if question.token else {}
     trusted = ssl.create_default_context(cafile=question.ca_file)
     with httpx.Client(trust_env=False, verify=trusted, timeout=TIMEOUT_S) as client:
-        response = client.get(question.url.rstrip("/") + PATH, headers=headers)
+        address = question.url.rstrip("/") + path
+        response = client.get(address, headers=headers, params=parameters)
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         cure = "pass its token by --token-file or POOLSCOPE_TOKEN, or run this on its machine"
         return f"{question.url} refuses to answer ({response.status_code}): {cure}"
     if not response.is_success:
-        return f"{question.url}{PATH} answers {response.status_code}: check --url"
-    return _TOLD.validate_json(response.content)
+        return f"{question.url}{path} answers {response.status_code}: check --url"
+    return response.content
 
 
 def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
@@ -179,14 +191,14 @@ def lines(found: Audit) -> Iterator[str]:
     Characters from applications that could steer a terminal become `?`.
     """
     for finding in found.servers:
-        yield from map(_printable, _server(finding))
+        yield from map(printable, _server(finding))
     for pool in found.pools:
-        yield from map(_printable, _pool(pool))
+        yield from map(printable, _pool(pool))
     counts = {result: found.results.count(result) for result in Result}
     summary = ", ".join(
         f"{count} {result}" for result, count in counts.items() if _is_counted(result, count)
     )
-    yield _printable(f"{found.result}: {found.reason or summary}")
+    yield printable(f"{found.result}: {found.reason or summary}")
 
 
 def _pool(pool: AuditedPool) -> Iterator[str]:
@@ -220,12 +232,26 @@ def _is_counted(result: Result, count: int) -> bool:
     return count > 0 or result is not Result.ELSEWHERE
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """Return a line in which characters that could steer a terminal are `?`."""
     return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    add_query_arguments(parser)
+    parser.add_argument(
+        "--ignore",
+        metavar="CHECK",
+        action="append",
+        default=[],
+        help="check to ignore, such as C3; repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="output as one JSON object")
+
+
+def add_query_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments for the address and the token of the exporter."""
     token = BY_FIELD["token_file"]
     parser.add_argument(
         "--url",
@@ -243,14 +269,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="certificates of the authorities to trust (default: the system's)",
     )
-    parser.add_argument(
-        "--ignore",
-        metavar="CHECK",
-        action="append",
-        default=[],
-        help="check to ignore, such as C3; repeatable",
-    )
-    parser.add_argument("--json", action="store_true", help="output as one JSON object")
 
 
 def question_of(
@@ -270,7 +288,7 @@ def question_of(
     parts = urlsplit(url)
     if token and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         problems.append(f"--url={url}: would send the token unencrypted; use https")
-    return Question(url, token, ca_file, _ignored(namespace.ignore, problems))
+    return Question(url, token, ca_file, _ignored(getattr(namespace, "ignore", []), problems))
 
 
 def _token(given: str | None, environ: Mapping[str, str], problems: list[str]) -> str | None:

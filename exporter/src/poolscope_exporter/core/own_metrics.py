@@ -61,6 +61,16 @@ LONG_HELD_CHECKOUTS = _gauge(
     (*POOL_LABELS, HTTP_ROUTE, label_name(wire.CALL_SITE)),
     "Checkouts out for two minutes or longer without evidence of a leak, by line: five per pool.",
 )
+HOLDING_CALL = _gauge(
+    "poolscope_holding_call",
+    (*ROUTE_LABELS[:-1], "call"),
+    "Held checkouts by the library call that their owners wait in now: ten calls per pool.",
+)
+OCCUPANCY_TIME = _counter(
+    "poolscope_occupancy_seconds_total",
+    (*ROUTE_LABELS, "doing"),
+    "Time of connections that were out, by activity of the owner: database, application or a call.",
+)
 HELD_IDLE_TIME = _counter(
     "poolscope_held_idle_seconds_total",
     ROUTE_LABELS,
@@ -354,7 +364,8 @@ BUILD_INFO = _gauge(
 )
 
 OWN_METRICS = (
-    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, LONG_HELD_CHECKOUTS, HELD_IDLE_TIME,
+    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, LONG_HELD_CHECKOUTS, HOLDING_CALL, OCCUPANCY_TIME,
+    HELD_IDLE_TIME,
     HELD_IN_TRANSACTION_TIME, HELD_SEEN_TIME, UNPROVEN_LEAKS, LEAKS_REFUTED,
     POOL_DIAGNOSIS, POOL_DESTINATION, LINKS,
     SERVER_CONNECTIONS, SERVER_SESSIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM,

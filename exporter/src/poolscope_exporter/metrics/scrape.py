@@ -26,6 +26,7 @@ class Scrape:
     requests: Mapping[str, int]
     refused: Mapping[str, int]
     refuted: Iterable[ServiceTotal] = ()
+    occupancy: Iterable[ServiceTotal] = ()
     bouncer_polls: Iterable[PollReport] = ()
     resolutions: Iterable[tuple[str, str, int]] = ()
     role: Role = Role.STANDALONE

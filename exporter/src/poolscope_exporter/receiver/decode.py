@@ -157,6 +157,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         pools_made=scope_content.pools_made,
         stalls=scope_content.stalls,
         inherited=scope_content.inherited,
+        occupancy=scope_content.occupancy,
     )
 
 

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from poolscope_exporter.receiver.attribute_cache import (
     attributes_of_number,
 )
 from poolscope_exporter.receiver.attributes import as_text, number_of, read_attributes
+from poolscope_exporter.receiver.exemplars import exemplars_of
 from poolscope_exporter.receiver.refusals import DecodeRefusal
 from poolscope_exporter.receiver.translation import exponential_histograms as exponential
 
@@ -110,8 +111,13 @@ def _numbers(metric: Metric, kind: Kind, refused: Counter[str], has_time: bool) 
 def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterator[Point]:
     is_delta = metric.histogram.aggregation_temporality == _DELTA
     series = _Series(metric.name, metric.unit, Kind.HISTOGRAM, is_delta, has_time)
+
+    def value_of(point: HistogramDataPoint) -> HistogramValue | None:
+        found = _buckets(point)
+        return found and _with_exemplars(found, point, series)
+
     points = metric.histogram.data_points
-    yield from _each(series, points, _buckets, attributes_of_histogram, refused)
+    yield from _each(series, points, value_of, attributes_of_histogram, refused)
 
 
 def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iterator[Point]:
@@ -120,7 +126,8 @@ def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iter
     bounds = exponential.bounds_of(series.name)
 
     def value_of(point: ExponentialHistogramDataPoint) -> HistogramValue | None:
-        return exponential.buckets_of(point, bounds)
+        found = exponential.buckets_of(point, bounds)
+        return found and _with_exemplars(found, point, series)
 
     points = metric.exponential_histogram.data_points
     yield from _each(series, points, value_of, _attributes, refused)
@@ -168,3 +175,12 @@ def _buckets(point: HistogramDataPoint) -> HistogramValue | None:
     total = point.sum if point.HasField("sum") else math.nan
     is_sorted = all(low < high for low, high in pairwise(bounds))
     return HistogramValue(bounds, counts, total) if is_sorted else None
+
+
+def _with_exemplars(
+    value: HistogramValue,
+    point: HistogramDataPoint | ExponentialHistogramDataPoint,
+    series: _Series,
+) -> HistogramValue:
+    exemplars = exemplars_of(series.name, point, value.bounds)
+    return replace(value, exemplars=exemplars) if exemplars else value

@@ -21,6 +21,7 @@ from poolscope_exporter.web.lock_answers import (
     BlockerRow,
     BlockingCheckoutRow,
     CheckoutPlaceRow,
+    NowRow,
     PoolIdentityRow,
     StrangerRow,
 )
@@ -89,6 +90,9 @@ class WaiterRow(BaseModel):
     code_function: str | None = Field(description="Function around that line.")
     age_s: float = Field(description="Seconds for which the oldest of them had waited at the push.")
     count: int = Field(description="Number of listed callers in this group.")
+    now: NowRow | None = Field(
+        description="Where the one of them that waits longest is now; null if unknown."
+    )
 
 
 class PodRow(BaseModel):

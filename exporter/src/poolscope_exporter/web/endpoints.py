@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
+from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
@@ -29,6 +30,7 @@ from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
 from poolscope_exporter.web.page import EVERYTHING, render_page
 from poolscope_exporter.web.page_cache import PageCache
+from poolscope_exporter.web.profile.profile_rows import profile_rows, profile_selection_of
 from poolscope_exporter.web.rows import (
     bouncer_row,
     checkout_row,
@@ -73,15 +75,24 @@ SLICE_BYTES = 64 * 1024
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+def _no_profile(_: float) -> list[ProfileRow]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources of the answers; `timestamp` returns the current time in ISO 8601."""
+    """The sources of the answers.
+
+    `timestamp` returns the current time in ISO 8601, and `profile` the rows of the last seconds.
+    """
 
     situation: Callable[[], Situation]
     exposition: Exposition
     is_ready: Callable[[], bool]
     timestamp: Callable[[], str]
     role: Role = Role.STANDALONE
+    profile: Callable[[float], list[ProfileRow]] = _no_profile
+    trace_url: str | None = None
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
@@ -149,14 +160,39 @@ def _api_handlers(sources: Sources) -> dict[str, Handler]:
         "/api/v1/checkouts": answer_with(_checkout_rows),
         "/api/v1/pools": answer_with(_pool_rows),
         "/api/v1/blockers": answer_with(_blocker_rows),
+        "/api/v1/profile": _profile_handler(sources, threads),
     }
+
+
+def _profile_handler(sources: Sources, threads: DaemonThreads) -> Handler:
+    async def profile(request: Request) -> Response:
+        try:
+            wanted = profile_selection_of(request.query_params)
+        except WrongQueryError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+        situation, rows = sources.situation(), sources.profile(wanted.window_s)
+
+        def encoded() -> Response:
+            found = profile_rows(rows, situation, wanted)
+            return _json({**found, **_common(situation, sources)})
+
+        return await threads.run(encoded)
+
+    return profile
 
 
 def _page_handler(sources: Sources, threads: DaemonThreads) -> Handler:
     pages = PageCache()
 
     def prepare_page(wanted: RowSelection = EVERYTHING) -> Callable[[], str]:
-        return partial(render_page, sources.situation(), sources.timestamp(), sources.role, wanted)
+        return partial(
+            render_page,
+            sources.situation(),
+            sources.timestamp(),
+            sources.role,
+            wanted,
+            sources.trace_url,
+        )
 
     async def page(request: Request) -> Response:
         try:

@@ -12,6 +12,7 @@ from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.sentences import WAITS_FOR
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
+from poolscope_exporter.core.model.trace_links import trace_link
 from poolscope_exporter.version import __version__
 from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.rows import (
@@ -44,6 +45,7 @@ def render_page(
     taken_at: str,
     role: Role = Role.STANDALONE,
     wanted: RowSelection = EVERYTHING,
+    trace_url: str | None = None,
 ) -> str:
     """Return the page of the selected rows, the worst first; every text from outside is escaped."""
     situation = wanted.narrowed(situation)
@@ -64,7 +66,13 @@ def render_page(
         configurations=configurations[:most],
         server_checks=group_by_server(rows.values()),
         more_configurations=max(0, len(configurations) - most),
-        checkouts=[checkout_row(each, names) for each in worst],
+        checkouts=[
+            {
+                **checkout_row(each, names),
+                "trace_link": trace_link(trace_url, each.checkout.trace_id),
+            }
+            for each in worst
+        ],
         more_checkouts=max(0, len(situation.judgements) - most),
         taken_at=taken_at,
         conditions=wanted.conditions,

@@ -16,6 +16,7 @@ from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, NoLink
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
+from poolscope_exporter.core.model.now_places import NowPlace
 from poolscope_exporter.core.model.rejected_data import RejectedData
 from poolscope_exporter.web.bouncer_rows import traffic_fields
 from poolscope_exporter.web.owner_rows import session_fields
@@ -181,6 +182,7 @@ def _waiter_group(group: WaiterGroup) -> Row:
         "code_function": group.code_function,
         "age_s": round(group.age_s, 3),
         "count": group.count,
+        "now": None if group.now is None else now_row(group.now),
     }
 
 
@@ -207,6 +209,20 @@ def _place_of(checkout: Checkout) -> Row:
         "code_function": checkout.code_function,
         "backend_pid": checkout.backend_pid,
         "trace_id": checkout.trace_id,
+        "now": None if checkout.now is None else now_row(checkout.now),
+    }
+
+
+def now_row(now: NowPlace) -> Row:
+    """Return where an owner was at the last look before the push; None is unknown."""
+    return {
+        "summary": str(now.line),
+        "code_file": now.code_file,
+        "code_line": now.code_line,
+        "code_function": now.code_function,
+        "call": now.call,
+        "looks": now.looks,
+        "age_s": round(now.age_s, 3),
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind
+from poolscope.pushing.looks.sightings import FindSighting, now_attributes, unseen
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
 from poolscope.recording.leaks import LeakDetector, kind_of_owner
 from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
@@ -33,6 +34,7 @@ class HolderList:
     held_after_s: float
     _held: list[Holder] = field(default_factory=list)
     _pools: list[tuple[PoolIdentity, PoolStats]] = field(default_factory=list)
+    find_sighting: FindSighting = unseen
 
     def list_held(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector) -> None:
         """Add the checkouts of one pool that are old enough, or have evidence of a leak.
@@ -59,7 +61,7 @@ class HolderList:
         """Return the list, and for each pool the numbers of held and listed ones, even if 0."""
         listed = self.oldest
         for held in listed:
-            yield Sample(catalogue.CHECKOUT_AGE, _attributes(held, self.now_s), held.age_s)
+            yield Sample(catalogue.CHECKOUT_AGE, self._attributes(held), held.age_s)
         for identity, stats in self._pools:
             own = identity_attributes(identity)
             held_here = sum(held.identity == identity for held in self._held)
@@ -68,6 +70,10 @@ class HolderList:
             yield Sample(catalogue.CHECKOUTS_LISTED, own, listed_here)
             pids = _backend_pids(stats)
             yield Sample(catalogue.POOL_SESSIONS, {**own, catalogue.BACKEND_PIDS: pids}, len(pids))
+
+    def _attributes(self, held: Holder) -> dict[str, AttributeValue]:
+        now = now_attributes(self.find_sighting(held.checkout.id), self.now_s)
+        return _attributes(held, self.now_s) | now
 
 
 def _backend_pids(stats: PoolStats) -> list[int]:

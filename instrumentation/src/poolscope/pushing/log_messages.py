@@ -10,6 +10,7 @@ from poolscope.app_log import AppLog
 from poolscope.clock import monotonic
 from poolscope.pushing.duplicate_metrics import find_duplicate_metrics
 from poolscope.pushing.inherited_connections import last_taken
+from poolscope.pushing.looks.sightings import FindSighting, now_sentence, unseen
 from poolscope.pushing.loop_stalls import outside_causes
 from poolscope.pushing.timeout_report import describe_exhaustion
 from poolscope.recording.leaks import Leak
@@ -29,8 +30,11 @@ POOLS_LISTED = 5
 class LogMessages:
     """The messages of one process for the log of the application."""
 
-    def __init__(self, registry: Registry, loops: EventLoops) -> None:
+    def __init__(
+        self, registry: Registry, loops: EventLoops, find_sighting: FindSighting = unseen
+    ) -> None:
         self._registry = registry
+        self._find_sighting = find_sighting
         self._loops = loops
         self._log = AppLog()
         self._reachable: dict[str, bool] = {}
@@ -64,8 +68,12 @@ class LogMessages:
                     stats.reader.configuration(),
                     pool.leaks.evidence_of,
                     outside_causes(self._loops, monotonic()),
+                    now_of=self._now_of,
                 )
                 self._log.write_line(app_log.TIMEOUTS, report, kind=identity.name)
+
+    def _now_of(self, checkout_id: int) -> str:
+        return now_sentence(self._find_sighting(checkout_id), monotonic())
 
     def log_inherited(self) -> None:
         """Log, once in each process, that it uses a connection that another process opened."""

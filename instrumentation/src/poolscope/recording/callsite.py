@@ -54,6 +54,11 @@ class Site:
         self._place: Place | None = None
 
     @property
+    def code(self) -> CodeType | None:
+        """Return the code that has this place; None if unknown."""
+        return self._code
+
+    @property
     def place(self) -> Place | None:
         """Return (file, line, qualified function name), or None if unknown."""
         if self._place is None and self._code is not None:
@@ -169,7 +174,12 @@ def is_between_jobs(frame: FrameType) -> bool:
 
 def is_loop(frame: FrameType) -> bool:
     """Return whether a frame belongs to the event loop itself, so that no callback runs."""
-    return _kind_of(frame.f_code.co_filename) == _LOOP
+    return is_loop_code(frame.f_code)
+
+
+def is_loop_code(code: CodeType) -> bool:
+    """Return whether code belongs to an event loop: no frame outside it belongs to a task."""
+    return _kind_of(code.co_filename) == _LOOP
 
 
 def is_library(filename: str) -> bool:

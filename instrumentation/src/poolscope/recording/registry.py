@@ -15,6 +15,7 @@ from poolscope.recording.pool_rows.creation_lines import CreationLines
 from poolscope.recording.pool_rows.pool_names import PoolNames
 from poolscope.recording.pool_rows.row import WatchedPool, no_owner
 from poolscope.recording.session_errors import SessionErrors
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -41,6 +42,7 @@ class Registry:
         self.creation_lines = CreationLines()
         self.session_errors: SessionErrors | None = None
         self.max_routes = max_routes
+        self.slow_wait_s = SLOW_WAIT_S
         self.buffering = False
         self.hook_errors = 0
         self.last_hook_error: str | None = None
@@ -71,6 +73,7 @@ class Registry:
             return None
         if self.buffering:
             stats.buffer_samples()
+        stats.notice_waits(self.slow_wait_s)
         self.pools.append(WatchedPool(stats, weakref.ref(owner), site))
         return stats
 

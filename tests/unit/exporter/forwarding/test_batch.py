@@ -6,7 +6,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 
 from poolscope import catalogue
 from poolscope_exporter.forwarding.batch import ForwardAs, pack
@@ -41,6 +41,15 @@ def test_a_backend_does_not_get_what_a_provider_publishes() -> None:
 
     assert packed(by_provider) is None
     assert len(scopes(packed(by_provider, a_request(a_gauge("m", 1))))) == 1
+
+
+def test_a_backend_gets_the_exemplars() -> None:
+    metric = a_histogram(catalogue.WAIT_TIME.name, [0.5], [0, 1])
+    exemplar = Exemplar(as_double=0.7, trace_id=bytes(range(16)), span_id=bytes(range(8)))
+    metric.histogram.data_points[0].exemplars.append(exemplar)
+    request = a_request(metric)
+
+    assert packed(request) == request
 
 
 def test_another_exporter_gets_everything() -> None:

@@ -313,3 +313,23 @@ def test_rejected_data_is_on_the_page_with_sender_reason_and_metric() -> None:
 
 def test_page_without_rejected_data_has_no_section_for_it() -> None:
     assert "Rejected data" not in page_of()
+
+
+@pytest.mark.parametrize(
+    ("trace_url", "trace_id", "is_linked"),
+    [
+        ("https://traces.example/{trace_id}", "ab" * 16, True),
+        ("https://traces.example/?a=1&id={trace_id}", "ab" * 16, True),
+        (None, "ab" * 16, False),
+        ("https://traces.example/{trace_id}", None, False),
+        ("https://traces.example/{trace_id}", '"><script>alert(1)</script>', False),
+    ],
+)
+def test_a_held_checkout_is_linked_to_its_trace(
+    trace_url: str | None, trace_id: str | None, *, is_linked: bool
+) -> None:
+    leak = replace(A_LEAK, checkout=replace(A_LEAK.checkout, trace_id=trace_id))
+    page = render_page(Situation((leak,), (), (), (), 0.0), "now", trace_url=trace_url)
+    address = str(trace_url).replace("{trace_id}", str(trace_id)).replace("&", "&amp;")
+    assert (f'<a href="{address}" rel="noopener noreferrer">trace</a>' in page) is is_linked
+    assert "<script" not in page

@@ -125,6 +125,20 @@ def checkouts(registry: Registry, retired: RetiredPools) -> Counter[str]:
     return found
 
 
+def test_a_row_that_is_handed_on_or_renamed_still_notices_waits_as_slow_as_the_setting() -> None:
+    registry = Registry()
+    registry.slow_wait_s = 2.0
+    registry.finders.append(lambda target: target if isinstance(target, PoolStats) else None)
+    first = Pool(registry)
+    first.use()
+    first.dispose()
+    following = Pool(registry)
+    assert following.stats is not None
+    assert following.stats is first.stats
+    registry.rename(following.stats, "invoices")
+    assert (following.stats.slow.slow_s, following.stats.noticed_wait_s) == (2.0, 2.0)
+
+
 def test_a_thousand_pools_in_a_row_are_one_row_with_a_thousand_checkouts() -> None:
     registry = Registry(max_pools=5)
     for _ in range(1000):

@@ -17,6 +17,7 @@ from poolscope_exporter.core.fleet.fair_shares import (
     usage,
 )
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
+from poolscope_exporter.core.fleet.occupancy_history import OccupancyHistory
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.process import Process
 from poolscope_exporter.core.fleet.retention import (
@@ -116,6 +117,7 @@ class Fleet:
         self._kinds = FamilyKinds()
         self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._first_seen = FirstSeen()
+        self.occupancy = OccupancyHistory()
         self._shared_rooms = {
             Room.HELD: self._budgets.held,
             Room.SESSIONS: self._budgets.sessions,
@@ -144,6 +146,7 @@ class Fleet:
         for room, budget in self._shared_rooms.items():
             self._make_room(room, budget, process, push)
         refused = process.apply_push(push, now_s)
+        self.occupancy.record_occupancy(push.occupancy, now_s)
         if push.is_end:
             self._refused_owners.clear()
         left_out = refused.points + refused.held

@@ -3,6 +3,7 @@
 The receiver reads the rewritten message, and forwarding sends it. So both have the same names.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -117,6 +118,13 @@ def _divide(point: HistogramDataPoint, per_second: float) -> None:
     for field in ("sum", "min", "max"):
         if point.HasField(field):
             setattr(point, field, getattr(point, field) / per_second)
+    _divide_exemplars(point, per_second)
+
+
+def _divide_exemplars(point: HistogramDataPoint, per_second: float) -> None:
+    for each in point.exemplars:
+        kind = each.WhichOneof("value")
+        each.as_double = float(getattr(each, kind)) / per_second if kind else math.nan
 
 
 def _make_explicit(metric: Metric, per_second: float, refused: Counter[str]) -> None:
@@ -132,18 +140,19 @@ def _make_explicit(metric: Metric, per_second: float, refused: Counter[str]) -> 
         if buckets is None:
             refused[DecodeRefusal.MALFORMED_POINT] += 1
             continue
-        made.append(
-            HistogramDataPoint(
-                attributes=point.attributes,
-                start_time_unix_nano=point.start_time_unix_nano,
-                time_unix_nano=point.time_unix_nano,
-                flags=point.flags,
-                count=point.count,
-                sum=buckets.sum if point.HasField("sum") else None,
-                bucket_counts=buckets.counts,
-                explicit_bounds=buckets.bounds,
-            )
+        explicit = HistogramDataPoint(
+            attributes=point.attributes,
+            start_time_unix_nano=point.start_time_unix_nano,
+            time_unix_nano=point.time_unix_nano,
+            flags=point.flags,
+            count=point.count,
+            sum=buckets.sum if point.HasField("sum") else None,
+            bucket_counts=buckets.counts,
+            explicit_bounds=buckets.bounds,
+            exemplars=point.exemplars,
         )
+        _divide_exemplars(explicit, per_second)
+        made.append(explicit)
     metric.histogram.aggregation_temporality = temporality
     metric.histogram.data_points.extend(made)
 

@@ -155,15 +155,15 @@ class AsyncpgHooks:
         if stats is not None:
             stats.foreign_loop += 1
 
-    def failed(self, stats: PoolStats, error: BaseException) -> None:
+    def failed(self, stats: PoolStats, error: BaseException, began_s: float) -> None:
         """Count a checkout that ended without a connection; a slow server is no pool time-out."""
         if isinstance(error, CancelledError):
-            stats.note_failed(FailureReason.CANCELLED)
+            stats.note_failed(FailureReason.CANCELLED, began_s)
         elif isinstance(error, TimeoutError) and CONNECTING not in error.__dict__:
-            stats.note_failed(FailureReason.TIMEOUT)
+            stats.note_failed(FailureReason.TIMEOUT, began_s)
             self._look_at_timeout(stats, monotonic())
         else:
-            stats.note_failed(FailureReason.ERROR)
+            stats.note_failed(FailureReason.ERROR, began_s)
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened."""
@@ -259,7 +259,7 @@ class AsyncpgHooks:
                 return await get()
             finally:
                 stats.waiting.pop(token, None)
-                stats.queue.count_value(monotonic() - began)
+                stats.note_queue_time(began, monotonic() - began)
 
         def measured_get() -> Coroutine[Any, Any, Any]:
             return get() if free else wait()

@@ -124,15 +124,15 @@ class PsycopgPoolHooks:
             slot.connection_found(describe(connection))
         return slot
 
-    def failed(self, stats: PoolStats, error: BaseException) -> None:
+    def failed(self, stats: PoolStats, error: BaseException, began_s: float) -> None:
         """Count a checkout that ended without a connection."""
         if isinstance(error, PoolTimeout):
-            stats.note_failed(FailureReason.TIMEOUT)
+            stats.note_failed(FailureReason.TIMEOUT, began_s)
             self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
-            stats.note_failed(FailureReason.CANCELLED)
+            stats.note_failed(FailureReason.CANCELLED, began_s)
         else:
-            stats.note_failed(FailureReason.ERROR)
+            stats.note_failed(FailureReason.ERROR, began_s)
 
     def returned(self, pool: Any, connection: Any) -> None:
         """Note a return, before the pool can lend the connection again."""
@@ -257,9 +257,11 @@ class PsycopgPoolHooks:
         waited_s = monotonic() - began_s
         slot = kept_on(connection)
         if slot is not None and slot.fresh:
-            waited_s = max(0.0, waited_s - slot.create_s)
+            create_s = min(waited_s, slot.create_s)
+            waited_s -= create_s
             stats.note_connect_wait(waiter)
-        stats.queue.count_value(waited_s)
+            stats.slow.note_phase(Phase.CONNECT, began_s, create_s)
+        stats.note_queue_time(began_s, waited_s)
 
     def _ping_began(self, stats: PoolStats, token: int, began_s: float) -> None:
         """Note a caller with a connection that will be tested now."""

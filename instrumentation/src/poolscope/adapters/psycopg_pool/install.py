@@ -19,7 +19,7 @@ from poolscope.adapters.psycopg_pool import asynchronous
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import make_record_checkout
-from poolscope.recording.pool import next_checkout_id
+from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -83,7 +83,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
         try:
             connection = original(self, timeout)
         except BaseException as error:
-            hooks.failed(stats, error)
+            hooks.failed(stats, error, began)
             raise
         try:
             try:
@@ -117,6 +117,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
     connect_began = hooks.contained(hooks.connect_began)
+    ended = hooks.contained(PoolStats.note_connect_ended)
 
     def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
         stats = stats_of(self)
@@ -131,6 +132,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
             raise
         finally:
             waiter = stats.waiting.pop(token, None)
+            ended(stats, waiter)
         opened(stats, connection, monotonic() - began, waiter)
         return connection
 

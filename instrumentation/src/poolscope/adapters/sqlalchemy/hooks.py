@@ -204,27 +204,34 @@ class SqlalchemyHooks:
         """Return whether exactly this checkout was noted before."""
         return slot.out is not None and slot.out[6] is record.fairy_ref
 
-    def failed(self, stats: PoolStats, error: BaseException) -> None:
+    def failed(self, stats: PoolStats, error: BaseException, began_s: float) -> None:
         """Count once that a checkout got no connection, even if several wrappers report it."""
         # A number, not the statistics themselves: applications pickle their exceptions.
         if error.__dict__.get("_poolscope") == id(stats):
             return
         error.__dict__["_poolscope"] = id(stats)
         if isinstance(error, exc.TimeoutError):
-            stats.note_failed(FailureReason.TIMEOUT)
+            stats.note_failed(FailureReason.TIMEOUT, began_s)
             self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
-            stats.note_failed(FailureReason.CANCELLED)
+            stats.note_failed(FailureReason.CANCELLED, began_s)
         else:
-            stats.note_failed(FailureReason.ERROR)
+            stats.note_failed(FailureReason.ERROR, began_s)
             # Pre-ping fails on a connection of another loop, so it is not lent.
             stats.foreign_loop += stats.is_async and is_of_another_loop(error)
 
-    def pinged(self, stats: PoolStats, slot: Slot, waited_s: float) -> None:
-        """Count the time of the liveness check: the wait minus the time in the queue."""
-        if not slot.fresh:
-            stats.ping.count_value(max(0.0, waited_s - slot.queued_s))
-        slot.fresh, slot.queued_s = False, 0.0
+    def waited(self, stats: PoolStats, slot: Slot, began_s: float, got_s: float) -> None:
+        """Note a wait that was slow, or that may have included a liveness check.
+
+        The time of the check is the wait minus the time in the queue.
+        """
+        waited_s = got_s - began_s
+        if stats.pre_ping:
+            if not slot.fresh:
+                stats.ping.count_value(max(0.0, waited_s - slot.queued_s))
+            slot.fresh, slot.queued_s = False, 0.0
+        if waited_s >= stats.slow.slow_s:
+            stats.slow.note_wait(began_s, got_s)
 
     def queued(self, stats: PoolStats, queue: Any) -> Callable[..., Any]:
         """Return the queue's `get` with only the blocked time measured."""
@@ -267,7 +274,7 @@ class SqlalchemyHooks:
         finally:
             stats.waiting.pop(token, None)
             waited_s = monotonic() - began
-            stats.queue.count_value(waited_s)
+            stats.note_queue_time(began, waited_s)
         slot = getattr(record, "_poolscope", None)
         if slot is not None:
             slot.queued_s = waited_s
@@ -283,6 +290,7 @@ class SqlalchemyHooks:
         """Return the pool's creator with opening a connection measured, and failures classified."""
         connect_failed, wait_began = self.contained(self.connect_failed), self._wait_began
         note_connect_wait = self.contained(stats.note_connect_wait)
+        note_ended = self.contained(stats.note_connect_ended)
 
         def measured_create(record: Any) -> Any:
             began, token = monotonic(), next_checkout_id()
@@ -294,6 +302,7 @@ class SqlalchemyHooks:
                 raise
             finally:
                 waiter = stats.waiting.pop(token, None)
+                note_ended(waiter)
             stats.create.count_value(monotonic() - began)
             note_connect_wait(waiter)
             return connection
