@@ -158,7 +158,8 @@ class Pusher:
 
     def samples(self) -> Iterator[Sample]:
         """Return the aggregates of the process, of each pool and of poolscope, that are not off."""
-        wanted = self._without_those_off(self._retired.completed(self._all_samples()))
+        pools = self._named_pools()  # before the sums are read: it may retire a row
+        wanted = self._without_those_off(self._retired.completed(self._all_samples(pools)))
         return map(self._traced_notes.exemplars.with_exemplars, wanted)
 
     def push_samples(self, *, is_partial: bool) -> Iterator[Sample]:
@@ -190,9 +191,8 @@ class Pusher:
         off = self._settings.metrics_off
         return (sample for sample in samples if sample.metric.name not in off)
 
-    def _all_samples(self) -> Iterator[Sample]:
-        pools, now_s = self._named_pools(), monotonic()
-        threads = self._watcher.loops.worker_threads
+    def _all_samples(self, pools: list[tuple[PoolIdentity, WatchedPool]]) -> Iterator[Sample]:
+        now_s, threads = monotonic(), self._watcher.loops.worker_threads
         for identity, pool in pools:
             if pool.is_gone:
                 yield from counter_samples(identity, pool.stats, pool.leaks)

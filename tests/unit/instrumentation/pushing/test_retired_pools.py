@@ -8,6 +8,7 @@ from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.histogram import Buckets
 from poolscope.recording.pool import CollectedCheckout, PoolIdentity, PoolStats
 from poolscope.recording.registry import Registry
+from support.applications.apps import instrumented
 from support.applications.still_pool import StillPool
 
 IDENTITY = PoolIdentity("orders")
@@ -65,6 +66,14 @@ def test_counters_never_fall_while_engines_come_and_go() -> None:
     waits = sum(value for (name, _), value in before.items() if name == catalogue.WAIT_TIME.name)
     leaks = sum(value for (name, _), value in before.items() if name == catalogue.LEAKS.name)
     assert (total, waits, leaks) == (sum(range(1, 20)), sum(range(1, 20)), 19)
+
+
+def test_a_counter_does_not_fall_in_the_push_that_retires_a_row() -> None:
+    with instrumented() as readings:
+        for times in range(1, 5):
+            engine = used(readings.instrumentation.registry, 1, library=str(times % 2))
+            assert readings.total(catalogue.CHECKOUTS) == times
+            del engine
 
 
 def test_pool_that_is_dropped_between_list_and_push_is_counted_once() -> None:
