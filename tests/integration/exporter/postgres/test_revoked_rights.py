@@ -13,7 +13,9 @@ import poolscope_exporter.postgres
 from poolscope_exporter import clock
 from poolscope_exporter.commands.check import check_target
 from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.judging.verdicts import BLOCKED_S
 from poolscope_exporter.core.judging.views import ServerView
+from poolscope_exporter.core.linking.confirmation import CONFIRM_MARGIN_S
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.postgres.factory import poller_of
 from poolscope_exporter.postgres.server import EVERY_STATEMENT
@@ -37,6 +39,10 @@ USED = """
 """The functions, with every overload, and the views with a name that stands in a statement."""
 
 LOCK = "SELECT pg_advisory_xact_lock(4711)"
+WAITS_LONG = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    " AND clock_timestamp() - query_start > %s * interval '1 s'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +90,12 @@ def revoked(server: EmbeddedPostgres, right: str) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def blocked_connection(server: EmbeddedPostgres) -> AsyncIterator[psycopg.AsyncConnection]:
-    """Yield a connection that waits for a lock, which a transaction of another one holds."""
+    """Yield a connection that has waited long for a lock, which another transaction holds."""
     with psycopg.connect(server.dsn) as holder:
         holder.execute(LOCK)
         waiting = await psycopg.AsyncConnection.connect(server.dsn)
         task = asyncio.create_task(waiting.execute(LOCK))
-        is_waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while run_sql(server.dsn, is_waiting) == [(0,)]:  # noqa: ASYNC110 - the server decides
+        while run_sql(server.dsn, WAITS_LONG, BLOCKED_S) == [(0,)]:  # noqa: ASYNC110 - the server decides
             await asyncio.sleep(0)
         try:
             yield waiting
@@ -115,8 +120,8 @@ async def poll(target: ServerTarget, held: psycopg.AsyncConnection) -> Seen:
         await poller.loop.poll_once()
     finally:
         await poller.loop.run(stop)
-    # A verdict needs a push that shows the same checkout after the poll.
-    now_s = clock.monotonic()
+    # A verdict needs a push that surely shows the same checkout after the poll.
+    now_s = clock.monotonic() + CONFIRM_MARGIN_S
     correlator.take_push(replace(push, sequence=2), now_s)
     view = poller.server_view(now_s)
     situation = correlator.situation(now_s, [view], [])
