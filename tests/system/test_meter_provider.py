@@ -182,6 +182,7 @@ def of_application(found: list[Sample], service: str) -> list[Sample]:
         for each in found
         if each.labels.get("service_name") == service
         and each.name.startswith(APPLICATIONS)
+        and each.name not in OF_EXPORTER
         and not each.name.startswith(QUEUE)
     ]
 
