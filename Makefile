@@ -21,6 +21,7 @@ SCENARIOS := $(VENV)/scenarios
 TIMED := $(VENV)/timed-scenarios
 INCIDENT_RECORDS := $(VENV)/incidents
 SOAK_S ?= 1800
+SCOPE ?= whole
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
@@ -188,11 +189,11 @@ test-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) ## Run the instrumentation's test
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
 
-test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md (2 hours; needs npm, apt)
-	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --workers $(WORKERS)
+test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md; SCOPE=selected runs fewer tests (hours; needs npm, apt, Go)
+	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --scope $(SCOPE) --workers $(WORKERS)
 
 test-matrix-ends: setup ## Run the end of each counterpart that no other target runs, shortly (needs npm, apt)
-	$(GENERATOR) poolscope_generators.matrix.run --short --rows "$(ROWS)" --workers $(WORKERS)
+	$(GENERATOR) poolscope_generators.matrix.run --scope short --rows "$(ROWS)" --workers $(WORKERS)
 
 test-folder: setup $(UVLOOP) $(FRAMEWORKS) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)

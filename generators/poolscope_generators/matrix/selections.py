@@ -1,0 +1,129 @@
+"""The tests of each counterpart: what the rows of the matrix run, and what those tests assert."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+EXPORTER = "tests/integration/exporter"
+SYSTEM = "tests/system"
+UNIT = "tests/unit/instrumentation"
+INTEGRATION = "tests/integration/instrumentation"
+CONFORMANCE = "tests/conformance"
+
+
+class Scope(Enum):
+    """How many of a row's tests run."""
+
+    WHOLE = "whole"
+    SELECTED = "selected"
+    SHORT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The tests of a counterpart. `more` are the further ones of a whole run.
+
+    `short` are the tests that CI runs for each change, of the rows that CI chose.
+    """
+
+    asserts: str
+    selected: Sequence[str]
+    more: Sequence[str] = ()
+    short: Sequence[str] = ()
+
+    def of(self, scope: Scope) -> Sequence[str]:
+        """Return the folders and files that a run of this scope has."""
+        match scope:
+            case Scope.WHOLE:
+                return (*self.selected, *self.more)
+            case Scope.SELECTED:
+                return self.selected
+            case Scope.SHORT:
+                return self.short
+
+
+_WAYS = (
+    "every verdict, link and diagnosis of the scenarios; TLS with SCRAM, IPv6, Unix sockets, a"
+    " standby, several hosts in one DSN, sessions that send WAL; `check`"
+)
+POSTGRES = Selection(
+    f"{_WAYS}; every query with all rights and with each right revoked; a whole run adds all tests"
+    " of the exporter",
+    (
+        "tests/matrix/test_postgres.py", f"{EXPORTER}/postgres/test_postgres.py",
+        f"{EXPORTER}/postgres/test_revoked_rights.py", f"{EXPORTER}/commands/test_check.py",
+    ),
+    (EXPORTER,),
+    (f"{EXPORTER}/postgres", f"{EXPORTER}/commands/test_check.py"),
+)  # fmt: skip
+OLD_POSTGRES = Selection(
+    _WAYS, ("tests/matrix/test_postgres.py", f"{EXPORTER}/commands/test_check.py")
+)
+BOUNCER = Selection(
+    "links and the queue in pool modes `session` and `transaction`; both consoles of a shared port;"
+    " shutdown with the exporter attached; prepared statements; TLS and SCRAM on the console and"
+    " for the app; `auth_query`; an honest `unlinked` in pool mode `statement`",
+    (
+        *(
+            f"{SYSTEM}/test_{name}.py"
+            for name in (
+                "pgbouncer", "pgbouncer_shutdown", "through_pgbouncer", "behind_proxies",
+                "prepared_statements",
+            )
+        ),
+        "tests/matrix/test_pgbouncer.py",
+    ),
+    (f"{SYSTEM}/test_timed_behind_pgbouncer.py", f"{SYSTEM}/test_pooled_scenarios.py"),
+    (f"{SYSTEM}/test_through_pgbouncer.py", f"{SYSTEM}/test_pgbouncer_shutdown.py"),
+)  # fmt: skip
+ODYSSEY = Selection(
+    "the link is `unlinked:unknown_server`, or `unlinked:pooler` if Odyssey's address is a"
+    " `--server-alias`; `check` reports that its connection came through a pooler",
+    ("tests/matrix/test_odyssey.py",),
+)
+PYTHON = Selection(
+    "the recorder and the pusher, and the adapters on real pools, with the locked packages; a whole"
+    " run adds the conformance suite and the exporter's unit tests",
+    (UNIT, f"{INTEGRATION}/adapters"),
+    (CONFORMANCE, INTEGRATION, "tests/unit/exporter"),
+    (UNIT,),
+)
+LIBRARY = Selection(
+    "the adapters on real pools; a whole run adds the conformance suite",
+    (f"{UNIT}/adapters", f"{INTEGRATION}/adapters"),
+    (CONFORMANCE, UNIT, INTEGRATION),
+)
+# Both ends of a push: what the pusher encodes, and what the official SDK makes of a MeterProvider.
+TELEMETRY = Selection(
+    "what the pusher encodes, and what the exporter reads of the official SDK",
+    (
+        UNIT, f"{INTEGRATION}/test_push.py", f"{INTEGRATION}/test_sending.py",
+        f"{EXPORTER}/receiver/test_official_sdk.py",
+    ),
+    (),
+    (f"{UNIT}/pushing", f"{INTEGRATION}/test_push.py"),
+)  # fmt: skip
+OTLP_BACKEND = Selection(
+    "a Prometheus that gets the series from `--forward-to` shows the same series, panels and alerts"
+    " as one that scrapes; an app with its own MeterProvider is published once",
+    (f"{SYSTEM}/test_otlp_backend.py", f"{SYSTEM}/test_meter_provider.py"),
+    (f"{SYSTEM}/test_transports.py",),
+)
+PROMETHEUS = Selection(
+    "the shipped configurations, rules and dashboard queries",
+    (f"{SYSTEM}/test_deploy_configs.py", f"{SYSTEM}/test_board_queries.py"),
+    (f"{SYSTEM}/test_alerts_end_to_end.py", "tests/alerts"),
+)
+VMAGENT = Selection(
+    "it scrapes the exporter with the shipped configuration, and sends on every series",
+    ("tests/matrix/test_vmagent.py",),
+)
+PARSER = Selection(
+    "the text of `/metrics` as this parser reads it, in the formats that a scraper may ask for",
+    ("tests/unit/exporter/metrics",),
+)
+CHART = Selection(
+    "the chart and the manifests in all variants, held against the schemas of Kubernetes",
+    ("tests/deploy/test_helm.py", "tests/deploy/test_kubernetes.py"),
+)
+NONE = Selection("nothing: the counterpart is listed with the reason", ())
