@@ -27,6 +27,7 @@ OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+VMAGENT := github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.136.23
 SENDERS := $(VENV)/senders
 SENDER_RECORDS := $(VENV)/sender-records
 SENDER_SOURCES := tests/system/senders
@@ -239,6 +240,9 @@ collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, t
 otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has not; needs Go, takes minutes
 	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
 	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
+
+vmagent: ## Build the vmagent of VictoriaMetrics; needs Go, takes minutes
+	GOBIN=$(abspath $(VENV))/vmagent CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(VMAGENT)
 
 senders: ## Build the programs of other languages that push here (tests/system/senders); needs Go, npm, Maven, a JDK
 	mkdir -p $(SENDERS)/node $(SENDERS)/java/jars $(SENDERS)/java/agents

@@ -115,7 +115,8 @@ PROMETHEUS = Selection(
     (f"{SYSTEM}/test_alerts_end_to_end.py", "tests/alerts"),
 )
 VMAGENT = Selection(
-    "it scrapes the exporter with the shipped configuration, and sends on every series",
+    "it scrapes the exporter by the job of the shipped configuration: the target is up, and no"
+    " sample is lost",
     ("tests/matrix/test_vmagent.py",),
 )
 PARSER = Selection(
