@@ -250,7 +250,11 @@ def test_two_processes_of_one_service_are_kept_apart(
 
     def instances() -> set[str]:
         pools = pools_of(exporter, service)
-        return {pool["service_instance_id"] for pool in pools if (pool["used"], pool["max"]) == (FULL, FULL)}
+        return {
+            pool["service_instance_id"]
+            for pool in pools
+            if (pool["used"], pool["max"]) == (FULL, FULL)
+        }
 
     with (
         a_sender(command, exporter.otlp, service, environment),
