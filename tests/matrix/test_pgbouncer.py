@@ -78,7 +78,7 @@ def test_app_and_console_log_in_with_a_password(
     postgres: EmbeddedPostgres, folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)  # for the connection that waits until it has started
-    users = folder / "users.txt"
+    users = str(folder / "users.txt")
     with PgBouncer(postgres, auth_type=kind, auth_file=users) as bouncer:
         monkeypatch.delenv("PGPASSWORD")
         assert_linked(postgres, bouncer, password=PASSWORD)
@@ -90,7 +90,7 @@ def test_the_password_of_an_app_comes_from_a_query(
     run_sql(postgres.dsn, "DROP ROLE IF EXISTS by_query")
     run_sql(postgres.dsn, f"CREATE ROLE by_query LOGIN PASSWORD '{PASSWORD}'")
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    asked = {"auth_user": "postgres", "auth_file": folder / "users.txt"}
+    asked: dict[str, Any] = {"auth_user": "postgres", "auth_file": folder / "users.txt"}
     with PgBouncer(postgres, auth_type="scram-sha-256", **asked) as bouncer:
         monkeypatch.delenv("PGPASSWORD")
         assert_linked(postgres, bouncer, "by_query", password=PASSWORD)

@@ -134,6 +134,7 @@ def library(requirements: str, distribution: str) -> Environment:
 def _built(target: str, program: Path) -> Path:
     """Return a program that a target of the Makefile builds, and build it unless it is there."""
     if not program.exists():
+        run("go", "version")  # a machine without Go gets the reason, and not an error of make
         run("make", target)
     return program
 

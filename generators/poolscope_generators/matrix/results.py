@@ -23,12 +23,13 @@ class Result:
     def text(self) -> str:
         """Return the result as one phrase."""
         phrase = f"{self.passed:,} passed"
-        if self.skipped:
-            reasons = dict.fromkeys(self.skipped)
-            phrase += f", {len(self.skipped)} skipped ({'; '.join(reasons)})"
         if self.failed:
             phrase += f", {len(self.failed)} failed: {', '.join(self.failed[:NAMES_SHOWN])}"
-        return phrase + (", …" if len(self.failed) > NAMES_SHOWN else "")
+            phrase += ", …" if len(self.failed) > NAMES_SHOWN else ""
+        if self.skipped:
+            reasons = (f"Reason: {each}." for each in dict.fromkeys(self.skipped))
+            phrase += f", {len(self.skipped)} skipped. {' '.join(reasons)}"
+        return phrase
 
 
 def read_result(report: Path) -> Result:

@@ -106,10 +106,14 @@ ROWS: tuple[Row, ...] = (
         partial(environments.locked, "prometheus-client"), selections.PARSER,
     ),
     Row("helm", "Helm chart, Kubernetes", environments.helm, selections.CHART),
+    Row(
+        "compose", "Compose, by check-jsonschema",
+        partial(environments.locked, "check-jsonschema"), selections.COMPOSE,
+    ),
     _row_that_is_not_run("pgcat", "pgcat", "written in Rust; neither on crates.io nor in Debian"),
     _row_that_is_not_run("pgdog", "pgdog", "written in Rust; neither on crates.io nor in Debian"),
     _row_that_is_not_run("supavisor", "Supavisor", "written in Elixir; not in Debian"),
-    _row_that_is_not_run("pint", "pint", "the Go module proxy refuses it (403)"),
+    _row_that_is_not_run("pint", "pint", "the Go module proxy does not have it"),
 )  # fmt: skip
 """The newest of each is the locked one, or comes with a suite of Debian: CI runs it anyway."""
 

@@ -43,12 +43,12 @@ class Selection:
 
 
 _WAYS = (
-    "every verdict, link and diagnosis of the scenarios; TLS with SCRAM, IPv6, Unix sockets, a"
-    " standby, several hosts in one DSN, sessions that send WAL; `check`"
+    "`check`. Every verdict, link and diagnosis of the scenarios. TLS with SCRAM, IPv6, Unix"
+    " sockets, a standby. Several hosts in one DSN. Sessions that send WAL."
 )
 POSTGRES = Selection(
-    f"{_WAYS}; every query with all rights and with each right revoked; a whole run adds all tests"
-    " of the exporter",
+    f"{_WAYS} Every query with all rights, and with each right revoked. A whole run adds all tests"
+    " of the exporter.",
     (
         "tests/matrix/test_postgres.py", f"{EXPORTER}/postgres/test_postgres.py",
         f"{EXPORTER}/postgres/test_revoked_rights.py", f"{EXPORTER}/commands/test_check.py",
@@ -60,9 +60,9 @@ OLD_POSTGRES = Selection(
     _WAYS, ("tests/matrix/test_postgres.py", f"{EXPORTER}/commands/test_check.py")
 )
 BOUNCER = Selection(
-    "links and the queue in pool modes `session` and `transaction`; both consoles of a shared port;"
-    " shutdown with the exporter attached; prepared statements; TLS and SCRAM on the console and"
-    " for the app; `auth_query`; an honest `unlinked` in pool mode `statement`",
+    "Links and the queue in pool modes `session` and `transaction`. Both consoles of a shared port."
+    " A shutdown with the exporter attached. Prepared statements. TLS and SCRAM on the console and"
+    " for the app. `auth_query`. An honest `unlinked` in pool mode `statement`.",
     (
         *(
             f"{SYSTEM}/test_{name}.py"
@@ -77,25 +77,25 @@ BOUNCER = Selection(
     (f"{SYSTEM}/test_through_pgbouncer.py", f"{SYSTEM}/test_pgbouncer_shutdown.py"),
 )  # fmt: skip
 ODYSSEY = Selection(
-    "the link is `unlinked:unknown_server`, or `unlinked:pooler` if Odyssey's address is a"
-    " `--server-alias`; `check` reports that its connection came through a pooler",
+    "The link is `unlinked:unknown_server`, or `unlinked:pooler` if Odyssey's address is a"
+    " `--server-alias`. `check` reports that its connection came through a pooler.",
     ("tests/matrix/test_odyssey.py",),
 )
 PYTHON = Selection(
-    "the recorder and the pusher, and the adapters on real pools, with the locked packages; a whole"
-    " run adds the conformance suite and the exporter's unit tests",
+    "The recorder and the pusher, and the adapters on real pools, with the locked packages. A whole"
+    " run adds the conformance suite and the exporter's unit tests.",
     (UNIT, f"{INTEGRATION}/adapters"),
     (CONFORMANCE, INTEGRATION, "tests/unit/exporter"),
     (UNIT,),
 )
 LIBRARY = Selection(
-    "the adapters on real pools; a whole run adds the conformance suite",
+    "The adapters on real pools. A whole run adds the conformance suite.",
     (f"{UNIT}/adapters", f"{INTEGRATION}/adapters"),
     (CONFORMANCE, UNIT, INTEGRATION),
 )
 # Both ends of a push: what the pusher encodes, and what the official SDK makes of a MeterProvider.
 TELEMETRY = Selection(
-    "what the pusher encodes, and what the exporter reads of the official SDK",
+    "The encoding of each push, and the numbers that the exporter reads of the official SDK.",
     (
         UNIT, f"{INTEGRATION}/test_push.py", f"{INTEGRATION}/test_sending.py",
         f"{EXPORTER}/receiver/test_official_sdk.py",
@@ -104,27 +104,31 @@ TELEMETRY = Selection(
     (f"{UNIT}/pushing", f"{INTEGRATION}/test_push.py"),
 )  # fmt: skip
 OTLP_BACKEND = Selection(
-    "a Prometheus that gets the series from `--forward-to` shows the same series, panels and alerts"
-    " as one that scrapes; an app with its own MeterProvider is published once",
+    "One Prometheus gets the series from `--forward-to`, another one scrapes. Both have the same"
+    " series, panels and alerts. An app with its own MeterProvider is published once.",
     (f"{SYSTEM}/test_otlp_backend.py", f"{SYSTEM}/test_meter_provider.py"),
     (f"{SYSTEM}/test_transports.py",),
 )
 PROMETHEUS = Selection(
-    "the shipped configurations, rules and dashboard queries",
+    "The shipped configurations, rules and dashboard queries.",
     (f"{SYSTEM}/test_deploy_configs.py", f"{SYSTEM}/test_board_queries.py"),
     (f"{SYSTEM}/test_alerts_end_to_end.py", "tests/alerts"),
 )
 VMAGENT = Selection(
-    "it scrapes the exporter by the job of the shipped configuration: the target is up, and no"
-    " sample is lost",
+    "It scrapes the exporter by the job of the shipped configuration. The target is up, and no"
+    " sample is lost.",
     ("tests/matrix/test_vmagent.py",),
 )
 PARSER = Selection(
-    "the text of `/metrics` as this parser reads it, in the formats that a scraper may ask for",
+    "The text of `/metrics` as this parser reads it, in each format that a scraper may ask for.",
     ("tests/unit/exporter/metrics",),
 )
 CHART = Selection(
-    "the chart and the manifests in all variants, held against the schemas of Kubernetes",
+    "The chart and the manifests in all variants, held against the schemas of Kubernetes.",
     ("tests/deploy/test_helm.py", "tests/deploy/test_kubernetes.py"),
 )
-NONE = Selection("nothing: the counterpart is listed with the reason", ())
+COMPOSE = Selection(
+    "The schema of Compose, the hardening of each service, every configuration that is mounted.",
+    ("tests/deploy/test_compose.py",),
+)
+NONE = Selection("Nothing: the row has the reason.", ())

@@ -25,8 +25,8 @@ def test_each_test_is_counted_by_its_outcome(tmp_path: Path) -> None:
     ("result", "text", "is_good"),
     [
         (Result(1206, (), ()), "1,206 passed", True),
-        (Result(39, ("no TLS", "no TLS"), ()), "39 passed, 2 skipped (no TLS)", True),
-        (Result(0, ("a", "b"), ()), "0 passed, 2 skipped (a; b)", False),
+        (Result(39, ("no TLS", "no TLS"), ()), "39 passed, 2 skipped. Reason: no TLS.", True),
+        (Result(0, ("a", "b"), ()), "0 passed, 2 skipped. Reason: a. Reason: b.", False),
         (Result(4, (), ("a", "b", "c")), "4 passed, 3 failed: a, b, c", False),
         (Result(4, (), ("a", "b", "c", "d")), "4 passed, 4 failed: a, b, c, …", False),
     ],
