@@ -55,7 +55,8 @@ def _is_good(row: Row, options: argparse.Namespace) -> bool:
     try:
         environment = row.environment()
     except NotObtainableError as error:
-        line, is_good = Line("none", "none", f"not run: {error}"), not row.is_promised
+        line = Line("none", "none", f"not run: {error}")
+        is_good = row.may_lack or not row.is_promised
     else:
         result = _test(row, environment, row.tests(options.scope), options.workers)
         if result is None:

@@ -83,6 +83,15 @@ def test_a_row_that_is_not_promised_breaks_nothing(play: Play, is_there: bool) -
     assert play(a_row("one", is_there=is_there, is_promised=False), result=BAD) == 0
 
 
+@pytest.mark.parametrize(("is_there", "code"), [(True, 1), (False, 0)])
+def test_a_version_that_a_machine_may_lack_must_be_good_where_it_is(
+    play: Play, is_there: bool, code: int
+) -> None:
+    row = replace(a_row("one", is_there=is_there), may_lack=True)
+
+    assert play(row, result=BAD) == code
+
+
 def test_a_run_that_was_interrupted_is_bad_and_the_page_keeps_its_line(
     play: Play, page: Path
 ) -> None:
