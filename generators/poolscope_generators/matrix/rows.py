@@ -108,7 +108,10 @@ ROWS: tuple[Row, ...] = (
         "prometheus-client", "prometheus-client (parser)",
         partial(environments.locked, "prometheus-client"), selections.PARSER,
     ),
-    Row("helm", "Helm chart, Kubernetes", environments.helm, selections.CHART),
+    Row(
+        "helm", "Helm, with schemas of Kubernetes 1.25 and 1.37", environments.helm,
+        selections.CHART,
+    ),
     Row(
         "compose", "Compose, by check-jsonschema",
         partial(environments.locked, "check-jsonschema"), selections.COMPOSE,
