@@ -105,9 +105,10 @@ TELEMETRY = Selection(
 )  # fmt: skip
 OTLP_BACKEND = Selection(
     "One Prometheus gets the series from `--forward-to`, another one scrapes. Both have the same"
-    " series, panels and alerts. An app with its own MeterProvider is published once.",
-    (f"{SYSTEM}/test_otlp_backend.py", f"{SYSTEM}/test_meter_provider.py"),
-    (f"{SYSTEM}/test_transports.py",),
+    " series, panels and alerts. A whole run adds the ways through a Collector, and an app with its"
+    " own MeterProvider.",
+    (f"{SYSTEM}/test_otlp_backend.py",),
+    (f"{SYSTEM}/test_transports.py", f"{SYSTEM}/test_meter_provider.py"),
 )
 PROMETHEUS = Selection(
     "The shipped configurations, rules and dashboard queries.",
