@@ -4,6 +4,7 @@
 has no TLS.
 """
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -65,11 +66,12 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     with ExitStack() as stack:
-        sockets = tmp_path_factory.mktemp("s")
-        for folder in (sockets, *sockets.parents[:3]):
-            folder.chmod(0o777)
+        # Not pytest's folder, which only its owner may enter; and a socket's path must be short.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="poolscope-test-"))
+        sockets = Path(folder)
+        sockets.chmod(0o777)
         cert, key = (sockets / each.name for each in (LOOPBACK_CERT, LOOPBACK_KEY))
         cert.write_bytes(LOOPBACK_CERT.read_bytes())
         key.write_bytes(LOOPBACK_KEY.read_bytes())

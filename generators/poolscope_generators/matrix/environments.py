@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def python(version: str) -> Environment:
         _install(interpreter, "dev")
         _install(interpreter, "uvloop", "--target", str(made / "uvloop"))
         editable = ("--no-build-isolation", "-e", "instrumentation", "-e", "exporter")
-        _pip(interpreter, "--no-deps", *editable)
+        _uv(interpreter, "--no-deps", *editable)
         (made / ".ready").touch()
     return Environment(run(str(interpreter), "--version").split()[-1], interpreter)
 
@@ -142,12 +141,13 @@ def _built(target: str, program: Path) -> Path:
 def _install(interpreter: Path, requirements: str, *options: str) -> None:
     """Install a locked file for an interpreter; without a wheel there is no row."""
     file = str(REQUIREMENTS / f"{requirements}.txt")
-    _pip(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
+    _uv(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
 
 
-def _pip(interpreter: Path, *arguments: str) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet"]
-    run(*pip, "--disable-pip-version-check", *arguments)
+def _uv(interpreter: Path, *arguments: str) -> None:
+    """Install with uv: an old pip does not run on a new Python, and uv runs on none."""
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(interpreter)]
+    run(*uv, *arguments)
 
 
 def run(*command: str, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
