@@ -18,7 +18,6 @@ from poolscope_exporter.core.checks.library_cures import (
     sharing_cure,
 )
 from poolscope_exporter.core.checks.model import (
-    ONE_MAXIMUM,
     CheckId,
     ConfigCheck,
     PoolSettings,
@@ -29,7 +28,7 @@ from poolscope_exporter.core.checks.statement_tracking import check_statements
 from poolscope_exporter.core.checks.subject import CheckSubject, continued
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, ThresholdId, Thresholds
 from poolscope_exporter.core.checks.timeouts import check_connect_timeout, check_pool_timeout
-from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_numbers import ONE_MAXIMUM, PoolNumbers
 from poolscope_exporter.core.model.idle_timeouts import IdleTimeout
 from poolscope_exporter.core.model.pgbouncers import Pooling
 
@@ -119,7 +118,7 @@ def _check_pod(facts: PoolFacts, pod: PodDemand, row: Threshold) -> ConfigCheck:
     subject = CheckSubject(CheckId.C1, name, pod.size, safe_range)
     if pod.size is None:
         return subject.unknown(f"{setting} of one of them is not reported, or has no limit")
-    most = "" if pod.most is None else f", and may open {pod.most}"
+    most = "" if pod.most in {None, pod.size} else f", and may open {pod.most}"
     limits = f", where they have {pod.limits}" if str(pod.limits) else ""
     cure = (
         f"{_workers(facts.pool, pod)} keep {pod.size} connections{most}{limits}: lower {setting}, "
