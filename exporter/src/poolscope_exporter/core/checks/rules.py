@@ -13,6 +13,8 @@ from poolscope_exporter.core.checks.connection_life import (
     check_recycle,
 )
 from poolscope_exporter.core.checks.library_cures import (
+    KEEP_DJANGOS_POOL,
+    MADE_BY_DJANGO,
     blocking_cure,
     pool_class_cure,
     sharing_cure,
@@ -257,9 +259,12 @@ def _check_pools_made(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     subject = CheckSubject(
         CheckId.C16, f"pools made at {made.call_site}", made.count, f"at most {row.limit:g}"
     )
+    if made.count <= row.limit:
+        return subject.ok()
+    if made.call_site.startswith(MADE_BY_DJANGO):
+        return subject.ok(f"note: {KEEP_DJANGOS_POOL}")
     thing = "engine" if facts.pool.library == "sqlalchemy" else "pool"
-    cure = f"{made.count} pools were made at {made.call_site}: make the {thing} once"
-    return subject.judged(made.count <= row.limit, cure)
+    return subject.warn(f"{made.count} pools were made at {made.call_site}: make the {thing} once")
 
 
 Check = Callable[[PoolFacts, Threshold], ConfigCheck | None]

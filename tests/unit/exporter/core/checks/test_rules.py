@@ -353,6 +353,16 @@ def test_c16_names_the_line_and_what_to_make_once(library: str, thing: str) -> N
     assert check.cure == f"12 pools were made at shop/db.py:14: make the {thing} once"
 
 
+@pytest.mark.parametrize(("count", "has_note"), [(2, False), (3, True), (1000, True)])
+def test_c16_does_not_warn_of_pools_that_django_makes_for_celery(
+    count: int, has_note: bool
+) -> None:
+    made = PoolsMade("django/db/backends/postgresql/base.py:210", count)
+    check = checks(replace(GOOD, library="psycopg_pool", made=made))[CheckId.C16]
+    assert check.result is OK
+    assert ("CELERY_DB_REUSE_MAX" in (check.cure or "")) is has_note
+
+
 def test_c16_is_no_matter_of_a_sender_that_counts_no_pools() -> None:
     assert result("C16", made=None) is None
 
