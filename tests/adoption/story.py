@@ -1,6 +1,7 @@
 """The story of one application: the same calls bare and instrumented, calm, and four incidents."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -108,7 +109,9 @@ class Story:
         await asyncio.to_thread(self._watched.start)
         watched = await self._same_calls(self._watched)
         return [
-            f"{one} / {other}" for one, other in zip(bare, watched, strict=True) if one != other
+            f"{one[:120]} / {other[:120]}"
+            for one, other in zip(bare, watched, strict=True)
+            if one != other
         ]
 
     async def _same_calls(self, processes: AppProcesses) -> list[str]:
@@ -116,8 +119,8 @@ class Story:
         for number in range(SAME_CALLS):
             method, path = self._app.reads[number % len(self._app.reads)]
             answer = await self._client.request(method, processes.url + path)
-            body = answer.text if self._app.has_equal_answers else ""
-            answers.append(f"{method} {path} {answer.status_code} {body[:80]}")
+            body = _comparable(answer) if self._app.has_equal_answers else ""
+            answers.append(f"{method} {path} {answer.status_code} {body}")
         return answers
 
     async def _play_phase(self, phase: Phase) -> PhaseRecord:
@@ -210,6 +213,16 @@ class Story:
         rows = self._looks.pools.get(self._app.name, [])
         await asyncio.to_thread(self._watched.start)
         return len({row["service_instance_id"] for row in rows})
+
+
+def _comparable(answer: httpx.Response) -> str:
+    """Return the body; JSON with sorted keys.
+
+    A model of SQLModel has its fields in the order of a set of objects, so any import changes it.
+    """
+    if answer.headers.get("content-type", "").startswith("application/json"):
+        return json.dumps(answer.json(), sort_keys=True)
+    return answer.text
 
 
 @asynccontextmanager
