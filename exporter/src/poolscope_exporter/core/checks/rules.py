@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
+from typing import Final
 
 from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, GrownService
 from poolscope_exporter.core.capacity.pods import PodDemand
@@ -39,6 +40,10 @@ KINDS = 1024
 
 SQLALCHEMY_DEFAULT = (5, 10)
 """The pool_size and max_overflow of an engine that is created without them."""
+
+ONE: Final = 1
+ONE_NOTE: Final = "note: one connection serves one caller at a time"
+"""Nobody gets such a pool by default: it is for jobs that run one after another."""
 
 _QUEUES = frozenset({
     "QueuePool", "AsyncAdaptedQueuePool",  # SQLAlchemy
@@ -104,6 +109,8 @@ def _check_size(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     subject = CheckSubject(CheckId.C1, setting, size, safe_range)
     if not pool.has_queue:
         return None
+    if pool.max == ONE:
+        return subject.ok(ONE_NOTE)
     if size is not None:
         is_safe = row.lowest <= size <= row.highest
         cure = f"set {setting} within {safe_range}: {continued(row.advice)}"
@@ -118,6 +125,8 @@ def _check_pod(facts: PoolFacts, pod: PodDemand, row: Threshold) -> ConfigCheck:
     safe_range = f"{row.lowest:g} to {row.highest:g} in a {pod.kind}"
     name = f"{setting} of the {pod.processes} processes of a {pod.kind}"
     subject = CheckSubject(CheckId.C1, name, pod.size, safe_range)
+    if pod.most == ONE * pod.processes:
+        return subject.ok(ONE_NOTE)
     if pod.size is None:
         return subject.unknown(f"{setting} of one of them is not reported, or has no limit")
     most = "" if pod.most in {None, pod.size} else f", and may open {pod.most}"

@@ -149,5 +149,10 @@ def test_c1_of_small_pools_is_well_if_their_sum_is() -> None:
     assert c1(None, 2).result is Result.WARN
 
 
+def test_c1_does_not_warn_of_pools_of_one_connection_for_jobs_in_turn() -> None:
+    assert c1(PodDemand("pod", 2, 2, 2), 1).result is Result.OK
+    assert c1(PodDemand("pod", 2, 2, 3), 1).result is Result.WARN
+
+
 def test_c1_of_a_pod_of_which_one_process_tells_too_little_is_unknown() -> None:
     assert c1(PodDemand("host", 2, None, None), 10).result is Result.UNKNOWN
