@@ -109,8 +109,8 @@ APPS: Final = (
     App(
         "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 10",
         "opentelemetry-instrument mlflow server", "mlflow", ".",
-        (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri", "{url}",
-          "--artifacts-destination", "{home}"),),
+        (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri",
+          "{url}?connect_timeout=5", "--artifacts-destination", "{home}"),),
         (("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
          ("GET", "/api/2.0/mlflow/experiments/search?max_results=10")),
         table="experiments", report=("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
