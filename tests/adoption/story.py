@@ -22,7 +22,7 @@ from poolscope_generators.adoption.record import AppRecord, Count, Phase, PhaseR
 
 SAME_CALLS = 60
 CALLS_PER_S = 2.0
-REPORTS_PER_S = 40.0
+REPORTS_PER_S = 12.0
 LEAKS = 2
 SETTLES_S = 13.0
 """Two pushes and a look: after that, a count is in the exporter."""
@@ -34,7 +34,9 @@ COUNTED = frozenset({Phase.CALM, Phase.LEAK, Phase.RESTART})
 """Before the first incident, before the processes are replaced, and at the end."""
 
 OURS = re.compile(r"poolscope|two pools had|connection leak", re.IGNORECASE)
-RECOVERS_WITHIN_S = 60
+RECOVERS_WITHIN_S = 180
+GONE_S = 20.0
+"""An alert that no look has shown for that long has ended: a busy machine skips some looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,9 @@ class Story:
         if missing := self._app.missing.get(phase):
             return PhaseRecord(phase, missing=missing)
         self._report(f"{self._app.name}: {phase}")
+        if phase in AFTER_ANOTHER and self._app.stays_stuck:
+            await asyncio.to_thread(self._watched.stop)
+            await asyncio.to_thread(self._watched.start)
         self._start_reads()
         if phase in AFTER_ANOTHER:
             await asyncio.sleep(self._pace.between_s)
@@ -139,8 +144,9 @@ class Story:
             phase,
             round(ended - began, 1),
             _first_of_each(self._looks.diagnoses[self._app.name], began, ended),
-            _first_of_each(self._looks.alerts[self._app.name], began, ended),
+            _first_of_each(_new_alerts(self._looks.alerts[self._app.name], began), began, ended),
             count,
+            also=self._app.also.get(phase, ()),
         )
 
     async def _hurt(self, phase: Phase, lasts_s: float) -> None:
@@ -233,6 +239,25 @@ async def in_a_thread(context: AbstractContextManager[None]) -> AsyncIterator[No
         yield
     finally:
         await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+def _new_alerts(sights: list[Sight], began: float) -> list[Sight]:
+    """Return the alerts without what fires since before the phase, until it has ended.
+
+    Alerts keep firing for up to three minutes after an incident, and are judged in that one.
+    """
+    last: dict[str, float] = {}
+    old: set[str] = set()
+    new = []
+    for sight in tuple(sights):
+        is_anew = sight.at - last.get(sight.name, -GONE_S) >= GONE_S
+        last[sight.name] = sight.at
+        if sight.at < began:
+            old.add(sight.name)
+        elif sight.name not in old or is_anew:
+            old.discard(sight.name)
+            new.append(sight)
+    return new
 
 
 def _first_of_each(sights: list[Sight], began: float, ended: float) -> tuple[Shown, ...]:

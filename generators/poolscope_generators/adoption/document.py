@@ -29,7 +29,9 @@ APPS = """\
 ## The applications
 
 *Equal answers* compares the same calls to the bare and to the instrumented application: status and
-body, or only the status where bodies have times and ids.
+body, or only the status where bodies have times and ids. Each application has a time-out for
+connecting, and tests its connections before use. The FastAPI template lacks both, and checks C5 and
+C14 warn of that.
 """
 
 COUNTS = """\
@@ -56,10 +58,14 @@ Each time counts from the beginning of the incident.
 - **leak**: two calls keep their connection. Right is `leaking`, and the alert `PoolLeak`.
 - **lock**: another session locks a table, as a migration does. Right is `blocked`, and
   `PoolBlocked`.
-- **exhaustion**: queries of 0.7 s come faster than the pool can serve them. Right is `undersized`
-  or `slow_queries`, and an alert on a full pool.
+- **exhaustion**: queries of 1.5 s come faster than the pool can serve them. Right is `undersized`
+  or `slow_queries`, and an alert on a full pool. In the FastAPI template also `threads_exhausted`:
+  its requests wait for a worker thread while they hold a connection, and the other threads wait for
+  the pool. It does not recover by itself, so its processes are replaced after an incident.
 - **restart**: PostgreSQL is stopped and started again. Right is `connect_failing`, and
   `DatabaseDown`.
+
+An alert that still fires from the incident before does not count again.
 """
 
 WITHOUT_ALERTS = """\

@@ -1,7 +1,7 @@
 """Judge the record of an application: is each word right, early enough, and the only one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from poolscope_generators.adoption.record import AppRecord, Phase, PhaseRecord, Shown
@@ -28,7 +28,7 @@ _FULL: Final = frozenset({
 })  # fmt: skip
 _DOWN: Final = frozenset({
     "DatabaseRestarted", "PoolConnectFailing", "PoolSessionsEnded", "PoolTimeoutBudgetBurn",
-    "PoolscopePollFailing", "PoolStaleSocketsCaught",
+    "PoolscopePollFailing", "PoolStaleSocketsCaught", "PoolQueueLong",
 })  # fmt: skip
 
 RIGHT: Final[Mapping[Phase, Right]] = {
@@ -54,6 +54,7 @@ class Outcome:
 def judge(record: PhaseRecord, *, has_alerts: bool) -> Outcome:
     """Judge one phase that was played."""
     right = RIGHT[record.phase]
+    right = replace(right, words=right.words | frozenset(record.also))
     word = _first(record.shown, right.words)
     alert = _first(record.fired, right.alerts)
     faults = [

@@ -42,7 +42,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRecord:
-    """One phase; `missing` is the reason if it was not played."""
+    """One phase; `missing` is the reason if it was not played.
+
+    The diagnoses in `also` are right too, in this application.
+    """
 
     phase: Phase
     lasted_s: float = 0.0
@@ -50,6 +53,7 @@ class PhaseRecord:
     fired: tuple[Shown, ...] = ()
     count: Count | None = None
     missing: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,5 +100,11 @@ def _record(read: dict[str, Any]) -> AppRecord:
 def _phase(read: dict[str, Any]) -> PhaseRecord:
     shown, fired = (tuple(Shown(**each) for each in read[key]) for key in ("shown", "fired"))
     count = Count(**read["count"]) if read["count"] else None
-    parts = {"phase": Phase(read["phase"]), "shown": shown, "fired": fired, "count": count}
+    parts = {
+        "phase": Phase(read["phase"]),
+        "shown": shown,
+        "fired": fired,
+        "count": count,
+        "also": tuple(read["also"]),
+    }
     return PhaseRecord(**read | parts)

@@ -33,7 +33,7 @@ async def read_stock(request: web.Request) -> web.Response:
 async def report(request: web.Request) -> web.Response:
     async with request.app[POOL].acquire(timeout=TIMEOUT_S) as connection:
         count_checkout()
-        await connection.execute("SELECT pg_sleep(0.7)")
+        await connection.execute("SELECT pg_sleep(1.5)")
     return web.json_response("done")
 
 

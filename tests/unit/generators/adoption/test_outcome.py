@@ -39,6 +39,12 @@ def test_right_row_has_no_fault() -> None:
     assert faults_of(APP) == []
 
 
+def test_a_diagnosis_that_is_also_right_in_an_application_is_no_fault() -> None:
+    shown = (*LOCK.shown, Shown("threads_exhausted", 20.0))
+    assert faults(replace(LOCK, shown=shown)) == ("`threads_exhausted` after 20 s",)
+    assert faults(replace(LOCK, shown=shown, also=("threads_exhausted",))) == ()
+
+
 def test_first_right_word_and_alert_are_found() -> None:
     outcome = judge(LOCK, has_alerts=True)
     assert (outcome.word, outcome.alert) == (LOCK.shown[1], LOCK.fired[0])
