@@ -70,31 +70,41 @@ class Story:
             )
         )  # fmt: skip
         self._traffic: list[Traffic] = []
+        self._played: list[PhaseRecord] = []
+        self._unequal: list[str] = []
+        self._findings: tuple[str, ...] = ()
+        self._log_lines: tuple[str, ...] = ()
+        self._rows = 0
+        self._still_listed: int | None = None
 
-    async def play(self) -> AppRecord:
-        """Play everything and return the record."""
-        unequal = await self._compare()
-        calm = await self._play_phase(Phase.CALM)
+    async def play(self) -> None:
+        """Play everything; `record` has what was played, also after an error."""
+        self._unequal = await self._compare()
+        await self._play_phase(Phase.CALM)
         checks = sorted(self._looks.checks[self._app.name].items())
-        findings = tuple(f"{check_id}: {cure}" for check_id, cure in checks)
-        log_lines = tuple(line for line in self._watched.log.splitlines() if OURS.search(line))
-        rows = len(self._looks.pools.get(self._app.name, []))
-        leak = await self._play_phase(Phase.LEAK)
-        still_listed = await self._release()
-        others = [
-            await self._play_phase(phase) for phase in (Phase.LOCK, Phase.EXHAUSTION, Phase.RESTART)
-        ]
+        self._findings = tuple(f"{check_id}: {cure}" for check_id, cure in checks)
+        lines = [line[:300] for line in self._watched.log.splitlines() if OURS.search(line)]
+        self._log_lines = tuple(dict.fromkeys(lines))
+        self._rows = len(self._looks.pools.get(self._app.name, []))
+        await self._play_phase(Phase.LEAK)
+        self._still_listed = await self._release()
+        for phase in (Phase.LOCK, Phase.EXHAUSTION, Phase.RESTART):
+            await self._play_phase(phase)
+
+    def record(self, broke_off: str = "") -> AppRecord:
+        """Return the record; `broke_off` is the error that ended the story."""
         return AppRecord(
             self._app.name, self._app.title, self._app.pool, self._app.adopted_by,
             versions=self._watched.versions(),
-            equal_answers=SAME_CALLS - len(unequal),
-            unequal_answers=tuple(unequal),
-            phases=(calm, leak, *others),
-            findings=findings,
-            log_lines=tuple(dict.fromkeys(line[:300] for line in log_lines)),
-            rows_on_page=rows,
-            still_listed=still_listed,
+            equal_answers=SAME_CALLS - len(self._unequal),
+            unequal_answers=tuple(self._unequal),
+            phases=tuple(self._played),
+            findings=self._findings,
+            log_lines=self._log_lines,
+            rows_on_page=self._rows,
+            still_listed=self._still_listed,
             has_alerts=self._has_alerts,
+            broke_off=broke_off,
         )  # fmt: skip
 
     async def leave(self) -> None:
@@ -125,9 +135,10 @@ class Story:
             answers.append(f"{method} {path} {answer.status_code} {body}")
         return answers
 
-    async def _play_phase(self, phase: Phase) -> PhaseRecord:
+    async def _play_phase(self, phase: Phase) -> None:
         if missing := self._app.missing.get(phase):
-            return PhaseRecord(phase, missing=missing)
+            self._played.append(PhaseRecord(phase, missing=missing))
+            return
         self._report(f"{self._app.name}: {phase}")
         if phase in AFTER_ANOTHER and self._app.stays_stuck:
             await asyncio.to_thread(self._watched.stop)
@@ -140,7 +151,7 @@ class Story:
         ended = time.monotonic()
         await self._stop_traffic()
         count = await self._count() if phase in COUNTED else None
-        return PhaseRecord(
+        played = PhaseRecord(
             phase,
             round(ended - began, 1),
             _first_of_each(self._looks.diagnoses[self._app.name], began, ended),
@@ -148,6 +159,7 @@ class Story:
             count,
             also=self._app.also.get(phase, ()),
         )
+        self._played.append(played)
 
     async def _hurt(self, phase: Phase, lasts_s: float) -> None:
         match phase:

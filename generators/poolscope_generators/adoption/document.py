@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from poolscope_generators.adoption.outcome import Outcome, calm_faults, judge
-from poolscope_generators.adoption.record import AppRecord, Phase, read_records
+from poolscope_generators.adoption.record import AppRecord, Phase, PhaseRecord, read_records
 from poolscope_generators.incidents.document import table
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "adoption.md"
@@ -103,6 +103,10 @@ minutes, without Prometheus. It writes nothing, and fails if a row is not right.
 """
 
 
+NOT_CALM = Outcome(PhaseRecord(Phase.CALM), None, None, ())
+"""The outcome of a story that broke off before."""
+
+
 def app_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
     """Return a row of each application, and how it was adopted."""
     for each in records:
@@ -125,7 +129,7 @@ def count_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
 def calm_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
     """Return a row of each application in calm traffic."""
     for each in records:
-        outcome = _outcomes(each)[Phase.CALM]
+        outcome = _outcomes(each).get(Phase.CALM, NOT_CALM)
         faults = [*outcome.faults, *calm_faults(each)]
         listed = "" if each.still_listed is None else each.still_listed
         yield [

@@ -71,6 +71,8 @@ def calm_faults(record: AppRecord) -> list[str]:
     faults += [f"check {each}" for each in record.findings]
     if record.log_lines:
         faults.append(f"{len(record.log_lines)} lines in its log")
+    if record.broke_off:
+        faults.append(f"the story broke off: {record.broke_off}")
     if record.still_listed:
         faults.append(f"{record.still_listed} processes still listed after their end")
     return faults

@@ -62,7 +62,8 @@ class AppRecord:
 
     `findings` are the configuration checks that warned in the calm phase, `log_lines` the lines of
     poolscope in the application's log then. `still_listed` is the number of its processes that the
-    exporter listed seven seconds after all of them had ended; None if that was not tried.
+    exporter listed seven seconds after all of them had ended; None if that was not tried. The error
+    that ended the story too early is `broke_off`: the record then has only the phases before it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class AppRecord:
     rows_on_page: int
     still_listed: int | None
     has_alerts: bool
+    broke_off: str = ""
 
 
 def write_record(record: AppRecord, folder: Path) -> None:
