@@ -18,7 +18,7 @@ from support.exporter.exporter_process import clean_environment
 from support.processes.child_processes import wait_until
 
 APPS = Path(__file__).parent / "apps"
-STARTS_WITHIN_S = 240
+STARTS_WITHIN_S = 600
 STOPS_WITHIN_S = 20
 PTH = "adoption_truth.pth"
 ROLE = "app"

@@ -25,8 +25,9 @@ class App:
     The first of `commands` is instrumented, and reports the pools; the last one answers HTTP.
     `table` is locked, and calls of `reads` need it. If no call of the application is
     slow by itself, reads of `slow_table` are slowed in the database. `missing` has the reason
-    for each incident that cannot be played. With `needs_extensions`, the server has PostgreSQL's
-    own extensions, which the wheel has not.
+    for each incident that cannot be played, `also` the further right words in this application.
+    If it `stays_stuck` after an incident, its processes are replaced. With `needs_extensions`, the
+    server has PostgreSQL's own extensions, which the wheel has not.
     """
 
     name: str
@@ -46,6 +47,8 @@ class App:
     needs_extensions: bool = False
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[Phase, str] = field(default_factory=lambda: MappingProxyType({}))
+    also: Mapping[Phase, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    stays_stuck: bool = False
 
 
 NO_LEAK: Final = "its code cannot be changed"
@@ -89,6 +92,8 @@ APPS: Final = (
         (("fastapi", "run", *HOST_AND_PORT, "app/main.py"),),
         (("GET", "/api/v1/items/"), ("GET", "/api/v1/items/1"), ("GET", "/api/v1/items/2")),
         table="item", leak=("GET", "/api/v1/items/export"), report=("GET", "/api/v1/items/report"),
+        also={Phase.EXHAUSTION: ("threads_exhausted",)},
+        stays_stuck=True,
     ),
     App(
         "prefect", "Prefect's server", "SQLAlchemy with asyncpg, 5 + 10",
@@ -109,8 +114,8 @@ APPS: Final = (
     App(
         "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 10",
         "opentelemetry-instrument mlflow server", "mlflow", ".",
-        (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri", "{url}",
-          "--artifacts-destination", "{home}"),),
+        (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri",
+          "{url}?connect_timeout=5", "--artifacts-destination", "{home}"),),
         (("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
          ("GET", "/api/2.0/mlflow/experiments/search?max_results=10")),
         table="experiments", report=("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),

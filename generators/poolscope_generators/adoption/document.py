@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from poolscope_generators.adoption.outcome import Outcome, calm_faults, judge
-from poolscope_generators.adoption.record import AppRecord, Phase, read_records
+from poolscope_generators.adoption.record import AppRecord, Phase, PhaseRecord, read_records
 from poolscope_generators.incidents.document import table
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "adoption.md"
@@ -29,7 +29,9 @@ APPS = """\
 ## The applications
 
 *Equal answers* compares the same calls to the bare and to the instrumented application: status and
-body, or only the status where bodies have times and ids.
+body, or only the status where bodies have times and ids. Each application has a time-out for
+connecting, and tests its connections before use. The FastAPI template lacks both, and checks C5 and
+C14 warn of that.
 """
 
 COUNTS = """\
@@ -56,10 +58,14 @@ Each time counts from the beginning of the incident.
 - **leak**: two calls keep their connection. Right is `leaking`, and the alert `PoolLeak`.
 - **lock**: another session locks a table, as a migration does. Right is `blocked`, and
   `PoolBlocked`.
-- **exhaustion**: queries of 0.7 s come faster than the pool can serve them. Right is `undersized`
-  or `slow_queries`, and an alert on a full pool.
+- **exhaustion**: queries of 1.5 s come faster than the pool can serve them. Right is `undersized`
+  or `slow_queries`, and an alert on a full pool. In the FastAPI template also `threads_exhausted`:
+  its requests wait for a worker thread while they hold a connection, and the other threads wait for
+  the pool. It does not recover by itself, so its processes are replaced after an incident.
 - **restart**: PostgreSQL is stopped and started again. Right is `connect_failing`, and
   `DatabaseDown`.
+
+An alert that still fires from the incident before does not count again.
 """
 
 WITHOUT_ALERTS = """\
@@ -97,6 +103,10 @@ minutes, without Prometheus. It writes nothing, and fails if a row is not right.
 """
 
 
+NOT_CALM = Outcome(PhaseRecord(Phase.CALM), None, None, ())
+"""The outcome of a story that broke off before."""
+
+
 def app_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
     """Return a row of each application, and how it was adopted."""
     for each in records:
@@ -119,7 +129,7 @@ def count_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
 def calm_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
     """Return a row of each application in calm traffic."""
     for each in records:
-        outcome = _outcomes(each)[Phase.CALM]
+        outcome = _outcomes(each).get(Phase.CALM, NOT_CALM)
         faults = [*outcome.faults, *calm_faults(each)]
         listed = "" if each.still_listed is None else each.still_listed
         yield [

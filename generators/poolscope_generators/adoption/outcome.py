@@ -1,7 +1,7 @@
 """Judge the record of an application: is each word right, early enough, and the only one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from poolscope_generators.adoption.record import AppRecord, Phase, PhaseRecord, Shown
@@ -28,7 +28,7 @@ _FULL: Final = frozenset({
 })  # fmt: skip
 _DOWN: Final = frozenset({
     "DatabaseRestarted", "PoolConnectFailing", "PoolSessionsEnded", "PoolTimeoutBudgetBurn",
-    "PoolscopePollFailing", "PoolStaleSocketsCaught",
+    "PoolscopePollFailing", "PoolStaleSocketsCaught", "PoolQueueLong",
 })  # fmt: skip
 
 RIGHT: Final[Mapping[Phase, Right]] = {
@@ -54,6 +54,7 @@ class Outcome:
 def judge(record: PhaseRecord, *, has_alerts: bool) -> Outcome:
     """Judge one phase that was played."""
     right = RIGHT[record.phase]
+    right = replace(right, words=right.words | frozenset(record.also))
     word = _first(record.shown, right.words)
     alert = _first(record.fired, right.alerts)
     faults = [
@@ -70,6 +71,8 @@ def calm_faults(record: AppRecord) -> list[str]:
     faults += [f"check {each}" for each in record.findings]
     if record.log_lines:
         faults.append(f"{len(record.log_lines)} lines in its log")
+    if record.broke_off:
+        faults.append(f"the story broke off: {record.broke_off}")
     if record.still_listed:
         faults.append(f"{record.still_listed} processes still listed after their end")
     return faults

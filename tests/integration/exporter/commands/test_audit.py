@@ -220,7 +220,7 @@ def test_engine_that_is_made_for_each_request_is_named_by_its_line(
     place = f"test_audit.py:{line}"
     [finding] = [each for each in answer.stdout.splitlines() if "  C16  " in each]
     assert re.fullmatch(
-        rf"  warn      C16  pools made at \S*{place}: 12 \(safe: at most 2\)", finding
+        rf"  warn      C16  pools made at \S*{place}: 12 \(safe: at most 10\)", finding
     )
     assert f"{place}: make the engine once" in answer.stdout
     assert f"{place}: make the engine once" in page
