@@ -58,7 +58,8 @@ class PushResult:
 class InstanceState:
     """The state of one application process, from its pushes.
 
-    After its last push, which has an end marker, `ended` is true. If it has not ended and has
+    After its last push, which has an end marker, `ended` is true. The sender that answers for its
+    room is `owner`. If it has not ended and has
     pushed within three push intervals, `is_live` is true. A process that is not live is listed
     until its counters expire.
     """
@@ -70,6 +71,7 @@ class InstanceState:
     publisher: Publisher
     ended: bool
     is_live: bool
+    owner: str = ""
 
 
 MAX_INSTANCES = 1250
@@ -303,6 +305,7 @@ def _state(process: Process, now_s: float) -> InstanceState:
         publisher=process.publisher,
         ended=process.ended,
         is_live=process.is_live(now_s),
+        owner=process.owner,
     )
 
 
