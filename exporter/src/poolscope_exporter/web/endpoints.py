@@ -26,6 +26,12 @@ from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition, ScrapeSlot
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.web.api_page import render_api_page
+from poolscope_exporter.web.incidents.incident_page import render_incidents
+from poolscope_exporter.web.incidents.incident_rows import (
+    ShownIncidents,
+    incident_rows,
+    incident_selection_of,
+)
 from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
 from poolscope_exporter.web.page import EVERYTHING, render_page
@@ -93,6 +99,7 @@ class Sources:
     role: Role = Role.STANDALONE
     profile: Callable[[float], list[ProfileRow]] = _no_profile
     trace_url: str | None = None
+    incidents: Callable[[], ShownIncidents] = ShownIncidents
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
@@ -161,7 +168,30 @@ def _api_handlers(sources: Sources) -> dict[str, Handler]:
         "/api/v1/pools": answer_with(_pool_rows),
         "/api/v1/blockers": answer_with(_blocker_rows),
         "/api/v1/profile": _profile_handler(sources, threads),
+        **_incident_handlers(sources, threads),
     }
+
+
+def _incident_handlers(sources: Sources, threads: DaemonThreads) -> dict[str, Handler]:
+    def handler(encode: Callable[[dict[str, Any], Situation], Response]) -> Handler:
+        async def incidents(request: Request) -> Response:
+            try:
+                wanted = incident_selection_of(request.query_params)
+            except WrongQueryError as error:
+                return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+            shown, situation = sources.incidents(), sources.situation()
+            return await threads.run(lambda: encode(incident_rows(shown, wanted), situation))
+
+        return incidents
+
+    def answer(found: dict[str, Any], situation: Situation) -> Response:
+        return _json({**found, **_common(situation, sources)})
+
+    def page(found: dict[str, Any], _: Situation) -> Response:
+        rows = found.pop("incidents")
+        return _html(render_incidents(rows, **found, taken_at=sources.timestamp()))
+
+    return {"/api/v1/incidents": handler(answer), "/incidents": handler(page)}
 
 
 def _profile_handler(sources: Sources, threads: DaemonThreads) -> Handler:

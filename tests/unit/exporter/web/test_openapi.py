@@ -39,6 +39,7 @@ from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
 from poolscope_exporter.web.openapi import OPERATIONS
 from support.exporter.api_schema import problems_of
 from support.exporter.builders import (
@@ -50,11 +51,19 @@ from support.exporter.builders import (
     a_waiting_caller,
     pool_points,
 )
+from support.exporter.incident_looks import a_full_incident, an_incident
 
-API = ("/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile")
+API = (
+    "/api/v1/checkouts",
+    "/api/v1/pools",
+    "/api/v1/blockers",
+    "/api/v1/profile",
+    "/api/v1/incidents",
+)
 PROFILE = [
     ProfileRow(service_pool_of(a_pool()), ProfileKey("/pay", "", "", "", "database"), 2.0),
 ]
+INCIDENTS = (an_incident(), a_full_incident())
 NOTHING = Situation((), (), (), (), 0.0)
 
 
@@ -172,7 +181,12 @@ def lock_queues() -> tuple[RootBlocker, ...]:
 def a_web(situation: Situation) -> httpx.AsyncClient:
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(
-        lambda: situation, exposition, lambda: True, lambda: "now", profile=lambda _: PROFILE
+        lambda: situation,
+        exposition,
+        lambda: True,
+        lambda: "now",
+        profile=lambda _: PROFILE,
+        incidents=lambda: ShownIncidents(INCIDENTS, 1),
     )
     transport = httpx.ASGITransport(create_web(sources, None))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
@@ -216,7 +230,7 @@ async def test_document_has_every_path_and_says_which_are_guarded() -> None:
 
     assert paths.keys() == {operation.path for operation in OPERATIONS}
     guarded = {path for path, methods in paths.items() if "security" in methods["get"]}
-    assert guarded == {"/", "/docs", "/openapi.json", *API}
+    assert guarded == {"/", "/docs", "/openapi.json", "/incidents", *API}
     for path in guarded:
         assert {"401", "403"} <= paths[path]["get"]["responses"].keys()
 
