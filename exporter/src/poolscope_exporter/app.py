@@ -23,6 +23,7 @@ from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
+from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
 from poolscope_exporter.core.fleet.route_totals import one_pool_of
 from poolscope_exporter.core.incidents.incident_log import IncidentLog
 from poolscope_exporter.core.judging.situation import Situation
@@ -55,6 +56,7 @@ from poolscope_exporter.settings.loading import WrongSettingsError
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.settings.servers import ServerTarget
+from poolscope_exporter.settings.shown_settings import shown_settings
 from poolscope_exporter.state.incident_file import IncidentFile
 from poolscope_exporter.state.incident_keeper import IncidentKeeper
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
@@ -181,6 +183,10 @@ class Exporter:
         since_s = clock.monotonic() - window_s
         return list(self.correlator.fleet.occupancy.rows_since(since_s))
 
+    def compare_releases(self) -> list[ReleaseNumbers]:
+        """Return the sums of each version of all services."""
+        return self.correlator.fleet.releases(clock.monotonic())
+
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
         return poller_of(target, self.correlator, [self.bouncers], counts_orphans=counts_orphans)
@@ -287,6 +293,8 @@ async def serve(
         exporter.profile,
         settings.trace_url,
         exporter.shown_incidents,
+        exporter.compare_releases,
+        tuple(shown_settings(settings)),
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])

@@ -17,7 +17,10 @@ from poolscope_exporter.web.incidents.incident_answers import IncidentsAnswer
 from poolscope_exporter.web.incidents.incident_rows import PARAMETERS as INCIDENT_PARAMETERS
 from poolscope_exporter.web.profile.profile_answers import ProfileAnswer
 from poolscope_exporter.web.profile.profile_rows import PARAMETERS as PROFILE_PARAMETERS
+from poolscope_exporter.web.releases.release_answers import ReleasesAnswer
+from poolscope_exporter.web.releases.release_rows import PARAMETERS as RELEASE_PARAMETERS
 from poolscope_exporter.web.selection import PARAMETERS
+from poolscope_exporter.web.setup.setup_answers import SetupAnswer
 
 Json = Mapping[str, Any]
 
@@ -89,6 +92,15 @@ OPERATIONS: Final = (
         "/api/v1/incidents", "api", "Incidents, with the pool at its worst moment", JSON,
         is_guarded=True, answer=IncidentsAnswer, example="incidents.json", has_query=True,
         errors=_WRONG_QUERY, parameters=INCIDENT_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/releases", "api", "Versions of each service, to compare two releases", JSON,
+        is_guarded=True, answer=ReleasesAnswer, example="releases.json", has_query=True,
+        errors=_WRONG_QUERY, parameters=RELEASE_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/settings", "api", "Settings without secrets, and versions", JSON,
+        is_guarded=True, answer=SetupAnswer, example="settings.json",
     ),
     Operation(
         "/metrics", "operation", "Series for Prometheus, in the requested format", TEXT,

@@ -37,7 +37,7 @@ def timeline_svg(row: Mapping[str, Any]) -> str:
     def y(value: float) -> float:
         return round(_BASE - (_BASE - _TOP) * value / most, 1)
 
-    title = escape(f"{row['service']} / {row['pool']}: {row['cause']}, {row['lasted_s']:.0f} s")
+    title = _plain(f"{row['service']} / {row['pool']}: {row['cause']}, {row['lasted_s']:.0f} s")
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
@@ -54,7 +54,7 @@ def timeline_svg(row: Mapping[str, Any]) -> str:
         _line(points, "limit", "#9e9e9e", x, y),
         _line(points, "used", "#1565c0", x, y),
         _line(points, "waiting", "#c62828", x, y),
-        f'<text x="4" y="{_LABELS}" fill="#212121">{escape(str(row["began_at"]))}</text>',
+        f'<text x="4" y="{_LABELS}" fill="#212121">{_plain(str(row["began_at"]))}</text>',
         (
             f'<text x="{WIDTH - 4}" y="{_LABELS}" fill="#212121" text-anchor="end">'
             f"{end_s - begin_s:.0f} s later</text>"
@@ -76,7 +76,7 @@ def _bands(points: Sequence[Mapping[str, Any]], step_s: float, x: Any) -> list[s
             found.append((diagnosis, begin_s, begin_s + step_s))
     return [
         f'<rect x="{x(begin_s)}" y="{_BASE + 2}" width="{max(1.0, x(end_s) - x(begin_s)):.1f}"'
-        f' height="{_BAND}" fill="{_colour(diagnosis)}"><title>{escape(diagnosis)}</title></rect>'
+        f' height="{_BAND}" fill="{_colour(diagnosis)}"><title>{_plain(diagnosis)}</title></rect>'
         for diagnosis, begin_s, end_s in found
     ]
 
@@ -88,6 +88,11 @@ def _line(points: Sequence[Mapping[str, Any]], field: str, colour: str, x: Any, 
         if point[field] is not None
     )
     return f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+
+
+def _plain(text: str) -> str:
+    """Return a text for XML, which admits no control characters even if they are escaped."""
+    return escape("".join(each if each.isprintable() else "?" for each in text))
 
 
 def _colour(diagnosis: str) -> str:

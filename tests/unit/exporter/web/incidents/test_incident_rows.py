@@ -20,7 +20,7 @@ from poolscope_exporter.web.incidents.incident_rows import (
 from poolscope_exporter.web.incidents.timeline_svg import timeline_svg
 from support.exporter.incident_looks import EPOCH_S, a_full_incident, an_incident
 
-HOSTILE = "</text><script>alert(1)</script>&\"'`|"
+HOSTILE = "</text><script>alert(1)</script>&\"'`|\x1b\x00\u202e"
 NOTHING = Situation((), (), (), (), 0.0)
 
 
