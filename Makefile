@@ -99,8 +99,8 @@ rules: setup ## Write alert rules, the numbers of runbooks, dashboards, and thei
 	$(GENERATOR) poolscope_dashboards
 	$(BIN)/python deploy/chart_files.py  # copies: neither Helm nor kustomize reads outside of its folder
 
-docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics, guides, scaling out
-	for table in settings thresholds metrics guides scaling; do \
+docs: setup ## Write the generated parts of docs/: settings, thresholds, metrics, guides, scaling out, API
+	for table in settings thresholds metrics guides scaling api; do \
 	  $(GENERATOR) poolscope_generators.tables.$$table || exit 1; done
 
 docs-site: setup $(MKDOCS) ## Build the documentation as a site with search, in .venv/site/site; a dead link fails

@@ -132,6 +132,21 @@ def test_what_is_the_operators_is_valid_by_its_models() -> None:
     assert operator_objections(found) == ""
 
 
+def test_a_claim_is_where_the_exporter_keeps_its_incidents() -> None:
+    found = resources_of(template("--set", "state.existingClaim=history"))
+    [deployment] = [each for each in found if each["kind"] == "Deployment"]
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    env = {each["name"]: each.get("value") for each in container["env"]}
+    mounts = {each["mountPath"]: each["name"] for each in container["volumeMounts"]}
+    claims = {
+        each["name"]: each["persistentVolumeClaim"]["claimName"]
+        for each in pod["volumes"]
+        if "persistentVolumeClaim" in each
+    }
+    assert claims[mounts[env["POOLSCOPE_STATE_DIR"]]] == "history"
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [

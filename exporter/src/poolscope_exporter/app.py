@@ -23,8 +23,16 @@ from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
+from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
+from poolscope_exporter.core.fleet.route_totals import one_pool_of
+from poolscope_exporter.core.incidents.incident_log import IncidentLog
 from poolscope_exporter.core.judging.situation import Situation
-from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
+from poolscope_exporter.core.judging.visibility import (
+    Role,
+    may_name_pool,
+    of_own_pod,
+    shown_only,
+)
 from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
@@ -48,10 +56,14 @@ from poolscope_exporter.settings.loading import WrongSettingsError
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.settings.servers import ServerTarget
+from poolscope_exporter.settings.shown_settings import shown_settings
+from poolscope_exporter.state.incident_file import IncidentFile
+from poolscope_exporter.state.incident_keeper import IncidentKeeper
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.threads.line_writer import LineWriter
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
+from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
@@ -112,6 +124,8 @@ class Exporter:
             largest=settings.largest,
             thresholds=settings.thresholds,
         )
+        self.incidents = IncidentLog()
+        self._keeper = _keeper(self.incidents, settings.state_dir)
         self._warnings = SenderWarnings()
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
@@ -144,10 +158,34 @@ class Exporter:
         """Return the current situation, with only the parts that may be shown to people."""
         return shown_only(self._situation(), self._servers)
 
+    def shown_incidents(self) -> ShownIncidents:
+        """Return the incidents; those of an earlier run only if they may be shown now too."""
+        incidents = tuple(
+            each
+            for each in self.incidents.newest_first()
+            if may_name_pool(one_pool_of(each.pool), self._servers)
+        )
+        is_saved = self._keeper is not None and self._keeper.is_saving
+        return ShownIncidents(incidents, self.incidents.left_out, is_saved=is_saved)
+
+    async def open_state(self) -> None:
+        """Take up the incidents of an earlier run, if there is a state directory."""
+        if self._keeper:
+            await self._keeper.open_file()
+
+    async def keep_incidents(self, stop: asyncio.Event) -> None:
+        """Save the incidents until `stop` is set, if there is a state directory."""
+        if self._keeper:
+            await self._keeper.run(stop)
+
     def profile(self, window_s: float) -> list[ProfileRow]:
         """Return what the connections of all services were out for in the last seconds."""
         since_s = clock.monotonic() - window_s
         return list(self.correlator.fleet.occupancy.rows_since(since_s))
+
+    def compare_releases(self) -> list[ReleaseNumbers]:
+        """Return the sums of each version of all services."""
+        return self.correlator.fleet.releases(clock.monotonic())
 
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
@@ -183,6 +221,7 @@ class Exporter:
             forwarding=self.forwarder.forward_report() if self.forwarder else None,
             closed=self.closed,
             output_lost=self.outputs.lost,
+            state_failures=self._keeper.failures if self._keeper else None,
             scrapes_refused=self.exposition.refused,
             process=list(_PROCESS.collect()),
         )
@@ -253,6 +292,9 @@ async def serve(
         settings.role,
         exporter.profile,
         settings.trace_url,
+        exporter.shown_incidents,
+        exporter.compare_releases,
+        tuple(shown_settings(settings)),
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])
@@ -263,6 +305,7 @@ async def serve(
             tasks.create_task(exporter.forwarder.run(stop, received))
         tasks.create_task(web.serve([listeners.web]))
         tasks.create_task(_write_events(exporter, stop))
+        tasks.create_task(exporter.keep_incidents(stop))
         tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
             tasks.create_task(poller.loop.run(stop))
@@ -374,10 +417,13 @@ class _Server(uvicorn.Server):
 
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     events = Events()
+    await exporter.open_state()  # before the first look, which would begin the incidents anew
     while not stop.is_set():
         began_s = clock.monotonic()
         try:
-            if lines := events.lines(exporter.shown(), _timestamp()):
+            situation = exporter.shown()
+            ended = exporter.incidents.observe(situation, clock.wall_s())
+            if lines := events.lines(situation, _timestamp(), ended):
                 exporter.outputs.events.write("".join(lines))
         except Exception:  # noqa: BLE001 - if this loop ended, no more events would be written
             _log.exception("events could not be written; trying again")
@@ -415,6 +461,14 @@ def _url(listener: socket.socket, key: Path | None) -> str:
 
 def _host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
+
+
+def _keeper(incidents: IncidentLog, folder: Path | None) -> IncidentKeeper | None:
+    return IncidentKeeper(incidents, IncidentFile(folder), _clocks) if folder else None
+
+
+def _clocks() -> tuple[float, float]:
+    return clock.monotonic(), clock.wall_s()
 
 
 def _timestamp() -> str:

@@ -1,4 +1,4 @@
-"""The command line: `poolscope-exporter run | check | audit | profile | demo`."""
+"""The command line: `poolscope-exporter run | check | audit | profile | report | bundle | demo`."""
 
 import argparse
 import contextlib
@@ -19,6 +19,12 @@ from poolscope_exporter.commands.audit import (
     lines,
     question_of,
 )
+from poolscope_exporter.commands.bundle import (
+    add_bundle_arguments,
+    bundle_lines,
+    read_bundle,
+    write_bundle,
+)
 from poolscope_exporter.commands.check import check
 from poolscope_exporter.commands.profile import FLAGS as PROFILE_FLAGS
 from poolscope_exporter.commands.profile import (
@@ -27,6 +33,13 @@ from poolscope_exporter.commands.profile import (
     selection_of_arguments,
     summary,
     write_profile,
+)
+from poolscope_exporter.commands.report import (
+    add_report_arguments,
+    as_one_text,
+    incident_of,
+    read_report,
+    write_report,
 )
 from poolscope_exporter.core.checks.model import Result
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
@@ -47,7 +60,20 @@ STDOUT, STDERR = 1, 2
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
-FIRST = ("run", "check", "audit", "profile", "demo", "-h", "--help", "--version")
+FIRST = (
+    "run",
+    "check",
+    "audit",
+    "profile",
+    "report",
+    "bundle",
+    "demo",
+    "-h",
+    "--help",
+    "--version",
+)
+
+_COMMANDS = "run, check, audit, profile, report, bundle"
 
 Problems = list[str]
 
@@ -62,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] not in FIRST:
         # argparse would print the argument in its error, and the argument may be a DSN with a
         # password.
-        return _refuse(["the first argument must be a command: run, check, audit, profile or demo"])
+        return _refuse([f"the first argument must be a command: {_COMMANDS} or demo"])
     complete, problems = _without_dangling(given, flags)
     namespace, strangers = parser.parse_known_args(complete)
     problems += [_stranger(argument, flags) for argument in strangers]
@@ -83,7 +109,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(
-        title="commands", metavar="run | check | audit | profile | demo"
+        title="commands", metavar="run | check | audit | profile | report | bundle | demo"
     )
     run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
     add_flags(run, OPTIONS)
@@ -106,6 +132,17 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )  # fmt: skip
     add_profile_arguments(profiling)
     profiling.set_defaults(command=_profile)
+    reporting = commands.add_parser(
+        "report", help="write an incident of a running exporter as Markdown", allow_abbrev=False
+    )
+    add_report_arguments(reporting)
+    reporting.set_defaults(command=_report_incident)
+    bundling = commands.add_parser(
+        "bundle", help="collect the data for a bug report in one file, without secrets",
+        allow_abbrev=False,
+    )  # fmt: skip
+    add_bundle_arguments(bundling)
+    bundling.set_defaults(command=_bundle)
     demo = commands.add_parser(
         "demo", help="run a demo: a leaking app, its database and the exporter",
         allow_abbrev=False,
@@ -199,6 +236,45 @@ def _profile(namespace: argparse.Namespace, problems: Problems) -> int:
         _say(f"--output={namespace.output}: {exc}")
         return FAILED
     sys.stdout.writelines(f"written: {path}\n" for path in written)
+    return OK
+
+
+def _report_incident(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    incident = incident_of(namespace.incident, problems)
+    if problems:
+        return _refuse(problems)
+    found = read_report(question, incident)
+    if isinstance(found, str):
+        _say(found)
+        return FAILED
+    if namespace.output is None:
+        sys.stdout.write(as_one_text(found))
+        return OK
+    try:
+        written = write_report(found, Path(namespace.output))
+    except OSError as exc:
+        _say(f"--output={namespace.output}: {exc}")
+        return FAILED
+    sys.stdout.writelines(f"written: {path}\n" for path in written)
+    return OK
+
+
+def _bundle(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    if problems:
+        return _refuse(problems)
+    found = read_bundle(question)
+    if isinstance(found, str):
+        _say(found)
+        return FAILED
+    try:
+        write_bundle(found, Path(namespace.output))
+    except OSError as exc:
+        _say(f"--output={namespace.output}: {exc}")
+        return FAILED
+    sys.stdout.writelines(f"{line}\n" for line in bundle_lines(found))
+    sys.stdout.write(f"written: {namespace.output}\n")
     return OK
 
 

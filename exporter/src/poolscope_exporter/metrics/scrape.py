@@ -35,4 +35,5 @@ class Scrape:
     process: Iterable[Metric] = ()
     scrapes_refused: int = 0
     output_lost: Mapping[str, int] = field(default_factory=dict)
+    state_failures: int | None = None
     ignored: Mapping[str, int] = field(default_factory=dict)

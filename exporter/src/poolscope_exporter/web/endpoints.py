@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.process_names import process_names
+from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
@@ -24,13 +25,21 @@ from poolscope_exporter.listeners.compression import (
 )
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition, ScrapeSlot
+from poolscope_exporter.settings.shown_settings import ShownSetting
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.web.api_page import render_api_page
+from poolscope_exporter.web.incidents.incident_page import render_incidents
+from poolscope_exporter.web.incidents.incident_rows import (
+    ShownIncidents,
+    incident_rows,
+    incident_selection_of,
+)
 from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
 from poolscope_exporter.web.page import EVERYTHING, render_page
 from poolscope_exporter.web.page_cache import PageCache
 from poolscope_exporter.web.profile.profile_rows import profile_rows, profile_selection_of
+from poolscope_exporter.web.releases.release_rows import check_release_query, release_rows
 from poolscope_exporter.web.rows import (
     bouncer_row,
     checkout_row,
@@ -39,6 +48,7 @@ from poolscope_exporter.web.rows import (
     server_row,
 )
 from poolscope_exporter.web.selection import RowSelection, WrongQueryError, selection_of
+from poolscope_exporter.web.setup.setup_rows import setup_answer
 
 _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -93,6 +103,9 @@ class Sources:
     role: Role = Role.STANDALONE
     profile: Callable[[float], list[ProfileRow]] = _no_profile
     trace_url: str | None = None
+    incidents: Callable[[], ShownIncidents] = ShownIncidents
+    releases: Callable[[], list[ReleaseNumbers]] = list
+    settings: tuple[ShownSetting, ...] = ()
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
@@ -161,7 +174,54 @@ def _api_handlers(sources: Sources) -> dict[str, Handler]:
         "/api/v1/pools": answer_with(_pool_rows),
         "/api/v1/blockers": answer_with(_blocker_rows),
         "/api/v1/profile": _profile_handler(sources, threads),
+        **_incident_handlers(sources, threads),
+        "/api/v1/releases": _release_handler(sources, threads),
+        "/api/v1/settings": _setup_handler(sources),
     }
+
+
+def _incident_handlers(sources: Sources, threads: DaemonThreads) -> dict[str, Handler]:
+    def handler(encode: Callable[[dict[str, Any], Situation], Response]) -> Handler:
+        async def incidents(request: Request) -> Response:
+            try:
+                wanted = incident_selection_of(request.query_params)
+            except WrongQueryError as error:
+                return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+            shown, situation = sources.incidents(), sources.situation()
+            return await threads.run(lambda: encode(incident_rows(shown, wanted), situation))
+
+        return incidents
+
+    def answer(found: dict[str, Any], situation: Situation) -> Response:
+        return _json({**found, **_common(situation, sources)})
+
+    def page(found: dict[str, Any], _: Situation) -> Response:
+        rows = found.pop("incidents")
+        return _html(render_incidents(rows, **found, taken_at=sources.timestamp()))
+
+    return {"/api/v1/incidents": handler(answer), "/incidents": handler(page)}
+
+
+def _release_handler(sources: Sources, threads: DaemonThreads) -> Handler:
+    async def releases(request: Request) -> Response:
+        query = request.query_params
+        try:
+            check_release_query(query)
+        except WrongQueryError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+        found, situation = sources.releases(), sources.situation()
+        return await threads.run(
+            lambda: _json({**release_rows(found, situation, query), **_common(situation, sources)})
+        )
+
+    return releases
+
+
+def _setup_handler(sources: Sources) -> Handler:
+    async def setup(_: Request) -> Response:
+        return _json(setup_answer(sources.settings))
+
+    return setup
 
 
 def _profile_handler(sources: Sources, threads: DaemonThreads) -> Handler:

@@ -13,9 +13,14 @@ from pydantic import BaseModel
 
 from poolscope_exporter.version import __version__
 from poolscope_exporter.web.api_answers import BlockersAnswer, CheckoutsAnswer, PoolsAnswer
+from poolscope_exporter.web.incidents.incident_answers import IncidentsAnswer
+from poolscope_exporter.web.incidents.incident_rows import PARAMETERS as INCIDENT_PARAMETERS
 from poolscope_exporter.web.profile.profile_answers import ProfileAnswer
 from poolscope_exporter.web.profile.profile_rows import PARAMETERS as PROFILE_PARAMETERS
+from poolscope_exporter.web.releases.release_answers import ReleasesAnswer
+from poolscope_exporter.web.releases.release_rows import PARAMETERS as RELEASE_PARAMETERS
 from poolscope_exporter.web.selection import PARAMETERS
+from poolscope_exporter.web.setup.setup_answers import SetupAnswer
 
 Json = Mapping[str, Any]
 
@@ -79,9 +84,23 @@ OPERATIONS: Final = (
         errors=_WRONG_QUERY,
     ),
     Operation(
-        "/api/v1/profile", "api", "Time of connections that were out, by what kept them", JSON,
+        "/api/v1/profile", "api", "Time of connections that were out, by line and call", JSON,
         is_guarded=True, answer=ProfileAnswer, example="profile.json", has_query=True,
         errors=_WRONG_QUERY, parameters=PROFILE_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/incidents", "api", "Incidents, with the pool at its worst moment", JSON,
+        is_guarded=True, answer=IncidentsAnswer, example="incidents.json", has_query=True,
+        errors=_WRONG_QUERY, parameters=INCIDENT_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/releases", "api", "Versions of each service, to compare two releases", JSON,
+        is_guarded=True, answer=ReleasesAnswer, example="releases.json", has_query=True,
+        errors=_WRONG_QUERY, parameters=RELEASE_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/settings", "api", "Settings without secrets, and versions", JSON,
+        is_guarded=True, answer=SetupAnswer, example="settings.json",
     ),
     Operation(
         "/metrics", "operation", "Series for Prometheus, in the requested format", TEXT,
@@ -94,6 +113,10 @@ OPERATIONS: Final = (
     ),
     Operation(
         "/", "pages", "Live page", HTML, is_guarded=True, errors=_WRONG_QUERY, has_query=True,
+    ),
+    Operation(
+        "/incidents", "pages", "Page of incidents", HTML, is_guarded=True, errors=_WRONG_QUERY,
+        has_query=True, parameters=INCIDENT_PARAMETERS,
     ),
     Operation("/docs", "pages", "This document as a page", HTML, is_guarded=True),
     Operation("/openapi.json", "pages", "This document", JSON, is_guarded=True),

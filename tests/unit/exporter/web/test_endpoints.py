@@ -25,6 +25,7 @@ from support.exporter.processes import an_instance_state
 TOKEN = "t0k3n"
 GUARDED = [
     "/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile",
+    "/api/v1/incidents", "/incidents", "/api/v1/releases", "/api/v1/settings",
     "/openapi.json", "/docs",
 ]  # fmt: skip
 OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]

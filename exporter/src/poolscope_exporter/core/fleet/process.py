@@ -64,6 +64,7 @@ class Process:
         *,
         kinds: FamilyKinds,
         owner: str,
+        first_push_s: float,
         is_from_zero: bool,
     ) -> None:
         self.instance = instance
@@ -72,6 +73,7 @@ class Process:
         self.resource: Mapping[str, str] = {}
         self.publisher = Publisher.EXPORTER
         self.interval_s = DEFAULT_INTERVAL_S
+        self.first_push_s = first_push_s
         self.last_push_s = 0.0
         self._last_complete_s = 0.0
         self.ended = False
@@ -177,6 +179,10 @@ class Process:
             self._held.drop_all()
             self._waiters.drop_waiters()
             self._growth.forget_counters()
+
+    def pool_counters(self) -> Mapping[Pool, list[Point]]:
+        """Return the last points of each pool, also of a process that has ended."""
+        return self._series.numbers_since(float("-inf"))
 
     def drop_held(self) -> None:
         """Drop the held checkouts and backend PIDs; the next push may list them again."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from poolscope.catalogue import OTHER
 from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
-from poolscope_exporter.core.model.checkouts import Pool
+from poolscope_exporter.core.model.checkouts import Instance, Pool
 
 MAX_POOLS = 1_000
 MAX_ROUTES_PER_POOL = 200
@@ -45,6 +45,17 @@ def service_pool_of(pool: Pool) -> ServicePool:
     of = pool.instance
     return ServicePool(
         of.namespace, of.name, pool.name, pool.db_namespace, pool.server_address, pool.server_port
+    )
+
+
+def one_pool_of(pool: ServicePool) -> Pool:
+    """Return the pool of a service as that of an unnamed process."""
+    return Pool(
+        Instance(pool.namespace, pool.service, ""),
+        pool.pool,
+        pool.db_namespace,
+        pool.server_address,
+        pool.server_port,
     )
 
 
