@@ -13,7 +13,7 @@ from poolscope.watching.holder_looks import OpenUse
 from scenarios.timed.soak_app import app
 from support.applications.kept_frames import keepers_of_frames, live_things_of_poolscope
 
-CHECKS = 5
+CHECKS = 2
 PAUSE_S = 0.3
 """Between two checks: a look takes less."""
 
