@@ -23,6 +23,13 @@ from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
+from poolscope_exporter.core.judging.overview.last_words import LastWords
+from poolscope_exporter.core.judging.overview.pool_history import PoolHistory
+from poolscope_exporter.core.judging.overview.service_pools import (
+    PoolName,
+    group_by_service,
+    pool_name_of,
+)
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
@@ -50,12 +57,16 @@ from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.settings.servers import ServerTarget
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.threads.line_writer import LineWriter
+from poolscope_exporter.web.console.look import Look, PoolDetails
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
+from poolscope_exporter.web.profile.profile_rows import DEFAULT_WINDOW_S
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
 """The largest share of the event loop's time for events: a large fleet is judged less often."""
+LOOK_S = 1.0
+"""The age up to which the pages show a situation that was judged before."""
 LISTENERS = ("otlp", "web")
 _PROCESS = ProcessCollector(registry=None)
 """Reads /proc; without /proc it has no series."""
@@ -124,6 +135,10 @@ class Exporter:
         self.pollers = [self._poller(target) for target in targets]
         upstream = settings.upstream
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
+        self._trace_url = settings.trace_url
+        self._history = PoolHistory()
+        self._last_words = LastWords()
+        self._last_shown: tuple[Situation, str] | None = None
 
     def accept_push(self, push: Push) -> PushResult:
         """Record a push; if it lists a new checkout, start a poll at once."""
@@ -143,6 +158,40 @@ class Exporter:
     def shown(self) -> Situation:
         """Return the current situation, with only the parts that may be shown to people."""
         return shown_only(self._situation(), self._servers)
+
+    def record_shown(self) -> Situation:
+        """Return the current situation as shown, and add it to the history of the pages."""
+        situation = self.shown()
+        self._last_shown = situation, _timestamp()
+        states = group_by_service(situation.pools, situation.judgements)
+        self._history.record_states(states, situation.taken_at_s)
+        self._last_words.record_processes(situation)
+        return situation
+
+    def take_look(self) -> Look:
+        """Return what the pages show; judging is shared with the events for a moment."""
+        known = self._last_shown
+        if known is None or clock.monotonic() - known[0].taken_at_s > LOOK_S:
+            self.record_shown()
+            known = self._last_shown
+        assert known is not None
+        situation, taken_at = known
+        return Look(
+            situation,
+            taken_at,
+            strips=self._history.strips(situation.taken_at_s),
+            silence=self._last_words.silence(),
+            role=self._role,
+            trace_url=self._trace_url,
+        )
+
+    def pool_details(self, name: PoolName) -> PoolDetails:
+        """Return the histograms, the leaks and the profile of one pool of a service."""
+        fleet, now_s = self.correlator.fleet, clock.monotonic()
+        rows = fleet.occupancy.rows_since(now_s - DEFAULT_WINDOW_S)
+        found = (r for r in rows if (r.pool.namespace, r.pool.service, r.pool.pool) == name)
+        totals = fleet.totals_of(lambda pool: pool_name_of(pool) == name, now_s)
+        return PoolDetails(totals, tuple(found))
 
     def profile(self, window_s: float) -> list[ProfileRow]:
         """Return what the connections of all services were out for in the last seconds."""
@@ -253,6 +302,9 @@ async def serve(
         settings.role,
         exporter.profile,
         settings.trace_url,
+        exporter.take_look,
+        exporter.pool_details,
+        partial(_wait, stop),
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])
@@ -377,13 +429,22 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     while not stop.is_set():
         began_s = clock.monotonic()
         try:
-            if lines := events.lines(exporter.shown(), _timestamp()):
+            if lines := events.lines(exporter.record_shown(), _timestamp()):
                 exporter.outputs.events.write("".join(lines))
         except Exception:  # noqa: BLE001 - if this loop ended, no more events would be written
             _log.exception("events could not be written; trying again")
         took_s = clock.monotonic() - began_s
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for so long; return False if the exporter stops."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return True
+    return False
 
 
 def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter) -> None:
