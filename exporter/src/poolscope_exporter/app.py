@@ -65,8 +65,8 @@ from poolscope_exporter.web.profile.profile_rows import DEFAULT_WINDOW_S
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
 """The largest share of the event loop's time for events: a large fleet is judged less often."""
-LOOK_S = 1.0
-"""The age up to which the pages show a situation that was judged before."""
+LATE = 2.0
+"""After so many intervals of the events, the pages judge by themselves."""
 LISTENERS = ("otlp", "web")
 _PROCESS = ProcessCollector(registry=None)
 """Reads /proc; without /proc it has no series."""
@@ -139,6 +139,7 @@ class Exporter:
         self._history = PoolHistory()
         self._last_words = LastWords()
         self._last_shown: tuple[Situation, str] | None = None
+        self._reuse_s = EVENTS_S
 
     def accept_push(self, push: Push) -> PushResult:
         """Record a push; if it lists a new checkout, start a poll at once."""
@@ -161,17 +162,22 @@ class Exporter:
 
     def record_shown(self) -> Situation:
         """Return the current situation as shown, and add it to the history of the pages."""
+        began_s = clock.monotonic()
         situation = self.shown()
         self._last_shown = situation, _timestamp()
+        self._reuse_s = _pause_s(clock.monotonic() - began_s)
         states = group_by_service(situation.pools, situation.judgements)
         self._history.record_states(states, situation.taken_at_s)
         self._last_words.record_processes(situation)
         return situation
 
     def take_look(self) -> Look:
-        """Return what the pages show; judging is shared with the events for a moment."""
+        """Return what the pages show: the last situation of the events, if they go on.
+
+        So open pages cost a large fleet no further judging.
+        """
         known = self._last_shown
-        if known is None or clock.monotonic() - known[0].taken_at_s > LOOK_S:
+        if known is None or clock.monotonic() - known[0].taken_at_s > LATE * self._reuse_s:
             self.record_shown()
             known = self._last_shown
         assert known is not None
@@ -424,6 +430,11 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _pause_s(took_s: float) -> float:
+    """Return the time until the next events, after judging and writing took so long."""
+    return max(EVENTS_S, took_s / EVENTS_SHARE)
+
+
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     events = Events()
     while not stop.is_set():
@@ -435,7 +446,7 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
             _log.exception("events could not be written; trying again")
         took_s = clock.monotonic() - began_s
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
+            await asyncio.wait_for(stop.wait(), _pause_s(took_s))
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:

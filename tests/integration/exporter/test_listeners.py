@@ -185,6 +185,7 @@ def a_hostile_push() -> bytes:
 def test_whatever_names_an_application_sends_they_are_text_everywhere() -> None:
     with ExporterProcess() as exporter:
         exporter.push(a_hostile_push())
+        assert wait_until(lambda: "/pool/" in exporter.get("/").text)
         page = exporter.get("/")
         [path] = re.findall(r'href="(/pool/[^"]*)"', page.text)
         of_pool = exporter.get(path.replace("&amp;", "&"))

@@ -122,7 +122,7 @@ class Sources:
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     """Return the application; guarded paths answer only callers that `access_of` admits."""
     # FastAPI's pages of the document load scripts from other hosts, and need no token.
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, exception_handlers={HTTPStatus.NOT_FOUND: _no_such_page})
     handlers = _operation_handlers(sources) | _api_handlers(sources) | _document_handlers(app)
     threads = DaemonThreads("gzip")
     for operation in OPERATIONS:
@@ -325,6 +325,10 @@ def _json(content: dict[str, Any]) -> Response:
 
 def _html(page: str) -> Response:
     return Response(page, media_type="text/html", headers=_SECURITY_HEADERS)
+
+
+async def _no_such_page(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("no such page\n", HTTPStatus.NOT_FOUND)
 
 
 async def _healthy(_: Request) -> Response:

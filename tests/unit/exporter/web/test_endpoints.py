@@ -382,6 +382,15 @@ async def test_an_address_names_a_service_and_a_pool(path: str, status: int) -> 
         assert (await web.get(path)).status_code == status
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/pool/shop/a%0Ab", "/pool/shop/a/b"])
+async def test_what_is_not_there_is_one_line_of_text(path: str) -> None:
+    async with a_web() as web:
+        answer = await web.get(path)
+
+    assert (answer.status_code, answer.text) == (404, "no such page\n")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
 async def test_a_name_with_a_slash_has_its_page() -> None:
     state = PoolAssessment(a_pool(name="a/b"), PoolNumbers(), PoolDiagnosis(Diagnosis.FULL, ()))
     async with a_web(pools=(state,)) as web:

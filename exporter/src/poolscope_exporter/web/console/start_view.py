@@ -26,7 +26,7 @@ from poolscope_exporter.web.rows import bouncer_row, rejected_row, server_row
 WORST: Final = 100
 """The most rows of a list; the number of the others is shown below it."""
 
-FEW: Final = 5
+FEW: Final = 3
 """The most processes that are named in the row of a pool; its page has the others."""
 
 MAX_QUEUE: Final = 10

@@ -7,7 +7,7 @@ from typing import Final
 
 from poolscope_exporter.web.console.page_parts import PageView
 
-MAX_UPDATE: Final = 20_000
+MAX_UPDATE: Final = 19_500
 """The most bytes of one update; the rest follows with the next one."""
 
 
