@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ADOPTERS := django litestar aiohttp template prefect mlflow
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site peers $(ADOPTERS:%=adopt-%)
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site browser peers $(ADOPTERS:%=adopt-%)
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
@@ -12,6 +12,9 @@ OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDES
 UVLOOP := $(VENV)/uvloop
 FRAMEWORKS := $(VENV)/frameworks
 MKDOCS := $(VENV)/docs-site
+# Tests of the pages drive the system's Chromium with it.
+BROWSER := $(VENV)/browser
+AXE := $(VENV)/axe
 SITE := $(VENV)/site
 OLDEST_ASYNCPG := $(VENV)/asyncpg-oldest
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
@@ -171,6 +174,9 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 	$(GENERATOR) poolscope_generators.incident.frames $(FRAMES)
 	cd generators/render && npm ci && node draw.mjs $(abspath $(FRAMES)) $(abspath docs/pictures)
 
+console-pictures: setup $(BROWSER) $(AXE)/node_modules ## Draw the live pages of docs/console.md from the recorded incident (needs Chromium, npm)
+	CONSOLE_PICTURES=$(abspath docs/pictures) $(PYTEST_ALONE) tests/system/test_console.py -k picture
+
 ##@ Slow
 
 test-all: test test-older-sqlalchemy test-older-asyncpg check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
@@ -200,7 +206,7 @@ test-matrix-ends: setup ## Run the end of each counterpart that no other target 
 test-folder: setup $(UVLOOP) $(FRAMEWORKS) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)
 
-test-system: setup ## Run the tests that need servers and tools of Debian's packages
+test-system: setup $(if $(shell command -v chromium npm 2>/dev/null),$(BROWSER) $(AXE)/node_modules) ## Run the tests that need servers and tools of Debian's packages
 	$(PYTEST) tests/system tests/alerts --ignore=$(SOAK_ALERTS)
 	$(PYTEST_ALONE) $(SOAK_ALERTS)
 
@@ -272,7 +278,7 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
-$(UVLOOP) $(FRAMEWORKS) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
+$(UVLOOP) $(FRAMEWORKS) $(OLDEST_ASYNCPG) $(MKDOCS) $(BROWSER) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
 
@@ -303,6 +309,10 @@ $(DEPLOY_TOOLS)/actionlint:
 
 $(DEPLOY_TOOLS)/kustomize:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(KUSTOMIZE)
+
+$(AXE)/node_modules: $(wildcard tests/system/accessibility/*)
+	mkdir -p $(AXE) && cp tests/system/accessibility/* $(AXE)/
+	cd $(AXE) && npm ci --silent --no-audit --no-fund && touch node_modules
 
 $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 	mkdir -p $(OPERATOR_MODELS) && cp tests/deploy/operator_models/* $(OPERATOR_MODELS)/

@@ -26,6 +26,13 @@ from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
 from poolscope_exporter.core.fleet.route_totals import one_pool_of
 from poolscope_exporter.core.incidents.incident_log import IncidentLog
+from poolscope_exporter.core.judging.overview.last_words import LastWords
+from poolscope_exporter.core.judging.overview.pool_history import PoolHistory
+from poolscope_exporter.core.judging.overview.service_pools import (
+    PoolName,
+    group_by_service,
+    pool_name_of,
+)
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import (
     Role,
@@ -61,13 +68,17 @@ from poolscope_exporter.state.incident_file import IncidentFile
 from poolscope_exporter.state.incident_keeper import IncidentKeeper
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.threads.line_writer import LineWriter
+from poolscope_exporter.web.console.look import Look, PoolDetails
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
 from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
+from poolscope_exporter.web.profile.profile_rows import DEFAULT_WINDOW_S
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
 """The largest share of the event loop's time for events: a large fleet is judged less often."""
+LATE = 2.0
+"""After so many intervals of the events, the pages judge by themselves."""
 LISTENERS = ("otlp", "web")
 _PROCESS = ProcessCollector(registry=None)
 """Reads /proc; without /proc it has no series."""
@@ -138,6 +149,11 @@ class Exporter:
         self.pollers = [self._poller(target) for target in targets]
         upstream = settings.upstream
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
+        self._trace_url = settings.trace_url
+        self._history = PoolHistory()
+        self._last_words = LastWords()
+        self._last_shown: tuple[Situation, str] | None = None
+        self._reuse_s = EVENTS_S
 
     def accept_push(self, push: Push) -> PushResult:
         """Record a push; if it lists a new checkout, start a poll at once."""
@@ -177,6 +193,45 @@ class Exporter:
         """Save the incidents until `stop` is set, if there is a state directory."""
         if self._keeper:
             await self._keeper.run(stop)
+
+    def record_shown(self) -> Situation:
+        """Return the current situation as shown, and add it to the history of the pages."""
+        began_s = clock.monotonic()
+        situation = self.shown()
+        self._last_shown = situation, _timestamp()
+        self._reuse_s = _pause_s(clock.monotonic() - began_s)
+        states = group_by_service(situation.pools, situation.judgements)
+        self._history.record_states(states, situation.taken_at_s)
+        self._last_words.record_processes(situation)
+        return situation
+
+    def take_look(self) -> Look:
+        """Return what the pages show: the last situation of the events, if they go on.
+
+        So open pages cost a large fleet no further judging.
+        """
+        known = self._last_shown
+        if known is None or clock.monotonic() - known[0].taken_at_s > LATE * self._reuse_s:
+            self.record_shown()
+            known = self._last_shown
+        assert known is not None
+        situation, taken_at = known
+        return Look(
+            situation,
+            taken_at,
+            strips=self._history.strips(situation.taken_at_s),
+            silence=self._last_words.silence(),
+            role=self._role,
+            trace_url=self._trace_url,
+        )
+
+    def pool_details(self, name: PoolName) -> PoolDetails:
+        """Return the histograms, the leaks and the profile of one pool of a service."""
+        fleet, now_s = self.correlator.fleet, clock.monotonic()
+        rows = fleet.occupancy.rows_since(now_s - DEFAULT_WINDOW_S)
+        found = (r for r in rows if (r.pool.namespace, r.pool.service, r.pool.pool) == name)
+        totals = fleet.totals_of(lambda pool: pool_name_of(pool) == name, now_s)
+        return PoolDetails(totals, tuple(found))
 
     def profile(self, window_s: float) -> list[ProfileRow]:
         """Return what the connections of all services were out for in the last seconds."""
@@ -295,6 +350,9 @@ async def serve(
         exporter.shown_incidents,
         exporter.compare_releases,
         tuple(shown_settings(settings)),
+        exporter.take_look,
+        exporter.pool_details,
+        partial(_wait, stop),
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])
@@ -415,13 +473,18 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _pause_s(took_s: float) -> float:
+    """Return the time until the next events, after judging and writing took so long."""
+    return max(EVENTS_S, took_s / EVENTS_SHARE)
+
+
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     events = Events()
     await exporter.open_state()  # before the first look, which would begin the incidents anew
     while not stop.is_set():
         began_s = clock.monotonic()
         try:
-            situation = exporter.shown()
+            situation = exporter.record_shown()
             ended = exporter.incidents.observe(situation, clock.wall_s())
             if lines := events.lines(situation, _timestamp(), ended):
                 exporter.outputs.events.write("".join(lines))
@@ -429,7 +492,16 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
             _log.exception("events could not be written; trying again")
         took_s = clock.monotonic() - began_s
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
+            await asyncio.wait_for(stop.wait(), _pause_s(took_s))
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for so long; return False if the exporter stops."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return True
+    return False
 
 
 def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter) -> None:

@@ -246,7 +246,8 @@ async def test_document_has_every_path_and_says_which_are_guarded() -> None:
 
     assert paths.keys() == {operation.path for operation in OPERATIONS}
     guarded = {path for path, methods in paths.items() if "security" in methods["get"]}
-    assert guarded == {"/", "/docs", "/openapi.json", "/incidents", *API}
+    pages = {"/", "/pool/{service}/{pool}", "/live", "/live/pool/{service}/{pool}", "/incidents"}
+    assert guarded == {*pages, "/docs", "/openapi.json", *API}
     for path in guarded:
         assert {"401", "403"} <= paths[path]["get"]["responses"].keys()
 

@@ -1,7 +1,7 @@
 """Store the state of all application processes: their series, pools and held checkouts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from poolscope.catalogue import PROCESS_PID, Publisher
@@ -19,6 +19,7 @@ from poolscope_exporter.core.fleet.fair_shares import (
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.fleet.occupancy_history import OccupancyHistory
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_totals import TOTALS_METRICS, PoolTotals, pool_totals
 from poolscope_exporter.core.fleet.process import Process
 from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers, ReleaseTotals
 from poolscope_exporter.core.fleet.retention import (
@@ -209,6 +210,14 @@ class Fleet:
         for process in self._remembered(now_s):
             found.update(process.pool_numbers(now_s))
         return found
+
+    def totals_of(self, is_wanted: Callable[[Pool], bool], now_s: float) -> PoolTotals:
+        """Return the histograms and leaks of these pools, with those of processes that ended."""
+        return pool_totals(
+            point
+            for process in self._remembered(now_s)
+            for point in process.pool_points(is_wanted, TOTALS_METRICS, now_s)
+        )
 
     def live_backend_pids(self, now_s: float) -> Mapping[Pool, frozenset[int]]:
         """Return the backend PIDs of all open connections of live processes, by pool."""

@@ -1,7 +1,7 @@
 """Follow one application process over its pushes: its series, pools and held checkouts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -199,6 +199,12 @@ class Process:
     def live_points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are valid now; a process that is gone has no gauges."""
         return self._series.points_since(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+
+    def pool_points(
+        self, is_wanted: Callable[[Pool], bool], metrics: Collection[str], now_s: float
+    ) -> Iterator[Point]:
+        """Yield the counters of these metrics and pools, also if the process is gone."""
+        return self._series.points_of_pools(is_wanted, metrics, now_s - COUNTER_RETENTION_S)
 
     def held_checkouts(self, now_s: float) -> Iterator[CheckoutReport]:
         """Yield the held checkouts; a process that is gone has none."""

@@ -1,6 +1,6 @@
 """Keep the series of one process: cumulative, limited per pool, and dropped after they stop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from math import isfinite
 
@@ -79,6 +79,16 @@ class ProcessSeries:
             if pool
         }
         return {pool: points for pool, points in found.items() if points}
+
+    def points_of_pools(
+        self, is_wanted: Callable[[Pool], bool], metrics: Collection[str], since_s: float
+    ) -> Iterator[Point]:
+        """Yield the points of these metrics and pools that were last seen at `since_s` or later."""
+        for pool, entries in self._by_pool.items():
+            if pool and is_wanted(pool):
+                for entry in entries.values():
+                    if entry.point.metric in metrics and entry.seen_s >= since_s:
+                        yield entry.point
 
     def process_points_since(self, since_s: float) -> list[Point]:
         """Return the points without a pool that were last seen at `since_s` or later."""

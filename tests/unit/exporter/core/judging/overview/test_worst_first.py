@@ -2,10 +2,15 @@
 
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
+from poolscope_exporter.core.judging.overview.worst_first import (
+    DIAGNOSES,
+    VERDICTS,
+    order_checkouts,
+    order_pools,
+)
 from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked
-from poolscope_exporter.web.worst_first import DIAGNOSES, VERDICTS, order_checkouts, order_pools
 from support.exporter.builders import a_checkout, a_pool
 
 NO_LINK = NoLink(Unlinked.NO_SERVER, None)
