@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import TypedDict
 
 import pytest
 
@@ -39,6 +40,12 @@ def tracks_statements() -> bool:
     return version is not None and version >= (1, 22)
 
 
-def statements_untracked() -> dict[str, int]:
+class StatementSettings(TypedDict, total=False):
+    """The setting of prepared statements, for a PgBouncer that knows it."""
+
+    max_prepared_statements: int
+
+
+def statements_untracked() -> StatementSettings:
     """Return the setting with which no prepared statement is tracked; from 1.24 on, 200 are."""
     return {"max_prepared_statements": 0} if tracks_statements() else {}

@@ -23,8 +23,8 @@ from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
-from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
-from poolscope_exporter.core.fleet.route_totals import one_pool_of
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
+from poolscope_exporter.core.fleet.service_totals.route_totals import one_pool_of
 from poolscope_exporter.core.incidents.incident_log import IncidentLog
 from poolscope_exporter.core.judging.overview.last_words import LastWords
 from poolscope_exporter.core.judging.overview.pool_history import PoolHistory

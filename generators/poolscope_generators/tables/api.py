@@ -81,7 +81,8 @@ def _paths(document: _Json) -> Iterator[str]:
 def _queries(document: _Json) -> Iterator[str]:
     yield "## Queries\n"
     for path, methods in document["paths"].items():
-        parameters = methods["get"].get("parameters")
+        every = methods["get"].get("parameters", ())
+        parameters = [each for each in every if each["in"] == "query"]
         if not parameters:
             continue
         yield f"### `{path}`\n"

@@ -7,7 +7,7 @@ from poolscope.catalogue import Phase
 from poolscope_exporter.core.fleet.fleet import InstanceState
 from poolscope_exporter.core.fleet.growth import Growth
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.fleet.route_totals import ServicePool
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool
 from poolscope_exporter.core.incidents.incident import (
     CallerGroup,
     CauseChange,

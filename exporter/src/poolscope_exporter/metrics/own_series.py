@@ -8,7 +8,7 @@ from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.capacity.headroom import Limit
 from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
 from poolscope_exporter.core.fleet.process_names import process_name
-from poolscope_exporter.core.fleet.route_totals import (
+from poolscope_exporter.core.fleet.service_totals.route_totals import (
     RouteNames,
     ServicePool,
     ServiceTotal,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Metric
 
-from poolscope_exporter.core.fleet.route_totals import ServiceTotal
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotal
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.core.model.checkouts import Instance

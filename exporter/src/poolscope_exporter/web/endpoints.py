@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.process_names import process_names
-from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
 from poolscope_exporter.core.judging.overview.service_pools import PoolName
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role

@@ -20,8 +20,8 @@ from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.fleet.growth import Growth
 from poolscope_exporter.core.fleet.occupancy_history import ProfileKey, ProfileRow
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
-from poolscope_exporter.core.fleet.release_totals import ReleaseKey, ReleaseNumbers
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseKey, ReleaseNumbers
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation, Withheld

@@ -21,13 +21,16 @@ from poolscope_exporter.core.fleet.occupancy_history import OccupancyHistory
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.pool_totals import TOTALS_METRICS, PoolTotals, pool_totals
 from poolscope_exporter.core.fleet.process import Process
-from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers, ReleaseTotals
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
     DEFAULT_INTERVAL_S,
     TOTALS_RETENTION_S,
 )
-from poolscope_exporter.core.fleet.route_totals import ServiceTotal, ServiceTotals
+from poolscope_exporter.core.fleet.service_totals.release_totals import (
+    ReleaseNumbers,
+    ReleaseTotals,
+)
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotal, ServiceTotals
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 

@@ -23,9 +23,9 @@ from poolscope_exporter.core.fleet.retention import (
     LONGEST_INTERVAL_S,
     MISSED_PUSHES,
 )
-from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounters
-from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import ProcessSeries
+from poolscope_exporter.core.fleet.service_totals.route_deltas import ROUTE_METRICS, RouteCounters
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.waiter_groups import ProcessWaiters
 from poolscope_exporter.core.model.checkouts import InheritedConnection, Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, PoolGeneration, PoolsMade, Push

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final
 
 from poolscope.catalogue import Phase
-from poolscope_exporter.core.fleet.route_totals import ServicePool
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
 

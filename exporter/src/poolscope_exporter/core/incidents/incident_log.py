@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from poolscope_exporter.core.fleet.process_names import process_names
-from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool, service_pool_of
 from poolscope_exporter.core.incidents.incident import (
     CALM_S,
     QUIET,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.web.selection import WrongQueryError
 

@@ -5,8 +5,11 @@ from dataclasses import replace
 from poolscope import catalogue
 from poolscope.catalogue import Kind, Metric
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.fleet.release_totals import ReleaseNumbers, ReleaseTotals
 from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
+from poolscope_exporter.core.fleet.service_totals.release_totals import (
+    ReleaseNumbers,
+    ReleaseTotals,
+)
 from poolscope_exporter.core.model.pushes import HistogramValue, Point, Push
 from support.exporter.builders import an_instance
 

@@ -17,7 +17,7 @@ from poolscope_exporter.core.fleet.pool_totals import (
     PoolTotals,
     Quantiles,
 )
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation

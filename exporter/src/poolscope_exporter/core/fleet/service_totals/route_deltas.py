@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from poolscope import catalogue
 from poolscope_exporter.core.admission.limits import Share, size_of
 from poolscope_exporter.core.admission.points import Refusal
-from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool, service_pool_of
 from poolscope_exporter.core.model.checkouts import Instance, pool_of
 from poolscope_exporter.core.model.pushes import Point
 

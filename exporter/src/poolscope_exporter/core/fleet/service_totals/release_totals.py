@@ -12,7 +12,7 @@ from poolscope import catalogue
 from poolscope.catalogue import SERVICE_VERSION, FailureReason, Metric
 from poolscope_exporter.core.fleet.point_sums import PointSums
 from poolscope_exporter.core.fleet.process import Process
-from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool, service_pool_of
 from poolscope_exporter.core.model.checkouts import Instance
 from poolscope_exporter.core.model.pushes import HistogramValue, Point, add_values
 
