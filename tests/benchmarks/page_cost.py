@@ -143,8 +143,8 @@ def _paint_s(exporter: ExporterProcess, path: str, quiet: float) -> float:
 def page_table(found: PageFindings) -> Iterator[str]:
     """Yield lines of Markdown: each budget, and whether it is kept."""
     yield (
-        f"{PROCESSES} processes of 20 services, each with a full pool of {HELD_EACH} and waiting"
-        f" callers; {found.held:,} held checkouts; a push of each every {found.interval_s:g} s."
+        f"{PROCESSES} processes of 20 services push every {found.interval_s:g} s. Each has a full"
+        f" pool of {HELD_EACH} and waiting callers: {found.held:,} held checkouts."
     )
     yield ""
     yield "| live pages | budget | measured | |"
