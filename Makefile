@@ -237,7 +237,7 @@ bench: setup $(UVLOOP) $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrum
 bench-looks: setup ## Measure a look at 0, 20 and 200 connections that are out (a minute)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.look_cost
 
-bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
+bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes, and its pages (15 minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
 
 deploy-tools: $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(DEPLOY_TOOLS)/actionlint $(OPERATOR_MODELS)/node_modules ## Build what check-deploy needs; needs Go and npm, takes minutes

@@ -78,7 +78,7 @@ EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
 """The largest share of the event loop's time for events: a large fleet is judged less often."""
 LATE = 2.0
-"""After so many intervals of the events, the pages judge by themselves."""
+"""After so many intervals of the events of a large fleet, the pages judge by themselves."""
 LISTENERS = ("otlp", "web")
 _PROCESS = ProcessCollector(registry=None)
 """Reads /proc; without /proc it has no series."""
@@ -153,7 +153,7 @@ class Exporter:
         self._history = PoolHistory()
         self._last_words = LastWords()
         self._last_shown: tuple[Situation, str] | None = None
-        self._reuse_s = EVENTS_S
+        self._reuse_s = 0.0
 
     def accept_push(self, push: Push) -> PushResult:
         """Record a push; if it lists a new checkout, start a poll at once."""
@@ -199,19 +199,19 @@ class Exporter:
         began_s = clock.monotonic()
         situation = self.shown()
         self._last_shown = situation, _timestamp()
-        self._reuse_s = _pause_s(clock.monotonic() - began_s)
+        self._reuse_s = LATE * (clock.monotonic() - began_s) / EVENTS_SHARE
         states = group_by_service(situation.pools, situation.judgements)
         self._history.record_states(states, situation.taken_at_s)
         self._last_words.record_processes(situation)
         return situation
 
     def take_look(self) -> Look:
-        """Return what the pages show: the last situation of the events, if they go on.
+        """Return what the pages show; if judging takes long, the last situation of the events.
 
-        So open pages cost a large fleet no further judging.
+        So open pages cost a large fleet no further judging, and a small fleet is shown as of now.
         """
         known = self._last_shown
-        if known is None or clock.monotonic() - known[0].taken_at_s > LATE * self._reuse_s:
+        if known is None or clock.monotonic() - known[0].taken_at_s > self._reuse_s:
             self.record_shown()
             known = self._last_shown
         assert known is not None
@@ -473,11 +473,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _pause_s(took_s: float) -> float:
-    """Return the time until the next events, after judging and writing took so long."""
-    return max(EVENTS_S, took_s / EVENTS_SHARE)
-
-
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     events = Events()
     await exporter.open_state()  # before the first look, which would begin the incidents anew
@@ -492,7 +487,7 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
             _log.exception("events could not be written; trying again")
         took_s = clock.monotonic() - began_s
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _pause_s(took_s))
+            await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:

@@ -133,15 +133,26 @@ async def test_a_stream_ends_when_the_exporter_stops() -> None:
     ]
 
 
+def slowly(clock: Clock) -> Callable[[], Callable[[], PageView]]:
+    def render() -> PageView:
+        clock.now_s += 1.0
+        return PageView("start.html", {"a": str(clock.now_s)}, {}, {})
+
+    return lambda: render
+
+
 async def test_slow_rendering_lengthens_the_time_between_updates() -> None:
     clock = Clock()
-
-    def prepare() -> Callable[[], PageView]:
-        def render() -> PageView:
-            clock.now_s += 1.0
-            return PageView("start.html", {"a": str(clock.now_s)}, {}, {})
-
-        return render
-
-    await events(views_at(clock).stream("/", prepare, "", 2), 3)
+    await events(views_at(clock).stream("/", slowly(clock), "", 2), 3)
     assert clock.waited[1] > 2
+
+
+async def test_a_closed_page_no_longer_slows_the_others() -> None:
+    clock, source = Clock(), Source()
+    views = views_at(clock)
+    slow = views.stream("/slow", slowly(clock), "", 2)
+    await events(slow, 2)
+    await slow.aclose()  # type: ignore[attr-defined]
+
+    await events(views.stream("/", source.prepare, "", 2), 3)
+    assert max(clock.waited[1:]) <= 2
