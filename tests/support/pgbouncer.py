@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,6 @@ def tracks_statements() -> bool:
     return version is not None and version >= (1, 22)
 
 
-def statements_untracked() -> dict[str, int]:
+def statements_untracked() -> dict[str, Any]:
     """Return the setting with which no prepared statement is tracked; from 1.24 on, 200 are."""
     return {"max_prepared_statements": 0} if tracks_statements() else {}
