@@ -9,8 +9,8 @@ CALM_HZ: Final = 1.0
 BUDGET: Final = 0.003
 """The largest share of a core that looks may take; they become rarer beyond it."""
 
-WAKE_S: Final = 30e-6
-"""CPU that one wake-up of the thread takes beside the look itself."""
+WAKE_S: Final = 80e-6
+"""CPU that one wake-up of the thread takes beside the look itself, on a busy machine."""
 
 _SMOOTHING: Final = 0.2
 _LEAST_HZ: Final = 0.05
