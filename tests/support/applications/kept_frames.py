@@ -13,7 +13,9 @@ CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
 def keepers_of_frames() -> dict[int, str]:
-    """Return the objects that refer to a frame and do not own it, by id.
+    """Return the objects that refer to the frame of an ended function and do not own it, by id.
+
+    CPython's collector does not know the frame of a function that still runs (3.11).
 
     A thread that looks just now is among them; a later call does not find it again.
     """
