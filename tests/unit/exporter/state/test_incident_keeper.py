@@ -140,3 +140,19 @@ async def test_a_file_that_opens_late_adds_its_incidents_to_those_in_memory(tmp_
     assert len(log.newest_first()) == 2
     incidents, _ = IncidentFile(tmp_path).read_incidents()
     assert len(incidents) == 2
+
+
+async def test_a_change_of_a_failed_write_is_in_the_next_one(tmp_path: Path) -> None:
+    log, file = in_trouble(), BrokenFile(tmp_path)
+    file.answers.set()
+    keeper = a_keeper(log, file)
+    assert await keeper._save()
+    file.trouble = StateError("database or disk is full")
+    observed(log, a_look(1.0, a_state(Diagnosis.LEAKING, waiting=8)))
+    assert not await keeper._save()
+    file.trouble = None
+    assert await keeper._save()
+    file.close()
+
+    incidents, _ = IncidentFile(tmp_path).read_incidents()
+    assert [each.worst.waiting for each in incidents] == [8]
