@@ -8,6 +8,7 @@ A process claims a block by a socket on its first port. A file as the lock would
 each temporary folder, but two processes with different folders share the ports.
 """
 
+import atexit
 import itertools
 import socket
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ def _block() -> Block:
     for first in range(FIRST, _first_ephemeral() - BLOCK_SIZE, BLOCK_SIZE):
         claim = _claim(first)
         if claim is not None:
+            atexit.register(claim.close)
             return Block(claim, itertools.cycle(range(first + 1, first + BLOCK_SIZE)))
     raise OSError(f"no block of ports is left below {_first_ephemeral()}")
 
