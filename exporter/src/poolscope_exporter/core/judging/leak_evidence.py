@@ -87,13 +87,14 @@ def _weigh_absence(
 ) -> Standing:
     """Judge the evidence without a session; behind a PgBouncer, it may be idle or about to work.
 
-    `at_s` is the time of the answer, None until it is confirmed.
+    `at_s` is the time of the answer, None until it is confirmed: a pool that is larger than its
+    size closes a connection that is returned, so its session is gone before the next push.
     """
+    if outcome.was_active:
+        return Standing.REFUTED
+    if at_s is None:
+        return Standing.OPEN
     if outcome.reason is Unlinked.IDLE_IN_POOLER:
-        if outcome.was_active:
-            return Standing.REFUTED
-        if at_s is None:
-            return Standing.OPEN
         quiet_s = _quiet_while_out(reported, outcome.lasted_s or 0.0, at_s)
         return Standing.STANDS if quiet_s >= EVIDENCE_AFTER_S[evidence] else Standing.OPEN
     makes_progress = outcome.reason in {Unlinked.WAITING_IN_POOLER, Unlinked.MOVED_ON}

@@ -183,6 +183,16 @@ def test_what_has_no_evidence_has_nothing_to_refute() -> None:
     assert weighed(state, evidence=None, now_s=101.0) is Standing.STANDS
 
 
+@pytest.mark.parametrize("reason", [Unlinked.NO_ROW, Unlinked.PID_REUSED])
+def test_a_session_that_is_gone_counts_only_if_the_checkout_is_still_out_after_it(
+    reason: Unlinked,
+) -> None:
+    """A pool closes what is returned beyond its size, before the next push."""
+    gone = NoLink(reason, SERVER)
+    assert weighed(Pending(gone), now_s=106.0) is Standing.OPEN
+    assert weighed(Confirmed(gone, 101.0), now_s=106.0, out_s=105.0) is Standing.STANDS
+
+
 class Export:
     """A request that hands its session to a task, which uses it every 1.4 s, and stops at last.
 
