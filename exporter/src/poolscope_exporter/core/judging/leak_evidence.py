@@ -87,8 +87,8 @@ def _weigh_absence(
 ) -> Standing:
     """Judge the evidence without a session; behind a PgBouncer, it may be idle or about to work.
 
-    `at_s` is the time of the answer, None until it is confirmed: a pool that is larger than its
-    size closes a connection that is returned, so its session is gone before the next push.
+    `at_s` is the time of the answer, None until it is confirmed. Until then a session may be gone
+    because its connection was returned: a pool closes what it has beyond its size.
     """
     if outcome.was_active:
         return Standing.REFUTED
