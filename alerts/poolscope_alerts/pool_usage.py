@@ -34,7 +34,9 @@ _RESTART_SHOWS_S = 30.0
 """By then a poll, and a scrape after it, show whether a restart closed the sockets."""
 
 _NO_RESTART = ", and the server was neither down nor replaced"
-_UNLESS_RESTART = " unless the server was down or replaced"
+_UNLESS_RESTART = (
+    ". Ends by an administrator or without a reason do not count if the server was down or replaced"
+)
 
 STALE = (InvalidationReason.SOCKET, InvalidationReason.IDLE_SESSION_TIMEOUT)
 """What a statement would not have met, had the pool replaced or tested the connection before."""
@@ -154,7 +156,7 @@ def _ended(sources: Sources) -> Alert:
         component=Component.POOL,
         about=(*POOL, REASON),
         expression=f"{others} > 0 or ({_without_restart(sources, f'{by_server} > 0')})",
-        limit=f"{_limit(sources)}; an administrator's command counts{_UNLESS_RESTART}",
+        limit=f"{_limit(sources)}{_UNLESS_RESTART}",
         summary="Sessions end while the application uses them.",
         description=(
             f"{PROCESS_WORDS}: about {NUMBER} sessions ended in {_shown_window(sources)} while in "
