@@ -146,22 +146,22 @@ def _collected(sources: Sources) -> Alert:
 
 def _suspected(sources: Sources) -> Alert:
     row = sources[ThresholdId.T3]
+    held = duration(LONG_HELD_S)
     return Alert(
         name="PoolLeakSuspected",
         severity=sources[ThresholdId.T4].severity,
         component=Component.POOL,
         about=LINE,
-        expression=_suspicious_lines(_rising(sources, row.for_s / sources.pace)),
+        expression=_suspicious_lines(sources, row.for_s / sources.pace),
         limit=(
             f"the least number of checked-out connections rose twice, {duration(row.for_s)} apart, "
-            "without more traffic or evidence of a leak, while the oldest checkout only grew older"
+            "without more traffic or evidence of a leak. The oldest only grew older, and a line "
+            f"holds more for {held} or longer"
         ),
         summary="The number of checked-out connections only rises.",
         description=(
-            f"{PROCESS_WORDS}: {NUMBER} connections"
-            f"{{{{ if $labels.{CALL_SITE} }}}} taken{_LINE_WORDS} are out for "
-            f"{duration(LONG_HELD_S)} or longer{{{{ else }}}} are always checked out{{{{ end }}}}. "
-            "The least number of checked-out connections rose twice, "
+            f"{PROCESS_WORDS}: {NUMBER} connection(s) taken{_LINE_WORDS} are out for {held} or "
+            "longer, more than before. The least number of checked-out connections rose twice, "
             f"{duration(row.for_s)} apart, without more traffic. A slow leak looks like this. "
             f"{row.advice}"
         ),
@@ -170,15 +170,17 @@ def _suspected(sources: Sources) -> Alert:
     )
 
 
-def _suspicious_lines(rising: str) -> str:
+def _suspicious_lines(sources: Sources, window_s: float) -> str:
     """Return the line that holds most of what is out for long, of each pool that rises.
 
-    A pool with evidence has its line already. Without any line there is still the pool.
+    A pool with evidence has its line already. A line that holds what it held before does not make
+    the pool rise: it is a listener beside the growing traffic of a process that has begun.
     """
-    held = by(LINE, own.LONG_HELD_CHECKOUTS.name)
-    most = f"{held} == {_OF_POOL} group_left () {by(POOL, own.LONG_HELD_CHECKOUTS.name)}"
-    suspected = f"({rising} unless {_OF_POOL} {OUT})"
-    return f"{most} and {_OF_POOL} {suspected} or {suspected} unless {_OF_POOL} {held}"
+    now = by(LINE, own.LONG_HELD_CHECKOUTS.name)
+    before = by(LINE, selector(own.LONG_HELD_CHECKOUTS.name, offset=duration(2 * window_s)))
+    more = f"({now} unless {now} <= {before})"
+    most = f"{more} == {_OF_POOL} group_left () {by(POOL, more)}"
+    return f"{most} and {_OF_POOL} ({_rising(sources, window_s)} unless {_OF_POOL} {OUT})"
 
 
 def _rising(sources: Sources, window_s: float) -> str:

@@ -3,22 +3,23 @@
 The shipped file as a whole is asked: no alert at all may fire, or those alone that should.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
 
 from poolscope import catalogue as wire
-from poolscope_alerts.promql import CALL_SITE, name
+from poolscope_alerts.promql import CALL_SITE, ROUTE, name
 from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import labelled
-from support.alert_cases.of_pools import LEAK, POOL, held
+from support.alert_cases.of_pools import HOARDING, LEAK, POOL, held
 from support.alert_cases.traffic import STEP_S, Process, series, server_series, text
 from support.prometheus.promtool import Question, RuleTest, needs_promtool, run_rule_tests
 
 FIRING = 'ALERTS{alertstate="firing"}'
 MINUTE = 60 // STEP_S
 HOUR = 60 * MINUTE
+LISTENING = {ROUTE: "", CALL_SITE: "shop/feed.py:7"}
 
 
 def every_five_minutes(steps: int) -> Iterable[int]:
@@ -215,8 +216,7 @@ def test_a_suspicion_ends_with_the_process(tmp_path: Path) -> None:
     """Its windows still rise then; it is kept firing for five minutes, and no longer."""
     steps = 30 * MINUTE
     leaky = Process("a1", used=lambda step: 1 + step // (4 * MINUTE), asked=lambda _: 20)
-    oldest = labelled(own.OLDEST_CHECKOUT_AGE.name, {**POOL, "service_instance_id": "a1"})
-    found = series(leaky, steps) | {oldest: text([STEP_S * step for step in range(steps)])}
+    found = series(leaky, steps) | _held_for_long(steps, lambda step: step // (4 * MINUTE))
     ended = {key: f"{values} stale" for key, values in found.items()}
     suspected = 'ALERTS{alertstate="firing",alertname="PoolLeakSuspected"}'
     questions = [
@@ -258,10 +258,47 @@ def test_a_young_process_that_hoards_is_suspected_as_soon_as_an_old_one(tmp_path
     """Its traffic did not grow: the window before has only its first minutes."""
     steps = 12 * MINUTE
     hoarding = Process("a1", used=lambda step: step // MINUTE, asked=lambda _: 20)
-    oldest = labelled(own.OLDEST_CHECKOUT_AGE.name, {**POOL, "service_instance_id": "a1"})
-    found = series(hoarding, steps)
-    found |= {oldest: text([STEP_S * max(step - MINUTE, 0) for step in range(steps)])}
+    found = series(hoarding, steps) | _held_for_long(steps, lambda step: step // MINUTE)
     suspected = 'ALERTS{alertstate="firing",alertname="PoolLeakSuspected"}'
     run_rule_tests(
         [RuleTest("young", STEP_S, found, [Question(11 * 60 + 45, suspected, 1)])], tmp_path
     )
+
+
+@needs_promtool
+def test_a_listener_in_a_young_process_with_growing_use_is_no_suspicion(tmp_path: Path) -> None:
+    """Its connection is out for good, and the use of the others rises as the process begins."""
+    steps = 20 * MINUTE
+    young = Process("a1", used=lambda step: 1 + step // (4 * MINUTE), asked=lambda _: 20)
+    found = series(young, steps) | _held_for_long(steps, lambda _: 1)
+    suspected = 'ALERTS{alertname="PoolLeakSuspected"}'
+    questions = [Question(minute * 60 + 30, suspected, 0) for minute in range(1, 20)]
+    run_rule_tests([RuleTest("listener", STEP_S, found, questions)], tmp_path)
+
+
+@needs_promtool
+def test_the_line_that_holds_more_than_before_is_suspected(tmp_path: Path) -> None:
+    """A line of listeners that holds more, but what it always held, is not meant."""
+    steps = 12 * MINUTE
+    hoarding = Process("a1", used=lambda step: 9 + step // MINUTE, asked=lambda _: 20)
+    found = series(hoarding, steps) | _held_for_long(steps, lambda step: step // MINUTE)
+    found |= _held_for_long(steps, lambda _: 9, LISTENING)
+    suspected = 'ALERTS{alertstate="firing",alertname="PoolLeakSuspected"%s}'
+    hoard, listeners = (
+        suspected % f',{CALL_SITE}="{line[CALL_SITE]}"' for line in (HOARDING, LISTENING)
+    )
+    questions = [Question(11 * 60 + 45, hoard, 1), Question(11 * 60 + 45, listeners, 0)]
+    run_rule_tests([RuleTest("two lines", STEP_S, found, questions)], tmp_path)
+
+
+def _held_for_long(
+    steps: int, count: Callable[[int], float], line: Mapping[str, str] = HOARDING
+) -> dict[str, str]:
+    """Return what the exporter says of a line whose checkouts are out for longer and longer."""
+    process = {**POOL, "service_instance_id": "a1"}
+    oldest = labelled(own.OLDEST_CHECKOUT_AGE.name, process)
+    held = labelled(own.LONG_HELD_CHECKOUTS.name, process, **line)
+    return {
+        oldest: text([STEP_S * max(step - MINUTE, 0) for step in range(steps)]),
+        held: text([count(step) for step in range(steps)]),
+    }

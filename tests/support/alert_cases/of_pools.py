@@ -158,12 +158,16 @@ _CASES = (
     AlertCase(
         "PoolLeakSuspected",
         # A gauge that grows: its floor rises with every window.
-        {USED: counter(1 / 8, 0), CHECKOUTS: counter(10), OLDEST: counter(15, 0), HOARD: gauge(5)},
+        {
+            USED: counter(1 / 8, 0),
+            CHECKOUTS: counter(10),
+            OLDEST: counter(15, 0),
+            HOARD: counter(1 / 8, 0),
+        },
         {**POOL, **HOARDING},
         before_s=900,
         warm_s=600,
         clear_s=300,
-        optional=(HOARD,),
     ),
     AlertCase(
         "PoolExhausted",
