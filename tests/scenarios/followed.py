@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from poolscope_alerts.promql import POOL
@@ -172,6 +173,8 @@ def begin_the_others(stage: Stage, stack: ExitStack) -> None:
         name = f"scenarios.timed.{module}_app:app"
         port = stack.enter_context(an_app(exporter, ways, stage.folder, name))
         for path, users, pause_s in loads:
+            # One alone is answered, so that its route is known: the deadlock answers nobody.
+            httpx.get(f"http://{HOST}:{port}/{path}", timeout=WITHIN_S)
             stack.enter_context(a_crowd(f"http://{HOST}:{port}/{path}", users, pause_s))
     # A loop that stands still is the trouble of every pool of its process: it has one of its own.
     alone = App(stage.ways, exporter.otlp, stage.folder / "blocking.log")
