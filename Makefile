@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest uvloop docs-site peers
+ADOPTERS := django litestar aiohttp template prefect mlflow
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site peers $(ADOPTERS:%=adopt-%)
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
 # Not in dev.txt: uvicorn takes uvloop by itself wherever it is installed. Tests that want it name it.
 UVLOOP := $(VENV)/uvloop
+FRAMEWORKS := $(VENV)/frameworks
 MKDOCS := $(VENV)/docs-site
 SITE := $(VENV)/site
 OLDEST_ASYNCPG := $(VENV)/asyncpg-oldest
@@ -24,8 +26,15 @@ OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+SENDERS := $(VENV)/senders
+SENDER_RECORDS := $(VENV)/sender-records
+SENDER_SOURCES := tests/system/senders
+MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+JAVA_AGENTS := 2.11.0 2.33.1
 FRAMES := $(VENV)/frames
 PEERS := $(VENV)/peers/environment
+ADOPTION := $(VENV)/adoption
+ADOPT = PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m adoption.play $(ADOPTION)
 PYTHONPATH_OF_GENERATORS := alerts:dashboards:generators
 GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
 # Tests mostly wait for servers, so a worker more than there are processors is not in the way.
@@ -73,7 +82,7 @@ format: setup ## Format the code
 quick: check ## Check, and run the tests that start no server (4 minutes with the set-up)
 	$(PYTEST) tests/unit tests/contract
 
-test: setup $(UVLOOP) ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
+test: setup $(UVLOOP) $(FRAMEWORKS) ## Run every test that needs nothing but PyPI, on the newest SQLAlchemy (10 minutes)
 	$(PYTEST)
 
 clean: ## Remove the environment and what the tools left
@@ -125,11 +134,28 @@ scenarios: setup ## Show every verdict on PostgreSQL 15, 16, 18 and behind PgBou
 	  tests/system/test_pooled_scenarios.py tests/system/test_timed_behind_pgbouncer.py
 	$(GENERATOR) poolscope_generators.scenarios.document $(SCENARIOS) $(TIMED)
 
+compatibility: setup senders ## Run the senders of other languages and write their table into docs/compatibility.md
+	rm -rf $(SENDER_RECORDS) && mkdir -p $(SENDER_RECORDS)
+	SENDERS_RESULTS=$(abspath $(SENDER_RECORDS)) $(PYTEST_ALONE) tests/system/test_senders.py
+	$(GENERATOR) poolscope_generators.tables.senders $(SENDER_RECORDS)
+
 incidents: setup ## Play nineteen incidents with the shipped alerts, write docs/incidents.md (32 minutes); INCIDENTS names some of them
 	$(if $(INCIDENTS),,rm -rf $(INCIDENT_RECORDS))
 	mkdir -p $(INCIDENT_RECORDS)
 	PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m incidents.play $(INCIDENT_RECORDS) $(INCIDENTS)
 	$(GENERATOR) poolscope_generators.incidents.document $(INCIDENT_RECORDS)
+
+adopt: setup adopters ## Run real applications with and without poolscope, write docs/adoption.md (40 minutes); APPS names some
+	$(if $(APPS),,rm -rf $(ADOPTION)/records)
+	$(ADOPT) $(ADOPTION)/records $(APPS)
+	$(GENERATOR) poolscope_generators.adoption.document $(ADOPTION)/records
+
+adopt-short: setup $(ADOPTION)/django/.ready $(ADOPTION)/litestar/.ready adopted-wheel ## Run Django, Celery and Litestar with and without poolscope (5 minutes)
+	rm -rf $(ADOPTION)/short
+	$(ADOPT) $(ADOPTION)/short --short
+	$(GENERATOR) poolscope_generators.adoption.document $(ADOPTION)/short --check
+
+adopters: $(ADOPTERS:%=$(ADOPTION)/%/.ready) adopted-wheel
 
 incident: setup ## Record the incident that the dashboards are tested and drawn with (15 minutes)
 	$(GENERATOR) poolscope_generators.incident.record
@@ -146,7 +172,7 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 
 test-all: test test-older-sqlalchemy test-older-asyncpg check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
 
-test-older-sqlalchemy: setup $(UVLOOP) $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
+test-older-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) $(OLDER_SQLALCHEMY) ## Run the instrumentation's tests on SQLAlchemy 2.0
 	for folder in $(OLDER_SQLALCHEMY); do \
 	  PYTHONPATH=$$folder $(PYTEST) $(INSTRUMENTATION_TESTS) || exit 1; done
 
@@ -154,7 +180,7 @@ test-older-asyncpg: setup $(OLDEST_ASYNCPG) ## Run the tests of asyncpg's pool o
 	PYTHONPATH=$(OLDEST_ASYNCPG) $(PYTEST) -k asyncpg \
 	  tests/integration/instrumentation/adapters/test_asyncpg_pool.py tests/conformance/test_conformance.py
 
-test-sqlalchemy: setup $(UVLOOP) ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
+test-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) ## Run the instrumentation's tests on SQLALCHEMY, whatever pip understands
 	rm -rf $(VENV)/sqlalchemy-given
 	$(BIN)/pip install --quiet --disable-pip-version-check --target $(VENV)/sqlalchemy-given --no-deps "$(SQLALCHEMY)"
 	PYTHONPATH=$(VENV)/sqlalchemy-given $(PYTEST) $(INSTRUMENTATION_TESTS)
@@ -162,7 +188,13 @@ test-sqlalchemy: setup $(UVLOOP) ## Run the instrumentation's tests on SQLALCHEM
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
 
-test-folder: setup $(UVLOOP) ## Run the tests in FOLDER, as a job of CI does
+test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md (2 hours; needs npm, apt)
+	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --workers $(WORKERS)
+
+test-matrix-ends: setup ## Run the end of each counterpart that no other target runs, shortly (needs npm, apt)
+	$(GENERATOR) poolscope_generators.matrix.run --short --rows "$(ROWS)" --workers $(WORKERS)
+
+test-folder: setup $(UVLOOP) $(FRAMEWORKS) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)
 
 test-system: setup ## Run the tests that need servers and tools of Debian's packages
@@ -190,6 +222,9 @@ check-deploy: setup deploy-tools ## Render and check what is in deploy/ (needs G
 bench: setup $(UVLOOP) $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrumentation costs (minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.run $(BENCH_OPTIONS)
 
+bench-looks: setup ## Measure a look at 0, 20 and 200 connections that are out (a minute)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.look_cost
+
 bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
 
@@ -204,6 +239,20 @@ otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has no
 	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
 	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
 
+senders: ## Build the programs of other languages that push here (tests/system/senders); needs Go, npm, Maven, a JDK
+	mkdir -p $(SENDERS)/node $(SENDERS)/java/jars $(SENDERS)/java/agents
+	cd $(SENDER_SOURCES)/go && go build -buildvcs=false -trimpath -ldflags '-s -w' \
+	  -o $(abspath $(SENDERS))/go/sender .
+	cp $(SENDER_SOURCES)/node/* $(SENDERS)/node/
+	cd $(SENDERS)/node && npm ci --silent --no-audit --no-fund
+	cd $(SENDER_SOURCES)/java && mvn -q -B $(MAVEN_COPY):copy-dependencies \
+	  -DoutputDirectory=$(abspath $(SENDERS))/java/jars
+	for agent in $(JAVA_AGENTS); do \
+	  mvn -q -B $(MAVEN_COPY):copy -DoutputDirectory=$(abspath $(SENDERS))/java/agents \
+	    -Dartifact=io.opentelemetry.javaagent:opentelemetry-javaagent:$$agent || exit 1; done
+	cd $(SENDERS)/java && sha256sum --check --quiet $(abspath $(SENDER_SOURCES))/java/checksums.sha256
+	javac -cp '$(SENDERS)/java/jars/*' -d $(SENDERS)/java $(SENDER_SOURCES)/java/Sender.java
+
 ##@ Release
 
 version: setup ## Write the version of instrumentation/src/poolscope/version.py everywhere
@@ -214,7 +263,7 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
-$(UVLOOP) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
+$(UVLOOP) $(FRAMEWORKS) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
 
@@ -223,6 +272,19 @@ $(PEERS)/.ready: requirements/peers.txt
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+$(ADOPTION)/%/.ready: requirements/adopt-%.txt $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(ADOPTION)/$*
+	$(BIN)/uv pip install --quiet --python $(ADOPTION)/$*/bin/python --require-hashes -r $<
+	@touch $@
+
+# As a user installs it, and anew each time: what is played is what is in this tree.
+adopted-wheel: setup
+	rm -rf $(ADOPTION)/wheel
+	$(BIN)/python -m build --no-isolation --wheel --outdir $(ADOPTION)/wheel instrumentation
+	for ready in $(ADOPTION)/*/.ready; do \
+	  $(BIN)/uv pip install --quiet --python $${ready%.ready}bin/python --no-deps \
+	    --reinstall $(ADOPTION)/wheel/*.whl || exit 1; done
 
 $(DEPLOY_TOOLS)/helm:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(HELM)

@@ -50,9 +50,13 @@ def _wanted(root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def with_settings(schema: str, options: Iterable[Option] = OPTIONS) -> str:
-    """Return the chart's schema with the settings that its values may hold, all as strings."""
+    """Return the chart's schema with the settings that its values may hold.
+
+    YAML reads `5` as a number and `true` as a boolean; the template writes both as strings.
+    """
     content = json.loads(schema)
-    allowed = {option.variable: {"type": "string"} for option in options if option.in_chart}
+    scalar = {"type": ["string", "number", "boolean"]}
+    allowed = {option.variable: scalar for option in options if option.in_chart}
     content["properties"]["settings"]["properties"] = allowed
     return json.dumps(content, indent=2) + "\n"
 

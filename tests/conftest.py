@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support.processes.garbage import set_aside_what_is_loaded
+
 # A busy machine is slow, and a test that fails must fail again.
 settings.register_profile(
     "lanes",
@@ -23,6 +25,11 @@ pytest_plugins = [
     "scenarios.runs",
     "scenarios.timed.records",
 ]
+
+
+def pytest_collection_finish() -> None:
+    """Begin the tests with a garbage collector that looks at little."""
+    set_aside_what_is_loaded()
 
 
 @pytest.fixture(scope="session")

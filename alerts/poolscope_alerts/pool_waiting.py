@@ -53,7 +53,7 @@ def _slow(sources: Sources) -> Alert:
         description=(
             f"{PROCESS_WORDS}: {PERCENT} of the callers waited longer than {row.limit:g} s for a "
             "connection, or got none. If they queue, look at who holds the connections before you "
-            "raise max_overflow. If connections fail to open, look at the network and the server: "
+            "enlarge the pool. If connections fail to open, look at the network and the server: "
             "a larger pool does not help."
         ),
         thresholds=(ThresholdId.T1, ThresholdId.T10),

@@ -58,7 +58,7 @@ async function draw(uid, board) {
   await writeFile(html, `<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="board.css"><body style="margin:8px"><div id="root"></div>
 <script>window.board = ${told};</script><script src="board.js"></script>`);
   await page.setViewportSize({ width: WIDTH, height: until * 38 + 102 });
-  await page.goto(`file://${html}`);
+  await page.goto(`file://${html}`, { timeout: 120_000 }); // a busy machine is slow
   await page.waitForTimeout(2500); // charts are drawn after their fonts and sizes are known
   await page.screenshot({ path: path.join(pictures, `${uid}.png`) });
   const words = await page.locator('#root').innerText();

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.case import Case
 from conformance.threads import finish, in_new_thread
 from poolscope import catalogue
-from poolscope.recording.requests import PoolscopeMiddleware
+from poolscope.middleware import PoolscopeMiddleware
 
 ROUTE = "/orders/{order_id}"
 

@@ -11,6 +11,7 @@ from poolscope_exporter import app
 from poolscope_exporter.core.admission import points as admission
 from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.fleet import held_list, retention, series
+from poolscope_exporter.core.model import exemplars
 from poolscope_exporter.forwarding import forwarder, queue
 from poolscope_exporter.listeners import bounded_http, tls_gate
 from poolscope_exporter.metrics import exposition
@@ -36,6 +37,7 @@ PROMISES = [
         f"{points.MAX_NAME_LENGTH} characters of a metric's name;",
         f"{decode.MAX_POINTS:,} points in a request;",
         f"{held_list.MAX_HELD} held checkouts of a process;",
+        f"{exemplars.MAX_EXEMPLARS} exemplars of a series,",
         f"{DEFAULT_MAX_INCOMPLETE_EVENT_SIZE // KIB} KiB of headers",
         f"{KEEP_ALIVE_S} s of keep-alive;",
         f"{retention.LONGEST_INTERVAL_S:g} s for the interval that a push states;",

@@ -45,6 +45,9 @@ SENT: Mapping[str, tuple[str, ...]] = {
     "the backend PIDs of all open connections": (catalogue.BACKEND_PIDS,),
     "the thread name": (catalogue.THREAD_NAME, catalogue.BLOCKED_TIME, catalogue.STALL_IS_OVER),
     "the line that made them": (catalogue.CALL_SITE,),
+    "whether the last one is gone": (catalogue.POOL_IS_GONE,),
+    "the name of the call that it waits in": catalogue.NOW,
+    "the occupancy profile": (catalogue.TAKEN_AT, catalogue.NOW_AT, catalogue.DOING),
     "a number": (catalogue.CHECKOUT_ID, catalogue.WAITER_ID),
 }
 """The words of SECURITY.md for the attributes of what `poolscope` sends for the exporter alone."""

@@ -140,6 +140,7 @@ def test_what_is_the_operators_is_valid_by_its_models() -> None:
         ("image.tag=latest", "/image/tag"),
         ("podMonitor.interval=15 seconds", "/podMonitor/interval"),
         ("settings.POOLSCOPE_POLL_INTERVL_S=5", "POOLSCOPE_POLL_INTERVL_S"),
+        ("settings.POOLSCOPE_EXPECTS.a=5", "/settings/POOLSCOPE_EXPECTS"),
         ("settings.POOLSCOPE_LISTEN=:1", "POOLSCOPE_LISTEN"),
         ("database.dsn=postgresql://user:secret@host/db", "/database/dsn"),
         ("secretMounts[0].name=tokens,secretMounts[0].secretName=x", "/secretMounts/0/name"),
@@ -153,6 +154,33 @@ def test_what_is_the_operators_is_valid_by_its_models() -> None:
 )
 def test_a_wrong_value_stops_the_installation_and_is_named(value: str, reason: str) -> None:
     assert reason in refusal(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("5", "5"),
+        ('"5"', "5"),
+        ("0.5", "0.5"),
+        ("10000000", "10000000"),
+        ("true", "true"),
+        ("primary", "primary"),
+        ("'say \"yes\"'", 'say "yes"'),
+    ],
+)
+def test_setting_may_be_a_number_and_reaches_the_exporter_as_it_is_written(
+    written: str, value: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(f"settings:\n  POOLSCOPE_EXPECTS: {written}\n", encoding="utf-8")
+
+    (deployment,) = (
+        each for each in resources_of(template("-f", str(file))) if each["kind"] == "Deployment"
+    )
+
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each.get("value") for each in container["env"]}
+    assert variables["POOLSCOPE_EXPECTS"] == value
 
 
 def test_the_schema_knows_every_value_and_the_values_every_key_of_the_schema() -> None:

@@ -157,6 +157,16 @@ def test_the_transaction_that_waits_for_somebody_else_is_called_idle(run: Run) -
     assert {payment["verdict"] for payment in payments} <= {"idle_in_transaction", "held_idle"}
 
 
+def test_what_keeps_a_connection_is_named_with_its_line(run: Run) -> None:
+    """The connection of `/checkout` waits for a payment, that of `/reports` for the database."""
+    payments = [found["now"] for found in run.of_route("/checkout")]
+    assert {now["call"] for now in payments} == {"asyncio.sleep"}
+    assert {now["code_line"] for now in payments} == {line_of("await asyncio.sleep(PAYMENT_S)")}
+    reports = [found["now"] for found in run.of_route("/reports")]
+    assert {now["call"] for now in reports} == {"sqlalchemy.ext.asyncio.AsyncSession.execute"}
+    assert {now["code_line"] for now in reports} == {line_of("session.execute(turnover)")}
+
+
 def test_only_the_leaking_route_is_accused_and_the_healthy_one_never_appears(run: Run) -> None:
     accused = {seen.finding["route"] for seen in run.seen if seen.finding["verdict"] == "leaked"}
     assert accused == {EXPORT}

@@ -7,17 +7,16 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from poolscope import catalogue
 from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.ports import held_port
 from support.exporter.exporter_process import clean_environment
-from support.exporter.receiver import Receiver, a_receiver, points, resource
+from support.exporter.pushes import Pushes
+from support.exporter.receiver import Receiver, a_receiver
 from support.processes.child_processes import GIVE_UP_S, is_alive, wait_until
 
 AT_IMPORT = 3
@@ -58,45 +57,6 @@ PRELOADED = "gunicorn-preload"
 def receiver() -> Iterator[Receiver]:
     with a_receiver() as receiver:
         yield receiver
-
-
-class Pushes:
-    """What arrived, by process."""
-
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-
-    def last(self) -> dict[int, Any]:
-        """Return the newest push of each process."""
-        return {resource(push)["process.pid"]: push for push in list(self._receiver.arrived)}
-
-    def checkouts(self, pool: str) -> dict[int, int]:
-        """Return how often each process took a connection of a pool, if it ever did."""
-        totals = {
-            pid: sum(
-                point["value"]
-                for point in points(push, catalogue.CHECKOUTS.name)
-                if point[catalogue.POOL_NAME] == pool
-            )
-            for pid, push in self.last().items()
-        }
-        return {pid: total for pid, total in totals.items() if total}
-
-    def instances(self) -> dict[int, set[str]]:
-        """Return every service.instance.id that each process has ever used."""
-        ids: dict[int, set[str]] = {}
-        for push in list(self._receiver.arrived):
-            about = resource(push)
-            ids.setdefault(about["process.pid"], set()).add(about["service.instance.id"])
-        return ids
-
-    def ended(self) -> set[int]:
-        """Return the processes whose newest push is marked as their last."""
-        return {
-            pid
-            for pid, push in self.last().items()
-            if points(push, catalogue.PUSH.name)[0][catalogue.PUSH_END]
-        }
 
 
 class Server:

@@ -23,7 +23,6 @@ from prometheus_client.samples import Sample
 from poolscope import catalogue as wire
 from poolscope_alerts.__main__ import RULES
 from poolscope_alerts.__main__ import main as write_rules
-from poolscope_exporter.core.own_metrics import OWN_METRICS
 from poolscope_exporter.core.prometheus_names import label_name, metric_name
 from poolscope_exporter.demo.ports import HOST
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
@@ -32,6 +31,7 @@ from support.documents.markdown import ROOT, Mark, blocks
 from support.exporter.exporter_process import ExporterProcess, clean_environment
 from support.postgres.server import run_sql
 from support.processes.child_processes import wait_until
+from support.prometheus.application_series import OF_EXPORTER, is_of_applications
 from support.prometheus.collector import a_collector, needs_collector
 from support.prometheus.server import a_prometheus, require_prometheus, scraping
 
@@ -42,15 +42,11 @@ ORDERS = 5
 STEP_S = 60
 PACE = 30
 INSTANCE = label_name(wire.SERVICE_INSTANCE_ID)
-APPLICATIONS = tuple(metric_name(m.name, m.kind, m.unit) for m in wire.METRICS)
 ROUTES = tuple(
     metric_name(m.name, m.kind, m.unit) for m in (wire.ROUTE_CHECKOUTS, wire.ROUTE_HELD_TIME)
 )
 """Of a service on /metrics, of a process by OTLP: every query of ours sums them."""
 
-OF_EXPORTER = {metric.name for metric in OWN_METRICS} | {
-    metric_name(m.name, m.kind, m.unit) for m in wire.METRICS if m.scope == wire.PUSH_SCOPE
-}
 QUEUE = metric_name(wire.QUEUE_TIME.name, wire.QUEUE_TIME.kind, wire.QUEUE_TIME.unit)
 """Nobody waits here, so the SDK has no histogram."""
 
@@ -181,7 +177,7 @@ def of_application(found: list[Sample], service: str) -> list[Sample]:
         each
         for each in found
         if each.labels.get("service_name") == service
-        and each.name.startswith(APPLICATIONS)
+        and is_of_applications(each.name)
         and not each.name.startswith(QUEUE)
     ]
 

@@ -18,7 +18,6 @@ from poolscope_exporter.core.model.pgbouncers import BouncerServer, ClientState,
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_exporter.pgbouncer import console as adapter
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
-from poolscope_exporter.polling.connection import UNTIL_POLL_ENDS
 from poolscope_exporter.polling.dsn import parse_console_dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_generators.incident.pgbouncer import PgBouncer
@@ -200,21 +199,7 @@ async def test_a_bouncer_that_ends_is_reported(pgbouncer: PgBouncer) -> None:
     assert not console.is_connected
 
 
-async def test_a_console_that_is_not_kept_is_gone_between_two_polls(pgbouncer: PgBouncer) -> None:
-    asked = PgBouncerConsole(parse_console_dsn(pgbouncer.console), keep=UNTIL_POLL_ENDS)
-    async with connected(pgbouncer.console) as other:
-        for _ in range(2):
-            await asked.connect()
-            assert (await other.read_sockets()).total_clients == 2
-            await asked.end_poll()
-            async with asyncio.timeout(10):
-                while (await other.read_sockets()).total_clients == 2:
-                    pass  # the bouncer may read this question before it sees the end of the other
-
-    assert not asked.is_connected
-
-
-async def test_a_console_is_kept_from_poll_to_poll_by_default(pgbouncer: PgBouncer) -> None:
+async def test_a_young_console_is_kept_when_a_poll_ends(pgbouncer: PgBouncer) -> None:
     async with connected(pgbouncer.console) as console:
         await console.end_poll()
 

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from poolscope import catalogue as wire
 from poolscope_alerts.__main__ import RULES
 from poolscope_alerts.__main__ import main as write_rules
-from poolscope_exporter.core.prometheus_names import metric_name
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.ports import held_port
 from support.applications.shop import Shop
@@ -26,6 +24,7 @@ from support.exporter.transports import (
     over_two_tiers,
 )
 from support.processes.child_processes import wait_until
+from support.prometheus.application_series import is_of_applications
 from support.prometheus.collector import needs_collector
 from support.prometheus.otlp_backend import needs_otlp_prometheus
 from support.prometheus.server import require_prometheus
@@ -33,7 +32,6 @@ from support.prometheus.server import require_prometheus
 CONNECTIONS = 10
 PACE = 30
 STEP_S = 40
-APPLICATIONS = tuple(metric_name(m.name, m.kind, m.unit) for m in wire.METRICS)
 WAYS = [
     pytest.param(over_a_scraped_collector, marks=needs_collector),
     pytest.param(over_remote_write, marks=needs_collector),
@@ -53,7 +51,7 @@ def exposed(watched: Watched) -> dict[str, tuple[frozenset[str], set[Series]]]:
     found: dict[str, tuple[frozenset[str], set[Series]]] = {}
     for family in text_string_to_metric_families(watched.exporter.get("/metrics").text):
         for sample in family.samples:
-            if sample.name.startswith(APPLICATIONS):
+            if is_of_applications(sample.name):
                 names = frozenset(sample.labels)
                 series = found.setdefault(sample.name, (names, set()))[1]
                 series.add(identity(sample.labels, names))

@@ -28,7 +28,9 @@ ADVICE: Final = {
     Diagnosis.SLOW_QUERIES: "Cancel the slow query on the server, then make it faster.",
     Diagnosis.HELD_IDLE: "Return the connection, or end its transaction, before other slow work.",
     Diagnosis.SERVER_SLOW: "Do not enlarge the pool: the database is the bottleneck.",
-    Diagnosis.UNDERSIZED: "Raise max_overflow, if the server has room.",
+    Diagnosis.UNDERSIZED: (
+        "Raise max_overflow (asyncpg, psycopg_pool: max_size), if the server has room."
+    ),
     Diagnosis.FULL: "No cause is established yet: look at the holders on the live page.",
 }
 """The next step for each diagnosis of a pool with a problem."""
@@ -55,7 +57,7 @@ def details(alert: Alert) -> str:
     if alert.component is not Component.POOL or len(identity) < len(POOL) - 1:
         return ""
     server = _server() if own.POOL_DESTINATION.labels[-2] in alert.about else ""
-    parts = (_diagnosis(identity), _route(identity), _waiters(identity), server)
+    parts = (_diagnosis(identity), _route(identity), _call(identity), _waiters(identity), server)
     return "".join((*parts, _host(identity), _calm(alert, identity)))
 
 
@@ -88,6 +90,14 @@ def _route(identity: Labels) -> str:
     route, verdict = _first(f'label "{ROUTE}"'), _first('label "verdict"')
     then = f" Route {route} holds the most connections for long: {_first('value')}, {verdict}."
     return _query(asked, identity, then)
+
+
+def _call(identity: Labels) -> str:
+    """Return the call in which most holders of the service's pool are now."""
+    shared = tuple(each for each in identity if each in own.HOLDING_CALL.labels)
+    asked = f"topk(1, sum by (call) ({own.HOLDING_CALL.name}{{%s}}))"
+    call = _first('label "call"')
+    return _query(asked, shared, f" Most holders are now in {call}: {_first('value')}.")
 
 
 def _waiters(identity: Labels) -> str:

@@ -116,7 +116,7 @@ def _in_applications() -> Panel:
         "Failures of poolscope in the processes of each service; the app itself is not affected. "
         "Errors of poolscope are bugs: please report them with the log line. Dropped samples are "
         f"missing in histograms. The {TOP} services with the most of each.",
-        none="no data: no application publishes",
+        none="no data: no sender reports it",
     )
 
 

@@ -7,8 +7,8 @@ from poolscope_dashboards.fleet.selection import (
     BY_SERVICE,
     FLEET,
     NO_FAILURES,
-    NO_SERVICE,
     NO_TRAFFIC,
+    NOT_REPORTED,
     TOP_SERVICES,
 )
 from poolscope_dashboards.kit.charts import chart, events
@@ -68,5 +68,5 @@ def _kinds() -> Panel:
         (Query(summed(grown, (KIND,)), f"{{{{{KIND}}}}}"),),
         "Attempts to open a connection that failed, in all chosen services. The runbook of "
         "PoolConnectFailing has the next step for each kind.",
-        none=NO_SERVICE,
+        none=NOT_REPORTED,
     )

@@ -7,9 +7,9 @@ from poolscope_dashboards.fleet.changes import started
 from poolscope_dashboards.fleet.selection import (
     BY_SERVICE,
     FLEET,
-    NO_SERVICE,
     NO_TRAFFIC,
     NO_VERDICT,
+    NOT_REPORTED,
     OF_CLUSTER,
     TOP_SERVICES,
 )
@@ -65,7 +65,7 @@ def _waiting() -> Panel:
         f"Callers waiting, top {TOP} services",
         (Query(top(FLEET.total(wire.PENDING_REQUESTS, labels=SERVICE), SERVICE), BY_SERVICE),),
         f"Callers that are blocked in the queues of the service's pools. {TOP_SERVICES}",
-        none=NO_SERVICE,
+        none=NOT_REPORTED,
     )
 
 
@@ -76,7 +76,7 @@ def _fullest(sources: Sources) -> Panel:
         (Query(top(FLEET.fullness(SERVICE), SERVICE), BY_SERVICE),),
         "Connections in use, as a share of the pool's limit, of the fullest process of each "
         f"service. At {full:.0%} (T2) its next caller waits. {TOP_SERVICES}",
-        none=NO_SERVICE,
+        none=NOT_REPORTED,
         unit=Unit.SHARE,
         steps=lines(near, full),
     )

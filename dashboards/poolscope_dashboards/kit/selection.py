@@ -195,10 +195,15 @@ class Selection:
         return by(labels, self.judged(own.POOL_DESTINATION, matchers))
 
     def held(self, verdicts: str, labels: Labels) -> str:
-        """Return the held checkouts of some verdicts; 0 where an exporter judges and finds none."""
+        """Return the held checkouts of some verdicts; 0 where an exporter judges and finds none.
+
+        Other SDKs list no holders. For their pools the number is unknown, so there is no 0.
+        """
         each = (*POOL, "verdict", "evidence", "http_route")
         matching = by(each, self.judged(own.HELD_CHECKOUTS, f'verdict=~"{verdicts}"'))
-        return f"{summed(matching, labels)} or {self.nothing(labels)}"
+        judged, listing = self.judged(own.POOL_DIAGNOSIS), self.app(name(wire.POOL_INFO))
+        pools = f"{by(POOL, judged)} and on ({', '.join(POOL)}) {listing}"
+        return f"{summed(matching, labels)} or 0 * {by(labels, pools)}"
 
     def nothing(self, labels: Labels) -> str:
         """Return 0 for what an exporter judges."""

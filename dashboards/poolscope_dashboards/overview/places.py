@@ -68,7 +68,7 @@ def _settings(sources: Sources) -> Panel:
         ),
         "Configuration checks that warn, by their id (C1 to C16), with the number of processes. "
         "A row opens the pool: its last rows show values and safe ranges.",
-        none="no check warns, or no exporter checks",
+        none="no check warns, or the senders report no settings, or no exporter checks",
         sort=Sort("Processes"),
         width=12,
         hides=("service_namespace", "db_namespace", "server_address", "server_port"),

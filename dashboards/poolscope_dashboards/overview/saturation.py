@@ -6,10 +6,10 @@ from poolscope_alerts.promql import SERVICE_POOL
 from poolscope_dashboards.kit.charts import chart
 from poolscope_dashboards.kit.panel import Panel, Query, Unit, lines
 from poolscope_dashboards.kit.ranking import TOP, top
-from poolscope_dashboards.overview.selection import ALL, BY_POOL, NO_POOLS
+from poolscope_dashboards.overview.selection import ALL, BY_POOL, NOT_REPORTED
 from poolscope_exporter.core.checks.thresholds import ThresholdId
 
-_NO_TRAFFIC = "no data: no checkout was requested"
+_NO_TRAFFIC = "no data: no checkout was requested, or the senders do not report it"
 _TOP = f"The {TOP} pools with the highest values."
 
 
@@ -30,7 +30,7 @@ def _fullest(sources: Sources) -> Panel:
         f"Connections in use, as a share of the pool's limit. From {near:.0%} on the "
         f"next burst may queue. At {full:.0%} (T2) the next caller waits: first look for "
         f"connections that are never returned, then enlarge the pool. {_TOP}",
-        none=NO_POOLS,
+        none=NOT_REPORTED,
         unit=Unit.SHARE,
         steps=lines(near, full),
     )
@@ -42,7 +42,7 @@ def _waiting() -> Panel:
         _each_pool(ALL.total(wire.PENDING_REQUESTS, labels=SERVICE_POOL)),
         "Callers that are blocked in the queue of each pool. It is the earliest sign of "
         f"exhaustion. Pools of libraries that do not report it are missing. {_TOP}",
-        none=NO_POOLS,
+        none=NOT_REPORTED,
     )
 
 

@@ -54,7 +54,7 @@ def _checks(sources: Sources) -> Panel:
         "it is warn, change the setting: poolscope-exporter audit shows the value and the cure. If "
         "it is unknown, audit shows the missing fact. If it is elsewhere, this sidecar cannot "
         "judge: the exporter of the server does.",
-        none="no data: no exporter checks this pool",
+        none="no data: the sender reports no settings, or no exporter checks this pool",
         sort=Sort(str(Result.WARN)),
         width=14,
         height=11,

@@ -13,13 +13,13 @@ from poolscope_dashboards.kit.process_name import PROCESS_NAME, with_process_nam
 from poolscope_dashboards.kit.selection import summed
 from poolscope_dashboards.kit.tables import Column, Sort, table
 from poolscope_dashboards.kit.variable import PROCESS
-from poolscope_dashboards.pool.selection import THIS
+from poolscope_dashboards.pool.selection import NO_HOLDERS, THIS
 from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.prometheus_names import label_name
 
 _ROUTE = f"{{{{{ROUTE}}}}}"
 _POD: Final = label_name(wire.K8S_POD_NAME)
-_NO_ROUTES = "no data: no connection was returned, or the application names no routes"
+_NO_ROUTES = "no data: no connection was returned, or the sender does not report routes"
 
 
 def panels() -> tuple[Panel, ...]:
@@ -52,7 +52,7 @@ def _held_now() -> Panel:
         "Connections that are out for a second or longer, by the state of their server session, by "
         "evidence of a leak, and by route. The exporter's live page and /api/v1/checkouts show the "
         "line, the session and the blocker of each.",
-        none="no connection is held for a second, or no exporter judges",
+        none=f"{NO_HOLDERS}, or no exporter judges",
         sort=Sort("Connections"),
         width=12,
     )
@@ -90,7 +90,7 @@ def _idle() -> Panel:
         (Query(THIS.routes(own.HELD_IDLE_TIME.name, (ROUTE,), is_own=True), _ROUTE),),
         "Mean number of connections that were held for long while their server session was idle. "
         "If your code returns them earlier, the same pool serves more callers.",
-        none="none was seen, or no exporter judges",
+        none="none was seen, or the sender lists no holders, or no exporter judges",
         is_stacked=True,
     )
 
@@ -107,7 +107,7 @@ def _pinned() -> Panel:
         "showed. Near 100 %: the transaction keeps the connection, also in PgBouncer. Commit "
         "before slow work. Near 0 %: the session stays open without a transaction. Close it "
         "earlier.",
-        none="none was seen, or no exporter judges",
+        none="none was seen, or the sender lists no holders, or no exporter judges",
         unit=Unit.SHARE,
     )
 

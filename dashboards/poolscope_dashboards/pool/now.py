@@ -28,6 +28,7 @@ from poolscope_dashboards.kit.panel import (
 from poolscope_dashboards.kit.ranking import TOP, TOP_BANDS
 from poolscope_dashboards.kit.selection import summed
 from poolscope_dashboards.pool.selection import (
+    NO_HOLDERS,
     NO_POOL,
     NO_VERDICT,
     THIS,
@@ -106,7 +107,7 @@ def _numbers(sources: Sources) -> tuple[Panel, ...]:
             now(by((), THIS.judged(own.OLDEST_CHECKOUT_AGE))),
             "Age of the connection that is held longest. Empty if no connection is held for a "
             "second or longer. If it is old and grows: a leak, a stuck job, or long_lived().",
-            none="none held, or no data",
+            none="none held, or not reported",
             width=3,
             unit=Unit.SECONDS,
         ),
@@ -163,7 +164,7 @@ def _why() -> Panel:
         "Connections that are out for a second or longer, by the state of their server session. "
         "Red: leaked, so nothing will return them. Amber: held by locks, slow statements or idle "
         "transactions. Green: they work, so a larger pool would help. Grey: unknown.",
-        none="no connection is held for a second, or no exporter judges",
+        none=f"{NO_HOLDERS}, or no exporter judges",
         is_stacked=True,
         overrides=painted({str(verdict): colour for verdict, colour in VERDICTS.items()}),
     )
@@ -181,7 +182,7 @@ def _fullness(sources: Sources) -> Panel:
         f"Connections in use, as a share of the limit of each process (T2: {full:.0%}). If one "
         "process is full and the others are not, it has a leak, or all the load. "
         f"{TOP_PROCESSES}",
-        none="no data: the pool has no limit, or no application publishes it",
+        none="no data: the pool has no limit, or the sender does not report it",
         unit=Unit.SHARE,
         steps=lines(near, full),
     )
@@ -193,6 +194,6 @@ def _oldest() -> Panel:
         (each_process(by(POOL, THIS.judged(own.OLDEST_CHECKOUT_AGE))),),
         "Age of the connection that each process has held longest. A line that rises and never "
         f"falls is a connection that is never returned. {TOP_PROCESSES}",
-        none="no connection is held for a second, or no exporter judges",
+        none=f"{NO_HOLDERS}, or no exporter judges",
         unit=Unit.SECONDS,
     )

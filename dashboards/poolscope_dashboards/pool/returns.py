@@ -26,6 +26,7 @@ from poolscope_dashboards.kit.variable import POOL_NAME
 from poolscope_dashboards.pool.selection import (
     NO_POOL,
     NO_TRAFFIC,
+    NOT_REPORTED,
     OF_POOL_OR_NONE,
     THIS,
     TOP_PROCESSES,
@@ -63,7 +64,7 @@ def _leaks() -> Panel:
         "Checkouts that apparently leaked since each process started: the route, the line that "
         "took the connection, and the evidence (T4, C12). Return the connection on every path: "
         "async with, a yield dependency, try/finally.",
-        none="no leak was counted since the processes started",
+        none="no leak was counted since the processes started, or not reported",
         sort=Sort("Leaked"),
     )
 
@@ -114,7 +115,7 @@ def _churn() -> Panel:
         "is high, pool_size is too small for the usual load. If recycled is high, pool_recycle is "
         "too short. idle: unused for the pool's idle time-out. not_pooled: NullPool opens a "
         "connection for each checkout.",
-        none=NO_POOL,
+        none=NOT_REPORTED,
         unit=Unit.PER_SECOND,
         width=8,
     )
@@ -136,7 +137,7 @@ def _broken(sources: Sources) -> Panel:
         f"statement failed on a stale connection (T8). {row.advice} The reasons cancelled and "
         "requested are ordinary. For any other reason, a session ended while in use: see the "
         "runbook of PoolSessionsEnded.",
-        none=NO_POOL,
+        none=NOT_REPORTED,
         width=8,
         overrides=painted({str(reason): colour for reason, colour in colours.items()}),
     )
@@ -154,7 +155,7 @@ def _misuse() -> Panel:
         "Each of these should stay at 0. A synchronous pool on the event loop stops every request "
         "of the process. A caller that holds a connection and waits for another can wait for ever. "
         "A session that tasks share fails at random.",
-        none=NO_POOL,
+        none=NOT_REPORTED,
         width=8,
         overrides=painted(dict(zip(counted, (PURPLE, RED, AMBER), strict=True))),
     )
@@ -175,7 +176,7 @@ def _session_errors() -> Panel:
         "AsyncSession. DetachedInstanceError: a load after the session was closed. Often a commit "
         "expired the object: set expire_on_commit=False, or load the attributes before. If the "
         "pool is unknown, its column is empty.",
-        none="none was counted since the processes started",
+        none="none was counted since the processes started, or not reported",
         sort=Sort("Errors"),
     )
 

@@ -21,7 +21,9 @@ OF_POOL_OR_NONE = f'{POOL_NAME}=~"${{pool:regex}}|"'
 TOP_PROCESSES = f"The {TOP} processes with the highest values in the time range."
 NO_POOL = "no data: no application publishes this pool"
 NO_VERDICT = "no data: no exporter judges this pool"
-NO_TRAFFIC = "no data: no checkout was requested"
+NO_TRAFFIC = "no data: no checkout was requested, or the sender does not report it"
+NOT_REPORTED = "no data: the sender does not report it"
+NO_HOLDERS = "no connection is held for a second, or the sender lists no holders"
 
 
 def each_process(expression: str, labels: Labels = POOL, most: int = TOP) -> Query:

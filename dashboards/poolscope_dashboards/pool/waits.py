@@ -21,8 +21,8 @@ from poolscope_dashboards.kit.panel import (
 from poolscope_dashboards.kit.ranking import TOP
 from poolscope_dashboards.kit.selection import STEP, summed
 from poolscope_dashboards.pool.selection import (
-    NO_POOL,
     NO_TRAFFIC,
+    NOT_REPORTED,
     THIS,
     TOP_PROCESSES,
     each_process,
@@ -135,7 +135,7 @@ def _by_phase() -> Panel:
         "liveness check (ping). The dashed lines show how long the oldest caller has waited: right "
         "axis. Many in queue: see who holds connections. More than a second in connect or ping: "
         "the network or the server is slow, and a larger pool does not help.",
-        none="no data: the application does not report phases",
+        none="no data: the sender does not report phases",
         is_stacked=True,
         overrides=(
             *painted({str(phase): colour for phase, colour in _PHASES.items()}),
@@ -155,7 +155,7 @@ def _loop_lag(sources: Sources) -> Panel:
         "How late a callback ran on the process's event loop, at most, since its last push. Above "
         f"{row.limit:g} s every caller waits, even if the pool has free connections. The diagnosis "
         f"loop_blocked names the line. See the runbook of PoolLoopBlocked. {TOP_PROCESSES}",
-        none="no data: no event loop uses this pool",
+        none="no data: no event loop uses this pool, or the sender does not report it",
         unit=Unit.SECONDS,
         steps=lines(amber=row.limit),
     )
@@ -170,7 +170,7 @@ def _failed_attempts() -> Panel:
         "unreachable, reset and timeout. Check the connection string for authentication, "
         "unknown_database and wrong_setting. If it is too_many_connections, see Headroom on "
         "Server. The runbook of PoolConnectFailing has the next step for each kind.",
-        none=NO_POOL,
+        none=NOT_REPORTED,
     )
 
 
@@ -181,7 +181,7 @@ def _queue(sources: Sources) -> Panel:
         wire.QUEUE_TIME,
         "Time that callers were blocked in the pool's queue, time-outs included. Callers that got "
         f"a connection at once are not included. From {row.limit:g} s on (T5): {row.advice}",
-        none="no caller queued, or the library does not report it",
+        none="no caller queued, or the sender does not report it",
         steps=lines(amber=row.limit),
     )
 
@@ -197,7 +197,7 @@ def _failures() -> Panel:
         "exhausted for longer than pool_timeout. If it is cancelled, the caller ended first, often "
         "because its client left. If it is error, the server refused the connection, or was "
         "unreachable.",
-        none="no data: the application does not count failures",
+        none="no data: the sender does not report failures",
         overrides=painted({"timeout": RED, "cancelled": YELLOW, "error": AMBER}),
         width=8,
     )
@@ -228,7 +228,7 @@ def _opening() -> Panel:
         wire.CREATE_TIME,
         "From the start of connecting to a usable connection. If it is slow: DNS, network, TLS, "
         "authentication or a busy server. A larger pool does not cure it (T10).",
-        none="no connection was opened",
+        none="no connection was opened, or the sender does not report it",
     )
 
 
@@ -249,7 +249,7 @@ def _first_requests() -> Panel:
         "begins with the first request of each running process. If it is much more than later, "
         "open connections before the first request. asyncpg: min_size. psycopg_pool: min_size and "
         "pool.open(wait=True). SQLAlchemy: docs/fastapi.md has the code.",
-        none="no data: no request took a connection",
+        none="no data: no request took a connection, or the sender does not report it",
         unit=Unit.SHARE,
         overrides=painted({"first minute": YELLOW, "later": BLUE}),
         width=8,
@@ -264,7 +264,7 @@ def _ping(sources: Sources) -> Panel:
         "Time of the liveness check before a checkout (pool_pre_ping). Typically less than "
         f"{row.limit * 1000:g} ms (C5). More is the distance to the server. Keep pre-ping on: it "
         "prevents failed statements.",
-        none="no pings: pre-ping is off, or no checkout was requested",
+        none="no pings: pre-ping is off, or the sender does not report them",
         steps=lines(amber=row.limit),
     )
 
@@ -276,5 +276,5 @@ def _use() -> Panel:
         "From the checkout to the return of the connection. The pool serves connections ÷ mean "
         "hold time requests a second. If you halve the hold time, the pool serves twice as much. "
         "Connections that are still out are not included.",
-        none="no connection was returned",
+        none="no connection was returned, or the sender does not report it",
     )

@@ -189,7 +189,7 @@ def _blocked() -> Panel:
         "Held connections with a session that waits for a lock, by service and route. The "
         "exporter's live page shows the holder of the lock, with its route and line if a "
         "monitored application holds it. Connections through a PgBouncer are included.",
-        none="no session waits for a lock, or no exporter judges",
+        none="no session waits, or the senders report no holders, or no exporter judges",
         is_stacked=True,
     )
 

@@ -20,7 +20,7 @@ _SHORTEST_S = min(each.short_s for each in BURNS)
 _FASTEST = max(each.factor for each in BURNS)
 _SLOWEST = min(each.factor for each in BURNS)
 _PERIOD = duration(_LONGEST_S)
-_NOT_RECORDED = "no data: no traffic, or the rules of poolscope are not loaded"
+_NOT_RECORDED = "no data: no traffic, not reported, or the rules of poolscope are not loaded"
 _LEFT = (Step(None, GREY), Step(0.0, RED), Step(0.001, GREEN))
 
 
@@ -116,7 +116,7 @@ def _failed(sources: Sources) -> tuple[Panel, ...]:
             now(FLEET.failed_share_in_range()),
             "Share of requests for a connection that timed out or met an error, in the time range "
             "of the dashboard. The budget counts time-outs alone, this share also counts errors.",
-            none="no data: no checkout was requested",
+            none="no data: no checkout was requested, or the senders do not report it",
             unit=Unit.SHARE,
             steps=limits(amber=sources[ThresholdId.T6].limit),
         ),

@@ -3,7 +3,7 @@
 from poolscope import catalogue as wire
 from poolscope_alerts.model import Sources
 from poolscope_alerts.promql import KIND, POOL, SERVICE_POOL
-from poolscope_dashboards.fleet.selection import BY_POOL, FLEET, NO_SERVICE, NO_TRAFFIC
+from poolscope_dashboards.fleet.selection import BY_POOL, FLEET, NO_TRAFFIC, NOT_REPORTED
 from poolscope_dashboards.kit.charts import chart, events
 from poolscope_dashboards.kit.panel import Panel, Query, Unit, lines
 from poolscope_dashboards.kit.ranking import TOP, top
@@ -38,5 +38,5 @@ def _connect_errors() -> Panel:
         (Query(summed(grown, (KIND,)), f"{{{{{KIND}}}}}"),),
         "Attempts to open a connection that failed, in all chosen services. The runbook of "
         "PoolConnectFailing has the next step for each kind.",
-        none=NO_SERVICE,
+        none=NOT_REPORTED,
     )

@@ -22,6 +22,7 @@ from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
+from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
 from poolscope_exporter.core.model.endpoints import Endpoint
@@ -129,7 +130,7 @@ class Exporter:
         now_s = clock.monotonic()
         result = self.correlator.take_push(push, now_s)
         instance = result.instance or push.instance
-        self._warnings.log_result(push, result)
+        self._warnings.log_result(push, result, now_s)
         held = self.correlator.fleet.held_by(instance, now_s)
         if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll begins with the PgBouncers, so they are woken only without servers.
@@ -143,6 +144,11 @@ class Exporter:
         """Return the current situation, with only the parts that may be shown to people."""
         return shown_only(self._situation(), self._servers)
 
+    def profile(self, window_s: float) -> list[ProfileRow]:
+        """Return what the connections of all services were out for in the last seconds."""
+        since_s = clock.monotonic() - window_s
+        return list(self.correlator.fleet.occupancy.rows_since(since_s))
+
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
         return poller_of(target, self.correlator, [self.bouncers], counts_orphans=counts_orphans)
@@ -155,6 +161,7 @@ class Exporter:
             [poller.server_view(now_s) for poller in self.pollers],
             self.bouncers.views(now_s),
         )
+        situation = replace(situation, rejected=self._warnings.rejected_data(now_s))
         return of_own_pod(situation) if self._role is Role.SIDECAR else situation
 
     def _scrape(self) -> Scrape:
@@ -165,11 +172,13 @@ class Exporter:
             routes=self.correlator.fleet.route_totals(),
             held_time=list(self.correlator.held_time.totals.totals()),
             refuted=list(self.correlator.refuted_leaks.totals.totals()),
+            occupancy=list(self.correlator.fleet.occupancy.totals.totals()),
             polls=[poller.poll_report(now_s, wall_s) for poller in self.pollers],
             bouncer_polls=self.bouncers.reports(now_s, wall_s),
             resolutions=tuple(self.bouncers.resolutions()),
             requests=dict(self.counts.requests),
             refused=self._refused(),
+            ignored=dict(self.counts.ignored),
             role=self._role,
             forwarding=self.forwarder.forward_report() if self.forwarder else None,
             closed=self.closed,
@@ -237,7 +246,13 @@ async def serve(
     receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
     otlp = _server(receiver, protocols["otlp"])
     sources = Sources(
-        exporter.shown, exporter.exposition, lambda: otlp.started, _timestamp, settings.role
+        exporter.shown,
+        exporter.exposition,
+        lambda: otlp.started,
+        _timestamp,
+        settings.role,
+        exporter.profile,
+        settings.trace_url,
     )
     pages = create_web(sources, keyring)
     web = _server(pages, protocols["web"])

@@ -1,4 +1,4 @@
-"""The command line: `poolscope-exporter run | check | audit | demo`."""
+"""The command line: `poolscope-exporter run | check | audit | profile | demo`."""
 
 import argparse
 import contextlib
@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from poolscope_exporter.app import CannotListenError, Outputs, listen, serve
@@ -19,6 +20,14 @@ from poolscope_exporter.commands.audit import (
     question_of,
 )
 from poolscope_exporter.commands.check import check
+from poolscope_exporter.commands.profile import FLAGS as PROFILE_FLAGS
+from poolscope_exporter.commands.profile import (
+    add_profile_arguments,
+    read_profile,
+    selection_of_arguments,
+    summary,
+    write_profile,
+)
 from poolscope_exporter.core.checks.model import Result
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
 from poolscope_exporter.settings.arguments import add_flags
@@ -38,7 +47,7 @@ STDOUT, STDERR = 1, 2
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
-FIRST = ("run", "check", "audit", "demo", "-h", "--help", "--version")
+FIRST = ("run", "check", "audit", "profile", "demo", "-h", "--help", "--version")
 
 Problems = list[str]
 
@@ -53,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] not in FIRST:
         # argparse would print the argument in its error, and the argument may be a DSN with a
         # password.
-        return _refuse(["the first argument must be a command: run, check, audit or demo"])
+        return _refuse(["the first argument must be a command: run, check, audit, profile or demo"])
     complete, problems = _without_dangling(given, flags)
     namespace, strangers = parser.parse_known_args(complete)
     problems += [_stranger(argument, flags) for argument in strangers]
@@ -73,7 +82,9 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="run | check | audit | demo")
+    commands = parser.add_subparsers(
+        title="commands", metavar="run | check | audit | profile | demo"
+    )
     run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
     add_flags(run, OPTIONS)
     run.set_defaults(command=_run)
@@ -89,6 +100,12 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )  # fmt: skip
     add_arguments(auditing)
     auditing.set_defaults(command=_audit)
+    profiling = commands.add_parser(
+        "profile", help="show the lines of code that keep the connections of a service",
+        allow_abbrev=False,
+    )  # fmt: skip
+    add_profile_arguments(profiling)
+    profiling.set_defaults(command=_profile)
     demo = commands.add_parser(
         "demo", help="run a demo: a leaking app, its database and the exporter",
         allow_abbrev=False,
@@ -103,7 +120,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     demo.add_argument("--dsn", help="PostgreSQL server to use (default: an embedded one)")
     demo.set_defaults(command=_demo)
     flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
-    return parser, frozenset({*flags, "--for", *FLAGS})
+    return parser, frozenset({*flags, "--for", *FLAGS, *PROFILE_FLAGS})
 
 
 def _run(namespace: argparse.Namespace, problems: Problems) -> int:
@@ -164,6 +181,25 @@ def _audit(namespace: argparse.Namespace, problems: Problems) -> int:
     told = [as_json(found)] if namespace.json else lines(found)
     sys.stdout.writelines(f"{line}\n" for line in told)
     return {Result.OK: OK, Result.WARN: FAILED}.get(found.result, CANNOT_TELL)
+
+
+def _profile(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    for_s = _seconds(namespace.for_s, problems)
+    if problems:
+        return _refuse(problems)
+    found = read_profile(question, selection_of_arguments(namespace, for_s))
+    if isinstance(found, str):
+        _say(found)
+        return FAILED
+    sys.stdout.writelines(f"{line}\n" for line in summary(found))
+    try:
+        written = write_profile(found, Path(namespace.output))
+    except OSError as exc:
+        _say(f"--output={namespace.output}: {exc}")
+        return FAILED
+    sys.stdout.writelines(f"written: {path}\n" for path in written)
+    return OK
 
 
 def _demo(namespace: argparse.Namespace, problems: Problems) -> int:

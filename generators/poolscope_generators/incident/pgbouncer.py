@@ -1,6 +1,11 @@
-"""A real PgBouncer, from the system's package, on a free port of this machine."""
+"""A real PgBouncer, from the system's package, on a free port of this machine.
 
+The variable PGBOUNCER names another one: `make test-matrix` sets it.
+"""
+
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,7 +20,11 @@ from poolscope_generators.incident.programs import wait_until_ready
 from poolscope_generators.ports import held_port
 
 # Debian installs it beside other daemons, where an ordinary user's PATH does not lead.
-PROGRAM = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+PROGRAM = (
+    os.environ.get("PGBOUNCER")
+    or shutil.which("pgbouncer")
+    or shutil.which("pgbouncer", path="/usr/sbin")
+)
 STATS_USER = "watcher"
 READY_S = 30.0
 ROLES = ("postgres", STATS_USER, "nobody_special")
@@ -106,8 +115,18 @@ class PgBouncer:
         """End it; every connection through it breaks."""
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
+            process.send_signal(signal.SIGQUIT)  # at SIGTERM, 1.23 and later wait for every client
             process.wait(10)
+
+    def ends_by(self, number: signal.Signals, within_s: float) -> bool:
+        """Send a signal, and return whether the process ends within this time."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self) -> None:
         """End it without a chance to say so to anybody."""

@@ -1,9 +1,8 @@
 """Instrument an application without a change to its code, for `opentelemetry-instrument`."""
 
-import logging
 from typing import Any
 
-logger = logging.getLogger("poolscope")
+from poolscope.app_log import NOT_DETACHED, SWITCHED_OFF, AppLog
 
 
 class PoolscopeInstrumentor:
@@ -25,7 +24,7 @@ class PoolscopeInstrumentor:
 
             start(options.get("meter_provider"))
         except Exception as error:  # noqa: BLE001 - see the class: neither method raises
-            logger.error("poolscope is off: %s", error)  # noqa: TRY400 - the text has the cause
+            AppLog().write_line(SWITCHED_OFF, error)
 
     def uninstrument(self, **_options: Any) -> None:
         """Detach from every pool, and push a last time."""
@@ -36,4 +35,4 @@ class PoolscopeInstrumentor:
             if instrumentation is not None:
                 instrumentation.uninstrument()
         except Exception as error:  # noqa: BLE001 - as above
-            logger.error("poolscope could not detach: %s", error)  # noqa: TRY400 - as above
+            AppLog().write_line(NOT_DETACHED, error)

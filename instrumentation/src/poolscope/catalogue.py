@@ -43,6 +43,8 @@ class Evidence(StrEnum):
     """The reason why a checkout counts as a leak."""
 
     REQUEST_FINISHED = "request_finished"
+    JOB_FINISHED = "job_finished"
+    """A job has ended: the task of a queue, a command, or a block that the application declares."""
     TASK_FINISHED = "task_finished"
     THREAD_FINISHED = "thread_finished"
     THREAD_IDLE = "thread_idle"
@@ -52,6 +54,7 @@ class Evidence(StrEnum):
 
 EVIDENCE_AFTER_S: dict[Evidence, float] = {
     Evidence.REQUEST_FINISHED: 2.0,
+    Evidence.JOB_FINISHED: 2.0,
     Evidence.TASK_FINISHED: 30.0,
     Evidence.THREAD_FINISHED: 30.0,
     Evidence.THREAD_IDLE: 30.0,
@@ -67,6 +70,7 @@ class OwnerKind(StrEnum):
     """The kind of owner of a checkout; `long_lived` is declared by the application."""
 
     REQUEST = "request"
+    JOB = "job"
     TASK = "task"
     THREAD = "thread"
     LONG_LIVED = "long_lived"
@@ -76,6 +80,10 @@ class UnitKind(StrEnum):
     """The kind of work for which a connection was taken; the name of a request is its route."""
 
     REQUEST = "request"
+    JOB = "job"
+    """The task of a queue, the job of a scheduler, or a block that the application declares."""
+    COMMAND = "command"
+    """A management command: it may run other units of work, each with its own end."""
 
 
 class ConnectionState(StrEnum):
@@ -91,6 +99,10 @@ class FailureReason(StrEnum):
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     ERROR = "error"
+
+
+ACQUIRED = "acquired"
+"""The outcome of a wait that ended with a connection; other outcomes are a `FailureReason`."""
 
 
 class CloseReason(StrEnum):
@@ -225,6 +237,17 @@ class StatementSetting(StrEnum):
     """psycopg drops further statements with DEALLOCATE, because its libpq cannot close them."""
 
 
+class Doing(StrEnum):
+    """The activity of a connection's owner; any other value is the library's call it waits in."""
+
+    DATABASE = "database"
+    """It waits in a library that talks to the database."""
+    APPLICATION = "application"
+    """It computes in the application's code."""
+    UNKNOWN = "unknown"
+    """Its stack cannot be read."""
+
+
 class Publisher(StrEnum):
     """The publisher of the aggregates of a push, so that every series exists once."""
 
@@ -266,6 +289,7 @@ CALL_SITE = "poolscope.call_site"
 USED_AT = "poolscope.used_at"
 SERVING_AGE = "poolscope.serving_age"
 POOL_CLASS = "poolscope.pool.class"
+POOL_IS_GONE = "poolscope.pool.is_gone"
 LIBRARY = "poolscope.library"
 SETTING = "poolscope.setting"
 
@@ -286,6 +310,25 @@ UNIT_KIND = "poolscope.unit.kind"
 UNIT_NAME = "poolscope.unit.name"
 TRACE_ID = "poolscope.trace_id"
 
+# The place at which the owner of a checkout is now, or a waiting caller.
+NOW_FILE_PATH = "poolscope.now.file.path"
+NOW_LINE_NUMBER = "poolscope.now.line.number"
+NOW_FUNCTION_NAME = "poolscope.now.function.name"
+NOW_CALL = "poolscope.now.call"
+NOW_LOOKS = "poolscope.now.looks"
+NOW_AGE = "poolscope.now.age"
+NOW = (NOW_FILE_PATH, NOW_LINE_NUMBER, NOW_FUNCTION_NAME, NOW_CALL, NOW_LOOKS, NOW_AGE)
+"""The last looks in a row that found the same, and the seconds since the first of them."""
+
+# What a connection that was out was used for.
+TAKEN_AT = "poolscope.taken_at"
+NOW_AT = "poolscope.now.at"
+DOING = "poolscope.doing"
+
+# The span of a slow wait, and its attribute.
+ACQUIRE_SPAN = "db.client.connection.acquire"
+OUTCOME = "poolscope.outcome"
+
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"
 
@@ -300,6 +343,13 @@ PUSH_END = "poolscope.push.end"
 PUSH_PUBLISHER = "poolscope.push.publisher"
 PUSH_PRESSURE = "poolscope.push.pressure"
 PUSH_PARTIAL = "poolscope.push.partial"
+PUSH_VERSION = "poolscope.push.version"
+
+WIRE_VERSION = 1
+"""The version of the push scope: raised if an older exporter would misread a push.
+
+A new attribute or metric does not raise it, because every exporter ignores an unknown one.
+"""
 
 FASTEST_PUSH_S = 1.0
 """Seconds between two pushes of a process under pressure, unless the exporter asks for more."""
@@ -617,6 +667,7 @@ PUSH = _for_exporter(
     PUSH_PUBLISHER,
     PUSH_PRESSURE,
     PUSH_PARTIAL,
+    PUSH_VERSION,
 )
 CHECKOUT_AGE = _for_exporter(
     "poolscope.checkout.age",
@@ -638,6 +689,7 @@ CHECKOUT_AGE = _for_exporter(
     UNIT_NAME,
     EVIDENCE,
     TRACE_ID,
+    *NOW,
 )
 CHECKOUT_ENDED = _for_exporter(
     "poolscope.checkout.ended",
@@ -664,6 +716,7 @@ WAITER_AGE = _for_exporter(
     CODE_LINE_NUMBER,
     CODE_FUNCTION_NAME,
     OWNER_KIND,
+    *NOW,
 )
 WAITERS_WAITING = _for_exporter(
     "poolscope.waiters.waiting",
@@ -701,6 +754,23 @@ INHERITED_CONNECTION = _for_exporter(
     CODE_FILE_PATH,
     CODE_LINE_NUMBER,
 )
+POOL_GENERATION = _for_exporter(
+    "poolscope.pool.generation",
+    "{pool}",
+    "Pools that had this name and its totals, one after another, with the line of the last one.",
+    CALL_SITE,
+    POOL_IS_GONE,
+)
+OCCUPANCY = _for_exporter(
+    "poolscope.occupancy",
+    "s",
+    "Time for which connections were out since the last push, by activity of the owner: sampled.",
+    HTTP_ROUTE,
+    TAKEN_AT,
+    NOW_AT,
+    NOW_CALL,
+    DOING,
+)
 POOLS_MADE = _for_exporter(
     "poolscope.pools.made",
     "{pool}",
@@ -730,7 +800,7 @@ METRICS = (
     SAMPLES_DROPPED, PUSH, CHECKOUT_AGE, CHECKOUT_ENDED, CHECKOUTS_HELD, CHECKOUTS_LISTED,
     WAITER_AGE,
     WAITERS_WAITING, WAITERS_LISTED, POOL_SESSIONS, EVENT_LOOP_STALL,
-    POOLS_MADE, INHERITED_CONNECTION,
+    POOL_GENERATION, POOLS_MADE, INHERITED_CONNECTION, OCCUPANCY,
 )  # fmt: skip
 
 EFFECTS: dict[Metric, dict[str, Effect]] = {
@@ -753,6 +823,7 @@ EFFECTS: dict[Metric, dict[str, Effect]] = {
     },
     LEAKS: {
         Evidence.REQUEST_FINISHED: Effect.HURTS,
+        Evidence.JOB_FINISHED: Effect.HURTS,
         Evidence.TASK_FINISHED: Effect.HURTS,
         Evidence.THREAD_FINISHED: Effect.HURTS,
         Evidence.THREAD_IDLE: Effect.HURTS,

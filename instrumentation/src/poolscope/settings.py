@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from poolscope.catalogue import METRICS, SCOPE
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:9737"
 
@@ -23,11 +24,12 @@ class SettingsError(ValueError):
 
 
 class MetricsDestination(StrEnum):
-    """The publisher of the aggregates: the exporter, or the application's own MeterProvider."""
+    """The publisher of the aggregates: the exporter, or a library of the application."""
 
     AUTO = "auto"
     EXPORTER = "exporter"
     PROVIDER = "provider"
+    PROMETHEUS = "prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,14 @@ def _metric_names(value: str) -> frozenset[str]:
     return names
 
 
+def _pool_names(value: str) -> tuple[tuple[str, str], ...]:
+    pairs = [part.rpartition("=") for part in value.split(",") if part.strip()]
+    names = tuple((key.strip(), name.strip()) for key, _, name in pairs)
+    if not all(key and name for key, name in names):
+        raise ValueError
+    return names
+
+
 def _file(value: str) -> Path:
     path = Path(value)
     if not path.is_file():
@@ -130,7 +140,7 @@ class Settings:
     metrics: MetricsDestination = setting(
         "POOLSCOPE_METRICS",
         MetricsDestination,
-        "auto, exporter or provider",
+        "auto, exporter, provider or prometheus",
         default=MetricsDestination.AUTO,
     )
     push_interval_s: float = setting(
@@ -139,10 +149,29 @@ class Settings:
     held_after_s: float = setting(
         "POOLSCOPE_HELD_AFTER_S", _number(0, 3600), "0 to 3600", default=1.0
     )
+    look: bool = setting("POOLSCOPE_LOOK", _boolean, "true or false", default=True)
+    profile_rate: float = setting(
+        "POOLSCOPE_PROFILE_RATE", _number(0, 100), "0 to 100", default=10.0
+    )
+    log_held_after_s: float = setting(
+        "POOLSCOPE_LOG_HELD_AFTER_S", _number(0, 86_400), "0 (off) to 86400", default=0.0
+    )
+    wait_span_after_s: float = setting(
+        "POOLSCOPE_WAIT_SPAN_AFTER_S",
+        _number(0, 3600),
+        "0 to 3600; 0 for no spans",
+        default=SLOW_WAIT_S,
+    )
     max_routes: int = setting(
         "POOLSCOPE_MAX_ROUTES", _integer(1, 10_000), "1 to 10000", default=100
     )
     max_pools: int = setting("POOLSCOPE_MAX_POOLS", _integer(1, 1000), "1 to 1000", default=50)
+    pool_names: tuple[tuple[str, str], ...] = setting(
+        "POOLSCOPE_POOL_NAMES",
+        _pool_names,
+        "lines, files or databases with names, such as shop/db.py:14=orders,reports_db=reports",
+        default=(),
+    )
     token: str | None = setting(
         "POOLSCOPE_TOKEN", str, "a bearer token", default=None, is_secret=True
     )
@@ -203,6 +232,8 @@ def read_settings(
             problems.append(f"{name}={shown}: accepted is {source.accepted}")
     if problems:
         raise SettingsError("poolscope cannot start, invalid settings:\n  " + "\n  ".join(problems))
+    if values.get("metrics") is MetricsDestination.PROMETHEUS:
+        values.setdefault("endpoints", ())  # pushes only to an exporter that is named
     return Settings(**values)
 
 
@@ -217,6 +248,8 @@ def _given(
 
 
 def _text(argument: object) -> str:
+    if isinstance(argument, Mapping):
+        return ",".join(f"{key}={value}" for key, value in argument.items())
     if isinstance(argument, (list, tuple)):
         return ",".join(str(part) for part in argument)
     return str(argument)

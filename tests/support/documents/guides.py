@@ -87,7 +87,9 @@ class Play:
 
     def _play(self, block: Block) -> None:
         if block.mark is Mark.FILE:
-            (self._folder / block.argument).write_text(self._here(block.text))
+            file = self._folder / block.argument
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(self._here(block.text))
         elif block.language == "sql":
             run_sql(self._server.dsn, block.text)
         else:
@@ -149,9 +151,10 @@ class Play:
 
     def _here(self, text: str) -> str:
         """Return the text with the ports of this play."""
+        ports = "|".join(map(str, self._ports))
         return re.sub(
-            rf"\b{HOST}:({'|'.join(map(str, self._ports))})\b",
-            lambda found: f"{HOST}:{self._ports[int(found[1])]}",
+            rf'(\b{HOST}:|"PORT": ")({ports})\b',
+            lambda found: f"{found[1]}{self._ports[int(found[2])]}",
             text,
         )
 

@@ -286,11 +286,12 @@ def a_point(
     """Return a point of a pool, or of the process where the metric describes one."""
     of_process = metric in catalogue.PROCESS_METRICS
     identity = {} if of_process else identity_of(pool or a_pool())
+    state = {catalogue.CONNECTION_STATE: "used"} if metric is catalogue.COUNT else {}
     return Point(
         metric=metric.name,
         kind=metric.kind,
         unit=metric.unit,
-        attributes={**identity, **(attributes or {})},
+        attributes={**identity, **state, **(attributes or {})},
         value=value,
         is_delta=is_delta,
         start_ns=start_ns if metric.kind in (Kind.COUNTER, Kind.HISTOGRAM) else 0,

@@ -57,8 +57,11 @@ def a_held_push(
         catalogue.HTTP_ROUTE: "/orders",
         **({catalogue.EVIDENCE: evidence} if evidence else {}),
     }
-    recycle = catalogue.POOL_RECYCLE
-    configured = [] if recycle_s is None else [a_gauge(recycle.name, recycle_s, pool, recycle.unit)]
+    info, recycle = catalogue.POOL_INFO, catalogue.POOL_RECYCLE
+    about = {**pool, catalogue.POOL_CLASS: "QueuePool"}
+    configured = [a_gauge(info.name, 1, about, info.unit)]
+    if recycle_s is not None:
+        configured.append(a_gauge(recycle.name, recycle_s, pool, recycle.unit))
     return a_request(
         *configured,
         push=(

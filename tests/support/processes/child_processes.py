@@ -8,13 +8,18 @@ from pathlib import Path
 GIVE_UP_S = 60.0
 """When what has not come to be is taken for broken: far longer than a busy machine takes."""
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S, PAUSE_GROWTH = 0.02, 0.2, 1.5
+"""Between two questions: who asks for seconds, fifty times a second, slows what it waits for."""
+
 
 def wait_until(is_so: Callable[[], bool], within_s: float = GIVE_UP_S) -> bool:
     """Wait for the condition; return whether it came to hold within `within_s` seconds."""
     deadline = time.monotonic() + within_s
+    pause_s = FIRST_PAUSE_S
     # Asked once a turn: what held a moment ago may not when it is asked again.
     while not (holds := is_so()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(pause_s)
+        pause_s = min(pause_s * PAUSE_GROWTH, LONGEST_PAUSE_S)
     return holds
 
 

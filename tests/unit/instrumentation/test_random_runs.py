@@ -28,6 +28,7 @@ from poolscope import catalogue
 from poolscope.catalogue import Metric
 from support.applications.apps import instrumented
 from support.applications.dbapi import Server, an_engine
+from support.processes.garbage import set_aside_what_is_loaded
 
 T = TypeVar("T")
 
@@ -300,4 +301,4 @@ def test_any_interleaving_leaves_our_numbers_equal_to_the_truth(
     try:
         run_state_machine_as_test(RandomRun, settings=PROFILE)
     finally:
-        gc.unfreeze()
+        set_aside_what_is_loaded()

@@ -79,3 +79,16 @@ def test_a_token_file_is_read_at_each_use(tmp_path: Path) -> None:
     assert settings.read_token() == "one"
     token.write_text("two\n")
     assert settings.read_token() == "two"
+
+
+def test_names_of_pools_are_pairs_of_a_line_or_a_database_and_a_name() -> None:
+    text = "shop/db.py:14=orders, reports_db = reports"
+    expected = (("shop/db.py:14", "orders"), ("reports_db", "reports"))
+    assert read_settings({}, {"POOLSCOPE_POOL_NAMES": text}).pool_names == expected
+    assert read_settings({"pool_names": dict(expected)}, {}).pool_names == expected
+
+
+@pytest.mark.parametrize("text", ["orders", "=orders", "shop/db.py:14=", "a=b,c"])
+def test_a_pair_without_a_key_or_a_name_is_invalid(text: str) -> None:
+    with pytest.raises(SettingsError, match="POOLSCOPE_POOL_NAMES"):
+        read_settings({}, {"POOLSCOPE_POOL_NAMES": text})

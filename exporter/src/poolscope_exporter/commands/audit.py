@@ -4,7 +4,7 @@ import argparse
 import json
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from poolscope_exporter.core.model.endpoints import is_loopback
 from poolscope_exporter.listeners.tokens import TokenUse, read_tokens
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.options import BY_FIELD
-from poolscope_exporter.web.rows import group_by_configuration
+from poolscope_exporter.web.rows import group_by_configuration, group_by_server
 
 FLAGS = ("--url", "--ca-file", "--ignore")
 """The flags with a value that only this command has."""
@@ -71,6 +71,20 @@ class AuditedPool:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerFinding:
+    """One check of a whole server, for all its pools."""
+
+    check_id: str
+    result: Result
+    setting: str
+    value: float | str | None
+    safe_range: str
+    cure: str | None
+    pools: int
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Told:
     pools: tuple[AuditedPool, ...]
     withheld: Mapping[str, int]
@@ -86,7 +100,14 @@ class Audit:
 
     result: Result
     pools: tuple[AuditedPool, ...] = ()
+    servers: tuple[ServerFinding, ...] = ()
     reason: str | None = None
+
+    @property
+    def results(self) -> list[Result]:
+        """Return the result of each check, that of a whole server once."""
+        of_pools = [check.result for pool in self.pools for check in pool.config_checks]
+        return [*of_pools, *(finding.result for finding in self.servers)]
 
 
 _TOLD = TypeAdapter(_Told)
@@ -107,31 +128,51 @@ def audit(question: Question) -> Audit:
 
 
 def _ask(question: Question) -> _Told | str:
-    """Return the exporter's answer, or the reason why there is none."""
+    """Return the exporter's pools, or the reason why there is no answer."""
+    answer = fetch(question, PATH)
+    return answer if isinstance(answer, str) else _TOLD.validate_json(answer)
+
+
+def fetch(
+    question: Question, path: str, parameters: Mapping[str, str] | None = None
+) -> bytes | str:
+    """Return the body of the exporter's answer, or the reason why there is none.
+
+    Raise an error of httpx if the exporter does not answer.
+    """
     headers = {"Authorization": f"Bearer {question.token}"} if question.token else {}
     trusted = ssl.create_default_context(cafile=question.ca_file)
     with httpx.Client(trust_env=False, verify=trusted, timeout=TIMEOUT_S) as client:
-        response = client.get(question.url.rstrip("/") + PATH, headers=headers)
+        address = question.url.rstrip("/") + path
+        response = client.get(address, headers=headers, params=parameters)
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         cure = "pass its token by --token-file or POOLSCOPE_TOKEN, or run this on its machine"
         return f"{question.url} refuses to answer ({response.status_code}): {cure}"
     if not response.is_success:
-        return f"{question.url}{PATH} answers {response.status_code}: check --url"
-    return _TOLD.validate_json(response.content)
+        return f"{question.url}{path} answers {response.status_code}: check --url"
+    return response.content
 
 
 def _judged(told: _Told, ignored: frozenset[CheckId]) -> Audit:
     if not told.pools:
         return Audit(Result.UNKNOWN, reason="no application has pushed a pool to this exporter")
-    rows = group_by_configuration(_without(asdict(pool), ignored) for pool in told.pools)
-    pools = TypeAdapter(tuple[AuditedPool, ...]).validate_python(rows)
-    results = {check.result for pool in pools for check in pool.config_checks}
+    kept = [_without(asdict(pool), ignored) for pool in told.pools]
     hidden = told.withheld.get("pools", 0)
-    reason = f"{hidden} pools of other databases are hidden" if hidden else None
+    found = Audit(
+        Result.WARN,
+        TypeAdapter(tuple[AuditedPool, ...]).validate_python(group_by_configuration(kept)),
+        TypeAdapter(tuple[ServerFinding, ...]).validate_python(group_by_server(kept)),
+        f"{hidden} pools of other databases are hidden" if hidden else None,
+    )
+    return replace(found, result=_whole(set(found.results), hidden))
+
+
+def _whole(results: set[Result], hidden: int) -> Result:
+    """Return the result of the whole audit."""
     if Result.WARN in results:
-        return Audit(Result.WARN, pools, reason)
+        return Result.WARN
     is_unknown = bool(hidden) or Result.UNKNOWN in results or results == {Result.ELSEWHERE}
-    return Audit(Result.UNKNOWN if is_unknown else Result.OK, pools, reason)
+    return Result.UNKNOWN if is_unknown else Result.OK
 
 
 def _without(pool: dict[str, Any], ignored: frozenset[CheckId]) -> dict[str, Any]:
@@ -149,16 +190,15 @@ def lines(found: Audit) -> Iterator[str]:
 
     Characters from applications that could steer a terminal become `?`.
     """
+    for finding in found.servers:
+        yield from map(printable, _server(finding))
     for pool in found.pools:
-        yield from map(_printable, _pool(pool))
-    counts = {
-        result: sum(c.result is result for pool in found.pools for c in pool.config_checks)
-        for result in Result
-    }
-    told = ", ".join(
+        yield from map(printable, _pool(pool))
+    counts = {result: found.results.count(result) for result in Result}
+    summary = ", ".join(
         f"{count} {result}" for result, count in counts.items() if _is_counted(result, count)
     )
-    yield _printable(f"{found.result}: {found.reason or told}")
+    yield printable(f"{found.result}: {found.reason or summary}")
 
 
 def _pool(pool: AuditedPool) -> Iterator[str]:
@@ -167,14 +207,24 @@ def _pool(pool: AuditedPool) -> Iterator[str]:
     where = f"{pool.processes} processes" if pool.processes > 1 else one
     yield f"{who}, pool {pool.pool} ({where})"
     for check in pool.config_checks:
-        value = "none" if check.value is None else check.value
-        shown = f"{value:g}" if isinstance(value, float) else value
-        yield (
-            f"  {check.result:9} {check.check_id:3}  {check.setting}: {shown}"
-            f" (safe: {check.safe_range})"
-        )
-        if check.cure:
-            yield f"                 {check.cure}"
+        yield from _check(check)
+
+
+def _server(finding: ServerFinding) -> Iterator[str]:
+    pools = "1 pool" if finding.pools == 1 else f"all {finding.pools} pools"
+    yield f"{pools} of {', '.join(finding.addresses)}"
+    yield from _check(finding)
+
+
+def _check(check: Finding | ServerFinding) -> Iterator[str]:
+    value = "none" if check.value is None else check.value
+    shown = f"{value:g}" if isinstance(value, float) else value
+    yield (
+        f"  {check.result:9} {check.check_id:3}  {check.setting}: {shown}"
+        f" (safe: {check.safe_range})"
+    )
+    if check.cure:
+        yield f"                 {check.cure}"
 
 
 def _is_counted(result: Result, count: int) -> bool:
@@ -182,12 +232,26 @@ def _is_counted(result: Result, count: int) -> bool:
     return count > 0 or result is not Result.ELSEWHERE
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """Return a line in which characters that could steer a terminal are `?`."""
     return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
+    add_query_arguments(parser)
+    parser.add_argument(
+        "--ignore",
+        metavar="CHECK",
+        action="append",
+        default=[],
+        help="check to ignore, such as C3; repeatable",
+    )
+    parser.add_argument("--json", action="store_true", help="output as one JSON object")
+
+
+def add_query_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments for the address and the token of the exporter."""
     token = BY_FIELD["token_file"]
     parser.add_argument(
         "--url",
@@ -205,14 +269,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="certificates of the authorities to trust (default: the system's)",
     )
-    parser.add_argument(
-        "--ignore",
-        metavar="CHECK",
-        action="append",
-        default=[],
-        help="check to ignore, such as C3; repeatable",
-    )
-    parser.add_argument("--json", action="store_true", help="output as one JSON object")
 
 
 def question_of(
@@ -232,7 +288,7 @@ def question_of(
     parts = urlsplit(url)
     if token and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         problems.append(f"--url={url}: would send the token unencrypted; use https")
-    return Question(url, token, ca_file, _ignored(namespace.ignore, problems))
+    return Question(url, token, ca_file, _ignored(getattr(namespace, "ignore", []), problems))
 
 
 def _token(given: str | None, environ: Mapping[str, str], problems: list[str]) -> str | None:

@@ -1,5 +1,7 @@
 """Check a server and its PgBouncers: what the exporter can read there, and what to grant."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -8,6 +10,7 @@ from psycopg import sql
 
 from poolscope_exporter.core.capacity.headroom import headroom
 from poolscope_exporter.core.capacity.pgbouncer_headroom import bouncer_headroom
+from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pgbouncers import BouncerSample
 from poolscope_exporter.core.model.servers import Privilege, ServerLimits, is_expected, role_of
 from poolscope_exporter.pgbouncer.console import BouncerFacts, PgBouncerConsole
@@ -47,6 +50,15 @@ _CURES = {
 
 _SEE = "see the message above"
 
+LEAST_SHARING = 2
+"""The least number of processes on a port that is shared."""
+
+_DISPENSABLE = frozenset({"system_identifier"})
+"""Managed services revoke it. The start of the server also shows that another one answers."""
+
+_DENIED = re.compile(r"permission denied for (?P<kind>function|view|table) (?P<name>\w+)")
+"""The server's English message; in another language, the message itself is reported."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -62,10 +74,30 @@ class Report:
 async def check(target: ServerTarget | None, pgbouncers: Sequence[Dsn] = ()) -> Report:
     """Connect, read and report; a server that does not answer is reported as well."""
     reports = [await check_target(target)] if target else []
+    sharing: list[Endpoint] = []
     for each in pgbouncers:
-        reports += await _check_bouncers(each)
+        reports += await _check_bouncers(each, sharing)
     lines = chain.from_iterable(report.lines for report in reports)
-    return Report(tuple(lines), tuple(chain.from_iterable(each.missing for each in reports)))
+    missing = chain.from_iterable(each.missing for each in reports)
+    return Report(tuple(lines), (*missing, *missing_consoles(sharing)))
+
+
+def missing_consoles(sharing: Sequence[Endpoint]) -> Iterator[str]:
+    """Yield what is missing to reach each PgBouncer of a port that several processes share.
+
+    Only a Unix socket always leads to the same process. How many processes share the port cannot
+    be read, so two consoles are taken for all of them.
+    """
+    ports = defaultdict(list)
+    for console in sharing:
+        ports[console.port].append(console.address)
+    for port, addresses in sorted(ports.items()):
+        by_tcp = [address for address in addresses if not address.startswith("/")]
+        if by_tcp or len(addresses) < LEAST_SHARING:
+            yield (
+                f"the consoles of the other PgBouncers on port {port} (so_reuseport): pass each by"
+                " --pgbouncer, with its unix_socket_dir as the host"
+            )
 
 
 async def check_target(target: ServerTarget) -> Report:
@@ -77,25 +109,31 @@ async def check_target(target: ServerTarget) -> Report:
         limits = await server.read_limits()
         limits = limits and replace(limits, managed=target.reserved_slots)
         survey = await server.survey()
+        refusals = await server.refusals()
     except ServerUnavailableError as exc:
         return Report((f"server      {target.dsn}: {exc}",), (_cure(exc),))
     finally:
         await server.close()
-    lines = (*_about_server(arrival), *_about_room(arrival, limits, survey))
-    missing = (*_missing_role(arrival, target.expects), *_missing(arrival, limits))
+    refused = (f"refused     {name}: {message}" for name, message in refusals.items())
+    lines = (*_about_server(arrival), *_about_room(arrival, limits, survey), *refused)
+    missing = (
+        *_missing_role(arrival, target.expects),
+        *_missing(arrival, limits),
+        *_missing_rights(arrival, refusals),
+    )
     return Report(lines, missing)
 
 
-async def _check_bouncers(dsn: Dsn) -> list[Report]:
-    """Check each PgBouncer behind a host name."""
+async def _check_bouncers(dsn: Dsn, sharing: list[Endpoint]) -> list[Report]:
+    """Check each PgBouncer behind a host name; add each console that shares its port."""
     try:
         consoles = await consoles_of(dsn)
     except ServerUnavailableError as exc:
         return [Report((f"pgbouncer   {dsn}: {exc}",), (_bouncer_cure(exc),))]
-    return [await _check_bouncer(console) for console in consoles]
+    return [await _check_bouncer(console, sharing) for console in consoles]
 
 
-async def _check_bouncer(console: PgBouncerConsole) -> Report:
+async def _check_bouncer(console: PgBouncerConsole, sharing: list[Endpoint]) -> Report:
     try:
         await console.connect()
         facts = await console.facts()
@@ -111,10 +149,9 @@ async def _check_bouncer(console: PgBouncerConsole) -> Report:
         f"time-outs   {_timeouts(facts)}",
         *_bouncer_room(facts, sample),
     )
-    shared = (
-        "the consoles of the other PgBouncers on this port (so_reuseport): pass each by --pgbouncer"
-    )
-    return Report(lines, (shared,) if facts.shares_its_port else ())
+    if facts.shares_its_port:
+        sharing.append(console.endpoint)
+    return Report(lines, ())
 
 
 def _timeouts(facts: BouncerFacts) -> str:
@@ -189,6 +226,22 @@ def _named_limits(kind: str, limits: Mapping[str, int]) -> Iterator[str]:
 def _missing_role(arrival: Arrival, expects: str) -> Iterator[str]:
     if not is_expected(arrival.identity, expects):
         yield f"a {expects}: a {role_of(arrival.identity)} answers; use another address in the DSN"
+
+
+def _missing_rights(arrival: Arrival, refusals: Mapping[str, str]) -> Iterator[str]:
+    """Yield each right that a needed statement lacks, once."""
+    role = sql.Identifier(arrival.identity.role).as_string(None)
+    lacking = dict.fromkeys(
+        message for statement, message in refusals.items() if statement not in _DISPENSABLE
+    )
+    for message in lacking:
+        denied = _DENIED.search(message)
+        if denied is None:
+            yield f"an answer: {message}"
+        elif denied["kind"] == "function":
+            yield f"GRANT EXECUTE ON FUNCTION pg_catalog.{denied['name']} TO {role};"
+        else:
+            yield f"GRANT SELECT ON pg_catalog.{denied['name']} TO {role};"
 
 
 def _missing(arrival: Arrival, limits: ServerLimits | None) -> Iterator[str]:

@@ -61,6 +61,16 @@ LONG_HELD_CHECKOUTS = _gauge(
     (*POOL_LABELS, HTTP_ROUTE, label_name(wire.CALL_SITE)),
     "Checkouts out for two minutes or longer without evidence of a leak, by line: five per pool.",
 )
+HOLDING_CALL = _gauge(
+    "poolscope_holding_call",
+    (*ROUTE_LABELS[:-1], "call"),
+    "Held checkouts by the library call that their owners wait in now: ten calls per pool.",
+)
+OCCUPANCY_TIME = _counter(
+    "poolscope_occupancy_seconds_total",
+    (*ROUTE_LABELS, "doing"),
+    "Time of connections that were out, by activity of the owner: database, application or a call.",
+)
 HELD_IDLE_TIME = _counter(
     "poolscope_held_idle_seconds_total",
     ROUTE_LABELS,
@@ -308,6 +318,11 @@ RECEIVER_REFUSED = _counter(
     ("reason",),
     "Received data points, checkouts and pushes that were refused, by reason.",
 )
+RECEIVER_IGNORED = _counter(
+    "poolscope_receiver_ignored_total",
+    ("signal",),
+    "Received data points of metrics that are not about pools, spans, and log records, by signal.",
+)
 FORWARD_REQUESTS = _counter(
     "poolscope_forward_requests_total",
     ("result",),
@@ -349,7 +364,8 @@ BUILD_INFO = _gauge(
 )
 
 OWN_METRICS = (
-    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, LONG_HELD_CHECKOUTS, HELD_IDLE_TIME,
+    HELD_CHECKOUTS, OLDEST_CHECKOUT_AGE, LONG_HELD_CHECKOUTS, HOLDING_CALL, OCCUPANCY_TIME,
+    HELD_IDLE_TIME,
     HELD_IN_TRANSACTION_TIME, HELD_SEEN_TIME, UNPROVEN_LEAKS, LEAKS_REFUTED,
     POOL_DIAGNOSIS, POOL_DESTINATION, LINKS,
     SERVER_CONNECTIONS, SERVER_SESSIONS, SERVER_CONNECTIONS_LIMIT, SERVER_HEADROOM,
@@ -364,6 +380,7 @@ OWN_METRICS = (
     PGBOUNCER_POLL_FAILURES, PGBOUNCER_LIMIT, PGBOUNCER_HEADROOM, PGBOUNCER_POTENTIAL_CLIENTS,
     PGBOUNCER_PAUSED, PGBOUNCER_RESOLUTIONS, PROXY_IDLE_TIMEOUT, CONFIG_CHECK,
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
-    CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING, FORWARD_WAITING_BYTES,
+    RECEIVER_IGNORED, CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING,
+    FORWARD_WAITING_BYTES,
     SCRAPES_REFUSED, OUTPUT_LOST, EXPORTER_ROLE, BUILD_INFO,
 )  # fmt: skip

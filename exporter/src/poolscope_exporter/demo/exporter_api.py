@@ -13,6 +13,16 @@ REQUEST_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedNow:
+    """Where the owner of a checkout is now; None for values that the exporter does not have."""
+
+    summary: str
+    code_file: str | None
+    code_line: int | None
+    call: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedCheckout:
     """One held checkout with its verdict; None for values that the exporter does not have."""
 
@@ -29,6 +39,7 @@ class ReportedCheckout:
     backend_pid: int | None
     server_state: str | None
     link: str
+    now: ReportedNow | None = None
 
 
 @dataclass(frozen=True, slots=True)

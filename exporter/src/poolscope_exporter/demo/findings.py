@@ -21,6 +21,7 @@ FIELDS = (
     "backend_pid",
     "server_state",
     "link",
+    "now",
 )
 
 
@@ -56,6 +57,7 @@ def finding_as_sentence(checkout: ReportedCheckout) -> str:
         f"{place(checkout)}, {checkout.age_s:.1f} s ago"
         f"{f', {checkout.evidence}' if checkout.evidence else ''}; "
         f"backend {checkout.backend_pid or 'unknown'} is {state} (link: {checkout.link})"
+        f"{f'; now {checkout.now.summary}' if checkout.now else ''}"
     )
 
 

@@ -82,10 +82,16 @@ def _checkouts(checkouts: tuple[ReportedCheckout, ...]) -> RenderableType:
         table.add_row(
             Text("\n").join([_coloured(checkout.verdict), Text(checkout.evidence or "")]),
             f"{checkout.age_s:.1f} s",
-            Text(f"{checkout.route or 'no route'}\n{place(checkout)}"),
+            Text(_route_and_lines(checkout)),
             Text(f"{checkout.server_state or UNKNOWN}\n{_session(checkout)}"),
         )
     return table
+
+
+def _route_and_lines(checkout: ReportedCheckout) -> str:
+    """Return the route, the line that took the connection, and the line that keeps it."""
+    now = f"\nnow {checkout.now.summary}" if checkout.now else ""
+    return f"{checkout.route or 'no route'}\n{place(checkout)}{now}"
 
 
 def _session(checkout: ReportedCheckout) -> str:

@@ -1,6 +1,7 @@
 """Pack received requests into one to forward, without the data meant only for an exporter."""
 
 import gzip
+from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 from poolscope.catalogue import PUSH, PUSH_PUBLISHER, PUSH_SCOPE, Publisher
 from poolscope_exporter.forwarding.queue import QueuedRequest
 from poolscope_exporter.receiver.decode import parse_json, parse_protobuf
+from poolscope_exporter.receiver.translation.translate import translate
 
 _LEVEL = 1
 """The gzip level: most of the size reduction in a fraction of the time."""
@@ -29,21 +31,23 @@ def pack(requests: Sequence[QueuedRequest], forward_as: ForwardAs) -> bytes | No
     """Return one gzipped protobuf request of them all, or None if nothing is left of them.
 
     An OTLP backend receives neither the held checkouts, which have unlimited cardinality, nor
-    metrics that the application's own provider already publishes.
+    metrics that the application's own provider already publishes. The pool metrics of other senders
+    are translated as on `/metrics`. Metrics that are not about pools pass unchanged.
     """
     whole = ExportMetricsServiceRequest()
     for request in requests:
         parse = parse_json if request.is_json else parse_protobuf
         for resource in parse(request.body).resource_metrics:
-            if forward_as is ForwardAs.POOLSCOPE or _strip(resource):
+            if forward_as is ForwardAs.POOLSCOPE or _prepare(resource):
                 whole.resource_metrics.append(resource)
     if not whole.resource_metrics:
         return None
     return gzip.compress(whole.SerializeToString(), _LEVEL)
 
 
-def _strip(resource: ResourceMetrics) -> bool:
-    """Remove the data meant only for an exporter; return whether anything is left."""
+def _prepare(resource: ResourceMetrics) -> bool:
+    """Translate the metrics, and remove data meant only for an exporter; return if any is left."""
+    translate(resource, Counter())  # the receiver has counted the points that cannot be converted
     ours = [scope for scope in resource.scope_metrics if scope.scope.name == PUSH_SCOPE]
     metrics = (metric for scope in ours for metric in scope.metrics if metric.name == PUSH.name)
     points = (point for metric in metrics for point in metric.gauge.data_points)

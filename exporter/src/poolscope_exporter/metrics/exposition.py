@@ -2,14 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from weakref import WeakSet
 
 from prometheus_client.exposition import choose_encoder
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.fleet.route_totals import RouteNames
+from poolscope_exporter.listeners.compression import gzip_parts
 from poolscope_exporter.metrics.app_series import SeriesLabels
 from poolscope_exporter.metrics.families import Families, FamilyText
 from poolscope_exporter.metrics.own_series import add_own
@@ -37,18 +39,26 @@ OPENMETRICS = "application/openmetrics-text"
 class _Rendered:
     families: tuple[FamilyText, ...]
     expires_s: float
-    bodies: dict[bool, tuple[bytes, ...]] = field(default_factory=dict)
-    """The parts of a whole body, by whether it is in OpenMetrics; all its scrapers share them."""
+    bodies: dict[tuple[bool, bool], tuple[bytes, ...]] = field(default_factory=dict)
+    """The parts of a whole body, by whether it is in OpenMetrics, and whether it is compressed.
 
-    def body(self, *, is_openmetrics: bool) -> tuple[bytes, ...]:
+    All its scrapers share them.
+    """
+
+    def body(self, *, is_openmetrics: bool, is_gzip: bool) -> tuple[bytes, ...]:
         """Return the parts of the body in one of the two formats."""
-        if is_openmetrics not in self.bodies:
-            if is_openmetrics:
-                parts = (*(family.as_openmetrics() for family in self.families), b"# EOF\n")
-            else:
-                parts = tuple(family.as_text() for family in self.families)
-            self.bodies[is_openmetrics] = parts
-        return self.bodies[is_openmetrics]
+        kind = is_openmetrics, is_gzip
+        if kind not in self.bodies:
+            plain = self._as_openmetrics() if is_openmetrics else self._as_text()
+            self.bodies[kind] = tuple(gzip_parts(plain) if is_gzip else plain)
+        return self.bodies[kind]
+
+    def _as_openmetrics(self) -> Iterator[bytes]:
+        yield from (family.as_openmetrics() for family in self.families)
+        yield b"# EOF\n"
+
+    def _as_text(self) -> Iterator[bytes]:
+        yield from (family.as_text() for family in self.families)
 
 
 class ScrapeSlot:
@@ -77,7 +87,7 @@ class Exposition:
         self._ahead: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    async def render(self, accept: str) -> tuple[Sequence[bytes], str]:
+    async def render(self, accept: str, *, is_gzip: bool = False) -> tuple[Sequence[bytes], str]:
         """Return the parts of the body and its content type, as the scraper accepts them."""
         content_type = _content_type(accept)
         self._expect_another()
@@ -86,7 +96,8 @@ class Exposition:
                 await self._write(FRESH_S)
             assert self._rendered is not None
             is_openmetrics = content_type.startswith(OPENMETRICS)
-            return self._rendered.body(is_openmetrics=is_openmetrics), content_type
+            write = partial(self._rendered.body, is_openmetrics=is_openmetrics, is_gzip=is_gzip)
+            return await self._threads.run(write), content_type
 
     def begin_scrape(self) -> ScrapeSlot | None:
         """Return the slot of another scrape, or None if none is free; a refusal is counted.

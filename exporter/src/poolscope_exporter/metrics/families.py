@@ -1,10 +1,11 @@
 """Collect samples into metric families, so that no series appears twice."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 
 from poolscope_exporter.core.model.pushes import HistogramValue, add_values
+from poolscope_exporter.metrics.exemplar_text import Insertion, insertions_of, spliced
 from poolscope_exporter.metrics.text_format import LabelText, SeriesText
 
 RESERVED = frozenset(("le", "quantile"))
@@ -21,12 +22,13 @@ class FamilyType(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FamilyText:
-    """One family: its header, and the lines of its samples, which are the same in either format."""
+    """One family: its header, the lines of its samples, and the exemplars for OpenMetrics."""
 
     name: str
     type: FamilyType
     help: str
     samples: bytes
+    exemplars: tuple[Insertion, ...] = ()
 
     def as_text(self) -> bytes:
         """Return the family in Prometheus's text format."""
@@ -37,7 +39,8 @@ class FamilyText:
         """Return the family in the OpenMetrics format."""
         is_timed = self.name.endswith("_seconds")
         unit = f"# UNIT {self.name} seconds\n" if is_timed else ""
-        return self._header(self.name) + unit.encode() + self.samples
+        samples = spliced(self.samples, self.exemplars) if self.exemplars else self.samples
+        return self._header(self.name) + unit.encode() + samples
 
     def _header(self, name: str) -> bytes:
         return f"# HELP {name} {self.help}\n# TYPE {name} {self.type.value}\n".encode()
@@ -88,5 +91,27 @@ class Families:
         for name in list(self._families):
             family = self._families.pop(name)
             sample = f"{name}_total" if family.type is FamilyType.COUNTER else name
-            lines = "".join(self._text.sample_lines(sample, family.values.items())).encode()
-            yield FamilyText(name, family.type, family.help, lines)
+            texts = self._text.sample_lines(sample, family.values.items())
+            if any(_has_exemplars(value) for value in family.values.values()):
+                lines, exemplars = _with_exemplars(texts, family.values.values())
+            else:
+                lines, exemplars = "".join(texts).encode(), ()
+            yield FamilyText(name, family.type, family.help, lines, exemplars)
+
+
+def _has_exemplars(value: float | HistogramValue) -> bool:
+    return isinstance(value, HistogramValue) and bool(value.exemplars)
+
+
+def _with_exemplars(
+    texts: Iterable[str], values: Iterable[float | HistogramValue]
+) -> tuple[bytes, tuple[Insertion, ...]]:
+    """Return the lines of all series of a family, and the positions of their exemplars."""
+    parts, insertions, size = [], list[Insertion](), 0
+    for text, value in zip(texts, values, strict=True):
+        part = text.encode()
+        if isinstance(value, HistogramValue) and value.exemplars:
+            insertions += insertions_of(part, value, size)
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts), tuple(insertions)

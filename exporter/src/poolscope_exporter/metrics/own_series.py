@@ -8,7 +8,12 @@ from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.capacity.headroom import Limit
 from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
 from poolscope_exporter.core.fleet.process_names import process_name
-from poolscope_exporter.core.fleet.route_totals import RouteNames, ServiceTotal, service_pool_of
+from poolscope_exporter.core.fleet.route_totals import (
+    RouteNames,
+    ServicePool,
+    ServiceTotal,
+    service_pool_of,
+)
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement
@@ -26,6 +31,7 @@ from poolscope_exporter.forwarding.queue import ForwardReport
 from poolscope_exporter.metrics.app_series import TYPES, name_of
 from poolscope_exporter.metrics.bouncer_series import Sample, traffic_samples
 from poolscope_exporter.metrics.families import Families, FamilyType
+from poolscope_exporter.metrics.holding_calls import holding_calls
 from poolscope_exporter.metrics.long_held import Line, long_held_lines
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.polling.record import PollReport
@@ -60,6 +66,10 @@ def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
         _add(families, _HELD_TIMES[total.metric], _route_values(total), total.value)
     for total in scrape.refuted:
         _add(families, own.LEAKS_REFUTED, _route_values(total), total.value)
+    for total in scrape.occupancy:
+        _add(families, own.OCCUPANCY_TIME, (*_route_values(total), total.metric), total.value)
+    for pool, call, count in holding_calls(scrape.situation.judgements):
+        _add(families, own.HOLDING_CALL, (*_service_pool_values(pool), call), count)
     _add_judgements(families, scrape.situation, routes)
     _add_pools(families, scrape.situation.pools)
     _add_servers(families, scrape.situation.servers)
@@ -72,6 +82,7 @@ def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_instances(families, scrape.situation)
     _add_each(families, own.RECEIVER_REQUESTS, scrape.requests)
     _add_each(families, own.RECEIVER_REFUSED, scrape.refused)
+    _add_each(families, own.RECEIVER_IGNORED, scrape.ignored)
     _add_forwarding(families, scrape.forwarding)
     _add(families, own.SCRAPES_REFUSED, (), scrape.scrapes_refused)
     _add_each(families, own.OUTPUT_LOST, scrape.output_lost)
@@ -274,10 +285,13 @@ def _instance_values(instance: Instance) -> tuple[str, str, str]:
 
 
 def _route_values(total: ServiceTotal) -> tuple[str, ...]:
-    pool = total.pool
+    return (*_service_pool_values(total.pool), total.route)
+
+
+def _service_pool_values(pool: ServicePool) -> tuple[str, ...]:
     port = _port(pool.server_port)
     identity = (pool.pool, pool.db_namespace, pool.server_address, port)
-    return (pool.namespace, pool.service, *identity, total.route)
+    return (pool.namespace, pool.service, *identity)
 
 
 def _port(port: int) -> str:

@@ -26,6 +26,7 @@ class Scrape:
     requests: Mapping[str, int]
     refused: Mapping[str, int]
     refuted: Iterable[ServiceTotal] = ()
+    occupancy: Iterable[ServiceTotal] = ()
     bouncer_polls: Iterable[PollReport] = ()
     resolutions: Iterable[tuple[str, str, int]] = ()
     role: Role = Role.STANDALONE
@@ -34,3 +35,4 @@ class Scrape:
     process: Iterable[Metric] = ()
     scrapes_refused: int = 0
     output_lost: Mapping[str, int] = field(default_factory=dict)
+    ignored: Mapping[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Query a PgBouncer about its clients and servers, over one connection to its console.
+"""Query a PgBouncer about its clients and servers, over one connection at a time to its console.
 
 The console supports only the simple protocol without parameters, so a client-side cursor binds
 them. One SHOW SOCKETS is one moment: PgBouncer answers it in one piece, so the references between
@@ -23,7 +23,7 @@ from poolscope_exporter.pgbouncer.rows import (
     timeouts_of,
 )
 from poolscope_exporter.pgbouncer.traffic_rows import pools_of, totals_of
-from poolscope_exporter.polling.connection import FOR_EVER, KeepPolicy, PollConnection
+from poolscope_exporter.polling.connection import FOR_A_BURST, PollConnection
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.polling.opening import Opening
@@ -46,17 +46,19 @@ class BouncerFacts:
 
 
 class PgBouncerConsole:
-    """One PgBouncer and the connection to its console; failures are ServerUnavailableErrors.
+    """One PgBouncer and the connection to its console; failures are ServerUnavailableErrors."""
 
-    `keep` decides how long the connection is kept: a shutdown of PgBouncer may wait for it.
-    """
-
-    def __init__(self, dsn: Dsn, name: str | None = None, keep: KeepPolicy = FOR_EVER) -> None:
+    def __init__(self, dsn: Dsn, name: str | None = None) -> None:
         self.name = name or str(dsn)
         self._dsn = dsn
         opening = Opening(dsn, cursor_factory=psycopg.AsyncClientCursor[DictRow])
-        self._connection = PollConnection(opening, COMMAND_DEADLINE_S, keep)
+        self._connection = PollConnection(opening, COMMAND_DEADLINE_S, FOR_A_BURST)
         self._version = ""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Return the configured address; a folder if it is a Unix socket."""
+        return Endpoint(self._dsn.host, int(self._dsn.port))
 
     @property
     def is_connected(self) -> bool:

@@ -5,8 +5,6 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 
-from psycopg.conninfo import conninfo_to_dict
-
 from poolscope_exporter.pgbouncer.console import PgBouncerConsole
 from poolscope_exporter.polling.dsn import Dsn, at_address
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
@@ -43,7 +41,7 @@ async def resolve(host: str, port: int) -> tuple[str, ...]:
 
 def is_name(dsn: Dsn) -> bool:
     """Return whether the host must be resolved: not an address, a Unix socket or a `hostaddr`."""
-    if dsn.host.startswith("/") or conninfo_to_dict(dsn.reveal()).get("hostaddr"):
+    if dsn.host.startswith("/") or dsn.parameter("hostaddr"):
         return False
     try:
         ipaddress.ip_address(dsn.host.partition("%")[0])

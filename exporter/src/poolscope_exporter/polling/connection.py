@@ -16,10 +16,9 @@ from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 
 @dataclass(frozen=True, slots=True)
 class KeepPolicy:
-    """The time for which a connection is kept, checked when a poll ends and never within one.
+    """The age at which a connection is closed, checked when a poll ends and never within one.
 
-    At shutdown, PgBouncer 1.23 and later can wait until its clients have left. It waits for the
-    exporter at most `longest_s` and one poll interval.
+    `Pace.kept_idle_s` closes a younger connection that no poll uses.
     """
 
     longest_s: float
@@ -32,8 +31,11 @@ class KeepPolicy:
 FOR_EVER = KeepPolicy(math.inf)
 """For PostgreSQL: a full server would accept no new connection from the exporter."""
 
-UNTIL_POLL_ENDS = KeepPolicy(0.0)
-"""One connection for each poll, and none between two polls."""
+FOR_A_BURST = KeepPolicy(5.0)
+"""For PgBouncer: polls in quick succession share a connection, so that its log stays short.
+
+PgBouncer 1.23 and later waits at SIGTERM until every client has left, also the exporter.
+"""
 
 
 class Peer(Protocol):
@@ -92,6 +94,12 @@ class PollConnection:
     def connection_info(self) -> psycopg.ConnectionInfo | None:
         """Return libpq's information on the connection, or None without one."""
         return self._driver.info if self._driver else None
+
+    @property
+    def is_hot_standby(self) -> bool:
+        """Return whether the server last announced that it is a replica; before 14 none does."""
+        info = self.connection_info
+        return info is not None and info.parameter_status("in_hot_standby") == "on"
 
     async def open_anew(self) -> None:
         """Open the connection; an existing one is closed first."""

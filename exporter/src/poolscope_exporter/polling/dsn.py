@@ -1,5 +1,6 @@
 """Keep the address and credentials of a database such that no message can print them."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
+
+from poolscope_exporter.polling.service_file import service_parameters
 
 MALFORMED = (
     "is not a PostgreSQL DSN; write postgresql://user@host:5432/database or"
@@ -17,7 +20,16 @@ CONSOLE = "pgbouncer"
 """The database name under which PgBouncer's admin console answers."""
 
 _SQLALCHEMY_DRIVER = re.compile(r"^(postgres(?:ql)?)\+\w+://")
-_PARAMETERS_WITH_SECRETS = ("password", "sslpassword")
+_PARAMETERS_WITH_SECRETS = (
+    "password",
+    "sslpassword",
+    "scram_client_key",
+    "scram_server_key",
+    "oauth_client_secret",
+)
+
+REFUSED = {"replication": "a replication connection runs no query about sessions"}
+"""The keywords of libpq with which the exporter cannot work, and why."""
 _MAX_PORT = 65535
 
 
@@ -33,6 +45,10 @@ class Dsn:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+    def parameter(self, name: str) -> str:
+        """Return one parameter, from the text or from its service; empty if neither has it."""
+        return _parameters(self._text).get(name, "")
 
     def reveal(self) -> str:
         """Return the connection string for libpq, including the password."""
@@ -53,16 +69,26 @@ def parse_dsn(text: str) -> Dsn:
     """
     text = _SQLALCHEMY_DRIVER.sub(r"\1://", text.strip())
     try:
-        parameters = conninfo_to_dict(text)
+        parameters = _parameters(text)
     except psycopg.Error:
         raise ValueError(MALFORMED) from None
-    if not parameters or _swallowed_a_password(text):
+    if not conninfo_to_dict(text) or _swallowed_a_password(text):
         raise ValueError(MALFORMED)
-    host, port = (_with_default(name, parameters) for name in ("host", "port"))
+    for keyword in REFUSED.keys() & parameters.keys():
+        raise ValueError(f"must not set {keyword}: {REFUSED[keyword]}")
+    host = _with_default("host", parameters) or _with_default("hostaddr", parameters)
+    port = _with_default("port", parameters)
     if not all(_is_port(each) for each in port.split(",")):
         raise ValueError(MALFORMED)
-    secrets = (str(parameters.get(name) or "") for name in _PARAMETERS_WITH_SECRETS)
+    secrets = (parameters.get(name, "") for name in _PARAMETERS_WITH_SECRETS)
     return Dsn(text, host or "localhost", port or "5432", tuple(filter(None, secrets)))
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """Return the parameters of the text, and those of its service for the missing ones."""
+    own = {name: str(value) for name, value in conninfo_to_dict(text).items() if value is not None}
+    service = own.get("service") or os.environ.get("PGSERVICE", "")
+    return {**(service_parameters(service) if service else {}), **own}
 
 
 def parse_console_dsn(text: str) -> Dsn:
@@ -87,10 +113,10 @@ def at_address(dsn: Dsn, address: str) -> Dsn:
     return replace(dsn, _text=make_conninfo(dsn.reveal(), hostaddr=address))
 
 
-def _with_default(name: str, parameters: Mapping[str, object]) -> str:
+def _with_default(name: str, parameters: Mapping[str, str]) -> str:
     """Return a parameter, or libpq's value for it from its environment variable."""
     if value := parameters.get(name):
-        return str(value)
+        return value
     for option in Conninfo.get_defaults():
         if option.keyword == name.encode() and option.val:
             return option.val.decode()

@@ -5,11 +5,13 @@ service files and password files.
 """
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
 from poolscope_exporter.polling.dsn import Dsn
@@ -32,13 +34,16 @@ ATTEMPT_DEADLINE_S = 3
 class Opening:
     """The way to connect to a server; failures are ServerUnavailableErrors without any secret.
 
-    `session_settings` are applied when the session starts, after those of the DSN. PgBouncer's
-    console needs a cursor that binds parameters on the client side.
+    `session_settings` are applied when the session starts, after those of the DSN. `later_settings`
+    are applied once libpq has chosen the server: `target_session_attrs` compares the session's own
+    default_transaction_read_only. PgBouncer's console needs a cursor that binds parameters on the
+    client side.
     """
 
     dsn: Dsn
     passwords: Passwords | None = None
     session_settings: Mapping[str, str] = field(default_factory=dict)
+    later_settings: Mapping[str, str] = field(default_factory=dict)
     cursor_factory: type[psycopg.AsyncCursor[DictRow]] = psycopg.AsyncCursor[DictRow]
 
     async def open(self) -> psycopg.AsyncConnection[DictRow]:
@@ -46,7 +51,9 @@ class Opening:
         password = await self.passwords.fetch() if self.passwords else None
         try:
             async with asyncio.timeout(CONNECT_DEADLINE_S):
-                return await self._connect(password)
+                connection = await self._connect(password)
+                await self._apply_later_settings(connection)
+                return connection
         except psycopg.Error as exc:
             raise self._unavailable(exc, password) from exc
         except TimeoutError as exc:
@@ -66,6 +73,7 @@ class Opening:
             cursor_factory=self.cursor_factory,
             row_factory=dict_row,
             application_name=APPLICATION_NAME,
+            client_encoding="utf8",  # with SQL_ASCII, psycopg returns bytes for every name
             connect_timeout=ATTEMPT_DEADLINE_S,
             tcp_user_timeout=5000,
             keepalives_idle=30,
@@ -74,8 +82,17 @@ class Opening:
             options=self._options(),
         )
 
+    async def _apply_later_settings(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
+        try:
+            for name, value in self.later_settings.items():
+                statement = sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value))
+                await connection.execute(statement)
+        except BaseException:  # also if the time is over: without a close it would use a slot
+            await connection.close()
+            raise
+
     def _options(self) -> str | None:
-        configured = str(conninfo_to_dict(self.dsn.reveal()).get("options") or "")
+        configured = self.dsn.parameter("options") or os.environ.get("PGOPTIONS", "")
         ours = " ".join(f"-c {name}={value}" for name, value in self.session_settings.items())
         return f"{configured} {ours}".strip() or None
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from psycopg.rows import DictRow
@@ -46,7 +47,9 @@ SESSION_SETTINGS = {
     "statement_timeout": "2000",
     "lock_timeout": "200",
     "idle_in_transaction_session_timeout": "10000",
-    "default_transaction_read_only": "on",
+    # The role's own default is on, by deploy/postgres/role.sql: for libpq, that is a read-only
+    # server. See LATER_SETTINGS.
+    "default_transaction_read_only": "off",
     "search_path": "pg_catalog",
     "work_mem": "16MB",
     # If the network cuts off the exporter's session, the session uses a slot until the server
@@ -55,7 +58,36 @@ SESSION_SETTINGS = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
-"""The server times out before the exporter does, rejects writes, and writes no temporary file."""
+"""The server times out before the exporter does, and writes no temporary file."""
+
+LATER_SETTINGS = {"default_transaction_read_only": "on"}
+"""The server rejects writes, once libpq has chosen the server for `target_session_attrs`."""
+
+
+FACTS = ("role", "start", "address", "backend", "privileges")
+"""The statements about the server and the exporter's role; each may be refused by itself."""
+
+EVERY_STATEMENT: Mapping[str, Mapping[str, Any]] = {
+    **dict.fromkeys(FACTS, MappingProxyType({})),
+    **dict.fromkeys(
+        (
+            "canary",
+            "connections",
+            "databases",
+            "limits",
+            "pulse",
+            "roles",
+            "session_groups",
+            "system_identifier",
+        ),
+        MappingProxyType({}),
+    ),
+    "blockers": {"pids": [1]},
+    "census": {"addresses": []},
+    "lock_waiters": {"most": 1},
+    "suspects": {"pids": [1]},
+}
+"""Every statement of a poll, with parameters that select little or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +116,7 @@ class PostgresServer:
     ) -> None:
         self.name = name
         self._aliases = frozenset(aliases)
-        opening = Opening(dsn, passwords, SESSION_SETTINGS)
+        opening = Opening(dsn, passwords, SESSION_SETTINGS, LATER_SETTINGS)
         self._connection = PollConnection(opening, QUERY_DEADLINE_S)
         self._names = Names()
 
@@ -98,14 +130,21 @@ class PostgresServer:
         await self._connection.open_anew()
 
     async def identify(self) -> Arrival:
-        """Return the server's identity, and the exporter's role and privilege on it."""
-        rows = await self._fetch("identity")
+        """Return the server's identity, and the exporter's role and privilege on it.
+
+        A fact that the exporter's role may not read stays unknown.
+        """
+        facts: dict[str, Any] = {"in_recovery": await self.in_recovery()}
+        for statement in FACTS:
+            rows = await self._permitted(statement)
+            facts |= rows[0] if rows else {}
         system = await self._optional("system_identifier")
-        return self._arrival(rows[0], system[0]["system_identifier"] if system else None)
+        return self._arrival(facts | (system[0] if system else {}))
 
     async def in_recovery(self) -> bool:
         """Return whether the server is a replica now; also the cheapest liveness check."""
-        return bool((await self._fetch("pulse"))[0]["in_recovery"])
+        rows = await self._permitted("pulse")
+        return bool(rows[0]["in_recovery"]) if rows else self._connection.is_hot_standby
 
     async def read_limits(self) -> ServerLimits | None:
         """Return the limits and store the names of roles and databases; None if refused.
@@ -129,7 +168,11 @@ class PostgresServer:
     async def look_up(self, pids: Sequence[int]) -> SessionSample:
         """Return the sessions with these backend PIDs, which must be between 1 and 4194304."""
         taken_at_s = clock.monotonic()
-        rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
+        try:
+            rows = await self._fetch("suspects", {"pids": list(pids)}) if pids else []
+        except ServerUnavailableError as exc:
+            self._raise_unless_refused(exc)
+            return SessionSample(self.name, taken_at_s, frozenset(pids), {}, is_refused=True)
         took_s = clock.monotonic() - taken_at_s
         sessions = {row["pid"]: session_of(row, self._names) for row in rows}
         blocked_by = await self._blockers(sessions.values())
@@ -169,6 +212,18 @@ class PostgresServer:
         """Return the largest groups of client sessions, instrumented or not."""
         return groups_of(await self._fetch("session_groups"), self._names)
 
+    async def refusals(self) -> dict[str, str]:
+        """Run every statement that a poll may send; return the refused ones with the message."""
+        found = {}
+        for statement, parameters in sorted(EVERY_STATEMENT.items()):
+            try:
+                await self._fetch(statement, parameters)
+            except ServerUnavailableError as exc:
+                if not self.is_connected:
+                    raise
+                found[statement] = str(exc)
+        return found
+
     async def count_sessions(self) -> int:
         """Return the number of sessions by the cheapest query; also a liveness check."""
         sessions: int = (await self._fetch("canary"))[0]["sessions"]
@@ -199,13 +254,21 @@ class PostgresServer:
         try:
             return await self._fetch(statement)
         except ServerUnavailableError as exc:
-            if exc.reason is not Reason.PERMISSION or not self.is_connected:
-                raise
+            self._raise_unless_refused(exc)
             return []
+
+    def _raise_unless_refused(self, exc: ServerUnavailableError) -> None:
+        """Raise the error, except if the exporter's role only lacks a right for this statement."""
+        if exc.reason is not Reason.PERMISSION or not self.is_connected:
+            raise exc
 
     async def _blockers(self, sessions: Iterable[Session]) -> dict[int, tuple[int, ...]]:
         waiting = [each.pid for each in sessions if each.wait_event_type == "Lock"]
-        found = await blocking_pids(self._fetch, waiting[:MAX_LOCK_WAITERS])
+        try:
+            found = await blocking_pids(self._fetch, waiting[:MAX_LOCK_WAITERS])
+        except ServerUnavailableError as exc:
+            self._raise_unless_refused(exc)
+            return {}
         return {
             pid: tuple(each for each in pids if each != PREPARED) for pid, pids in found.items()
         }
@@ -223,24 +286,28 @@ class PostgresServer:
             if each.state is SessionState.IDLE and each.state_age_s is not None
         }
 
-    def _arrival(self, row: Row, system_identifier: str | None) -> Arrival:
+    def _arrival(self, facts: Row) -> Arrival:
         info = self._connection.connection_info
         assert info is not None
         identity = ServerIdentity(
             server=self.name,
-            version_num=row["version_num"],
-            system_identifier=system_identifier,
-            started_at_s=row["started_at_s"],
-            in_recovery=row["in_recovery"],
-            privilege=_privilege(row),
-            role=row["role"],
+            version_num=info.server_version,
+            system_identifier=facts.get("system_identifier"),
+            started_at_s=facts.get("started_at_s"),
+            in_recovery=facts["in_recovery"],
+            privilege=_privilege(facts),
+            role=facts.get("role", info.user),
             addresses=self._aliases
             | {Endpoint(info.host, info.port)}
             | _endpoints(info.hostaddr, info.port)
-            | _endpoints(row["server_address"], row["server_port"]),
+            | _endpoints(facts.get("server_address"), facts.get("server_port")),
         )
-        is_behind_pooler = info.backend_pid != row["server_pid"]
-        return Arrival(identity, row["version"], row["uses_reserve"], is_behind_pooler)
+        return Arrival(
+            identity,
+            version=info.parameter_status("server_version") or str(info.server_version),
+            uses_reserve=facts.get("uses_reserve", False),
+            is_behind_pooler=info.backend_pid != facts.get("server_pid", info.backend_pid),
+        )
 
 
 @cache
@@ -249,9 +316,9 @@ def _sql(statement: str) -> bytes:
 
 
 def _privilege(row: Row) -> Privilege:
-    if row["sees_all"]:
+    if row.get("sees_all"):
         return Privilege.FULL
-    return Privilege.MEMBER if row["sees_members"] else Privilege.OWN
+    return Privilege.MEMBER if row.get("sees_members") else Privilege.OWN
 
 
 def _endpoints(address: str | None, port: int | None) -> frozenset[Endpoint]:

@@ -9,7 +9,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
-from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics
 
 from poolscope.catalogue import (
     CONTAINER_ID,
@@ -29,6 +29,8 @@ from poolscope_exporter.receiver.attributes import as_text, read_attributes
 from poolscope_exporter.receiver.points import count_of, points_of
 from poolscope_exporter.receiver.poolscope_push import read_push_scope
 from poolscope_exporter.receiver.refusals import DecodeRefusal
+from poolscope_exporter.receiver.translation.table import is_about_pools
+from poolscope_exporter.receiver.translation.translate import translate
 
 _WHERE = (K8S_NAMESPACE_NAME, K8S_POD_NAME, "k8s.container.name", CONTAINER_ID, HOST_NAME)
 """Attributes that name where a process runs, in the order in which they form its name."""
@@ -51,10 +53,14 @@ class MalformedPushError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The pushes of one request, and the numbers of its refused points by reason."""
+    """The pushes of one request, and the numbers of its refused points by reason.
+
+    `ignored` counts the points of metrics that are not about pools: nobody asked for them.
+    """
 
     pushes: tuple[Push, ...]
     refused: Mapping[str, int]
+    ignored: int = 0
 
 
 def parse_protobuf(body: bytes) -> ExportMetricsServiceRequest:
@@ -94,18 +100,28 @@ def parse_json(body: bytes) -> ExportMetricsServiceRequest:
 
 
 def decode(request: ExportMetricsServiceRequest) -> Decoded:
-    """Return one push per resource of the request; never raises."""
+    """Return one push per resource of the request, translated in place; never raises.
+
+    A process without any metric of a pool has no push: it would take the place of others.
+    """
     refused: Counter[str] = Counter()
     resources = request.resource_metrics
     for metrics in resources[MAX_RESOURCES:]:
         refused[DecodeRefusal.TOO_MANY_RESOURCES] += max(1, _count(metrics))
-    room = MAX_POINTS
+    room, ignored = MAX_POINTS, 0
     pushes = []
     for metrics in resources[:MAX_RESOURCES]:
-        push = _push(metrics, room, refused)
+        of_push: Counter[str] = Counter()
+        ignored_here = translate(metrics, of_push) + _ignored(metrics)
+        ignored += ignored_here
+        push = _push(metrics, room, of_push)
         room -= len(push.points)
-        pushes.append(push)
-    return Decoded(tuple(pushes), refused)
+        refused.update(of_push)
+        if of_push:
+            push = replace(push, unread=of_push)
+        if not ignored_here or _has_data(push):
+            pushes.append(push)
+    return Decoded(tuple(pushes), refused, ignored)
 
 
 def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
@@ -131,14 +147,17 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         is_end=scope_content.is_end,
         is_pressed=scope_content.is_pressed,
         is_partial=scope_content.is_partial,
+        wire_version=scope_content.wire_version,
         publisher=scope_content.publisher,
         held=scope_content.held,
         waiters=scope_content.waiters,
         backend_pids=scope_content.backend_pids,
         ended=scope_content.ended,
+        generations=scope_content.generations,
         pools_made=scope_content.pools_made,
         stalls=scope_content.stalls,
         inherited=scope_content.inherited,
+        occupancy=scope_content.occupancy,
     )
 
 
@@ -149,13 +168,28 @@ def _points(
     for scope in metrics.scope_metrics:
         if scope.scope.name == PUSH_SCOPE:
             continue
-        for metric in scope.metrics:
+        for metric in filter(_is_about_pools, scope.metrics):
             for point in points_of(metric, refused, has_time=has_time):
                 count += 1
                 if count <= room:
                     yield point
                 else:
                     refused[DecodeRefusal.TOO_MANY_POINTS] += 1
+
+
+def _has_data(push: Push) -> bool:
+    return push.sequence is not None or bool(push.points) or bool(push.unread)
+
+
+def _is_about_pools(metric: Metric) -> bool:
+    return is_about_pools(metric.name)
+
+
+def _ignored(metrics: ResourceMetrics) -> int:
+    """Return the number of points of metrics that are not about pools."""
+    scopes = (scope for scope in metrics.scope_metrics if scope.scope.name != PUSH_SCOPE)
+    given = (metric for scope in scopes for metric in scope.metrics)
+    return sum(count_of(metric) for metric in given if not _is_about_pools(metric))
 
 
 def _count(metrics: ResourceMetrics) -> int:

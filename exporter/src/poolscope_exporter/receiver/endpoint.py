@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from google.protobuf import json_format
@@ -34,11 +36,20 @@ from poolscope_exporter.receiver.decode import (
     parse_protobuf,
 )
 from poolscope_exporter.receiver.fast_pushes import FastPushes
+from poolscope_exporter.receiver.other_signals import (
+    OTHER_SIGNALS,
+    OtherSignal,
+    count_json,
+    count_protobuf,
+)
 from poolscope_exporter.receiver.refusals import Outcome, RefusedError
 from poolscope_exporter.receiver.senders import AcceptPush, RequestSender, Senders
 
+_Parsed = TypeVar("_Parsed")
+
 DEFAULT_LIMITS = Limits()
 PATH = "/v1/metrics"
+METRICS = "metrics"
 RETRY_AFTER_S = 5
 
 
@@ -72,12 +83,19 @@ class Encoding(Enum):
 
 @dataclass(slots=True)
 class ReceiverCounts:
-    """The receiver's counts since the start: requests by outcome, refused points by reason."""
+    """The receiver's counts since the start.
+
+    They are requests by outcome, refused points by reason, and ignored records by signal. Ignored
+    are points of metrics that are not about pools, spans and log records.
+    """
 
     requests: Counter[str] = field(
         default_factory=lambda: Counter({outcome.value: 0 for outcome in Outcome})
     )
     refused: Counter[str] = field(default_factory=Counter)
+    ignored: Counter[str] = field(
+        default_factory=lambda: Counter({METRICS: 0} | {each.name: 0 for each in OTHER_SIGNALS})
+    )
 
 
 Forward = Callable[[bytes, bool], None]
@@ -105,7 +123,8 @@ def create_receiver(
             owner = _owner(request, senders)
             sender = RequestSender(accept, senders, owner)
             async with bodies.read_body(request, owner or _address(request)) as body:
-                decoded, contents = await _decoded(body, _checked_encoding(request))
+                parse = partial(_parsed, _checked_encoding(request))
+                decoded, contents = await _decoded(body, parse)
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
@@ -116,9 +135,33 @@ def create_receiver(
         counts.requests[outcome.value] += 1
         return _acceptance(rejected, reason, encoding, _allowed(decoded, fast))
 
-    # A plain Starlette route: FastAPI's routing would cost more than most other steps of a push.
+    async def reject(request: Request, signal: OtherSignal) -> Response:
+        encoding = _encoding(request) or Encoding.PROTOBUF
+        try:
+            owner = _owner(request, senders)
+            async with bodies.read_body(request, owner or _address(request)) as body:
+                count = await _decoded(body, partial(_counted, _checked_encoding(request), signal))
+        except RefusedError as exc:
+            counts.requests[exc.outcome.value] += 1
+            return _refusal(exc, encoding)
+        counts.requests[Outcome.IGNORED.value] += 1
+        counts.ignored[signal.name] += count
+        return Response(encoding.encode(signal.rejection(count)), media_type=encoding.value)
+
+    # Plain Starlette routes: FastAPI's routing would cost more than most other steps of a push.
     app.router.routes.append(Route(PATH, receive, methods=["POST"]))
+    for signal in OTHER_SIGNALS:
+        app.router.routes.append(Route(signal.path, _endpoint_of(reject, signal), methods=["POST"]))
     return app
+
+
+def _endpoint_of(
+    reject: Callable[[Request, OtherSignal], Awaitable[Response]], signal: OtherSignal
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return await reject(request, signal)
+
+    return endpoint
 
 
 def _owner(request: Request, senders: Senders | None) -> str | None:
@@ -170,14 +213,21 @@ def _checked_encoding(request: Request) -> Encoding:
     return encoding
 
 
-async def _decoded(body: RequestBody, encoding: Encoding) -> tuple[Decoded, bytes]:
-    """Return the decoded body and its decompressed contents; raises RefusedError."""
+def _parsed(encoding: Encoding, contents: bytes) -> tuple[Decoded, bytes]:
+    """Return the pushes of a request of metrics, and its decompressed body."""
+    return decode(encoding.parse(contents)), contents
 
-    def read(contents: bytes) -> tuple[Decoded, bytes]:
-        return decode(encoding.parse(contents)), contents
 
+def _counted(encoding: Encoding, signal: OtherSignal, contents: bytes) -> int:
+    """Return the number of records of a request of another signal."""
+    is_json = encoding is Encoding.JSON
+    return count_json(contents, signal) if is_json else count_protobuf(contents)
+
+
+async def _decoded(body: RequestBody, parse: Callable[[bytes], _Parsed]) -> _Parsed:
+    """Return the result of `parse` for the decompressed body; raises RefusedError."""
     try:
-        return await body.decode_with(read)
+        return await body.decode_with(parse)
     except TooManyMessagesError:
         raise RefusedError(
             Outcome.TOO_LARGE,
@@ -192,6 +242,7 @@ async def _accept_all(
 ) -> tuple[int, str]:
     """Return the number of refused points, and the reasons."""
     counts.refused.update(decoded.refused)
+    counts.ignored[METRICS] += decoded.ignored
     rejected = sum(decoded.refused.values())
     reasons = [*decoded.refused]
     for push in decoded.pushes:

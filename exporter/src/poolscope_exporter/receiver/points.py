@@ -3,8 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
@@ -19,22 +18,19 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from poolscope.catalogue import Kind
 from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Point
-from poolscope_exporter.receiver import exponential_histograms as exponential
-from poolscope_exporter.receiver import legacy_names
 from poolscope_exporter.receiver.attribute_cache import (
     attributes_of_histogram,
     attributes_of_number,
 )
 from poolscope_exporter.receiver.attributes import as_text, number_of, read_attributes
+from poolscope_exporter.receiver.exemplars import exemplars_of
 from poolscope_exporter.receiver.refusals import DecodeRefusal
+from poolscope_exporter.receiver.translation import exponential_histograms as exponential
 
 MAX_BUCKETS = 200
 MAX_NAME_LENGTH = 255
 MAX_UNIT_LENGTH = 63
 """The longest unit that OpenTelemetry's API allows for an instrument."""
-
-CACHED = 1_024
-"""Cached metrics: all processes of a fleet send the same few."""
 
 _NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -46,22 +42,19 @@ _Value = float | HistogramValue
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """The common properties of the points of one metric; `per_second` divides their values."""
+    """The common properties of the points of one metric."""
 
     name: str
     unit: str
     kind: Kind
     is_delta: bool
-    is_older: bool
-    per_second: float
     has_time: bool
 
 
 def points_of(metric: Metric, refused: Counter[str], *, has_time: bool) -> Iterator[Point]:
     """Yield the points that can be read, and count the others by reason.
 
-    Older names and units are translated into today's. With `has_time`, the time of each point is
-    read too.
+    With `has_time`, the time of each point is read too.
     """
     reason = _refusal(metric)
     if reason:
@@ -106,23 +99,22 @@ def _refusal(metric: Metric) -> DecodeRefusal | None:
 def _numbers(metric: Metric, kind: Kind, refused: Counter[str], has_time: bool) -> Iterator[Point]:
     data = metric.gauge if kind is Kind.GAUGE else metric.sum
     is_delta = kind is not Kind.GAUGE and metric.sum.aggregation_temporality == _DELTA
-    series = _series(metric, kind, is_delta, has_time)
+    series = _Series(metric.name, metric.unit, kind, is_delta, has_time)
 
     def value_of(point: NumberDataPoint) -> float | None:
         value = number_of(point)
-        if value is None or (kind is Kind.COUNTER and value < 0):
-            return None
-        return value if series.per_second == 1 else value / series.per_second
+        return None if value is None or (kind is Kind.COUNTER and value < 0) else value
 
     yield from _each(series, data.data_points, value_of, attributes_of_number, refused)
 
 
 def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterator[Point]:
     is_delta = metric.histogram.aggregation_temporality == _DELTA
-    series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
+    series = _Series(metric.name, metric.unit, Kind.HISTOGRAM, is_delta, has_time)
 
     def value_of(point: HistogramDataPoint) -> HistogramValue | None:
-        return _buckets(point, series.per_second)
+        found = _buckets(point)
+        return found and _with_exemplars(found, point, series)
 
     points = metric.histogram.data_points
     yield from _each(series, points, value_of, attributes_of_histogram, refused)
@@ -130,26 +122,15 @@ def _histograms(metric: Metric, refused: Counter[str], has_time: bool) -> Iterat
 
 def _exponentials(metric: Metric, refused: Counter[str], has_time: bool) -> Iterator[Point]:
     is_delta = metric.exponential_histogram.aggregation_temporality == _DELTA
-    series = _series(metric, Kind.HISTOGRAM, is_delta, has_time)
+    series = _Series(metric.name, metric.unit, Kind.HISTOGRAM, is_delta, has_time)
     bounds = exponential.bounds_of(series.name)
 
     def value_of(point: ExponentialHistogramDataPoint) -> HistogramValue | None:
-        return exponential.buckets_of(point, bounds, series.per_second)
+        found = exponential.buckets_of(point, bounds)
+        return found and _with_exemplars(found, point, series)
 
     points = metric.exponential_histogram.data_points
     yield from _each(series, points, value_of, _attributes, refused)
-
-
-def _series(metric: Metric, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
-    return _named(metric.name, metric.unit, kind, is_delta, has_time)
-
-
-@lru_cache(CACHED)
-def _named(given: str, given_unit: str, kind: Kind, is_delta: bool, has_time: bool) -> _Series:
-    name = legacy_names.metric_name(given)
-    per_second = legacy_names.units_per_second(name, given_unit)
-    unit = given_unit if per_second == 1 else "s"
-    return _Series(name, unit, kind, is_delta, legacy_names.is_older(given), per_second, has_time)
 
 
 def _each(
@@ -167,8 +148,6 @@ def _each(
             refused[DecodeRefusal.MALFORMED_POINT] += 1
             continue
         attributes = attributes_of(point)
-        if series.is_older:
-            attributes = Attributes(legacy_names.attribute_names(attributes))
         time_ns = point.time_unix_nano if series.has_time else 0
         start_ns = point.start_time_unix_nano
         yield Point(
@@ -182,7 +161,7 @@ def _attributes(point: ExponentialHistogramDataPoint) -> Attributes:
     return Attributes({name: as_text(value) for name, value in found})
 
 
-def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | None:
+def _buckets(point: HistogramDataPoint) -> HistogramValue | None:
     """Return the value of a histogram point, or None if it contradicts itself.
 
     A sender may leave out the sum. Then it is unknown (NaN), not 0.
@@ -194,7 +173,14 @@ def _buckets(point: HistogramDataPoint, per_second: float) -> HistogramValue | N
     if sum(counts) != point.count or not all(map(math.isfinite, bounds)):
         return None
     total = point.sum if point.HasField("sum") else math.nan
-    if per_second != 1:
-        bounds, total = tuple(bound / per_second for bound in bounds), total / per_second
     is_sorted = all(low < high for low, high in pairwise(bounds))
     return HistogramValue(bounds, counts, total) if is_sorted else None
+
+
+def _with_exemplars(
+    value: HistogramValue,
+    point: HistogramDataPoint | ExponentialHistogramDataPoint,
+    series: _Series,
+) -> HistogramValue:
+    exemplars = exemplars_of(series.name, point, value.bounds)
+    return replace(value, exemplars=exemplars) if exemplars else value

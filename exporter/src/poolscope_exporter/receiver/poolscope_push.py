@@ -1,5 +1,6 @@
 """Decode the push scope of a poolscope push: its marker, the held checkouts and the waiters."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +23,27 @@ from poolscope.catalogue import (
     CODE_FUNCTION_NAME,
     CODE_LINE_NUMBER,
     CONNECTION_AGE,
+    DOING,
     EVENT_LOOP_STALL,
     EVIDENCE,
     HTTP_ROUTE,
     INHERITED_CONNECTION,
     LOCAL_ADDRESS,
     LOCAL_PORT,
+    NOW_AGE,
+    NOW_AT,
+    NOW_CALL,
+    NOW_FILE_PATH,
+    NOW_FUNCTION_NAME,
+    NOW_LINE_NUMBER,
+    NOW_LOOKS,
+    OCCUPANCY,
     OWNER_KIND,
     PEER_ADDRESS,
     PEER_PORT,
     PHASE,
+    POOL_GENERATION,
+    POOL_IS_GONE,
     POOL_SESSIONS,
     POOLS_MADE,
     PUSH,
@@ -40,7 +52,9 @@ from poolscope.catalogue import (
     PUSH_PARTIAL,
     PUSH_PRESSURE,
     PUSH_PUBLISHER,
+    PUSH_VERSION,
     STALL_IS_OVER,
+    TAKEN_AT,
     THREAD_NAME,
     TRACE_ID,
     UNIT_KIND,
@@ -62,7 +76,15 @@ from poolscope_exporter.core.model.checkouts import (
     Pool,
     pool_of,
 )
-from poolscope_exporter.core.model.pushes import LoopStall, PoolsMade, WaitingCaller, WaitingCallers
+from poolscope_exporter.core.model.now_places import NowPlace
+from poolscope_exporter.core.model.pushes import (
+    LoopStall,
+    Occupied,
+    PoolGeneration,
+    PoolsMade,
+    WaitingCaller,
+    WaitingCallers,
+)
 from poolscope_exporter.receiver.attributes import (
     Attributes,
     endpoint,
@@ -74,6 +96,9 @@ from poolscope_exporter.receiver.attributes import (
     text,
 )
 from poolscope_exporter.receiver.refusals import DecodeRefusal
+
+FIRST_VERSION = 1
+"""The wire version of an app that sends none."""
 
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
@@ -87,14 +112,17 @@ class PushScope:
     is_end: bool
     is_pressed: bool
     is_partial: bool
+    wire_version: int
     publisher: Publisher
     held: tuple[HeldCheckouts, ...]
     waiters: tuple[WaitingCallers, ...]
     backend_pids: Mapping[Pool, frozenset[int]]
     ended: Mapping[int, float]
+    generations: Mapping[Pool, PoolGeneration]
     pools_made: Mapping[Pool, PoolsMade]
     stalls: tuple[LoopStall, ...]
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]]
+    occupancy: Mapping[Occupied, float]
 
 
 def read_push_scope(
@@ -113,14 +141,17 @@ def read_push_scope(
         is_end=marker.get(PUSH_END) is True,
         is_pressed=marker.get(PUSH_PRESSURE) is True,
         is_partial=marker.get(PUSH_PARTIAL) is True,
+        wire_version=integer(marker, PUSH_VERSION) or FIRST_VERSION,
         publisher=_closed(Publisher, text(marker, PUSH_PUBLISHER)) or Publisher.EXPORTER,
         held=_held(instance, points, refused),
         waiters=_waiters(instance, points, refused),
         backend_pids=_backend_pids(instance, points[POOL_SESSIONS.name]),
         ended=_ended(points[CHECKOUT_ENDED.name]),
+        generations=_generations(instance, points[POOL_GENERATION.name]),
         pools_made=_pools_made(instance, points[POOLS_MADE.name]),
         stalls=tuple(_stalls(points[EVENT_LOOP_STALL.name])),
         inherited=_inherited(instance, points[INHERITED_CONNECTION.name]),
+        occupancy=_occupancy(instance, points[OCCUPANCY.name]),
     )
 
 
@@ -194,6 +225,22 @@ def _waiter(attributes: Attributes, age_s: float) -> WaitingCaller | None:
         code_line=integer(attributes, CODE_LINE_NUMBER),
         code_function=text(attributes, CODE_FUNCTION_NAME),
         owner_kind=_closed(OwnerKind, text(attributes, OWNER_KIND)),
+        now=_now(attributes),
+    )
+
+
+def _now(attributes: Attributes) -> NowPlace | None:
+    """Return where an owner was at the last look; None if neither its line nor its call is sent."""
+    code_file, call = text(attributes, NOW_FILE_PATH), text(attributes, NOW_CALL)
+    if code_file is None and call is None:
+        return None
+    return NowPlace(
+        code_file=code_file,
+        code_line=integer(attributes, NOW_LINE_NUMBER),
+        code_function=text(attributes, NOW_FUNCTION_NAME),
+        call=call,
+        looks=integer(attributes, NOW_LOOKS) or 1,
+        age_s=seconds(attributes, NOW_AGE) or 0.0,
     )
 
 
@@ -222,6 +269,7 @@ def _checkout(pool: Pool, attributes: Attributes, age_s: float) -> Checkout | No
         unit_name=text(attributes, UNIT_NAME),
         evidence=_closed(Evidence, text(attributes, EVIDENCE)),
         trace_id=text(attributes, TRACE_ID),
+        now=_now(attributes),
     )
 
 
@@ -239,6 +287,18 @@ def _backend_pids(
 def _ended(points: Iterable[tuple[Attributes, float]]) -> dict[int, float]:
     sent = ((integer(attributes, CHECKOUT_ID), age_s) for attributes, age_s in points)
     return {checkout_id: age_s for checkout_id, age_s in sent if checkout_id and age_s >= 0}
+
+
+def _generations(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Pool, PoolGeneration]:
+    return {
+        _pool(instance, attributes): PoolGeneration(
+            int(number), attributes.get(POOL_IS_GONE) is True, text(attributes, CALL_SITE)
+        )
+        for attributes, number in points
+        if number > 0
+    }
 
 
 def _pools_made(
@@ -264,6 +324,19 @@ def _stalls(points: Iterable[tuple[Attributes, float]]) -> Iterator[LoopStall]:
                 code_line=integer(attributes, CODE_LINE_NUMBER),
                 code_function=text(attributes, CODE_FUNCTION_NAME),
             )
+
+
+def _occupancy(
+    instance: Instance, points: Iterable[tuple[Attributes, float]]
+) -> dict[Occupied, float]:
+    found = {}
+    for attributes, seconds_out in points:
+        if not 0 <= seconds_out < math.inf:
+            continue
+        names = (HTTP_ROUTE, TAKEN_AT, NOW_AT, NOW_CALL, DOING)
+        texts = [text(attributes, name) or "" for name in names]
+        found[Occupied(_pool(instance, attributes), *texts)] = seconds_out
+    return found
 
 
 def _inherited(

@@ -8,6 +8,7 @@ class Outcome(Enum):
 
     OK = "ok"
     PARTIAL = "partial"
+    IGNORED = "ignored"
     MALFORMED = "malformed"
     UNSUPPORTED = "unsupported"
     TOO_LARGE = "too_large"

@@ -4,7 +4,7 @@ Sixteen MiB of empty data points fit every limit on bytes, and would take more t
 half a minute, to decode.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 MAX_MESSAGES: Final = 500_000
@@ -32,6 +32,9 @@ _METRIC: _Tree = {
 }  # fmt: skip
 _RESOURCE_METRICS: _Tree = {1: {1: _PAIR, 3: None}, 2: {1: _SCOPE, 2: _METRIC}}
 _REQUEST: _Tree = {1: _RESOURCE_METRICS}
+
+_RECORD: Final = 2
+"""The field of spans in their scope, of scopes in their resource, and of log records likewise."""
 
 
 def has_too_many_json_tokens(body: bytes) -> bool:
@@ -64,6 +67,40 @@ def messages_in(body: bytes, limit: int = MAX_MESSAGES) -> int:
                     todo.append((at, at + length, inner))
             at += length
     return found
+
+
+def records_in(body: bytes, limit: int = MAX_MESSAGES) -> int:
+    """Return the number of spans or log records in a request, counting no further than the limit.
+
+    Raises ValueError where it is not protobuf.
+    """
+    records = seen = 0
+    for resource in _messages(body, (0, len(body)), 1):
+        for scope in _messages(body, resource, _RECORD):
+            for _ in _messages(body, scope, _RECORD):
+                records += 1
+                if records > limit:
+                    return records
+            seen += 1
+            if seen > limit:
+                return seen
+    return records
+
+
+def _messages(body: bytes, within: tuple[int, int], field: int) -> Iterator[tuple[int, int]]:
+    """Yield where the messages in a repeated field begin and end."""
+    at, end = within
+    while at < end:
+        tag, at = _varint(body, at, end)
+        if tag & 7 != _LENGTH_DELIMITED:
+            at = _skipped(body, at, end, tag & 7)
+            continue
+        length, at = _varint(body, at, end)
+        if at + length > end:
+            raise ValueError("a field ends beyond its message")
+        if tag >> 3 == field:
+            yield at, at + length
+        at += length
 
 
 def _skipped(body: bytes, at: int, end: int, kind: int) -> int:

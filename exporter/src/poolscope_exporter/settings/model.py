@@ -196,6 +196,14 @@ class ExporterSettings:
         default_text="the number of running processes",
         is_repeatable=True,
     )
+    trace_url: str | None = option(
+        "--trace-url",
+        "URL",
+        "address of a trace in your tracing tool, with {trace_id} in it; the page links each held"
+        " checkout of a trace to it",
+        values.trace_url,
+        default=None,
+    )
     log_level: LogLevel = option(
         "--log-level",
         "LEVEL",

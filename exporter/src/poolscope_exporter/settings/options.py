@@ -15,8 +15,13 @@ VARIABLES_OF_THE_APP: Final = frozenset(
         "METRICS_OFF",
         "PUSH_INTERVAL_S",
         "HELD_AFTER_S",
+        "LOG_HELD_AFTER_S",
+        "LOOK",
+        "PROFILE_RATE",
+        "WAIT_SPAN_AFTER_S",
         "MAX_ROUTES",
         "MAX_POOLS",
+        "POOL_NAMES",
         "DISABLED",
         "CA_FILE",
     )

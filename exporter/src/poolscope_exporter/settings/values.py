@@ -1,5 +1,6 @@
 """Turn the text of a setting into its value; a ValueError states the accepted values."""
 
+import re
 import shlex
 import ssl
 from collections.abc import Iterable, Mapping
@@ -12,11 +13,15 @@ from urllib.parse import urlsplit
 from poolscope_exporter.core.capacity.largest_fleet import LargestFleet
 from poolscope_exporter.core.checks.thresholds import Thresholds, WrongThresholdsError
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.trace_links import TRACE_ID_PLACEHOLDER
 from poolscope_exporter.listeners.tokens import parse_tokens, read_tokens
 from poolscope_exporter.polling.dsn import Dsn, parse_console_dsn, parse_dsn
 from poolscope_exporter.settings.thresholds_file import load_thresholds
 
 MAX_PORT = 65_535
+
+_PLAIN_URL = re.compile(r"[!#-&(-;=?-Z_a-z~%\[\]]+")
+"""What an address may contain: ASCII without spaces, quotes, braces, <, > and backslashes."""
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 
@@ -250,6 +255,27 @@ def check_certificate(cert: Path, key: Path) -> None:
         raise ValueError(
             "must be the private key of the certificate, both in PEM and without a password"
         ) from None
+
+
+def trace_url(value: object) -> str:
+    """Return a template of a trace's page: an address of http or https with one `{trace_id}`."""
+    text = str(value)
+    message = (
+        "must be http://HOST/... or https://HOST/... with {trace_id} once after the host,"
+        " without user, password, spaces or quotes"
+    )
+    before, placeholder, after = text.partition(TRACE_ID_PLACEHOLDER)
+    try:
+        parts = urlsplit(before)
+        _ = parts.port  # reading a port that is not a number raises ValueError
+    except ValueError:
+        raise ValueError(message) from None
+    is_address = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    is_after_host = parts.path.startswith("/")
+    is_plain = _PLAIN_URL.fullmatch(before + after)
+    if not (placeholder and is_address and is_after_host and is_plain):
+        raise ValueError(message)
+    return text
 
 
 def url(value: object) -> str:

@@ -21,6 +21,7 @@ from poolscope_exporter.web.lock_answers import (
     BlockerRow,
     BlockingCheckoutRow,
     CheckoutPlaceRow,
+    NowRow,
     PoolIdentityRow,
     StrangerRow,
 )
@@ -89,6 +90,9 @@ class WaiterRow(BaseModel):
     code_function: str | None = Field(description="Function around that line.")
     age_s: float = Field(description="Seconds for which the oldest of them had waited at the push.")
     count: int = Field(description="Number of listed callers in this group.")
+    now: NowRow | None = Field(
+        description="Where the one of them that waits longest is now; null if unknown."
+    )
 
 
 class PodRow(BaseModel):
@@ -160,6 +164,12 @@ class PoolRow(PoolIdentityRow):
     )
     proxy_idle_timeout_source: IdleSource | None = Field(description="Source of this time-out.")
     config_checks: list[ConfigCheckRow]
+    created_at: str | None = Field(
+        description="Line of the application's code that made the pool, `file:line`."
+    )
+    generation: int | None = Field(
+        description="Number of pools that had this name and its totals, one after another."
+    )
     pool_class: str | None = Field(description="Class of the pool.")
     library: str | None = Field(description="Library of the pool.")
 
@@ -263,11 +273,24 @@ class CheckoutsAnswer(CommonAnswer):
     )
 
 
+class RejectedRow(BaseModel):
+    """The data of one sender that was rejected for one reason within the last ten minutes."""
+
+    sender: str = Field(description="Service, or owner of the token.")
+    reason: str = Field(description="Reason, as in poolscope_receiver_refused_total.")
+    count: int = Field(description="Rejected points, checkouts and callers since the start.")
+    metric: str | None = Field(description="One rejected metric; null if unknown.")
+    last_age_s: float = Field(description="Seconds since the last of them arrived.")
+
+
 class PoolsAnswer(CommonAnswer):
     """Every pool of every process that pushes here, by name."""
 
     pools: list[PoolRow]
     matching: int = Field(description="Number of pools that match the query, without its limit.")
+    rejected: list[RejectedRow] = Field(
+        description="Data that senders pushed and that was not kept, in the last ten minutes."
+    )
 
 
 class BlockersAnswer(CommonAnswer):

@@ -10,10 +10,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
+from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
+from poolscope_exporter.listeners.compression import (
+    GZIP,
+    LEAST_BYTES,
+    VARY,
+    accepts_gzip,
+    gzip_parts,
+)
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition, ScrapeSlot
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
@@ -22,7 +30,14 @@ from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
 from poolscope_exporter.web.page import EVERYTHING, render_page
 from poolscope_exporter.web.page_cache import PageCache
-from poolscope_exporter.web.rows import bouncer_row, checkout_row, pool_row, server_row
+from poolscope_exporter.web.profile.profile_rows import profile_rows, profile_selection_of
+from poolscope_exporter.web.rows import (
+    bouncer_row,
+    checkout_row,
+    pool_row,
+    rejected_row,
+    server_row,
+)
 from poolscope_exporter.web.selection import RowSelection, WrongQueryError, selection_of
 
 _SECURITY_HEADERS = {
@@ -60,15 +75,24 @@ SLICE_BYTES = 64 * 1024
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+def _no_profile(_: float) -> list[ProfileRow]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources of the answers; `timestamp` returns the current time in ISO 8601."""
+    """The sources of the answers.
+
+    `timestamp` returns the current time in ISO 8601, and `profile` the rows of the last seconds.
+    """
 
     situation: Callable[[], Situation]
     exposition: Exposition
     is_ready: Callable[[], bool]
     timestamp: Callable[[], str]
     role: Role = Role.STANDALONE
+    profile: Callable[[float], list[ProfileRow]] = _no_profile
+    trace_url: str | None = None
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
@@ -76,8 +100,9 @@ def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     # FastAPI's pages of the document load scripts from other hosts, and need no token.
     app = FastAPI(openapi_url=None)
     handlers = _operation_handlers(sources) | _api_handlers(sources) | _document_handlers(app)
+    threads = DaemonThreads("gzip")
     for operation in OPERATIONS:
-        handler = handlers[operation.path]
+        handler = _compressing(handlers[operation.path], threads)
         allowed = _guarded(handler, keyring) if operation.is_guarded else handler
         app.add_api_route(operation.path, allowed, methods=["GET"], **route_options(operation))
         # For HEAD, the server sends only the headers.
@@ -92,8 +117,14 @@ def _operation_handlers(sources: Sources) -> dict[str, Handler]:
             cure = "too many scrapes are in progress; retry later\n"
             status = HTTPStatus.SERVICE_UNAVAILABLE
             return PlainTextResponse(cure, status, {"Retry-After": "5"})
-        parts, content_type = await sources.exposition.render(request.headers.get("accept", ""))
-        return StreamingResponse(_slices(parts, slot), headers={"Content-Type": content_type})
+        is_gzip = _wants_gzip(request)
+        parts, content_type = await sources.exposition.render(
+            request.headers.get("accept", ""), is_gzip=is_gzip
+        )
+        headers = {"Content-Type": content_type, **VARY}
+        if is_gzip:
+            headers["Content-Encoding"] = GZIP
+        return StreamingResponse(_slices(parts, slot), headers=headers)
 
     async def ready(_: Request) -> Response:
         if sources.is_ready():
@@ -129,14 +160,39 @@ def _api_handlers(sources: Sources) -> dict[str, Handler]:
         "/api/v1/checkouts": answer_with(_checkout_rows),
         "/api/v1/pools": answer_with(_pool_rows),
         "/api/v1/blockers": answer_with(_blocker_rows),
+        "/api/v1/profile": _profile_handler(sources, threads),
     }
+
+
+def _profile_handler(sources: Sources, threads: DaemonThreads) -> Handler:
+    async def profile(request: Request) -> Response:
+        try:
+            wanted = profile_selection_of(request.query_params)
+        except WrongQueryError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+        situation, rows = sources.situation(), sources.profile(wanted.window_s)
+
+        def encoded() -> Response:
+            found = profile_rows(rows, situation, wanted)
+            return _json({**found, **_common(situation, sources)})
+
+        return await threads.run(encoded)
+
+    return profile
 
 
 def _page_handler(sources: Sources, threads: DaemonThreads) -> Handler:
     pages = PageCache()
 
     def prepare_page(wanted: RowSelection = EVERYTHING) -> Callable[[], str]:
-        return partial(render_page, sources.situation(), sources.timestamp(), sources.role, wanted)
+        return partial(
+            render_page,
+            sources.situation(),
+            sources.timestamp(),
+            sources.role,
+            wanted,
+            sources.trace_url,
+        )
 
     async def page(request: Request) -> Response:
         try:
@@ -175,7 +231,8 @@ def _pool_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:
     found = wanted.matching_pools(situation.pools)
     names = process_names(situation.instances)
     rows = [pool_row(state, names) for state in found[: wanted.limit]]
-    return {"pools": rows, "matching": len(found)}
+    rejected = [rejected_row(each, situation.taken_at_s) for each in situation.rejected]
+    return {"pools": rows, "matching": len(found), "rejected": rejected}
 
 
 def _blocker_rows(situation: Situation, wanted: RowSelection) -> dict[str, Any]:
@@ -190,6 +247,35 @@ async def _slices(parts: Iterable[bytes], slot: ScrapeSlot) -> AsyncIterator[byt
     for part in parts:
         for begin in range(0, len(part), SLICE_BYTES):
             yield part[begin : begin + SLICE_BYTES]
+
+
+def _compressing(handler: Handler, threads: DaemonThreads) -> Handler:
+    """Return the handler with a body that is compressed where that is accepted and worth it.
+
+    One thread compresses, so many readers of a large page cost at most one core. A stream is left
+    as it is: `/metrics` compresses its text once for all scrapers.
+    """
+
+    async def compressing(request: Request) -> Response:
+        response = await handler(request)
+        if isinstance(response, StreamingResponse) or len(response.body) < LEAST_BYTES:
+            return response
+        response.headers.update(VARY)
+        if _wants_gzip(request):
+            response.body = await threads.run(_gzipped, response.body)
+            response.headers["Content-Encoding"] = GZIP
+            response.headers["Content-Length"] = str(len(response.body))
+        return response
+
+    return compressing
+
+
+def _gzipped(body: bytes) -> bytes:
+    return b"".join(gzip_parts([body]))
+
+
+def _wants_gzip(request: Request) -> bool:
+    return accepts_gzip(request.headers.get("accept-encoding", ""))
 
 
 def _guarded(handler: Handler, keyring: Keyring | None) -> Handler:

@@ -53,6 +53,7 @@ _FIELDS = (
     "server_state",
     "link",
     "trace_id",
+    "now",
     "blocked_by",
 )
 

@@ -30,6 +30,20 @@ class PoolIdentityRow(BaseModel):
     server_port: int | None = Field(description="Port of that address; null if not sent.")
 
 
+class NowRow(BaseModel):
+    """The place in the code at which an owner was at the last look; null is unknown."""
+
+    summary: str = Field(description="The call and the line in words.")
+    code_file: str | None = Field(description="File of the line at which the owner is.")
+    code_line: int | None = Field(description="The line at which the owner is.")
+    code_function: str | None = Field(description="Function around that line.")
+    call: str | None = Field(
+        description="Function of a library that was called there; null if the code itself runs."
+    )
+    looks: int = Field(description="Number of looks in a row that found this.")
+    age_s: float = Field(description="Seconds from the first of these looks to the push.")
+
+
 class CheckoutPlaceRow(PoolIdentityRow):
     """One checkout: its owner, and the line of code that took the connection."""
 
@@ -40,6 +54,7 @@ class CheckoutPlaceRow(PoolIdentityRow):
     code_function: str | None = Field(description="Function around that line.")
     backend_pid: int | None = Field(description="PID of the PostgreSQL backend; null if unknown.")
     trace_id: str | None = Field(description="Id of the trace in which the connection was taken.")
+    now: NowRow | None = Field(description="Where the owner is now; null if unknown.")
 
 
 class SessionRow(BaseModel):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from importlib import resources
 from typing import Any, Final
@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from poolscope_exporter.version import __version__
 from poolscope_exporter.web.api_answers import BlockersAnswer, CheckoutsAnswer, PoolsAnswer
+from poolscope_exporter.web.profile.profile_answers import ProfileAnswer
+from poolscope_exporter.web.profile.profile_rows import PARAMETERS as PROFILE_PARAMETERS
 from poolscope_exporter.web.selection import PARAMETERS
 
 Json = Mapping[str, Any]
@@ -39,7 +41,7 @@ class Operation:
 
     A path with `is_guarded` answers only callers that may see held checkouts. The schema of a JSON
     answer is `answer`; `example` is the file with one. The statuses other than 200, with their
-    meaning, are `errors`. If `has_query` is True, the path takes PARAMETERS.
+    meaning, are `errors`. If `has_query` is True, the path takes `parameters`.
     """
 
     path: str
@@ -51,11 +53,14 @@ class Operation:
     example: str | None = None
     errors: Mapping[HTTPStatus, str] | None = None
     has_query: bool = False
+    parameters: Mapping[str, str] = field(default_factory=lambda: PARAMETERS)
 
 
 _WRONG_QUERY: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "The query has an unknown parameter or an invalid value."
 }
+
+_PARAMETER_TYPES: Final = {"limit": "integer", "window": "number"}
 
 OPERATIONS: Final = (
     Operation(
@@ -72,6 +77,11 @@ OPERATIONS: Final = (
         "/api/v1/blockers", "api", "Sessions that keep others waiting for a lock", JSON,
         is_guarded=True, answer=BlockersAnswer, example="blockers.json", has_query=True,
         errors=_WRONG_QUERY,
+    ),
+    Operation(
+        "/api/v1/profile", "api", "Time of connections that were out, by what kept them", JSON,
+        is_guarded=True, answer=ProfileAnswer, example="profile.json", has_query=True,
+        errors=_WRONG_QUERY, parameters=PROFILE_PARAMETERS,
     ),
     Operation(
         "/metrics", "operation", "Series for Prometheus, in the requested format", TEXT,
@@ -120,9 +130,9 @@ def _extra(operation: Operation) -> dict[str, Any] | None:
                 "name": name,
                 "in": "query",
                 "description": meaning,
-                "schema": {"type": "integer" if name == "limit" else "string"},
+                "schema": {"type": _PARAMETER_TYPES.get(name, "string")},
             }
-            for name, meaning in PARAMETERS.items()
+            for name, meaning in operation.parameters.items()
         ]
     return extra or None
 

@@ -12,6 +12,7 @@ from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.sentences import WAITS_FOR
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
+from poolscope_exporter.core.model.trace_links import trace_link
 from poolscope_exporter.version import __version__
 from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.rows import (
@@ -19,7 +20,9 @@ from poolscope_exporter.web.rows import (
     bouncer_row,
     checkout_row,
     group_by_configuration,
+    group_by_server,
     pool_row,
+    rejected_row,
     server_row,
 )
 from poolscope_exporter.web.selection import RowSelection
@@ -42,6 +45,7 @@ def render_page(
     taken_at: str,
     role: Role = Role.STANDALONE,
     wanted: RowSelection = EVERYTHING,
+    trace_url: str | None = None,
 ) -> str:
     """Return the page of the selected rows, the worst first; every text from outside is escaped."""
     situation = wanted.narrowed(situation)
@@ -50,7 +54,7 @@ def render_page(
     rows = {state.pool: pool_row(state, names) for state in situation.pools}
     pools = [rows[state.pool] for state in order_pools(situation.pools)]
     worst = order_checkouts(situation.judgements)[:most]
-    configurations = group_by_configuration(rows.values())
+    configurations = group_by_configuration(row for row in rows.values() if row["config_checks"])
     return _template().render(
         servers=[server_row(view) for view in situation.servers],
         blockers=[root_blocker_row(each, names) for each in situation.blockers[:most]],
@@ -60,14 +64,22 @@ def render_page(
         more_pools=max(0, len(pools) - most),
         waiting=list(islice(_pools_with_waiters(pools), most)),
         configurations=configurations[:most],
+        server_checks=group_by_server(rows.values()),
         more_configurations=max(0, len(configurations) - most),
-        checkouts=[checkout_row(each, names) for each in worst],
+        checkouts=[
+            {
+                **checkout_row(each, names),
+                "trace_link": trace_link(trace_url, each.checkout.trace_id),
+            }
+            for each in worst
+        ],
         more_checkouts=max(0, len(situation.judgements) - most),
         taken_at=taken_at,
         conditions=wanted.conditions,
         query={name: given for name, given in wanted.conditions.items() if name != "limit"},
         role=role,
         withheld=situation.withheld,
+        rejected=[rejected_row(each, situation.taken_at_s) for each in situation.rejected[:most]],
         refresh_s=REFRESH_S,
         version=__version__,
     )

@@ -7,7 +7,7 @@ from typing import Any
 from poolscope_exporter.core.capacity.headroom import Headroom
 from poolscope_exporter.core.capacity.pods import PodDemand
 from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
-from poolscope_exporter.core.checks.model import ConfigCheck
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck
 from poolscope_exporter.core.fleet.process_names import ProcessNames
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters, WaiterGroup
 from poolscope_exporter.core.judging.diagnosis import PoolDiagnosis
@@ -16,11 +16,16 @@ from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.linking.link import Link, NoLink
 from poolscope_exporter.core.model.checkouts import Checkout, Pool
+from poolscope_exporter.core.model.now_places import NowPlace
+from poolscope_exporter.core.model.rejected_data import RejectedData
 from poolscope_exporter.web.bouncer_rows import traffic_fields
 from poolscope_exporter.web.owner_rows import session_fields
 from poolscope_exporter.web.session_rows import event_of, session_row
 
 _NAMES = ("service_namespace", "service", "pool", "db_namespace", "server_address", "server_port")
+
+_OF_SERVERS = frozenset({CheckId.C7})
+"""Checks with one result for all pools of a server."""
 
 Row = Mapping[str, Any]
 
@@ -75,6 +80,8 @@ def pool_row(state: PoolAssessment, names: ProcessNames) -> Row:
         "proxy_idle_timeout_s": state.proxy_idle.seconds if state.proxy_idle else None,
         "proxy_idle_timeout_source": state.proxy_idle.source if state.proxy_idle else None,
         "config_checks": [_check(check) for check in state.checks],
+        "created_at": numbers.generation.call_site if numbers.generation else None,
+        "generation": numbers.generation.number if numbers.generation else None,
         "pool_class": numbers.pool_class,
         "library": numbers.library,
     }
@@ -175,6 +182,7 @@ def _waiter_group(group: WaiterGroup) -> Row:
         "code_function": group.code_function,
         "age_s": round(group.age_s, 3),
         "count": group.count,
+        "now": None if group.now is None else now_row(group.now),
     }
 
 
@@ -201,6 +209,20 @@ def _place_of(checkout: Checkout) -> Row:
         "code_function": checkout.code_function,
         "backend_pid": checkout.backend_pid,
         "trace_id": checkout.trace_id,
+        "now": None if checkout.now is None else now_row(checkout.now),
+    }
+
+
+def now_row(now: NowPlace) -> Row:
+    """Return where an owner was at the last look before the push; None is unknown."""
+    return {
+        "summary": str(now.line),
+        "code_file": now.code_file,
+        "code_line": now.code_line,
+        "code_function": now.code_function,
+        "call": now.call,
+        "looks": now.looks,
+        "age_s": round(now.age_s, 3),
     }
 
 
@@ -270,12 +292,12 @@ def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
     """Return one row for all processes with the same pool name and the same check results.
 
     A row has the names, the number of `processes`, the id and name of one of them, and
-    `config_checks`.
+    `config_checks`. Checks of a whole server are not among them: `group_by_server` has those.
     """
     found: dict[str, dict[str, Any]] = {}
     for pool in pools:
         names = {name: pool[name] for name in _NAMES}
-        checks = pool["config_checks"]
+        checks = [each for each in pool["config_checks"] if each["check_id"] not in _OF_SERVERS]
         row = found.setdefault(
             json.dumps([names, checks]),
             {
@@ -288,3 +310,36 @@ def group_by_configuration(pools: Iterable[Row]) -> list[dict[str, Any]]:
         )
         row["processes"] += 1
     return list(found.values())
+
+
+def group_by_server(pools: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return one row for each result of a check of a whole server, which all its pools share.
+
+    A row has the number of `pools`, their `addresses`, and the fields of the check.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for pool in pools:
+        for check in pool["config_checks"]:
+            if check["check_id"] in _OF_SERVERS:
+                row = found.setdefault(json.dumps(check), {**check, "pools": 0, "addresses": []})
+                row["pools"] += 1
+                address = _address(pool)
+                if address not in row["addresses"]:
+                    row["addresses"].append(address)
+    return list(found.values())
+
+
+def _address(pool: Row) -> str:
+    host, port = pool["server_address"], pool["server_port"]
+    return host if port is None else f"{host}:{port}"
+
+
+def rejected_row(rejected: RejectedData, now_s: float) -> dict[str, Any]:
+    """Return the fields of `RejectedRow`."""
+    return {
+        "sender": rejected.sender,
+        "reason": rejected.reason,
+        "count": rejected.count,
+        "metric": rejected.metric,
+        "last_age_s": max(0.0, now_s - rejected.last_at_s),
+    }

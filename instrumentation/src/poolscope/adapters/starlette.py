@@ -1,6 +1,6 @@
 """Measure every request of Starlette and FastAPI applications, existing or made later."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -13,18 +13,14 @@ from poolscope.recording.requests import (
     CURRENT,
     REQUESTS,
     SCOPE_KEY,
-    Lifecycle,
     Receive,
     Request,
     Scope,
     Send,
-    run_lifespan,
-    run_request,
 )
 from poolscope.recording.tasks import running_loop, task_of
-
-Call = Callable[[Any, Scope, Receive, Send], Awaitable[None]]
-"""An application's `__call__`, with the application as its first argument."""
+from poolscope.units.asgi import Call, call_around
+from poolscope.units.lifespan import Lifecycle, run_lifespan
 
 
 def install(registry: Registry) -> Callable[[], None]:
@@ -44,21 +40,6 @@ def is_known(call: Any) -> bool:
     """Return whether an application's call does only what poolscope expects."""
     names = ("middleware_stack", "build_middleware_stack")
     return uses_only(call, names, frozenset({"app"}))
-
-
-def call_around(original: Call, lifecycle: Lifecycle) -> Call:
-    """Return a call that measures each request around the original, for any original."""
-
-    async def __call__(  # noqa: N807 - it takes the place of the method
-        self: Any, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        app = partial(original, self)
-        if scope["type"] in REQUESTS:
-            await run_request(app, scope, receive, send)
-        else:
-            await run_lifespan(app, scope, receive, send, lifecycle)
-
-    return __call__
 
 
 def call_in_place(original: Call, lifecycle: Lifecycle) -> Call:

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.sdk.metrics import Exemplar
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
@@ -82,7 +83,11 @@ def _histogram(sample: Sample, start_ns: int, now_ns: int) -> HistogramDataPoint
     assert isinstance(buckets, Buckets)
     # Minimum and maximum are optional in OTLP, and unknown here; the encoder omits None.
     unknown: Any = None
+    exemplars = [
+        Exemplar({}, each.value, each.time_ns, each.span_id, each.trace_id)
+        for each in buckets.exemplars
+    ]
     return HistogramDataPoint(
         dict(sample.attributes), start_ns, now_ns, sum(buckets.counts), buckets.sum,
-        buckets.counts, buckets.bounds, min=unknown, max=unknown,
+        buckets.counts, buckets.bounds, min=unknown, max=unknown, exemplars=exemplars,
     )  # fmt: skip

@@ -13,12 +13,12 @@ from opentelemetry.sdk.resources import Resource
 from poolscope import catalogue
 from poolscope.pushing.encoding import encode
 from poolscope.pushing.samples import Sample
-from poolscope.recording.histogram import Buckets
+from poolscope.recording.histogram import Buckets, TracedValue
 
 _ONE_OF_EACH_KIND: Final = (
     Sample(catalogue.COUNT, {catalogue.CONNECTION_STATE: "idle"}, 0),
     Sample(catalogue.PUSH_FAILURES, {}, 0),
-    Sample(catalogue.WAIT_TIME, {}, Buckets((1.0,), (0, 0), 0.0)),
+    Sample(catalogue.WAIT_TIME, {}, Buckets((1.0,), (0, 1), 2.0, (TracedValue(2.0, 1, 1, 1),))),
     Sample(catalogue.PUSH, {}, 0),
 )
 

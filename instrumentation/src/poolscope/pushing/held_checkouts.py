@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from poolscope import catalogue
-from poolscope.catalogue import Evidence, OwnerKind, UnitKind
+from poolscope.catalogue import Evidence, OwnerKind
+from poolscope.pushing.looks.sightings import FindSighting, now_attributes, unseen
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
 from poolscope.recording.leaks import LeakDetector, kind_of_owner
 from poolscope.recording.pool import OpenCheckout, PoolIdentity, PoolStats, Slot
@@ -33,6 +34,7 @@ class HolderList:
     held_after_s: float
     _held: list[Holder] = field(default_factory=list)
     _pools: list[tuple[PoolIdentity, PoolStats]] = field(default_factory=list)
+    find_sighting: FindSighting = unseen
 
     def list_held(self, identity: PoolIdentity, stats: PoolStats, leaks: LeakDetector) -> None:
         """Add the checkouts of one pool that are old enough, or have evidence of a leak.
@@ -59,7 +61,7 @@ class HolderList:
         """Return the list, and for each pool the numbers of held and listed ones, even if 0."""
         listed = self.oldest
         for held in listed:
-            yield Sample(catalogue.CHECKOUT_AGE, _attributes(held, self.now_s), held.age_s)
+            yield Sample(catalogue.CHECKOUT_AGE, self._attributes(held), held.age_s)
         for identity, stats in self._pools:
             own = identity_attributes(identity)
             held_here = sum(held.identity == identity for held in self._held)
@@ -68,6 +70,10 @@ class HolderList:
             yield Sample(catalogue.CHECKOUTS_LISTED, own, listed_here)
             pids = _backend_pids(stats)
             yield Sample(catalogue.POOL_SESSIONS, {**own, catalogue.BACKEND_PIDS: pids}, len(pids))
+
+    def _attributes(self, held: Holder) -> dict[str, AttributeValue]:
+        now = now_attributes(self.find_sighting(held.checkout.id), self.now_s)
+        return _attributes(held, self.now_s) | now
 
 
 def _backend_pids(stats: PoolStats) -> list[int]:
@@ -81,7 +87,7 @@ def _attributes(held: Holder, now_s: float) -> dict[str, AttributeValue]:
     place, request = checkout.site.place, checkout.request
     opened_at_s, owner = held.slot.opened_at_s, kind_of_owner(checkout.owner, request)
     route = request.route if request is not None else None
-    is_unit = owner is OwnerKind.REQUEST
+    unit = request if owner in (OwnerKind.REQUEST, OwnerKind.JOB) else None
     optional: dict[str, AttributeValue | None] = {
         catalogue.BACKEND_PID: facts.backend_pid,
         catalogue.LOCAL_ADDRESS: facts.local[0] if facts.local else None,
@@ -93,8 +99,8 @@ def _attributes(held: Holder, now_s: float) -> dict[str, AttributeValue]:
         catalogue.CODE_FILE_PATH: place[0] if place else None,
         catalogue.CODE_LINE_NUMBER: place[1] if place else None,
         catalogue.CODE_FUNCTION_NAME: place[2] if place else None,
-        catalogue.UNIT_KIND: UnitKind.REQUEST.value if is_unit else None,
-        catalogue.UNIT_NAME: route if is_unit else None,
+        catalogue.UNIT_KIND: unit.kind.value if unit is not None else None,
+        catalogue.UNIT_NAME: route if unit is not None else None,
         catalogue.EVIDENCE: held.evidence.value if held.evidence else None,
         catalogue.TRACE_ID: trace_id_of(checkout.context),
     }

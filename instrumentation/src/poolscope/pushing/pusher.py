@@ -4,10 +4,9 @@ Only this thread logs and uses the network. The application never waits for it, 
 one second when the process ends.
 """
 
-import logging
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from opentelemetry import context
@@ -19,38 +18,45 @@ from poolscope.background import BackgroundThread
 from poolscope.catalogue import Publisher
 from poolscope.clock import monotonic, wall_ns
 from poolscope.process.identity import ProcessIdentity
-from poolscope.pushing.creation_counts import creation_samples
+from poolscope.pushing.creation_counts import creation_samples, generation_samples
 from poolscope.pushing.encoding import encode
 from poolscope.pushing.ended_checkouts import EndedCheckouts
 from poolscope.pushing.first_imports import import_for_pushes
 from poolscope.pushing.held_checkouts import HolderList
 from poolscope.pushing.inherited_connections import inherited_samples
 from poolscope.pushing.log_messages import LogMessages
+from poolscope.pushing.looks.held_messages import HeldMessages
+from poolscope.pushing.looks.occupancy_samples import occupancy_samples
 from poolscope.pushing.loop_stalls import loop_samples, stall_samples
 from poolscope.pushing.meter_provider import ProviderPublisher, configured_provider, resource_of
 from poolscope.pushing.pressure import Pressure
 from poolscope.pushing.retired_pools import RetiredPools
 from poolscope.pushing.samples import (
     Sample,
+    counter_samples,
     pool_samples,
     pressed_samples,
     session_error_samples,
 )
+from poolscope.pushing.traces.traced_notes import TracedNotes
 from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.pool import PoolIdentity
-from poolscope.recording.registry import Registry, WatchedPool
+from poolscope.recording.pool_rows.row import WatchedPool
+from poolscope.recording.registry import Registry
 from poolscope.sending.endpoints import PushEndpoints
 from poolscope.sending.transport import PushAnswer, Transport
 from poolscope.settings import MetricsDestination, Settings
 from poolscope.watching.watcher import Watcher
-
-logger = logging.getLogger("poolscope")
 
 TICK_S = 1.0
 """How often the pusher checks for pressure; other data except a new leak waits for its interval."""
 
 FIRST_PUSH_S = 1.0
 END_TIMEOUT_S = 1.0
+_BY_PROVIDER = (MetricsDestination.AUTO, MetricsDestination.PROVIDER)
+_BY_APPLICATION = (MetricsDestination.PROVIDER, MetricsDestination.PROMETHEUS)
+"""The exporter does not publish the aggregates, because the application does."""
+
 PUSHES_BEFORE_GIVING_UP = 3
 """A MeterProvider that is configured after these pushes gets no earlier histogram samples."""
 
@@ -74,7 +80,7 @@ class Pusher:
         self._transports = [Transport(url, settings.ca_file) for url in settings.endpoints]
         registry.contained(import_for_pushes)(self._identity.resource)
         self._begin()
-        if settings.metrics is not MetricsDestination.EXPORTER:
+        if settings.metrics in _BY_PROVIDER:
             # A provider may be configured after poolscope, but before there is traffic.
             registry.buffer_histograms()
             self._find_provider()
@@ -85,7 +91,14 @@ class Pusher:
         self._failures = 0
         self._rejected = 0
         self._push_endpoints = PushEndpoints(self._transports)
-        self._log_messages = LogMessages(self._registry, self._watcher.loops)
+        looks = self._watcher.holders.looks
+        self._log_messages = LogMessages(self._registry, self._watcher.loops, looks.holder_sighting)
+        self._held_messages = HeldMessages(
+            self._registry,
+            looks,
+            self._settings.log_held_after_s,
+            is_looking=self._settings.look,
+        )
         self._thread = BackgroundThread("poolscope-pusher", self._run)
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -95,6 +108,9 @@ class Pusher:
         self._pressure = Pressure()
         self._ended_checkouts = EndedCheckouts()
         self._retired = RetiredPools()
+        makes_spans = self._settings.wait_span_after_s > 0
+        self._traced_notes = TracedNotes(self._registry.contain, makes_spans=makes_spans)
+        self._take_notes = self._registry.contained(self._take_traced_notes)
         self._pushed_at_s = monotonic()
         self._was_pressed = False
         self._fast_interval_s: float | None = None
@@ -135,9 +151,16 @@ class Pusher:
         if self._publisher is not None:
             self._publisher.stop_publishing()
 
+    @property
+    def resource_attributes(self) -> Mapping[str, object]:
+        """Return the attributes that identify this process; a forked child has others."""
+        return self._identity.resource.attributes
+
     def samples(self) -> Iterator[Sample]:
         """Return the aggregates of the process, of each pool and of poolscope, that are not off."""
-        return self._without_those_off(self._retired.completed(self._all_samples()))
+        pools = self._named_pools()  # before the sums are read: it may retire a row
+        wanted = self._without_those_off(self._retired.completed(self._all_samples(pools)))
+        return map(self._traced_notes.exemplars.with_exemplars, wanted)
 
     def push_samples(self, *, is_partial: bool) -> Iterator[Sample]:
         """Return a push without its marker: aggregates, holders, waiters, stalls and pools made."""
@@ -152,6 +175,7 @@ class Pusher:
         pressed = (
             pressed_samples(identity, pool.stats, pool.leaks, now_s, threads)
             for identity, pool in pools
+            if not pool.is_gone
         )
         of_process = loop_samples(self._watcher.loops)
         of_pools = self._retired.added(chain.from_iterable(pressed))
@@ -167,13 +191,13 @@ class Pusher:
         off = self._settings.metrics_off
         return (sample for sample in samples if sample.metric.name not in off)
 
-    def _all_samples(self) -> Iterator[Sample]:
-        pools, now_s = self._named_pools(), monotonic()
-        threads = self._watcher.loops.worker_threads
-        yield from chain.from_iterable(
-            pool_samples(identity, pool.stats, pool.leaks, now_s, threads)
-            for identity, pool in pools
-        )
+    def _all_samples(self, pools: list[tuple[PoolIdentity, WatchedPool]]) -> Iterator[Sample]:
+        now_s, threads = monotonic(), self._watcher.loops.worker_threads
+        for identity, pool in pools:
+            if pool.is_gone:
+                yield from counter_samples(identity, pool.stats, pool.leaks)
+            else:
+                yield from pool_samples(identity, pool.stats, pool.leaks, now_s, threads)
         yield from loop_samples(self._watcher.loops)
         named_stats = [(identity, pool.stats) for identity, pool in pools]
         yield from session_error_samples(self._registry.session_errors, named_stats)
@@ -209,20 +233,31 @@ class Pusher:
         try:
             if ending:
                 self._watcher.scan_leaks()
+            if not ending:
+                self._take_notes()
             leaks = self._watcher.take_leaks()
             self._log_messages.log_leaks(leaks)
             self._log_messages.log_timeouts()
             self._log_messages.log_inherited()
+            self._held_messages.log_held(monotonic())
             is_complete = is_complete or bool(leaks)
             pushing = is_complete or self._is_due_under_pressure()
             if ending or (pushing and self._is_active()):
                 self._push(end=ending, is_partial=not is_complete)
                 self._activity_at_end = self._activity() if ending else None
-        except Exception:
-            logger.exception("poolscope could not push; it will try again")
+        except Exception:  # noqa: BLE001 - the thread must not end; the error is logged
+            self._log_messages.log_failed_push()
         if ending:
+            self._take_notes()  # last: a slow provider must not cost the last push
             self._ended.set()
         return is_complete
+
+    def _take_traced_notes(self) -> None:
+        """Make spans and exemplars of the slow waits since the last turn."""
+        pools = [(identity, pool.stats) for identity, pool in self._registry.named_pools()]
+        for _, stats in pools:
+            stats.count()  # notes the slow uses
+        self._traced_notes.take_notes(pools)
 
     def _is_due_under_pressure(self) -> bool:
         """Return whether there is or was pressure, and the exporter accepts the next push already.
@@ -249,7 +284,7 @@ class Pusher:
     def _push(self, *, end: bool, is_partial: bool = False) -> None:
         self._log_messages.log_problems()
         self._log_messages.log_greenlets()
-        if self._settings.metrics is not MetricsDestination.EXPORTER:
+        if self._settings.metrics in _BY_PROVIDER:
             self._find_provider()
         if self._publisher is not None:
             self._log_messages.log_duplicate_metrics(
@@ -268,8 +303,15 @@ class Pusher:
         mark = self._mark(end=end, is_pressed=is_pressed, is_partial=is_partial)
         with self._watcher.between_scans():  # the list and the counters must have the same leaks
             samples = [*self.push_samples(is_partial=is_partial), mark]
+        if not self._transports:
+            return
+        # A push under pressure is small; the profile can wait for the next complete one.
+        profile = [] if is_partial else self._watcher.holders.occupancy.take_rows()
+        samples += occupancy_samples(profile)
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         answers = self._send(body)
+        if not answers:
+            self._watcher.holders.occupancy.restore_rows(profile)
         named = [each.interval_s for each in answers if each.interval_s is not None]
         # The longest interval applies, so that the busiest exporter is not overloaded. If none
         # names an interval, no push comes faster than the setting.
@@ -289,10 +331,14 @@ class Pusher:
         return answers
 
     def _checkouts(self) -> Iterator[Sample]:
-        held = HolderList(monotonic(), self._settings.held_after_s)
+        find = self._watcher.holders.looks.holder_sighting
+        held = HolderList(monotonic(), self._settings.held_after_s, find_sighting=find)
         pools = self._registry.named_pools()
         for identity, pool in pools:
-            held.list_held(identity, pool.stats, pool.leaks)
+            if pool.is_gone:
+                pool.leaks.count_recovered(())
+            else:
+                held.list_held(identity, pool.stats, pool.leaks)
         yield from held.held_samples()
         listed = frozenset(each.checkout.id for each in held.oldest)
         all_stats = [pool.stats for _, pool in pools]
@@ -301,17 +347,20 @@ class Pusher:
         yield from self._ended_checkouts.ended_samples(all_stats, listed, monotonic())
 
     def _waiters(self) -> Iterator[Sample]:
-        waiters = WaiterList(monotonic(), self._settings.held_after_s)
+        find = self._watcher.holders.looks.waiter_sighting
+        waiters = WaiterList(monotonic(), self._settings.held_after_s, find_sighting=find)
         for identity, pool in self._registry.named_pools():
-            waiters.list_waiters(identity, pool.stats)
+            if not pool.is_gone:
+                waiters.list_waiters(identity, pool.stats)
         return waiters.waiter_samples()
 
     def _pools_made(self) -> Iterator[Sample]:
-        pools = [(identity, pool.stats.identity) for identity, pool in self._registry.named_pools()]
-        return creation_samples(pools, self._registry.creation_lines.count_made(monotonic()))
+        rows = self._registry.named_pools()
+        made = self._registry.creation_lines.count_made(monotonic())
+        return chain(generation_samples(rows), creation_samples(rows, made))
 
     def _mark(self, *, end: bool, is_pressed: bool, is_partial: bool) -> Sample:
-        by_provider = self._settings.metrics is MetricsDestination.PROVIDER or self._publisher
+        by_provider = self._settings.metrics in _BY_APPLICATION or self._publisher
         publisher = Publisher.PROVIDER if by_provider else Publisher.EXPORTER
         attributes = {
             catalogue.PUSH_INTERVAL: self._settings.push_interval_s,
@@ -319,6 +368,7 @@ class Pusher:
             catalogue.PUSH_PUBLISHER: publisher.value,
             catalogue.PUSH_PRESSURE: is_pressed,
             catalogue.PUSH_PARTIAL: is_partial,
+            catalogue.PUSH_VERSION: catalogue.WIRE_VERSION,
         }
         return Sample(catalogue.PUSH, attributes, self._sequence)
 

@@ -1,7 +1,7 @@
-"""Keep the counters of pools that are gone and gave their place to new ones.
+"""Keep the counters of rows that are gone and gave their place, or their name, to new ones.
 
-An app that makes an engine for each job drops as many. Without this, the counters of a name would
-fall when the next pool gets it, and the sums over the pools would fall with them.
+An app with a pool for each tenant drops as many rows. Without this, the counters of a name would
+fall when another pool gets it, and the sums over the pools would fall with them.
 """
 
 import threading
@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from poolscope.catalogue import Kind
+from poolscope.clock import monotonic
 from poolscope.pushing.samples import Sample, counter_samples
 from poolscope.recording.histogram import Buckets
-from poolscope.recording.registry import WatchedPool
+from poolscope.recording.pool import drained
+from poolscope.recording.pool_rows.row import WatchedPool
 
 MAX_SERIES: Final = 2_000
 """Series that are kept of pools that are gone; the series of later pools are lost beyond it."""
@@ -37,6 +39,8 @@ class RetiredPools:
                 if any(pool is each for each in listed):
                     retired.append(pool)
                 elif pool.identity is not None:
+                    collected = drained(pool.stats.collected.popleft)
+                    pool.leaks.scan(pool.stats.open_checkouts(), collected, monotonic())
                     for sample in counter_samples(pool.identity, pool.stats, pool.leaks):
                         self._add(sample)
 

@@ -17,19 +17,32 @@ _WAITING_FOR = {
 }
 
 
+NowOf = Callable[[int], str]
+"""Returns where the owner of a checkout is now, by its id; empty if unknown."""
+
+
+def _not_seen(_: int) -> str:
+    return ""
+
+
 def describe_exhaustion(
     name: str,
     exhaustion: Exhaustion,
     configuration: PoolConfiguration | None,
     evidence_of: EvidenceOf,
     outside: Iterable[str] = (),
+    *,
+    now_of: NowOf = _not_seen,
 ) -> str:
     """Return the report: the numbers at the time-out, then holders and waiters, oldest first.
 
-    `outside` are causes outside the pool.
+    `outside` are causes outside the pool. Where each holder is now comes from `now_of`.
     """
     lines = [f"pool {name}: {_numbers(exhaustion, configuration)}"]
-    lines += [_holder(held, evidence_of(held.checkout_id)) for held in exhaustion.holders]
+    for held in exhaustion.holders:
+        lines.append(_holder(held, evidence_of(held.checkout_id)))
+        if now := now_of(held.checkout_id):
+            lines.append(f"              {now}")
     if exhaustion.held_total > len(exhaustion.holders):
         lines.append(f"  and {exhaustion.held_total - len(exhaustion.holders)} more")
     lines += _waiters(exhaustion)

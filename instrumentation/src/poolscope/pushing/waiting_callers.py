@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from poolscope import catalogue
+from poolscope.pushing.looks.sightings import FindSighting, now_attributes, unseen
 from poolscope.pushing.samples import AttributeValue, Sample, identity_attributes
 from poolscope.recording.leaks import kind_of_owner
 from poolscope.recording.pool import PoolIdentity, PoolStats
@@ -30,6 +31,7 @@ class WaiterList:
     waiting_after_s: float
     _waiters: list[ListedWaiter] = field(default_factory=list)
     _identities: list[PoolIdentity] = field(default_factory=list)
+    find_sighting: FindSighting = unseen
 
     def list_waiters(self, identity: PoolIdentity, stats: PoolStats) -> None:
         """Add the callers of one pool that have waited for at least `waiting_after_s`."""
@@ -47,7 +49,8 @@ class WaiterList:
         listed = oldest[:MAX_WAITERS_LISTED]
         for each in listed:
             age_s = self.now_s - each.waiter.since_s
-            yield Sample(catalogue.WAITER_AGE, _attributes(each), age_s)
+            now = now_attributes(self.find_sighting(each.id), self.now_s)
+            yield Sample(catalogue.WAITER_AGE, _attributes(each) | now, age_s)
         for identity in self._identities:
             own = identity_attributes(identity)
             waiting_here = sum(each.identity == identity for each in self._waiters)

@@ -14,12 +14,13 @@ _MAX_FILES = 20_000
 
 LIBRARIES = frozenset(
     {
-        "_pytest", "advanced_alchemy", "aiomysql", "aiosqlite", "alembic", "anyio", "apscheduler",
-        "asyncpg", "celery", "cheroot", "databases", "django", "dramatiq", "eventlet", "fastapi",
-        "flask", "flask_sqlalchemy", "gevent", "greenlet", "gunicorn", "huey", "hypercorn", "kombu",
-        "litestar", "opentelemetry", "pluggy", "poolscope", "psycopg", "psycopg2", "psycopg_pool",
-        "pymysql", "quart", "rq", "sentry_sdk", "sqlalchemy", "sqlmodel", "starlette", "tenacity",
-        "uvicorn", "uvloop", "waitress", "werkzeug", "wrapt",
+        "_pytest", "advanced_alchemy", "aiohttp", "aiomysql", "aiosqlite", "alembic", "anyio",
+        "apscheduler", "arq", "asyncpg", "billiard", "celery", "cheroot", "databases", "django",
+        "dramatiq", "eventlet", "fastapi", "flask", "flask_sqlalchemy", "gevent", "greenlet",
+        "gunicorn", "huey", "hypercorn", "kombu", "litestar", "opentelemetry", "pluggy",
+        "poolscope", "psycopg", "psycopg2", "psycopg_pool", "pymysql", "quart", "rq", "sanic",
+        "sanic_routing", "sentry_sdk", "sqlalchemy", "sqlmodel", "starlette", "tenacity", "uvicorn",
+        "uvloop", "waitress", "werkzeug", "wrapt",
     }
 )  # fmt: skip
 """Packages that are never a call site: the line that called into them is the call site."""
@@ -51,6 +52,11 @@ class Site:
         self._code = code
         self._lasti = lasti
         self._place: Place | None = None
+
+    @property
+    def code(self) -> CodeType | None:
+        """Return the code that has this place; None if unknown."""
+        return self._code
 
     @property
     def place(self) -> Place | None:
@@ -168,7 +174,12 @@ def is_between_jobs(frame: FrameType) -> bool:
 
 def is_loop(frame: FrameType) -> bool:
     """Return whether a frame belongs to the event loop itself, so that no callback runs."""
-    return _kind_of(frame.f_code.co_filename) == _LOOP
+    return is_loop_code(frame.f_code)
+
+
+def is_loop_code(code: CodeType) -> bool:
+    """Return whether code belongs to an event loop: no frame outside it belongs to a task."""
+    return _kind_of(code.co_filename) == _LOOP
 
 
 def is_library(filename: str) -> bool:

@@ -116,10 +116,12 @@ def make_record_checkout() -> RecordCheckout:
             # A StaticPool lends its one connection again while it is out: count both checkouts.
             stats.end(slot, got_s)
         slot.out = next_id(), got_s, site, request_of(), owner, context_of(), alive
-        waits = stats.waits
-        waits.append(got_s - began_s)
+        waits, waited_s = stats.waits, got_s - began_s
+        waits.append(waited_s)
         if len(waits) > limit:
             stats.count()
+        if waited_s >= stats.slow.slow_s:
+            stats.slow.note_wait(began_s, got_s)
 
     return record_checkout
 

@@ -9,12 +9,24 @@ BUFFER_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class TracedValue:
+    """One counted value, with the ids of the span in which it was measured: an exemplar."""
+
+    value: float
+    time_ns: int
+    """Nanoseconds since the epoch."""
+    trace_id: int
+    span_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Buckets:
     """A copy of a histogram: counts per bucket, the last one for values over the last bound."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     sum: float
+    exemplars: tuple[TracedValue, ...] = ()
 
 
 class Histogram:

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import TypeVar
 
 from poolscope import catalogue
-from poolscope.catalogue import EVIDENCE_AFTER_S, Evidence, OwnerKind
+from poolscope.catalogue import EVIDENCE_AFTER_S, Evidence, OwnerKind, UnitKind
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, is_between_jobs, is_library
 from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
@@ -39,9 +39,11 @@ LeakKey = tuple[Evidence, str, str]
 
 
 def kind_of_owner(owner: Owner, request: Request | None) -> OwnerKind:
-    """Return the kind of owner that asks for or took a connection: a request if there is one."""
+    """Return the kind of owner that asks for or took a connection: a unit of work if any."""
+    if request is not None and request.long_lived:
+        return OwnerKind.LONG_LIVED
     if request is not None:
-        return OwnerKind.LONG_LIVED if request.long_lived else OwnerKind.REQUEST
+        return OwnerKind.REQUEST if request.kind is UnitKind.REQUEST else OwnerKind.JOB
     return OwnerKind.THREAD if isinstance(owner, ThreadOwner) else OwnerKind.TASK
 
 
@@ -50,22 +52,26 @@ def gone_owner(
 ) -> Evidence | None:
     """Return the evidence that no owner is left to return the connection, else None.
 
-    A request has ended, but the task or thread that took the connection may still run. Then there
-    is no evidence, because background work is no leak. `threads` is `sys._current_frames()`.
+    A request or job has ended, but the task or thread that took the connection may still run. Then
+    there is no evidence, because background work is no leak. `threads` is `sys._current_frames()`.
     """
     request, owner = checkout.request, checkout.owner
     if request is not None and request.long_lived:
         return None
-    if request is not None:
-        ended = request.finished_at_s is not None and not _still_works(owner, request, threads)
-        return Evidence.REQUEST_FINISHED if ended else None
+    if request is not None and request.finished_at_s is not None:
+        of_request = request.kind is UnitKind.REQUEST
+        evidence = Evidence.REQUEST_FINISHED if of_request else Evidence.JOB_FINISHED
+        return None if _still_works(owner, request, threads) else evidence
+    # A command may run for as long as its process, so its tasks and threads are judged, too.
+    if request is not None and request.kind is not UnitKind.COMMAND:
+        return None
     if not is_gone(owner):
         return Evidence.THREAD_IDLE if _is_back_in_pool(checkout, threads, now_s) else None
     return Evidence.THREAD_FINISHED if isinstance(owner, ThreadOwner) else Evidence.TASK_FINISHED
 
 
 def _still_works(owner: Owner, request: Request, threads: dict[int, FrameType]) -> bool:
-    if is_gone(owner):
+    if is_gone(owner) or owner is request.thread:  # the thread went on to the next job
         return False
     if isinstance(owner, ThreadOwner):
         frame = threads.get(owner.ident)
@@ -192,7 +198,10 @@ def _needs_stack(checkout: OpenCheckout, now_s: float) -> bool:
     if not isinstance(checkout.owner, ThreadOwner):
         return False
     request = checkout.request
-    return _is_old(checkout, now_s) if request is None else request.finished_at_s is not None
+    if request is not None and request.finished_at_s is not None:
+        return checkout.owner is not request.thread
+    is_judged_by_thread = request is None or request.kind is UnitKind.COMMAND
+    return is_judged_by_thread and _is_old(checkout, now_s)
 
 
 def is_idle_thread(owner: ThreadOwner) -> bool:

@@ -7,6 +7,7 @@ runs in the caller's path. The garbage collector may also run it while another l
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from math import inf
@@ -27,6 +28,7 @@ from poolscope.recording.histogram import Histogram
 from poolscope.recording.requests import Request
 from poolscope.recording.session_use import SessionUse, SharedKey
 from poolscope.recording.tasks import Owner, ThreadOwner, running_loop
+from poolscope.recording.traces.slow_notes import SLOW_WAIT_S, SlowNotes, SlowUse
 from poolscope.recording.waiters import RequestWaits, Waiter
 
 Alive = Callable[[], object]
@@ -58,8 +60,8 @@ class OpenCheckout(NamedTuple):
     alive: Alive
 
 
-EndedUse = tuple[float, float, Request | None, int]
-"""An ended checkout, as hooks note it: its end, its start, its request and its id."""
+EndedUse = tuple[float, float, Request | None, int, Any]
+"""An ended checkout, as hooks note it: its end, start, request, id and OpenTelemetry context."""
 
 InheritedUse = tuple[ConnectionFacts, CheckoutTuple]
 """A connection of another process, and its last checkout in this process."""
@@ -196,6 +198,9 @@ class PoolReader(Protocol):
     def open_connection(self, slots: Mapping[Any, Slot]) -> Any:
         """Return any open connection, in the form that the pool keeps; None if there is none."""
 
+    def is_closed(self) -> bool:
+        """Return whether the pool was closed, and can never be used again."""
+
 
 COLLECTED_LIMIT = 1000
 
@@ -237,11 +242,13 @@ class PoolStats:
         identity: PoolIdentity,
         reader: PoolReader,
         *,
+        library: str = "",
         is_async: bool = False,
         pre_ping: bool = False,
         max_routes: int = 100,
     ) -> None:
         self.identity = identity
+        self.library = library
         self.reader = reader
         self.is_async = is_async
         self.pre_ping = pre_ping
@@ -251,9 +258,10 @@ class PoolStats:
         self.caller_timeout_s: float | None = None
         self.waits: list[float] = []
         self.uses: list[EndedUse] = []
+        self.slow = SlowNotes()
+        self.notice_waits(SLOW_WAIT_S)
         self._wait = Histogram(catalogue.WAIT_TIME.bounds)
         self._use = Histogram(catalogue.USE_TIME.bounds)
-        self._routes: dict[str, list[float]] = {}
         self.queue = Histogram(catalogue.QUEUE_TIME.bounds)
         self.create = Histogram(catalogue.CREATE_TIME.bounds)
         self.ping = Histogram(catalogue.PING_TIME.bounds)
@@ -300,14 +308,23 @@ class PoolStats:
             if histogram.buffer is None:
                 histogram.buffer = deque()
 
+    def notice_waits(self, slow_s: float) -> None:
+        """Note waits and uses of at least `slow_s`; hooks notice each wait with a check."""
+        self.slow.slow_s = slow_s
+        self.noticed_wait_s = 0.0 if self.pre_ping else slow_s
+
     def reset(self) -> None:
         """Start again from zero: a forked child must not count what its parent counted."""
         for _, histogram in self.timed:
             histogram.clear()
-        self._routes.clear()
+        self.slow.clear_notes()  # reading a histogram notes the slow uses first
         for slot in list(self.slots.values()):
             slot.out = None
         self.waiting: dict[int, Waiter] = {}
+        self._begin_counters()
+
+    def _begin_counters(self) -> None:
+        self._routes: dict[str, list[float]] = {}
         self._request_waits = RequestWaits()
         self.exhaustion: Exhaustion | None = None
         self.look_again_at_s = 0.0
@@ -327,6 +344,32 @@ class PoolStats:
         self.collected: deque[CollectedCheckout] = deque(maxlen=COLLECTED_LIMIT)
 
     @property
+    def is_busy(self) -> bool:
+        """Return whether a connection is out, or a caller waits for one."""
+        return bool(self.waiting) or any(slot.out is not None for slot in list(self.slots.values()))
+
+    @property
+    def is_unused(self) -> bool:
+        """Return whether nobody ever asked the pool for a connection, and it opened none."""
+        counted = sum(self.wait.counts) + self.untimed + self.opened
+        return not (counted or self.failures or self.connect_errors)
+
+    def begin_next_pool(self, following: "PoolStats") -> None:
+        """Continue to count for the next pool, and read its settings from now on."""
+        self.reader = following.reader
+        self.statement_settings, self.caller_timeout_s = None, None
+
+    def take_totals(self) -> "PoolStats":
+        """Return the totals so far, and start again from zero; open checkouts stay here."""
+        self.count()
+        past = copy(self)
+        past.slots, past.waiting, past.waits, past.uses = {}, {}, [], []
+        self._wait, self._use = _empty(self._wait), _empty(self._use)
+        self.queue, self.create, self.ping = map(_empty, (self.queue, self.create, self.ping))
+        self._begin_counters()
+        return past
+
+    @property
     def blocking_checkouts(self) -> int:
         """Return how many checkouts blocked an event loop, including callers that still wait.
 
@@ -336,11 +379,22 @@ class PoolStats:
         self._most_blocking = max(self._most_blocking, self.blocking + waiting)
         return self._most_blocking
 
-    def note_failed(self, reason: FailureReason) -> None:
+    def note_failed(self, reason: FailureReason, began_s: float) -> None:
         """Note a caller that got no connection; if it blocked an event loop, count that too."""
         self.failures[reason] += 1
+        self.slow.note_wait(began_s, monotonic(), reason)
         if not self.is_async and running_loop() is not None:
             self.blocking += 1
+
+    def note_queue_time(self, began_s: float, waited_s: float) -> None:
+        """Count the time that a caller waited for a place in the pool."""
+        self.queue.count_value(waited_s)
+        self.slow.note_phase(catalogue.Phase.QUEUE, began_s, waited_s)
+
+    def note_connect_ended(self, waiter: Waiter | None) -> None:
+        """Note that opening a connection ended or failed; `waiter` waited for it, if anyone."""
+        if waiter is not None:
+            self.slow.note_phase(waiter.phase, waiter.since_s, monotonic() - waiter.since_s)
 
     def discard_last_wait(self) -> None:
         """Remove the wait of the last checkout: it was not measured, and 0 would be wrong."""
@@ -357,7 +411,7 @@ class PoolStats:
         if out is None:
             return
         slot.out = None
-        self.uses.append((now_s, out[1], out[3], out[0]))
+        self.uses.append((now_s, out[1], out[3], out[0], out[5]))
         if out[6]() is None:
             self.note_collected(out)
 
@@ -396,16 +450,19 @@ class PoolStats:
             return  # an idle pool, which the watcher counts every second
         # Count ends first, so that a reader hardly ever sees more ends than checkouts.
         ended = drained(self.uses.pop)
-        self._use.add_all([ended_s - taken_s for ended_s, taken_s, _, _ in ended])
+        self._use.add_all([ended_s - taken_s for ended_s, taken_s, _, _, _ in ended])
         self._request_waits.count_taken(
             [
                 taken_s
-                for _, taken_s, request, _ in ended
-                if request is not None and not request.long_lived
+                for _, taken_s, request, _, _ in ended
+                if request is not None and request.counts_as_request
             ]
         )
-        for ended_s, taken_s, request, checkout_id in ended:
+        slow_s, slow_uses = self.slow.slow_s, self.slow.uses
+        for ended_s, taken_s, request, checkout_id, context in ended:
             held_s = ended_s - taken_s
+            if held_s >= slow_s and context:
+                slow_uses.append(SlowUse(held_s, ended_s, context))
             if held_s >= LONG_USE_S:
                 self.long_uses.append(LongUse(checkout_id, ended_s))
             route = None if request is None else request.known_route or request.route
@@ -420,6 +477,13 @@ class PoolStats:
         if len(self._routes) >= self.max_routes:
             route = catalogue.OTHER
         return self._routes.setdefault(route, [0, 0.0])
+
+
+def _empty(histogram: Histogram) -> Histogram:
+    """Return a histogram without counts; it gets the samples that are kept for a provider."""
+    empty = Histogram(histogram.bounds)
+    empty.buffer = histogram.buffer
+    return empty
 
 
 def _blocks_loop(waiter: Waiter) -> bool:

@@ -1,15 +1,15 @@
-"""Attribute a checkout to its HTTP request: the route, and whether the request has ended."""
+"""Attribute a checkout to its unit of work: a request or a job, its name, and whether it ended."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 from weakref import ReferenceType, ref
 
+from poolscope.catalogue import UnitKind
 from poolscope.clock import monotonic
-from poolscope.recording.tasks import running_loop, running_task
+from poolscope.recording.tasks import ThreadOwner, running_task
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -24,15 +24,20 @@ SCOPE_KEY = "poolscope.request"
 
 
 class Request:
-    """One request in flight; it keeps the ASGI scope only until the request has ended.
+    """One unit of work: a request, or a job of another `kind`.
 
     It is made without arguments, and its attributes are set afterwards: an `__init__` would cost
-    one more call for each request. A request that has ended has its route in `known_route`. The
-    task that serves the request is in `task`.
+    one more call for each request. A request of ASGI keeps the scope until it has ended. Then its
+    route is in `known_route`, which has the name of a job from the start. The task that serves the
+    request is in `task`; outside asyncio, the thread is in `thread`. While a unit runs inside
+    another one, that one is its `outer` unit.
     """
 
+    kind = UnitKind.REQUEST
     scope: Scope | None = None
     task: "ReferenceType[asyncio.Task[Any]] | None" = None
+    thread: ThreadOwner | None = None
+    outer: "Request | None" = None
     known_route: str | None = None
     finished_at_s: float | None = None
     long_lived = False
@@ -45,15 +50,21 @@ class Request:
         request has ended. This never raises, with any value that a framework puts into the scope.
         """
         scope = self.scope
-        return self.known_route if scope is None else _readable_route_of(scope)
+        found = None if scope is None else _readable_route_of(scope)
+        return found or self.known_route
+
+    @property
+    def counts_as_request(self) -> bool:
+        """Return whether the unit is a request, not a job or a block that holds on purpose."""
+        return self.kind is UnitKind.REQUEST and not self.long_lived
 
     def finish(self) -> None:
-        """Mark the end, and release the scope with everything that it refers to."""
+        """Mark the end of an ASGI request, and release the scope with all that it refers to."""
         scope: Any = self.scope
         try:
             # Inlined `route_of` for the case without mounts: each request runs this code.
             if "route" not in scope:
-                path = None
+                path = route_of(scope) or self.known_route
             elif "fastapi" in scope or scope.get("root_path"):
                 path = route_of(scope)
             else:
@@ -87,7 +98,7 @@ def long_lived() -> Iterator[None]:
 
 
 def route_of(scope: Scope) -> str | None:
-    """Return the template of the matched route, as FastAPI or Starlette stores it.
+    """Return the template of the matched route, as FastAPI, Starlette or Litestar stores it.
 
     FastAPI 0.136 and later store the full path of an included route separately. There,
     `scope["route"]` has the path without the prefix.
@@ -99,7 +110,8 @@ def route_of(scope: Scope) -> str | None:
             route = context
     path = getattr(route, "path_format", None) or getattr(route, "path", None)
     if not path or not isinstance(path, str):
-        return None
+        template = scope.get("path_template")  # Litestar's
+        return template if template and isinstance(template, str) else None
     if not scope.get("root_path"):
         return path
     # A route with `routes` is a mount that leads to no router: its path is the path of the root.
@@ -142,65 +154,3 @@ async def run_request(app: ASGIApplication, scope: Scope, receive: Receive, send
     finally:
         request.finish()
         CURRENT.reset(token)
-
-
-class Lifecycle(Protocol):
-    """The functions that the start and the end of an application call."""
-
-    def on_activity(self) -> None:
-        """Note that this process serves requests."""
-
-    def on_shutdown(self) -> None:
-        """Push the data that is left; return within a second."""
-
-    def contain(self, error: Exception) -> None:
-        """Note an error of poolscope."""
-
-
-async def run_lifespan(
-    app: ASGIApplication, scope: Scope, receive: Receive, send: Send, lifecycle: Lifecycle
-) -> None:
-    """Run a lifespan of `app`; the last push leaves before the server sees the end.
-
-    A SIGTERM to uvicorn runs this, but no `atexit` function.
-    """
-
-    async def sending(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "lifespan.startup.complete":
-            lifecycle.on_activity()
-        elif message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
-            await _shut_down(lifecycle)
-        await send(message)
-
-    await app(scope, receive, sending)
-
-
-async def _shut_down(lifecycle: Lifecycle) -> None:
-    """Push the remaining data: in another thread under asyncio or trio, otherwise directly."""
-    trio = sys.modules.get("trio")
-    try:
-        if running_loop() is not None:
-            await asyncio.to_thread(lifecycle.on_shutdown)
-        elif trio is not None:
-            await trio.to_thread.run_sync(lifecycle.on_shutdown)
-        else:
-            lifecycle.on_shutdown()
-    except Exception as error:  # noqa: BLE001 - the application must end even if the push failed
-        lifecycle.contain(error)
-
-
-class PoolscopeMiddleware:
-    """Middleware that attributes checkouts to requests, for ASGI frameworks without Starlette.
-
-    It is pure ASGI. The route is known if the framework sets `scope["route"]`.
-    """
-
-    def __init__(self, app: ASGIApplication) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection, as a request if it is one."""
-        if scope["type"] in REQUESTS:
-            await run_request(self._app, scope, receive, send)
-        else:
-            await self._app(scope, receive, send)

@@ -19,13 +19,17 @@ class ThreadOwner:
 
     Two threads are never equal. The operating system reuses the ident of an ended thread for the
     next one, so a comparison by ident would confuse them.
+
+    If gevent or eventlet has replaced `threading.local`, each greenlet is an owner. Its stack is in
+    `greenlet`, which is None for a thread.
     """
 
-    __slots__ = ("ident", "life")
+    __slots__ = ("greenlet", "ident", "life")
 
     def __init__(self, life: _Life) -> None:
         self.ident = threading.get_ident()
         self.life = ref(life)
+        self.greenlet: ReferenceType[Any] | None = None
 
 
 class _ThisThread(threading.local):
@@ -38,6 +42,8 @@ class _ThisThread(threading.local):
     def __init__(self) -> None:
         self._life = _Life()
         self.owner: Final = ThreadOwner(self._life)
+        if _ThisThread.__mro__[1].__module__ != "_thread" and "greenlet" in sys.modules:
+            self.owner.greenlet = ref(sys.modules["greenlet"].getcurrent())
 
 
 this_thread = _ThisThread()

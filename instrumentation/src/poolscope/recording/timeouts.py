@@ -13,7 +13,7 @@ from poolscope.recording.pool import OpenCheckout, PoolStats, Slot
 from poolscope.recording.requests import Request
 from poolscope.recording.waiters import Waiter, oldest_by_phase
 
-LOOK_AGAIN_S = 300.0
+LOOK_AGAIN_S = 3600.0
 """Time-outs often come in large numbers, so the state is recorded once in this time."""
 
 LISTED = 20

@@ -67,7 +67,8 @@ class RequestWaits:
 
     def count_connect_wait(self, waiter: Waiter | None) -> None:
         """Count a caller after its new connection is open; None means that nobody waited."""
-        if waiter is None or waiter.request is None or waiter.request.long_lived:
+        request = waiter.request if waiter is not None else None
+        if waiter is None or request is None or not request.counts_as_request:
             return
         if self._first_at_s is None:
             self._first_at_s = waiter.since_s

@@ -78,6 +78,11 @@ class EventLoops:
         """Return the threads that serve requests, of all loops; None if there are none."""
         return in_all(watch.threads for watch in self._watches)
 
+    def loop_threads(self) -> list[tuple[int, int, CodeType | None]]:
+        """Return the id of each loop, its thread, and the code that runs it if known."""
+        watched = [(watch.loop(), watch) for watch in list(self._watches)]
+        return [(id(loop), watch.ident, watch.runner) for loop, watch in watched if loop]
+
     def recent_stall(self, now_s: float) -> Stall | None:
         """Return the last stall that ended in the last 30 s; None if there was none."""
         if self._last_ended is None or now_s - self._last_ended[0] > RECENT_S:

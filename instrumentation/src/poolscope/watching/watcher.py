@@ -15,6 +15,7 @@ from poolscope.clock import monotonic
 from poolscope.recording.leaks import Leak
 from poolscope.recording.pool import drained
 from poolscope.recording.registry import Registry
+from poolscope.watching.holder_watch import PROFILE_HZ, HolderWatch
 from poolscope.watching.known_loops import KnownLoops
 from poolscope.watching.loops import LOOK_S, EventLoops
 
@@ -34,8 +35,12 @@ FoundLeak = tuple[str, Leak]
 class Watcher:
     """The checks of the pools and event loops of one process, in a thread that `start` starts."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(
+        self, registry: Registry, *, is_looking: bool = True, profile_hz: float = PROFILE_HZ
+    ) -> None:
         self._registry = registry
+        self._is_looking = is_looking
+        self._profile_hz = profile_hz
         self.on_leak: Callable[[], None] = _nothing
         """Called after leaks were found."""
         self._begin()
@@ -43,6 +48,13 @@ class Watcher:
     def _begin(self) -> None:
         self.known_loops = KnownLoops()
         self.loops = EventLoops(self.known_loops, time.process_time)
+        self.holders = HolderWatch(
+            self._registry,
+            self.loops,
+            time.thread_time,
+            is_on=self._is_looking,
+            profile_hz=self._profile_hz,
+        )
         self._leaks: deque[FoundLeak] = deque(maxlen=MAX_LEAKS)
         self._scanning = threading.Lock()
         self._stop = StopSignal()
@@ -89,6 +101,8 @@ class Watcher:
         contained = self._registry.contained
         look, ask = contained(self.loops.look_at_loops), contained(self._ask_loops)
         scan_leaks = contained(self.scan_leaks)
+        note_use = contained(self.holders.note_use)
+        look_if_due = contained(self.holders.look_if_due)
         tick_s = due_s = monotonic() + TICK_S
         while not self._stop.wait(max(0.0, due_s - monotonic())):
             now_s = monotonic()
@@ -97,7 +111,10 @@ class Watcher:
                 tick_s = now_s + TICK_S
                 scan_leaks()
                 ask()
-            due_s = min(tick_s, monotonic() + LOOK_S) if self.loops.are_late else tick_s
+                note_use(now_s)
+            look_if_due(now_s)
+            next_s = min(tick_s, self.holders.due_s)
+            due_s = min(next_s, monotonic() + LOOK_S) if self.loops.are_late else next_s
 
     def _ask_loops(self) -> None:
         is_pressed = any(pool.stats.waiting for pool in list(self._registry.pools))

@@ -62,6 +62,7 @@ def test_json_has_exactly_the_documented_keys() -> None:
         "backend_pid": 4242,
         "server_state": "idle in transaction",
         "link": "address",
+        "now": None,
     }
 
 

@@ -6,11 +6,13 @@ from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 
 from poolscope import catalogue
 from poolscope_exporter.forwarding.batch import ForwardAs, pack
 from poolscope_exporter.forwarding.queue import QueuedRequest
-from support.exporter.otlp_messages import a_gauge, a_marker, a_request
+from poolscope_exporter.receiver.decode import decode
+from support.exporter.otlp_messages import a_gauge, a_histogram, a_marker, a_request, a_sum
 
 BY_PROVIDER = a_marker(1, **{catalogue.PUSH_PUBLISHER: "provider"})
 
@@ -41,6 +43,15 @@ def test_a_backend_does_not_get_what_a_provider_publishes() -> None:
     assert len(scopes(packed(by_provider, a_request(a_gauge("m", 1))))) == 1
 
 
+def test_a_backend_gets_the_exemplars() -> None:
+    metric = a_histogram(catalogue.WAIT_TIME.name, [0.5], [0, 1])
+    exemplar = Exemplar(as_double=0.7, trace_id=bytes(range(16)), span_id=bytes(range(8)))
+    metric.histogram.data_points[0].exemplars.append(exemplar)
+    request = a_request(metric)
+
+    assert packed(request) == request
+
+
 def test_another_exporter_gets_everything() -> None:
     request = a_request(a_gauge("m", 1), push=(BY_PROVIDER,))
 
@@ -55,3 +66,54 @@ def test_json_leaves_as_protobuf() -> None:
 
     assert packed_body is not None
     assert gzip.decompress(packed_body) == request.SerializeToString()
+
+
+def a_milliseconds(name: str) -> Metric:
+    metric = a_histogram(name, [1000], [1, 2])
+    metric.unit = "milliseconds"
+    return metric
+
+
+FOREIGN = (
+    a_sum(
+        "db.client.connections.usage", 3, {"pool.name": "a", "state": "used"}, unit="connections"
+    ),
+    a_sum("db.client.connection.limit", 5, {"pool.name": "a"}, unit="{connection}"),
+    a_gauge("hikaricp.connections.pending", 2.0, {"pool": "b"}),
+    a_gauge("db.sql.connection.open", 1, {"status": "inuse"}),
+    a_milliseconds("hikaricp.connections.acquire"),
+)
+
+
+def test_a_backend_gets_the_names_and_labels_of_the_metrics_page() -> None:
+    request = a_request(*FOREIGN)
+    [push] = decode(a_request(*FOREIGN)).pushes
+
+    sent = packed(request)
+
+    assert sent is not None
+    [again] = decode(sent).pushes
+    assert again.points == push.points
+    assert _names(sent) == {point.metric for point in push.points}
+
+
+def test_metrics_that_are_not_about_pools_pass_unchanged() -> None:
+    assert _names(packed(a_request(a_gauge("jvm.memory.used", 1, unit="By")))) == {
+        "jvm.memory.used"
+    }
+
+
+def test_another_exporter_translates_for_itself() -> None:
+    request = a_request(*FOREIGN)
+
+    assert packed(request, forward_as=ForwardAs.POOLSCOPE) == request
+
+
+def _names(request: ExportMetricsServiceRequest | None) -> set[str]:
+    assert request is not None
+    return {
+        metric.name
+        for resource in request.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }

@@ -44,6 +44,7 @@ class FakeConsole:
         self.calls: list[str] = []
         self.limits: BouncerLimits | None = BouncerLimits(100)
         self.is_queued = False
+        self.closed_between_polls = False
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -71,6 +72,7 @@ class FakeConsole:
 
     async def close(self) -> None:
         self.is_connected = False
+        self.closed_between_polls = True
 
     def lose(self) -> None:
         self.is_connected = False
@@ -179,11 +181,11 @@ async def test_a_bouncer_that_is_lost_knows_no_numbers_any_more_and_may_be_anoth
     assert console.calls == ["connect", "facts", "look"]
 
 
-async def test_a_connection_that_was_found_closed_forgets_what_the_last_bouncer_said() -> None:
+async def test_closing_the_console_between_two_polls_loses_no_data() -> None:
     console, correlator = FakeConsole(), a_ledger()
     poller = a_poller(console, correlator)
     await poller.loop.poll_once()
-    console.is_connected = False
+    await console.close()
     console.may_answer.clear()
 
     again = asyncio.create_task(poller.loop.poll_once())
@@ -192,9 +194,24 @@ async def test_a_connection_that_was_found_closed_forgets_what_the_last_bouncer_
 
     [known] = correlator.situation(clock.monotonic(), [], []).bouncers
     assert known.known is not None
-    assert known.known.sample is None
+    assert known.known.sample is not None
+    assert view_of(poller).up
     console.may_answer.set()
     await again
+    assert console.calls == ["connect", "facts", "look", "connect", "look"]
+
+
+async def test_console_is_closed_while_its_loop_waits_for_the_next_poll() -> None:
+    console, stop = FakeConsole(), asyncio.Event()
+    running = asyncio.create_task(a_poller(console).loop.run(stop))
+
+    async with asyncio.timeout(60):
+        while not console.closed_between_polls:  # noqa: ASYNC110 - the loop's own wait is real
+            await asyncio.sleep(0.01)
+
+    assert console.calls == ["connect", "facts", "look"]
+    stop.set()
+    await running
 
 
 async def test_an_error_of_ours_is_logged_and_counted(caplog: pytest.LogCaptureFixture) -> None:

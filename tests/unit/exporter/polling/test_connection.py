@@ -10,8 +10,8 @@ import pytest
 from psycopg.rows import DictRow
 
 from poolscope_exporter.polling.connection import (
+    FOR_A_BURST,
     FOR_EVER,
-    UNTIL_POLL_ENDS,
     KeepPolicy,
     PollConnection,
 )
@@ -193,8 +193,8 @@ async def test_connection_that_is_closed_can_be_opened_again(opener: FakeOpener)
         (KeepPolicy(60.0), 59.9, True),
         (KeepPolicy(60.0), 60.0, False),
         (KeepPolicy(60.0), 60.1, False),
-        (UNTIL_POLL_ENDS, 0.0, False),
-        (UNTIL_POLL_ENDS, 1e9, False),
+        (FOR_A_BURST, 4.9, True),
+        (FOR_A_BURST, 5.0, False),
     ],
 )
 async def test_connection_is_kept_as_long_as_the_policy_says(

@@ -14,6 +14,7 @@ from poolscope_exporter.core.model.pushes import (
     HistogramValue,
     LoopStall,
     Point,
+    PoolGeneration,
     PoolsMade,
     Push,
     WaitingCaller,
@@ -116,10 +117,10 @@ def a_queue(*waiters: Attributes, waiting: int | None = None, listed: int | None
 @pytest.mark.parametrize(
     ("metric", "kind", "is_delta"),
     [
-        (a_gauge("m", 3.0), Kind.GAUGE, False),
-        (a_sum("m", 3), Kind.COUNTER, False),
-        (a_sum("m", 3, temporality=DELTA), Kind.COUNTER, True),
-        (a_sum("m", 3, is_monotonic=False), Kind.UP_DOWN_COUNTER, False),
+        (a_gauge("poolscope.m", 3.0), Kind.GAUGE, False),
+        (a_sum("poolscope.m", 3), Kind.COUNTER, False),
+        (a_sum("poolscope.m", 3, temporality=DELTA), Kind.COUNTER, True),
+        (a_sum("poolscope.m", 3, is_monotonic=False), Kind.UP_DOWN_COUNTER, False),
     ],
 )
 def test_each_kind_of_number_is_told_apart(metric: Metric, kind: Kind, is_delta: bool) -> None:
@@ -136,19 +137,19 @@ def test_each_kind_of_number_is_told_apart(metric: Metric, kind: Kind, is_delta:
 
 @pytest.mark.parametrize("value", [3, 3.0])
 def test_a_number_may_be_an_integer_or_a_double(value: float) -> None:
-    assert the_point(a_sum("m", value)).value == 3.0
+    assert the_point(a_sum("poolscope.m", value)).value == 3.0
 
 
 @pytest.mark.parametrize(("temporality", "is_delta"), [(CUMULATIVE, False), (DELTA, True)])
 def test_a_histogram_keeps_its_own_buckets(temporality: int, is_delta: bool) -> None:
-    point = the_point(a_histogram("m", [0.5, 2.0], [4, 1, 2], temporality=temporality))  # type: ignore[arg-type]
+    point = the_point(a_histogram("poolscope.m", [0.5, 2.0], [4, 1, 2], temporality=temporality))  # type: ignore[arg-type]
 
     assert point.value == HistogramValue((0.5, 2.0), (4, 1, 2), 1.5)
     assert (point.kind, point.unit, point.is_delta) == (Kind.HISTOGRAM, "s", is_delta)
 
 
 def test_a_histogram_without_sum_has_an_unknown_sum() -> None:
-    value = the_point(a_histogram("m", [0.5], [4, 1], total=None)).value
+    value = the_point(a_histogram("poolscope.m", [0.5], [4, 1], total=None)).value
 
     assert isinstance(value, HistogramValue)
     assert math.isnan(value.sum)
@@ -157,39 +158,39 @@ def test_a_histogram_without_sum_has_an_unknown_sum() -> None:
 @pytest.mark.parametrize(
     ("metric", "reason"),
     [
-        (a_histogram("m", [0.5, 2.0], [4, 1]), "malformed_point"),
-        (a_histogram("m", [2.0, 0.5], [4, 1, 1]), "malformed_point"),
-        (a_histogram("m", [0.5, 0.5], [4, 1, 1]), "malformed_point"),
-        (a_histogram("m", [0.5], [4, 1], count=7), "malformed_point"),
-        (a_histogram("m", [math.inf], [4, 1]), "malformed_point"),
-        (a_histogram("m", range(200), [0] * 201), "malformed_point"),
-        (a_gauge("m", math.nan), "malformed_point"),
-        (a_gauge("m", math.inf), "malformed_point"),
-        (a_sum("m", -1), "malformed_point"),
-        (a_summary("m"), "summary"),
-        (a_sum("m", 3, is_monotonic=False, temporality=DELTA), "delta_of_gauge"),
-        (a_sum("m", 3, temporality=UNSPECIFIED), "unknown_temporality"),
-        (a_gauge("m" * 256, 1), "name_too_long"),
-        (a_gauge("m", 1, unit="s" * 64), "name_too_long"),
-        (an_exponential_histogram("m", {0: 1}, count=2), "malformed_point"),
-        (an_exponential_histogram("m", {0: 1}, scale=21), "malformed_point"),
-        (an_exponential_histogram("m", {0: 1}, scale=-11), "malformed_point"),
-        (an_exponential_histogram("m", {}, negative=(1,)), "malformed_point"),
-        (an_exponential_histogram("m", {1024: 1}), "malformed_point"),
-        (an_exponential_histogram("m", {}, zero_threshold=math.nan), "malformed_point"),
+        (a_histogram("poolscope.m", [0.5, 2.0], [4, 1]), "malformed_point"),
+        (a_histogram("poolscope.m", [2.0, 0.5], [4, 1, 1]), "malformed_point"),
+        (a_histogram("poolscope.m", [0.5, 0.5], [4, 1, 1]), "malformed_point"),
+        (a_histogram("poolscope.m", [0.5], [4, 1], count=7), "malformed_point"),
+        (a_histogram("poolscope.m", [math.inf], [4, 1]), "malformed_point"),
+        (a_histogram("poolscope.m", range(200), [0] * 201), "malformed_point"),
+        (a_gauge("poolscope.m", math.nan), "malformed_point"),
+        (a_gauge("poolscope.m", math.inf), "malformed_point"),
+        (a_sum("poolscope.m", -1), "malformed_point"),
+        (a_summary("poolscope.m"), "summary"),
+        (a_sum("poolscope.m", 3, is_monotonic=False, temporality=DELTA), "delta_of_gauge"),
+        (a_sum("poolscope.m", 3, temporality=UNSPECIFIED), "unknown_temporality"),
+        (a_gauge("poolscope.m" * 25, 1), "name_too_long"),
+        (a_gauge("poolscope.m", 1, unit="s" * 64), "name_too_long"),
+        (an_exponential_histogram("poolscope.m", {0: 1}, count=2), "malformed_point"),
+        (an_exponential_histogram("poolscope.m", {0: 1}, scale=21), "malformed_point"),
+        (an_exponential_histogram("poolscope.m", {0: 1}, scale=-11), "malformed_point"),
+        (an_exponential_histogram("poolscope.m", {}, negative=(1,)), "malformed_point"),
+        (an_exponential_histogram("poolscope.m", {1024: 1}), "malformed_point"),
+        (an_exponential_histogram("poolscope.m", {}, zero_threshold=math.nan), "malformed_point"),
     ],
 )
 def test_a_point_that_makes_no_sense_is_refused_and_the_others_are_kept(
     metric: Metric, reason: str
 ) -> None:
-    decoded = decode(a_request(metric, a_gauge("good", 1)))
+    decoded = decode(a_request(metric, a_gauge("poolscope.good", 1)))
 
     assert decoded.refused == {reason: 1}
-    assert [point.metric for point in decoded.pushes[0].points] == ["good"]
+    assert [point.metric for point in decoded.pushes[0].points] == ["poolscope.good"]
 
 
 def test_a_point_without_recorded_value_is_neither_kept_nor_refused() -> None:
-    metric = a_gauge("m", 0)
+    metric = a_gauge("poolscope.m", 0)
     metric.gauge.data_points[0].flags = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 
     decoded = decode(a_request(metric))
@@ -199,14 +200,14 @@ def test_a_point_without_recorded_value_is_neither_kept_nor_refused() -> None:
 
 
 def test_a_long_attribute_is_cut() -> None:
-    point = the_point(a_gauge("m", 1, {"http.route": "x" * 1000}))
+    point = the_point(a_gauge("poolscope.m", 1, {"http.route": "x" * 1000}))
 
     assert point.attributes == {"http.route": "x" * MAX_TEXT_LENGTH}
 
 
 def test_every_resource_is_a_push_of_its_own() -> None:
-    request = a_request(a_gauge("m", 1))
-    request.MergeFrom(a_request(a_gauge("m", 2), resource={"service.name": "other"}))
+    request = a_request(a_gauge("poolscope.m", 1))
+    request.MergeFrom(a_request(a_gauge("poolscope.m", 2), resource={"service.name": "other"}))
 
     names = [push.instance.name for push in decode(request).pushes]
 
@@ -249,20 +250,20 @@ def test_an_instance_is_named_by_what_the_resource_says(
 
 
 def test_other_senders_have_neither_sequence_nor_list() -> None:
-    push = the_push(a_gauge("m", 1))
+    push = the_push(a_gauge("poolscope.m", 1))
 
     assert (push.sequence, push.interval_s, push.held) == (None, None, ())
 
 
 def test_the_marker_describes_the_push() -> None:
     push = the_push(
-        a_gauge("m", 1),
+        a_gauge("poolscope.m", 1),
         push=(a_marker(9, **{catalogue.PUSH_END: True, catalogue.PUSH_PUBLISHER: "provider"}),),
     )
 
     assert (push.sequence, push.interval_s, push.is_end) == (9, 5.0, True)
     assert push.publisher is Publisher.PROVIDER
-    assert [point.metric for point in push.points] == ["m"]
+    assert [point.metric for point in push.points] == ["poolscope.m"]
 
 
 def test_a_held_checkout_arrives_in_full() -> None:
@@ -358,7 +359,7 @@ def test_backend_pids_are_read_by_pool() -> None:
 
 
 def test_json_says_the_same_as_protobuf() -> None:
-    request = a_request(a_histogram("m", [0.5], [4, 1]), push=(a_marker(),))
+    request = a_request(a_histogram("poolscope.m", [0.5], [4, 1]), push=(a_marker(),))
 
     assert decode(parse_json(json_format.MessageToJson(request).encode())) == decode(
         parse_protobuf(request.SerializeToString())
@@ -389,8 +390,8 @@ def test_points_of_one_request_are_bounded_over_all_its_resources(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(otlp, "MAX_POINTS", 3)
-    request = a_request(a_gauge("m", 1), a_gauge("n", 1))
-    request.MergeFrom(a_request(a_gauge("m", 1), a_gauge("n", 1)))
+    request = a_request(a_gauge("poolscope.m", 1), a_gauge("poolscope.n", 1))
+    request.MergeFrom(a_request(a_gauge("poolscope.m", 1), a_gauge("poolscope.n", 1)))
 
     decoded = decode(request)
 
@@ -402,8 +403,8 @@ def test_resources_beyond_the_limit_are_refused_with_all_their_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(otlp, "MAX_RESOURCES", 1)
-    request = a_request(a_gauge("m", 1))
-    request.MergeFrom(a_request(a_gauge("m", 1), a_gauge("n", 1)))
+    request = a_request(a_gauge("poolscope.m", 1))
+    request.MergeFrom(a_request(a_gauge("poolscope.m", 1), a_gauge("poolscope.n", 1)))
 
     decoded = decode(request)
 
@@ -415,7 +416,7 @@ def test_resources_beyond_the_limit_are_refused_with_all_their_points(
 def test_only_points_of_pushes_without_number_carry_their_time(
     push: tuple[Metric, ...], time_ns: int
 ) -> None:
-    metric = a_gauge("m", 1)
+    metric = a_gauge("poolscope.m", 1)
     metric.gauge.data_points[0].time_unix_nano = 9
 
     assert [point.time_ns for point in the_push(metric, push=push).points] == [time_ns]
@@ -472,6 +473,15 @@ def test_the_line_that_made_the_pools_arrives_with_their_number() -> None:
     made = {**POOL, catalogue.CALL_SITE: "shop/db.py:14"}
     push = the_push(push=(a_marker(), gauges(catalogue.POOLS_MADE.name, number(12, made))))
     assert push.pools_made == {ORDERS: PoolsMade("shop/db.py:14", 12)}
+
+
+def test_the_line_of_a_pool_arrives_with_its_generation_and_its_end() -> None:
+    name = catalogue.POOL_GENERATION.name
+    gone = {**POOL, catalogue.CALL_SITE: "shop/db.py:14", catalogue.POOL_IS_GONE: True}
+    push = the_push(push=(a_marker(), gauges(name, number(594, gone))))
+    assert push.generations == {ORDERS: PoolGeneration(594, True, "shop/db.py:14")}
+    push = the_push(push=(a_marker(), gauges(name, number(1, POOL))))
+    assert push.generations == {ORDERS: PoolGeneration(1)}
 
 
 def test_the_connections_of_another_process_arrive_with_socket_and_line() -> None:

@@ -31,8 +31,8 @@ GZIP = {"Content-Encoding": "gzip"}
 TOKEN = "t0k3n"
 MAX_BODY = Limits().max_body
 
-BODY = a_request(a_gauge("m", 1)).SerializeToString()
-JSON_BODY = json_format.MessageToJson(a_request(a_gauge("m", 1))).encode()
+BODY = a_request(a_gauge("poolscope.m", 1)).SerializeToString()
+JSON_BODY = json_format.MessageToJson(a_request(a_gauge("poolscope.m", 1))).encode()
 
 
 class PushRecorder:
@@ -102,7 +102,7 @@ async def test_a_push_is_heard_and_answered_in_its_own_encoding(
 
 async def test_refused_points_are_answered_with_partial_success() -> None:
     recorder = PushRecorder(PushResult(2, "refused: 2 unknown_metric"))
-    body = a_request(a_summary("m")).SerializeToString()
+    body = a_request(a_summary("poolscope.m")).SerializeToString()
 
     response = await post(recorder, body, PROTOBUF)
 
@@ -230,7 +230,7 @@ async def test_bodies_of_any_size_are_decoded_alike(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "_LARGE_BODY", 100_000)
-    body = a_request(a_gauge("m", 1, {"a": "x" * size})).SerializeToString()
+    body = a_request(a_gauge("poolscope.m", 1, {"a": "x" * size})).SerializeToString()
     recorder = PushRecorder()
 
     response = await post(recorder, body, PROTOBUF)

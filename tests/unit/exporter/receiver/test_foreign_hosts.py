@@ -12,7 +12,7 @@ from poolscope_exporter.receiver.endpoint import PATH, ReceiverCounts, create_re
 from poolscope_exporter.receiver.senders import Senders
 from support.exporter.otlp_messages import a_gauge, a_request
 
-BODY = a_request(a_gauge("m", 1)).SerializeToString()
+BODY = a_request(a_gauge("poolscope.m", 1)).SerializeToString()
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 SERVICE_NAMES = ["poolscope-exporter:4318", "poolscope.poolscope.svc:9737", "exporter:9737"]
 

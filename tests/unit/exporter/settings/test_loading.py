@@ -418,3 +418,41 @@ def test_wrong_thresholds_are_told_all_at_once(tmp_path: Path) -> None:
     assert problem.startswith(f"--thresholds={file}: ")
     assert "C1.most = -1: must be a number, 0 or more" in problem
     assert "T1.severity = dire: must be one of critical, warning, info" in problem
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://traces.example/trace/{trace_id}",
+        "http://127.0.0.1:16686/trace/{trace_id}",
+        "https://grafana.example/explore?left=%7B%22q%22:%22{trace_id}%22%7D&orgId=1",
+        "https://traces.example/#/t/{trace_id}",
+    ],
+)
+def test_where_traces_are_shown(url: str) -> None:
+    assert load_settings({"trace_url": url}).trace_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://traces.example/trace/",
+        "https://{trace_id}.example/",
+        "https://traces.example{trace_id}",
+        "https://traces.example/{trace_id}/{trace_id}",
+        "https://traces.example/{trace_id}/{span_id}",
+        "https://user:word@traces.example/{trace_id}",
+        "javascript:alert('{trace_id}')",
+        "//traces.example/{trace_id}",
+        "https:///{trace_id}",
+        "https://traces.example:port/{trace_id}",
+        'https://traces.example/{trace_id}"onclick="x',
+        "https://traces.example/a b/{trace_id}",
+        "https://traces.example/{trace_id}\n",
+        "https://traces.example/k\u00e4se/{trace_id}",
+    ],
+)
+def test_what_is_no_address_of_a_trace_is_one_problem(url: str) -> None:
+    (problem,) = problems_of(trace_url=url)
+    assert "--trace-url" in problem or "TRACE_URL" in problem
+    assert "{trace_id} once" in problem

@@ -23,7 +23,10 @@ from support.exporter.builders import a_checkout, a_pool, a_server, a_session
 from support.exporter.processes import an_instance_state
 
 TOKEN = "t0k3n"
-GUARDED = ["/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/openapi.json", "/docs"]
+GUARDED = [
+    "/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile",
+    "/openapi.json", "/docs",
+]  # fmt: skip
 OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
 HERE = "127.0.0.1"
 
@@ -220,6 +223,7 @@ async def test_a_checkout_tells_what_is_known_of_it() -> None:
         "code_function": "place_order",
         "backend_pid": 4711,
         "trace_id": None,
+        "now": None,
         "pgbouncer": None,
         "age_s": 12.346,
         "server_state": "active",

@@ -153,6 +153,7 @@ def test_a_line_on_a_pool_holds_the_diagnosis_and_its_waiting_callers() -> None:
                 "code_function": "report",
                 "age_s": 4.0,
                 "count": 2,
+                "now": None,
             }
         ],
         "waiters_waiting": 3,
@@ -185,6 +186,7 @@ def test_a_line_holds_the_evidence_that_outlives_the_process() -> None:
         "server_state": "idle",
         "link": "address",
         "trace_id": None,
+        "now": None,
         "blocked_by": [],
     }
     assert line.endswith("}\n")

@@ -18,7 +18,9 @@ from poolscope_exporter.core.capacity.pgbouncer_headroom import (
 )
 from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.fleet.growth import Growth
+from poolscope_exporter.core.fleet.occupancy_history import ProfileKey, ProfileRow
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
+from poolscope_exporter.core.fleet.route_totals import service_pool_of
 from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation, Withheld
@@ -49,7 +51,10 @@ from support.exporter.builders import (
     pool_points,
 )
 
-API = ("/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers")
+API = ("/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile")
+PROFILE = [
+    ProfileRow(service_pool_of(a_pool()), ProfileKey("/pay", "", "", "", "database"), 2.0),
+]
 NOTHING = Situation((), (), (), (), 0.0)
 
 
@@ -166,7 +171,9 @@ def lock_queues() -> tuple[RootBlocker, ...]:
 
 def a_web(situation: Situation) -> httpx.AsyncClient:
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
-    sources = Sources(lambda: situation, exposition, lambda: True, lambda: "now")
+    sources = Sources(
+        lambda: situation, exposition, lambda: True, lambda: "now", profile=lambda _: PROFILE
+    )
     transport = httpx.ASGITransport(create_web(sources, None))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
 

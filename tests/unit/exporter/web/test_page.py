@@ -22,7 +22,8 @@ from poolscope_exporter.core.model.bouncer_traffic import (
     DatabaseTotals,
     LentConnections,
 )
-from poolscope_exporter.core.model.pushes import WaitingCaller
+from poolscope_exporter.core.model.pushes import PoolGeneration, WaitingCaller
+from poolscope_exporter.core.model.rejected_data import RejectedData
 from poolscope_exporter.core.model.session_groups import (
     OwnerSessions,
     SessionGroup,
@@ -63,6 +64,13 @@ def diagnosed(
 ) -> PoolAssessment:
     found = PoolDiagnosis(diagnosis, ("why",), is_probable, since_s)
     return PoolAssessment(a_pool(), PoolNumbers(), found)
+
+
+def test_a_pool_has_the_line_that_made_it_below_its_name() -> None:
+    numbers = PoolNumbers(generation=PoolGeneration(1, call_site="shop/db.py:14"))
+    found = PoolDiagnosis(Diagnosis.FULL, ("why",))
+    assert "created at shop/db.py:14" in page_of(PoolAssessment(a_pool(), numbers, found))
+    assert "created at" not in page_of(diagnosed())
 
 
 def waited_for(
@@ -292,3 +300,36 @@ def test_a_page_has_at_most_the_rows_that_its_query_asks_for() -> None:
     page = render_page(situation, "now", wanted=RowSelection(pool="orders", limit=1))
     assert page.count("shop/orders.py:42") == 1
     assert '2 more, less urgent: <a href="/api/v1/checkouts?pool=orders">' in page
+
+
+def test_rejected_data_is_on_the_page_with_sender_reason_and_metric() -> None:
+    rejected = RejectedData("<shop>", "wrong_unit", 12, 7.0, "db.client.connection.max")
+    page = render_page(Situation((), (), (), (), 10.0, rejected=(rejected,)), "now")
+
+    assert "Rejected data" in page
+    for text in ("&lt;shop&gt;", "wrong_unit", "db.client.connection.max", "12", "3.0 s ago"):
+        assert text in page
+
+
+def test_page_without_rejected_data_has_no_section_for_it() -> None:
+    assert "Rejected data" not in page_of()
+
+
+@pytest.mark.parametrize(
+    ("trace_url", "trace_id", "is_linked"),
+    [
+        ("https://traces.example/{trace_id}", "ab" * 16, True),
+        ("https://traces.example/?a=1&id={trace_id}", "ab" * 16, True),
+        (None, "ab" * 16, False),
+        ("https://traces.example/{trace_id}", None, False),
+        ("https://traces.example/{trace_id}", '"><script>alert(1)</script>', False),
+    ],
+)
+def test_a_held_checkout_is_linked_to_its_trace(
+    trace_url: str | None, trace_id: str | None, *, is_linked: bool
+) -> None:
+    leak = replace(A_LEAK, checkout=replace(A_LEAK.checkout, trace_id=trace_id))
+    page = render_page(Situation((leak,), (), (), (), 0.0), "now", trace_url=trace_url)
+    address = str(trace_url).replace("{trace_id}", str(trace_id)).replace("&", "&amp;")
+    assert (f'<a href="{address}" rel="noopener noreferrer">trace</a>' in page) is is_linked
+    assert "<script" not in page

@@ -25,6 +25,7 @@ def test_waiting_callers_are_listed_by_where_they_ask() -> None:
             "code_function": "report",
             "age_s": 3.25,
             "count": 2,
+            "now": None,
         }
     ]
 

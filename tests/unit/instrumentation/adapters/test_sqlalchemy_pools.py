@@ -476,6 +476,15 @@ def test_what_is_no_pool_has_no_name(readings: Readings) -> None:
         poolscope.name_pool("postgresql://u:hunter2@db/orders", "orders")
 
 
+def test_statements_dispatch_no_events_for_us(readings: Readings) -> None:
+    """One listener of any event of an engine makes each statement of all engines slower."""
+    engine = an_engine()
+    engine.connect().close()
+    engine.dispose()
+    assert not engine._has_events
+    assert readings.instrumentation.registry.last_hook_error is None
+
+
 def test_a_pool_beyond_the_limit_works_and_is_not_watched() -> None:
     with instrumented(max_pools=1) as readings:
         engines = [an_engine(), an_engine()]

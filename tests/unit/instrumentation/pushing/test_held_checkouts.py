@@ -105,3 +105,6 @@ class NoReader:
 
     def open_connection(self, _: Any) -> None:
         return None
+
+    def is_closed(self) -> bool:
+        return False

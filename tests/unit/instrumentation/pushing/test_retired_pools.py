@@ -1,16 +1,16 @@
 """Counters of a pool name never fall, however many pools had it."""
 
-from typing import Any
-
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, Kind
 from poolscope.pushing.retired_pools import RetiredPools
 from poolscope.pushing.samples import Sample, counter_samples
+from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.histogram import Buckets
-from poolscope.recording.pool import PoolIdentity, PoolStats
-from poolscope.recording.registry import Registry, WatchedPool
+from poolscope.recording.pool import CollectedCheckout, PoolIdentity, PoolStats
+from poolscope.recording.registry import Registry
+from support.applications.apps import instrumented
+from support.applications.still_pool import StillPool
 
-NO_READER: Any = None
 IDENTITY = PoolIdentity("orders")
 
 
@@ -18,10 +18,14 @@ class Engine:
     """The owner of a pool, which an application drops."""
 
 
-def used(registry: Registry, times: int) -> Engine:
-    """Return an engine with a pool that was used, and leaked once."""
-    engine, stats = Engine(), PoolStats(IDENTITY, NO_READER)
-    assert registry.watch(engine, stats)
+def used(registry: Registry, times: int, *, library: str = "") -> Engine:
+    """Return an engine with a pool that was used, and leaked once.
+
+    A pool of another library takes no row of this one: it takes its place, and its name.
+    """
+    engine = Engine()
+    stats = registry.watch(engine, PoolStats(IDENTITY, StillPool(), library=library))
+    assert stats is not None
     [pool] = [each for each in registry.pools if each.stats is stats]
     for _ in range(times):
         stats.wait.count_value(0.01)
@@ -53,7 +57,7 @@ def test_counters_never_fall_while_engines_come_and_go() -> None:
     registry, retired = Registry(max_pools=3), RetiredPools()
     before: dict[tuple[str, str], float] = {}
     for times in range(1, 20):
-        engine = used(registry, times)
+        engine = used(registry, times, library=str(times % 2))
         now = pushed(registry, retired)
         assert all(now.get(key, 0) >= value for key, value in before.items())
         before = now
@@ -64,12 +68,20 @@ def test_counters_never_fall_while_engines_come_and_go() -> None:
     assert (total, waits, leaks) == (sum(range(1, 20)), sum(range(1, 20)), 19)
 
 
+def test_a_counter_does_not_fall_in_the_push_that_retires_a_row() -> None:
+    with instrumented() as readings:
+        for times in range(1, 5):
+            engine = used(readings.instrumentation.registry, 1, library=str(times % 2))
+            assert readings.total(catalogue.CHECKOUTS) == times
+            del engine
+
+
 def test_pool_that_is_dropped_between_list_and_push_is_counted_once() -> None:
     registry, retired = Registry(max_pools=1), RetiredPools()
     engine = used(registry, 5)
     pools = registry.named_pools()
     del engine
-    kept = used(registry, 0)
+    kept = used(registry, 0, library="other")
     retired.retire(registry.retired, [pool for _, pool in pools])
     assert list(retired.completed([])) == []
     assert pushed(registry, retired)[catalogue.CHECKOUTS.name, "orders"] == 5
@@ -79,7 +91,7 @@ def test_pool_that_is_dropped_between_list_and_push_is_counted_once() -> None:
 def test_push_under_pressure_gets_only_the_series_that_it_has() -> None:
     registry, retired = Registry(max_pools=1), RetiredPools()
     used(registry, 5)
-    kept = used(registry, 1)
+    kept = used(registry, 1, library="other")
     retired.retire(registry.retired, [pool for _, pool in registry.named_pools()])
     [pool] = registry.pools
     identity = pool.identity
@@ -96,7 +108,7 @@ def test_push_under_pressure_gets_only_the_series_that_it_has() -> None:
 def test_gauges_are_left_alone() -> None:
     registry, retired = Registry(max_pools=1), RetiredPools()
     used(registry, 5)
-    kept = used(registry, 1)
+    kept = used(registry, 1, library="other")
     retired.retire(registry.retired, [])
     gauge = Sample(catalogue.MAX, {catalogue.POOL_NAME: "orders"}, 7)
     assert gauge in retired.completed([gauge])
@@ -104,8 +116,22 @@ def test_gauges_are_left_alone() -> None:
     assert kept is not None
 
 
-def test_pool_that_never_had_a_name_was_never_pushed() -> None:
-    retired = RetiredPools()
-    nobody: Any = Engine
-    retired.retire([WatchedPool(PoolStats(IDENTITY, NO_READER), nobody)], [])
-    assert list(retired.completed([])) == []
+def test_pool_that_never_had_a_name_is_counted_with_the_name_that_it_asked_for() -> None:
+    registry, retired = Registry(max_pools=1), RetiredPools()
+    stats = registry.watch(Engine(), PoolStats(IDENTITY, StillPool()))
+    assert stats is not None
+    stats.wait.count_value(0.01)
+    kept = used(registry, 2, library="other")
+    assert pushed(registry, retired)[catalogue.CHECKOUTS.name, "orders"] == 3
+    assert kept is not None
+
+
+def test_leaks_of_a_retired_pool_are_found_though_nobody_scanned_it() -> None:
+    registry, retired = Registry(max_pools=1), RetiredPools()
+    stats = registry.watch(Engine(), PoolStats(IDENTITY, StillPool()))
+    assert stats is not None
+    stats.wait.count_value(0.01)
+    stats.collected.append(CollectedCheckout(7, UNKNOWN_SITE, None))
+    kept = used(registry, 0, library="other")
+    assert pushed(registry, retired)[catalogue.LEAKS.name, "orders"] == 2
+    assert kept is not None

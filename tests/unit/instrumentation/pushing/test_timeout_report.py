@@ -74,10 +74,12 @@ def test_the_report_answers_what_an_operator_asks_next(caplog: pytest.LogCapture
         notices.log_timeouts()
         notices.log_timeouts()
     [said] = [record.getMessage() for record in caplog.records if "gave up" in record.getMessage()]
-    first, *holders = said.splitlines()
+    first, *holders, cure = said.splitlines()
     assert first == (
-        "pool orders: callers gave up after 0.01 s; now 3 used of 3, 0 idle, 0 waiting; held by:"
+        "poolscope: pool orders: callers gave up after 0.01 s;"
+        " now 3 used of 3, 0 idle, 0 waiting; held by:"
     )
+    assert "raise the maximum of the pool" in cure
     assert len(holders) == 3
     assert all("no route" in line and "test_timeout_report.py:" in line for line in holders)
     assert all("in test_the_report_answers" in line and "(thread)" in line for line in holders)

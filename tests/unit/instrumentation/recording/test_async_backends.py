@@ -12,7 +12,8 @@ import pytest
 from anyio.lowlevel import checkpoint
 from fastapi import Depends, FastAPI, WebSocket
 
-from poolscope.recording.requests import CURRENT, PoolscopeMiddleware
+from poolscope.middleware import PoolscopeMiddleware
+from poolscope.recording.requests import CURRENT
 from support.applications.apps import instrumented
 
 on_every_backend = pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -8,14 +8,20 @@ import pytest
 from poolscope import catalogue
 from poolscope.pushing.creation_counts import creation_samples
 from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site
-from poolscope.recording.creation_lines import MADE_LIMIT, RECENT_S, CreationLines
-from poolscope.recording.pool import PoolIdentity
+from poolscope.recording.pool import PoolIdentity, PoolStats
+from poolscope.recording.pool_rows.creation_lines import MADE_LIMIT, RECENT_S, CreationLines
+from poolscope.recording.pool_rows.row import WatchedPool
+from support.applications.still_pool import StillPool
 
 SHOP, OTHER = PoolIdentity("shop", "shop", "db", 5432), PoolIdentity("other", "other", "db", 5432)
 
 
 class Owner:
     """What a pool lives as long as."""
+
+
+def a_row(given: PoolIdentity) -> WatchedPool:
+    return WatchedPool(PoolStats(given, StillPool()), Owner)
 
 
 @pytest.fixture
@@ -83,7 +89,8 @@ def test_a_forked_child_has_made_none(lines: CreationLines) -> None:
 def test_the_first_pool_of_a_name_stands_for_all_with_the_worst_line() -> None:
     second = PoolIdentity("shop-2", "shop", "db", 5432)
     made = {(SHOP, "a.py:1"): 2, (SHOP, "b.py:2"): 9, (OTHER, "a.py:1"): 1}
-    samples = list(creation_samples([(SHOP, SHOP), (second, SHOP), (OTHER, OTHER)], made))
+    rows = [(SHOP, a_row(SHOP)), (second, a_row(SHOP)), (OTHER, a_row(OTHER))]
+    samples = list(creation_samples(rows, made))
     assert {sample.metric for sample in samples} == {catalogue.POOLS_MADE}
     told = [
         (s.attributes[catalogue.POOL_NAME], s.attributes[catalogue.CALL_SITE], s.value)
@@ -92,5 +99,13 @@ def test_the_first_pool_of_a_name_stands_for_all_with_the_worst_line() -> None:
     assert told == [("shop", "b.py:2", 9), ("other", "a.py:1", 1)]
 
 
+def test_a_pool_that_is_gone_stands_for_no_other() -> None:
+    second = PoolIdentity("shop-2", "shop", "db", 5432)
+    gone = a_row(SHOP)
+    gone.is_gone = True
+    [sample] = creation_samples([(SHOP, gone), (second, a_row(SHOP))], {(SHOP, "a.py:1"): 2})
+    assert sample.attributes[catalogue.POOL_NAME] == "shop-2"
+
+
 def test_pools_whose_making_was_not_seen_say_nothing() -> None:
-    assert list(creation_samples([(SHOP, SHOP)], {})) == []
+    assert list(creation_samples([(SHOP, a_row(SHOP))], {})) == []

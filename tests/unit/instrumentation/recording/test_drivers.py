@@ -137,6 +137,9 @@ class Reader:
     def open_connection(self, _: Any) -> Any:
         return self.connection
 
+    def is_closed(self) -> bool:
+        return False
+
 
 def pushed(stats: PoolStats) -> dict[Any, Any]:
     samples = pool_samples(stats.identity, stats, LeakDetector(), 0.0)

@@ -13,7 +13,7 @@ from weakref import ref
 
 import pytest
 
-from poolscope.catalogue import Evidence, OwnerKind
+from poolscope.catalogue import Evidence, OwnerKind, UnitKind
 from poolscope.recording.callsite import Site, find_site
 from poolscope.recording.leaks import MAX_SERIES, Leak, LeakDetector, kind_of_owner
 from poolscope.recording.pool import CollectedCheckout, OpenCheckout
@@ -105,6 +105,49 @@ def test_a_checkout_that_outlives_its_request_counts_after_two_seconds(
     found = scan(detector, now_s, taken)
     assert len(found) == leaks
     assert all(leak.evidence is Evidence.REQUEST_FINISHED for leak in found)
+
+
+def a_job(kind: UnitKind = UnitKind.JOB, finished_at_s: float | None = None) -> Request:
+    job = a_request("nightly import", finished_at_s)
+    job.kind, job.thread = kind, this_thread.owner
+    return job
+
+
+@pytest.mark.parametrize(("now_s", "leaks"), [(11.99, 0), (12.0, 1), (12.01, 1)])
+@pytest.mark.parametrize("kind", [UnitKind.JOB, UnitKind.COMMAND])
+def test_a_checkout_that_outlives_its_job_counts_after_two_seconds(
+    kind: UnitKind, now_s: float, leaks: int
+) -> None:
+    """The thread that ran the job is alive, and in application code: this test."""
+    found = scan(LeakDetector(), now_s, out(request=a_job(kind, finished_at_s=10.0)))
+    assert [leak.evidence for leak in found] == [Evidence.JOB_FINISHED] * leaks
+    assert [leak.route for leak in found] == ["nightly import"] * leaks
+
+
+def test_a_busy_thread_of_a_server_has_left_the_request_that_it_served() -> None:
+    """Under load, a thread of gunicorn has the next request at once: it is never idle."""
+    request = a_request(finished_at_s=10.0)
+    request.thread = this_thread.owner
+    [leak] = scan(LeakDetector(), 12.0, out(request=request))
+    assert leak.evidence is Evidence.REQUEST_FINISHED
+
+
+def test_a_busy_thread_that_a_request_started_keeps_its_checkout() -> None:
+    request, busy = a_request(finished_at_s=10.0), BusyThread()
+    request.thread = this_thread.owner
+    assert scan(LeakDetector(), 100.0, out(request=request, owner=busy.owner)) == []
+    busy.leave()
+
+
+@pytest.mark.parametrize(("kind", "leaks"), [(UnitKind.JOB, 0), (UnitKind.COMMAND, 1)])
+def test_a_thread_that_ended_inside_a_command_is_judged_by_itself(
+    kind: UnitKind, leaks: int
+) -> None:
+    """A command may be a worker that never ends; a job ends soon, and is the owner until then."""
+    detector, taken = LeakDetector(), out(request=a_job(kind), owner=gone_thread())
+    scan(detector, 10.0, taken)
+    found = scan(detector, 40.0, taken)
+    assert [leak.evidence for leak in found] == [Evidence.THREAD_FINISHED] * leaks
 
 
 async def test_a_checkout_of_a_request_in_flight_never_counts() -> None:

@@ -78,6 +78,13 @@ def test_a_forked_child_forgets_what_its_parent_had_only_noted(stats: PoolStats)
     assert (stats.waits, stats.uses) == ([], [])
 
 
+def test_a_forked_child_makes_no_exemplar_of_a_slow_use_of_its_parent(stats: PoolStats) -> None:
+    stats.notice_waits(0.0)
+    stats.uses.append((2.0, 1.0, None, 1, {"span": "of the parent"}))
+    stats.reset()
+    assert not stats.slow.has_notes
+
+
 def test_many_threads_that_note_and_count_at_once_lose_nothing(
     stats: PoolStats, hurried_threads: None
 ) -> None:

@@ -14,7 +14,8 @@ from starlette.routing import Mount, Route
 
 import poolscope
 from poolscope.adapters.starlette import is_known
-from poolscope.recording.requests import CURRENT, PoolscopeMiddleware, Request, route_of
+from poolscope.middleware import PoolscopeMiddleware
+from poolscope.recording.requests import CURRENT, Request, route_of
 from support.applications.apps import instrumented
 
 

@@ -24,6 +24,9 @@ class Reader:
     def open_connection(self, _: Any) -> None:
         return None
 
+    def is_closed(self) -> bool:
+        return False
+
 
 @pytest.fixture
 def stats() -> PoolStats:

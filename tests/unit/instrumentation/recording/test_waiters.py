@@ -28,6 +28,9 @@ class Reader:
     def open_connection(self, _: Any) -> None:
         return None
 
+    def is_closed(self) -> bool:
+        return False
+
 
 def a_pool() -> PoolStats:
     return PoolStats(PoolIdentity("shop"), Reader())

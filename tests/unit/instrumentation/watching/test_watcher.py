@@ -9,7 +9,7 @@ import pytest
 
 import poolscope
 from poolscope.recording.registry import Registry
-from poolscope.recording.requests import run_lifespan
+from poolscope.units.lifespan import run_lifespan
 from poolscope.watching import watcher as watching
 from poolscope.watching.watcher import Watcher
 from support.applications.apps import NOWHERE
@@ -67,7 +67,9 @@ def test_an_application_starts_where_there_is_no_room_for_a_thread(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", no_room)
-        asyncio.run(run_lifespan(app, {}, receive, send, instrumentation.registry))
+        asyncio.run(
+            run_lifespan(app, {"type": "lifespan"}, receive, send, instrumentation.registry)
+        )
     assert sent == [{"type": "lifespan.startup.complete"}]
     assert "can't start new thread" in str(instrumentation.registry.last_hook_error)
     instrumentation.uninstrument()

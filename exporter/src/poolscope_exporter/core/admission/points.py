@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from sys import intern
-from typing import Final
 
 from poolscope import catalogue
 from poolscope.catalogue import SCOPE, Kind, Metric
@@ -14,7 +13,7 @@ from poolscope_exporter.core.model.pushes import Attributes, HistogramValue, Poi
 from poolscope_exporter.core.prometheus_names import label_name
 
 CONVENTION = "db.client.connection."
-"""Metrics of the semantic conventions that are newer than our catalogue are kept as they are."""
+"""Metrics of the semantic conventions that are newer than the catalogue are kept as they are."""
 
 MAX_ATTRIBUTES = 8
 MAX_BUCKETS = 200
@@ -34,6 +33,7 @@ class Refusal(StrEnum):
     WRONG_KIND = "wrong_kind"
     CONFLICTING_KIND = "conflicting_kind"
     WRONG_UNIT = "wrong_unit"
+    MISSING_STATE = "missing_state"
     BAD_VALUE = "bad_value"
     TOO_MANY_INSTANCES = "too_many_instances"
     TOO_MANY_POOLS = "too_many_pools"
@@ -48,9 +48,6 @@ class Refusal(StrEnum):
     DUPLICATE = "duplicate"
     SHARED_INSTANCE = "shared_instance"
 
-
-LIMIT_REFUSALS: Final = frozenset(each for each in Refusal if each.startswith("too_many_"))
-"""Refusals by a limit that all senders share, or that each has."""
 
 _KNOWN: Mapping[str, Metric] = {
     metric.name: metric for metric in catalogue.METRICS if metric.scope == SCOPE
@@ -115,6 +112,9 @@ def _as_known(
         return Refusal.WRONG_KIND
     if _dimension(unit) != _dimension(metric.unit):
         return Refusal.WRONG_UNIT
+    if metric is catalogue.COUNT and not attributes.get(catalogue.CONNECTION_STATE):
+        # Kept under an empty state, its connections would be neither used nor idle.
+        return Refusal.MISSING_STATE
     identity = () if metric.name in _OF_PROCESS else catalogue.POOL_IDENTITY
     names = (*identity, *metric.attributes)
     kept = Attributes({name: intern(attributes.get(name, "")) for name in names})

@@ -152,6 +152,7 @@ def _under(push: Push, instance: Instance) -> Push:
         held=tuple(map(listed, push.held)),
         waiters=tuple(replace(each, pool=own(each.pool)) for each in push.waiters),
         backend_pids=by_pool(push.backend_pids),
+        generations=by_pool(push.generations),
         pools_made=by_pool(push.pools_made),
         inherited=by_pool(push.inherited),
     )

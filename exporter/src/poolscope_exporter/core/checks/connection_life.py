@@ -10,6 +10,7 @@ before it lends a connection. The pool of asyncpg closes it after
 from collections.abc import Iterable, Sequence
 
 from poolscope_exporter.core.checks.keepalive_cures import keepalive_cure
+from poolscope_exporter.core.checks.library_cures import CHECK_OF_PSYCOPG, pre_ping_cure
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, PoolSettings, Result
 from poolscope_exporter.core.checks.subject import CheckSubject
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, ThresholdId
@@ -19,9 +20,6 @@ _RECYCLE_SETTINGS = {
     "psycopg_pool": "max_lifetime",
     "asyncpg": "max_inactive_connection_lifetime",
 }
-
-_CHECK_OF_PSYCOPG = "make the pool with check=ConnectionPool.check_connection"
-_PRE_PING_CURES = {"check": f"{_CHECK_OF_PSYCOPG}: it finds stale sockets"}
 
 _OFF = 0.0
 
@@ -99,7 +97,7 @@ def _kept_unused(pool: PoolSettings, most_s: float) -> str | None:
         )
     if pool.library == "psycopg_pool" and pool.pre_ping is False and not _shrinks(pool, most_s):
         return (
-            f"{_CHECK_OF_PSYCOPG}: psycopg_pool looks at max_lifetime when a connection is "
+            f"{CHECK_OF_PSYCOPG}: psycopg_pool looks at max_lifetime when a connection is "
             "returned, so it lends an unused one stale"
         )
     return None
@@ -131,7 +129,7 @@ def check_pre_ping(pool: PoolSettings, row: Threshold) -> ConfigCheck | None:
     if pool.pre_ping is None:
         return subject.unknown(f"{setting} is not reported")
     if not pool.pre_ping:
-        return subject.warn(_PRE_PING_CURES.get(setting, row.advice))
+        return subject.warn(pre_ping_cure(pool, row.advice))
     return _compare_ping(subject, pool.ping_s, row)
 
 

@@ -98,6 +98,16 @@ class PoolSettings:
     is_used: bool = False
 
     @property
+    def is_reported(self) -> bool:
+        """Return whether the sender reports any setting; other SDKs report only numbers."""
+        settings = (
+            self.library, self.pool_class, self.size, self.max_overflow, self.timeout_s,
+            self.connect_timeout_s, self.recycle_s, self.idle_timeout_s, self.pre_ping,
+            self.keepalive_s, self.statement_settings, self.blocking_checkouts_total, self.shared,
+        )  # fmt: skip
+        return any(setting is not None for setting in settings)
+
+    @property
     def keeps_connections(self) -> bool:
         """Return whether a connection may be idle in the pool."""
         return self.pool_class not in KEEPS_NO_CONNECTION

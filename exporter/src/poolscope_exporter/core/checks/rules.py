@@ -12,11 +12,17 @@ from poolscope_exporter.core.checks.connection_life import (
     check_pre_ping,
     check_recycle,
 )
+from poolscope_exporter.core.checks.library_cures import (
+    blocking_cure,
+    pool_class_cure,
+    sharing_cure,
+)
 from poolscope_exporter.core.checks.model import (
     ONE_MAXIMUM,
     CheckId,
     ConfigCheck,
     PoolSettings,
+    Result,
     settings_of,
 )
 from poolscope_exporter.core.checks.statement_tracking import check_statements
@@ -29,6 +35,9 @@ from poolscope_exporter.core.model.pgbouncers import Pooling
 
 KINDS = 1024
 """The number of different configurations with cached checks; a service's processes share one."""
+
+SQLALCHEMY_DEFAULT = (5, 10)
+"""The pool_size and max_overflow of an engine that is created without them."""
 
 _QUEUES = frozenset({
     "QueuePool", "AsyncAdaptedQueuePool",  # SQLAlchemy
@@ -77,7 +86,11 @@ class PoolChecks:
         found = (
             check(facts, self._rows[ThresholdId(check_id)]) for check_id, check in _CHECKS.items()
         )
-        return tuple(each for each in found if each)
+        checks = tuple(each for each in found if each)
+        if facts.pool.is_reported:
+            return checks
+        # A dozen rows without an answer would hide the rows that have one.
+        return tuple(each for each in checks if each.result is not Result.UNKNOWN)
 
 
 def _check_size(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
@@ -138,6 +151,8 @@ def _check_overflow(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     safe_range = f"{least} to {most}, {row.lowest:.0%} to {row.highest:.0%} of pool_size"
     subject = CheckSubject(CheckId.C2, "max_overflow", pool.max_overflow, safe_range)
     cure = f"set max_overflow within {least} to {most}: {continued(row.advice)}"
+    if _has_default_size(pool):
+        return subject.ok(f"note: SQLAlchemy's default; {continued(row.advice)}")
     if pool.max_overflow is not None:
         return subject.judged(least <= pool.max_overflow <= most, cure)
     if pool.library is None:
@@ -145,11 +160,16 @@ def _check_overflow(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     return subject.warn(f"set max_overflow within {least} to {most}: it has no limit")
 
 
+def _has_default_size(pool: PoolSettings) -> bool:
+    """Return whether nobody chose the size; a default alone is nothing to warn of."""
+    return pool.library == "sqlalchemy" and (pool.size, pool.max_overflow) == SQLALCHEMY_DEFAULT
+
+
 def _check_sum(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     """Check C7; if a pool has no limit, the sum of the others is the minimum."""
     demand = facts.demand
     limit, limiting = demand.limit.most, demand.limit.setting
-    setting = "pool_size + max_overflow of all processes"
+    setting = "connections that all processes may open"
     if not demand.limit.name or limit is None:
         subject = CheckSubject(CheckId.C7, setting, demand.potential or None, "not known")
         return subject.unknown(_no_limit(demand))
@@ -162,7 +182,8 @@ def _check_sum(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     if demand.largest > most:
         grown = "".join(map(_grown, demand.grown))
         return subject.warn(
-            f"{who} may open {demand.potential} connections{grown}: {continued(row.advice)}"
+            f"{who} may open {demand.potential} connections{grown}: run fewer or smaller pools, "
+            f"or raise {limiting}"
         )
     if demand.unlimited:
         return subject.unknown(f"{demand.unlimited} of {who} report no limit")
@@ -184,7 +205,8 @@ def _check_size_is_not_all(facts: PoolFacts, row: Threshold) -> ConfigCheck | No
     subject = CheckSubject(CheckId.C8, setting, size, f"less than {limiting} {limit}")
     if size is None:
         return subject.unknown(f"{setting} is not reported, or has no limit")
-    return subject.judged(size < row.limit * limit, row.advice)
+    cure = f"lower {setting}: leave room for workers, migrations and spikes"
+    return subject.judged(size < row.limit * limit, cure)
 
 
 def _check_class(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
@@ -195,7 +217,7 @@ def _check_class(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     if pool.pool_class in _QUEUES or pools_elsewhere:
         return subject.ok()
     if not pool.has_queue:
-        return subject.warn(row.advice)
+        return subject.warn(pool_class_cure(pool, row.advice))
     return subject.unknown("the pool's class is not reported, or is a custom class")
 
 
@@ -206,7 +228,7 @@ def _check_blocking(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     )
     if count is None:
         return subject.unknown("the application does not count them")
-    return subject.judged(count <= row.limit, row.advice)
+    return subject.judged(count <= row.limit, blocking_cure(facts.pool, row.advice))
 
 
 def _check_shared(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
@@ -217,7 +239,9 @@ def _check_shared(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     )
     if shared is None:
         return subject.unknown("the application does not count them")
-    return subject.judged(shared.count <= row.limit, f"{shared.where}{row.advice}")
+    return subject.judged(
+        shared.count <= row.limit, f"{shared.where}{sharing_cure(facts.pool, row.advice)}"
+    )
 
 
 def _check_statements(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:  # noqa: ARG001 - the row has no number

@@ -130,7 +130,8 @@ DEFAULTS: Final = Thresholds(
     (
         Threshold(
             _T.T1, "Time to get a connection from the pool", Unit.SECONDS, _S.WARNING,
-            "Raise max_overflow, or scale the database.", value=0.5, for_s=120.0,
+            "Raise max_overflow (asyncpg, psycopg_pool: max_size), or scale the database.",
+            value=0.5, for_s=120.0,
         ),
         Threshold(
             _T.T2, "Share of pool_size + max_overflow that is checked out", Unit.SHARE, _S.CRITICAL,
@@ -146,7 +147,8 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.T5, "Time in the pool's queue", Unit.SECONDS, _S.WARNING,
-            "Raise max_overflow: it is too small for the bursts.", value=2.0,
+            "Raise max_overflow (asyncpg, psycopg_pool: max_size): it is too small for the bursts.",
+            value=2.0,
         ),
         Threshold(
             _T.T6, "Pool time-outs per requested checkout", Unit.SHARE, _S.WARNING,
@@ -171,7 +173,7 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C1, "pool_size", Unit.CONNECTIONS, _S.INFO,
-            "Size the pool by sustained concurrency; start at 5 to 10 per pod.",
+            "Size the pool by sustained concurrency; start at the lower end.",
             least=5.0, most=20.0,
         ),
         Threshold(
@@ -195,7 +197,7 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C6, "TCP keepalive", Unit.SECONDS, _S.INFO,
-            "Set the keepalive as the cure shows it for your driver; the usual 7200 s is too long.",
+            "Set the keepalive as the cure shows it for your driver.",
             least=300.0, most=600.0,
         ),
         Threshold(

@@ -5,14 +5,12 @@ server looks like an exhausted pool. Callers then give up in the queue, behind o
 connections that do not open.
 """
 
+from poolscope_exporter.core.checks.library_cures import connect_timeout_setting
 from poolscope_exporter.core.checks.model import ONE_MAXIMUM, CheckId, ConfigCheck, PoolSettings
 from poolscope_exporter.core.checks.subject import CheckSubject, continued
 from poolscope_exporter.core.checks.thresholds import Threshold
 
 _NO_LIMIT_S = 0.0
-
-_CONNECT_SETTINGS = {"asyncpg": "timeout of create_pool()"}
-"""The name of the setting by library; SQLAlchemy passes on the driver's name."""
 
 
 def check_pool_timeout(pool: PoolSettings, row: Threshold) -> ConfigCheck | None:
@@ -38,7 +36,7 @@ def check_pool_timeout(pool: PoolSettings, row: Threshold) -> ConfigCheck | None
 
 def check_connect_timeout(pool: PoolSettings, row: Threshold) -> ConfigCheck:
     """Check C14; `row` has the share of the time-out that opening a connection may take."""
-    setting = _CONNECT_SETTINGS.get(pool.library or "", "connect_timeout")
+    setting, place = connect_timeout_setting(pool)
     limit_s = pool.timeout_s if pool.has_queue else None
     below = "set" if limit_s is None else f"set, and below {_pool_setting(pool)} {limit_s:g} s"
     subject = CheckSubject(CheckId.C14, setting, _connect_value(pool), below)
@@ -50,11 +48,11 @@ def check_connect_timeout(pool: PoolSettings, row: Threshold) -> ConfigCheck:
         )
     if timeout_s == _NO_LIMIT_S:
         return subject.warn(
-            f"set {setting}: without it an unreachable server blocks each attempt for minutes"
+            f"set {place}: without it an unreachable server blocks each attempt for minutes"
         )
     if limit_s is not None and timeout_s >= limit_s:
         return subject.warn(
-            f"set {setting} below {limit_s:g} s: otherwise callers give up in the queue first, and "
+            f"set {place} below {limit_s:g} s: otherwise callers give up in the queue first, and "
             "an unreachable server looks like an exhausted pool"
         )
     if opening_s is not None and opening_s >= row.limit * timeout_s:

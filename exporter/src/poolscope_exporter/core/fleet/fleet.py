@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from poolscope.catalogue import PROCESS_PID, Publisher
 from poolscope_exporter.core.admission.family_kinds import FamilyKinds, KindConflict
 from poolscope_exporter.core.admission.limits import Budget, Limits, SharedBudgets
-from poolscope_exporter.core.admission.points import LIMIT_REFUSALS, Refusal
+from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.fleet.fair_shares import (
     Room,
     fair_share,
@@ -17,6 +17,7 @@ from poolscope_exporter.core.fleet.fair_shares import (
     usage,
 )
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
+from poolscope_exporter.core.fleet.occupancy_history import OccupancyHistory
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.process import Process
 from poolscope_exporter.core.fleet.retention import (
@@ -38,7 +39,8 @@ class PushResult:
 
     If the push is stored under another instance than it names, this is `instance`, and `warning`
     has the reason. If it comes from a new process under a known name, `restarted` is true. If
-    the whole push was refused, `accepted` is false.
+    the whole push was refused, `accepted` is false. The numbers of its refused parts are `refused`,
+    with the name of a metric for each reason in `examples`.
     """
 
     rejected_points: int
@@ -47,7 +49,8 @@ class PushResult:
     accepted: bool = True
     instance: Instance | None = None
     warning: str | None = None
-    limits: frozenset[Refusal] = frozenset()
+    refused: Mapping[str, int] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
     conflicts: frozenset[KindConflict] = frozenset()
 
 
@@ -114,6 +117,7 @@ class Fleet:
         self._kinds = FamilyKinds()
         self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._first_seen = FirstSeen()
+        self.occupancy = OccupancyHistory()
         self._shared_rooms = {
             Room.HELD: self._budgets.held,
             Room.SESSIONS: self._budgets.sessions,
@@ -142,16 +146,17 @@ class Fleet:
         for room, budget in self._shared_rooms.items():
             self._make_room(room, budget, process, push)
         refused = process.apply_push(push, now_s)
+        self.occupancy.record_occupancy(push.occupancy, now_s)
         if push.is_end:
             self._refused_owners.clear()
         left_out = refused.points + refused.held
         self.refused.update(left_out)
-        limits = frozenset(left_out) & LIMIT_REFUSALS
         return PushResult(
             left_out.total(),
             _reason(left_out),
             restarted,
-            limits=limits,
+            refused={each.value: count for each, count in left_out.items()},
+            examples=refused.examples,
             conflicts=refused.conflicts,
         )
 
@@ -210,7 +215,12 @@ class Fleet:
     def refuse_push(self, push: Push, refusal: Refusal) -> PushResult:
         """Refuse a whole push, and count the reason."""
         self.refused[refusal] += 1
-        return PushResult(len(push.points), _reason(Counter({refusal: 1})), accepted=False)
+        return PushResult(
+            len(push.points),
+            _reason(Counter({refusal: 1})),
+            accepted=False,
+            refused={refusal.value: 1},
+        )
 
     def forget_instance(self, instance: Instance) -> None:
         """Drop an instance, because several processes use its id."""

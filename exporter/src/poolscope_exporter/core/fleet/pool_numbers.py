@@ -11,7 +11,7 @@ from poolscope_exporter.core.fleet.point_sums import PointSums, whole
 from poolscope_exporter.core.fleet.process_numbers import UNKNOWN_PROCESS, ProcessNumbers
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters
 from poolscope_exporter.core.model.checkouts import InheritedConnection
-from poolscope_exporter.core.model.pushes import Point, PoolsMade
+from poolscope_exporter.core.model.pushes import Point, PoolGeneration, PoolsMade
 
 LEAST_PINGS: Final = 20
 """With fewer pings, one slow ping at a busy moment would decide the mean and blame the network."""
@@ -64,7 +64,8 @@ class PoolNumbers:
 
     Connections that count as used although no code can return them: `lost_places`. The settings
     that make the driver keep prepared statements: `statement_settings`. The number of pools of this
-    name: `made`. Connections that other processes share since a fork: `inherited`.
+    name: `made`. The pools that had the name one after another: `generation`. Connections that
+    other processes share since a fork: `inherited`.
     """
 
     idle: int | None = None
@@ -102,6 +103,7 @@ class PoolNumbers:
     growth: Growth = UNKNOWN_GROWTH
     waiters: PoolWaiters | None = None
     statement_settings: frozenset[StatementSetting] | None = None
+    generation: PoolGeneration | None = None
     made: PoolsMade | None = None
     held_by_waiters: int | None = None
     awaiting_thread: int | None = None
@@ -115,6 +117,7 @@ def numbers_of(
     growth: Growth,
     waiters: PoolWaiters | None = None,
     *,
+    generation: PoolGeneration | None = None,
     made: PoolsMade | None = None,
     process: ProcessNumbers = UNKNOWN_PROCESS,
     inherited: tuple[InheritedConnection, ...] = (),
@@ -160,6 +163,7 @@ def numbers_of(
         growth=growth,
         waiters=waiters,
         statement_settings=_statement_settings(sums),
+        generation=generation,
         made=made,
         held_by_waiters=sums.whole_sum_of(catalogue.HELD_BY_WAITERS),
         awaiting_thread=sums.whole_sum_of(catalogue.AWAITING_THREAD),

@@ -28,7 +28,7 @@ from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import ProcessSeries
 from poolscope_exporter.core.fleet.waiter_groups import ProcessWaiters
 from poolscope_exporter.core.model.checkouts import InheritedConnection, Instance, Pool
-from poolscope_exporter.core.model.pushes import Point, PoolsMade, Push
+from poolscope_exporter.core.model.pushes import Point, PoolGeneration, PoolsMade, Push
 
 MAX_INHERITED = 20
 """The most inherited connections of one pool that are kept; `poolscope` lists as many."""
@@ -36,9 +36,13 @@ MAX_INHERITED = 20
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The refused parts of a push by reason: points, and held checkouts or their pools."""
+    """The refused parts of a push by reason: points, and held checkouts or their pools.
+
+    `examples` has the name of one refused metric for each reason.
+    """
 
     points: Counter[Refusal]
+    examples: Mapping[str, str]
     conflicts: frozenset[KindConflict]
     held: Counter[Refusal]
 
@@ -80,6 +84,7 @@ class Process:
         self._routes = RouteCounters(instance, max_pools, max_series_per_pool, shares.series)
         self._held = HeldList(max_pools, shares)
         self._waiters = ProcessWaiters(max_pools, shares.waiters)
+        self._generations: Mapping[Pool, PoolGeneration] = {}
         self._made: Mapping[Pool, PoolsMade] = {}
         self._inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = {}
         self._max_pools = max_pools
@@ -135,13 +140,15 @@ class Process:
         self._sequence = push.sequence
         starts = (start for start in (self._started_ns, _started_ns(push)) if start)
         self._started_ns = min(starts, default=None)
-        points, conflicts = self._keep_points(push, now_s)
+        points, examples, conflicts = self._keep_points(push, now_s)
         refused = Refused(
             points=points,
+            examples=examples,
             conflicts=conflicts,
             held=self._held.replace_lists(push, self.interval_s, now_s),
         )
         refused.held.update(self._waiters.replace_waiters(push))
+        self._generations = dict(islice(push.generations.items(), self._max_pools))
         self._made = dict(islice(push.pools_made.items(), self._max_pools))
         self._inherited = {
             pool: connections[:MAX_INHERITED]
@@ -193,7 +200,7 @@ class Process:
             yield from held.listed
 
     def pool_numbers(self, now_s: float) -> Mapping[Pool, PoolNumbers]:
-        """Return the numbers of each pool; a process that is gone has none."""
+        """Return the numbers of each pool; a pool or a process that is gone has none."""
         since_s, held = self._since_s(now_s), self._held.lists_since(self._lists_since_s(now_s))
         as_of = since_s, tuple(held)
         if self._numbers_as_of != as_of:
@@ -228,26 +235,33 @@ class Process:
                 _counts(held.get(pool)),
                 self._growth.pool_growth(pool),
                 self._waiters.pool_waiters(pool),
+                generation=self._generations.get(pool),
                 made=self._made.get(pool),
                 process=process,
                 inherited=self._inherited.get(pool, ()),
             )
-            for pool in points.keys() | held.keys()
+            for pool in (points.keys() | held.keys()) - self._gone()
         }
+
+    def _gone(self) -> frozenset[Pool]:
+        """Return the pools of which only counters remain: no diagnosis or check is about them."""
+        return frozenset(pool for pool, last in self._generations.items() if last.is_gone)
 
     def _keep_points(
         self, push: Push, now_s: float
-    ) -> tuple[Counter[Refusal], frozenset[KindConflict]]:
+    ) -> tuple[Counter[Refusal], dict[str, str], frozenset[KindConflict]]:
         refused: Counter[Refusal] = Counter()
+        examples: dict[str, str] = {}
         conflicts: set[KindConflict] = set()
         for point in push.points:
             kept = admit(point)
             refusal = kept if isinstance(kept, Refusal) else self._keep_point(kept, now_s)
             if refusal:
                 refused[refusal] += 1
+                examples.setdefault(refusal.value, point.metric)
             if refusal is Refusal.CONFLICTING_KIND and (found := self._kinds.conflict_with(point)):
                 conflicts.add(found)
-        return refused, frozenset(conflicts)
+        return refused, examples, frozenset(conflicts)
 
     def _keep_point(self, point: Point, now_s: float) -> Refusal | None:
         if point.metric in ROUTE_METRICS:

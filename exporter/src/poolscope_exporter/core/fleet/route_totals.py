@@ -78,6 +78,10 @@ class ServiceTotals:
         counters[metric] = counters.get(metric, 0.0) + growth
         return True
 
+    def has(self, pool: ServicePool) -> bool:
+        """Return whether a pool was counted and has not expired."""
+        return pool in self._sums
+
     def totals(self) -> Iterator[ServiceTotal]:
         """Yield every counter."""
         for pool, sums in self._sums.items():

@@ -9,7 +9,12 @@ from poolscope_exporter.core.admission.family_kinds import FamilyKinds
 from poolscope_exporter.core.admission.limits import Share, size_of
 from poolscope_exporter.core.admission.points import Refusal, describes_pool, is_gauge
 from poolscope_exporter.core.model.checkouts import Instance, Pool, pool_of
-from poolscope_exporter.core.model.pushes import HistogramValue, Point, add_values
+from poolscope_exporter.core.model.pushes import (
+    HistogramValue,
+    Point,
+    add_values,
+    continued_value,
+)
 
 LATEST_NS = 300 * 10**9
 """A push is retried for at most this long; an older time means that a clock was set back."""
@@ -142,7 +147,8 @@ def _begun(point: Point) -> Point:
 def _continued(old: Point, new: Point) -> Point | None:
     """Return the series continued by the point, or None if the sum is not finite."""
     if not new.is_delta:
-        return new
+        value = continued_value(old.value, new.value)
+        return new if value is new.value else new._replace(value=value)
     value = add_values(old.value, new.value)
     if not isfinite(value.sum if isinstance(value, HistogramValue) else value):
         return None

@@ -8,6 +8,7 @@ from poolscope.catalogue import Phase
 from poolscope_exporter.core.admission.limits import Share
 from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.model.checkouts import Pool
+from poolscope_exporter.core.model.now_places import NowPlace
 from poolscope_exporter.core.model.pushes import Push, WaitingCaller
 
 MAX_WAITERS = 100
@@ -21,7 +22,7 @@ MAX_GROUPS = 10
 class WaiterGroup:
     """The callers that wait in one phase, at one line, for one route; None is unknown.
 
-    `age_s` is the time that the oldest of them had waited at the push.
+    `age_s` is the time that the oldest of them had waited at the push, and `now` is its place.
     """
 
     phase: Phase
@@ -31,6 +32,7 @@ class WaiterGroup:
     code_function: str | None
     age_s: float
     count: int
+    now: NowPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,17 @@ class PoolWaiters:
 
 def group_waiters(waiting: int, callers: Iterable[WaitingCaller]) -> PoolWaiters:
     """Return the groups of a pool's waiting callers, the group with the oldest caller first."""
-    ages: dict[tuple[Phase, str | None, str | None, int | None, str | None], list[float]]
-    ages = defaultdict(list)
+    together: dict[
+        tuple[Phase, str | None, str | None, int | None, str | None], list[WaitingCaller]
+    ]
+    together = defaultdict(list)
     for each in callers:
         place = each.code_file, each.code_line, each.code_function
-        ages[each.phase, each.route, *place].append(each.age_s)
-    groups = [WaiterGroup(*key, max(found), len(found)) for key, found in ages.items()]
+        together[each.phase, each.route, *place].append(each)
+    groups = []
+    for key, found in together.items():
+        oldest = max(found, key=lambda each: each.age_s)
+        groups.append(WaiterGroup(*key, oldest.age_s, len(found), oldest.now))
     groups.sort(key=lambda group: -group.age_s)
     listed = sum(group.count for group in groups)
     return PoolWaiters(waiting, listed, tuple(groups[:MAX_GROUPS]))

@@ -106,7 +106,8 @@ def _made(
 ) -> PoolDiagnosis:
     """Return the diagnosis with its reasons first, then lost sessions, pressure and misuse."""
     lost = sentences.lost_in_use(evidence.numbers.growth)
-    beside = (*lost, *sentences.pressure(evidence), *sentences.findings(evidence))
+    kept = sentences.kept_at(evidence)
+    beside = (*lost, *sentences.pressure(evidence), *kept, *sentences.findings(evidence))
     return PoolDiagnosis(diagnosis, tuple(dict.fromkeys((*reasons, *beside))), is_probable)
 
 

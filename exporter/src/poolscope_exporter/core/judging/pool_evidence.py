@@ -10,6 +10,7 @@ from poolscope.catalogue import Effect, Evidence, OwnerKind, Phase
 from poolscope_exporter.core.fleet.growth import WINDOW_S
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
 from poolscope_exporter.core.fleet.process_numbers import LoopNumbers
+from poolscope_exporter.core.judging.holders.keeping_lines import KeepingLines, find_keeping_lines
 from poolscope_exporter.core.judging.server_load import UNKNOWN_LOAD, ServerLoad
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
 from poolscope_exporter.core.linking.link import NoLink, Unlinked
@@ -28,6 +29,8 @@ LOOP_BLOCKED_S: Final = 1.0
 
 SHORT_USE_S: Final = 1.0
 """If uses are shorter than this on average, no single holder keeps the pool full."""
+
+NO_LINES: Final = KeepingLines()
 
 UNKNOWABLE = (Verdict.UNKNOWN, Verdict.UNCONFIRMED, Verdict.LOST)
 
@@ -66,7 +69,7 @@ class PoolEvidence:
     evidence in the window that does not count is in `unproven`, because the counters of the
     application include it. Checkouts that the application declared as long-lived, without a
     server's answer, are in `declared_unclear`. Idle connections of the pool with a lock that a
-    checkout waits for are `idle_blockers`.
+    checkout waits for are `idle_blockers`. The present lines of the holders are `lines`.
     """
 
     numbers: PoolNumbers
@@ -83,6 +86,7 @@ class PoolEvidence:
     unproven: Counter[Evidence | None]
     declared_unclear: int
     idle_blockers: frozenset[Blocker] = frozenset()
+    lines: KeepingLines = NO_LINES
     load: ServerLoad = UNKNOWN_LOAD
 
     @property
@@ -307,6 +311,7 @@ def gather(
         declared_unclear=sum(map(_is_declared_unclear, judgements)),
         load=load,
         idle_blockers=frozenset(b for j in judgements for b in j.blocked_by if b.idle_in),
+        lines=find_keeping_lines(judgements),
         unproven=Counter(
             j.evidence for j in judgements if j.is_unproven and j.evidence_age_s < WINDOW_S
         ),

@@ -8,6 +8,7 @@ from poolscope.catalogue import EFFECTS, Effect, Evidence, InvalidationReason, M
 from poolscope_exporter.core.fleet.growth import COUNT, WINDOW_S, Growth
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters
 from poolscope_exporter.core.judging.ended_verdicts import ENDED_FOR_S
+from poolscope_exporter.core.judging.holders.keeping_lines import line_of, lock_holders, top_line
 from poolscope_exporter.core.judging.pool_evidence import PoolEvidence
 from poolscope_exporter.core.judging.prewarming import first_requests
 from poolscope_exporter.core.judging.server_load import ServerLoad
@@ -37,6 +38,9 @@ _TROUBLES: Final = {
     Verdict.HELD_IDLE: "held without being used",
     Verdict.STALLED: "waiting for the application to go on",
 }
+_IDLE: Final = (Verdict.IDLE_IN_TRANSACTION, Verdict.HELD_IDLE, Verdict.STALLED)
+"""Verdicts on connections that the application holds without using them."""
+
 _UNCLEAR: Final = {
     Verdict.UNKNOWN: "held by checkouts with an unknown server session",
     Verdict.UNCONFIRMED: "held by checkouts with an unconfirmed server session",
@@ -44,6 +48,7 @@ _UNCLEAR: Final = {
 }
 _ENDED: Final = {
     Evidence.REQUEST_FINISHED: "with a finished request",
+    Evidence.JOB_FINISHED: "with a finished job",
     Evidence.TASK_FINISHED: "with a finished task",
     Evidence.THREAD_FINISHED: "with a finished thread",
     Evidence.THREAD_IDLE: "with a thread that went back to its pool",
@@ -129,7 +134,8 @@ def in_use(evidence: PoolEvidence) -> Iterator[str]:
         yield "nobody waits for a connection"
         return
     of_limit = "" if limit is None else f" of {limit}"
-    yield f"{used}{of_limit} connections are in use" + ("" if pending else ", nobody waits")
+    waiting = ", waiting callers are not reported" if pending is None else ", nobody waits"
+    yield f"{used}{of_limit} connections are in use" + ("" if pending else waiting)
 
 
 def findings(evidence: PoolEvidence) -> Iterator[str]:
@@ -200,6 +206,11 @@ def no_thread(evidence: PoolEvidence) -> Iterator[str]:
         )
 
 
+def kept_at(evidence: PoolEvidence) -> Iterator[str]:
+    """Yield which line of the application keeps most connections now."""
+    return top_line(evidence.lines, evidence.numbers.max or evidence.out)
+
+
 def held_by_waiters(evidence: PoolEvidence) -> str:
     """Return how many connections are held by callers that wait for a second one."""
     held = evidence.numbers.held_by_waiters or 0
@@ -259,9 +270,12 @@ def troubles(evidence: PoolEvidence) -> Iterator[str]:
     for verdict, count in sorted(counts.items(), key=lambda item: -item[1]):
         if count:
             probably = "probably " if evidence.is_only_probable(verdict) else ""
-            yield share(evidence, count, probably + _TROUBLES[verdict])
+            says = share(evidence, count, probably + _TROUBLES[verdict])
+            keeps = line_of(evidence.lines, verdict, count) if verdict in _IDLE else ""
+            yield says + keeps
         if verdict is Verdict.BLOCKED:
             yield from _idle_blockers(evidence)
+            yield from lock_holders(evidence.lines)
 
 
 def _idle_blockers(evidence: PoolEvidence) -> Iterator[str]:

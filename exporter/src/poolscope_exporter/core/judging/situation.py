@@ -12,6 +12,7 @@ from poolscope_exporter.core.judging.verdicts import Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
 from poolscope_exporter.core.model.checkouts import Pool
 from poolscope_exporter.core.model.idle_timeouts import IdleTimeout
+from poolscope_exporter.core.model.rejected_data import RejectedData
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,4 @@ class Situation:
     configured_idle: tuple[IdleTimeout, ...] = ()
     withheld: Withheld = Withheld()
     blockers: tuple[RootBlocker, ...] = ()
+    rejected: tuple[RejectedData, ...] = ()

@@ -50,6 +50,7 @@ def shown_only(situation: Situation, servers: Sequence[ConfiguredServer]) -> Sit
         ),
         withheld=Withheld(len(hidden), len(situation.pools) - len(pools)),
         blockers=tuple(shown_blockers(situation.blockers, servers, nameable, shown)),
+        rejected=(),  # their senders may be of another database
     )
 
 

@@ -122,6 +122,8 @@ def link(
         return NoLink(defect or Unlinked.NO_BACKEND_PID, server)
     if sample is None or pid not in sample.asked:
         return NoLink(Unlinked.NOT_SAMPLED, server)
+    if sample.is_refused:
+        return NoLink(Unlinked.NO_PRIVILEGE, server)
     session = sample.sessions.get(pid)
     if session is None:
         return NoLink(Unlinked.NO_ROW, server)

@@ -64,10 +64,10 @@ def link_through(
     if connection.pid not in sample.asked or gap_s < 0:
         return missed(Unlinked.NOT_SAMPLED)
     session = sample.sessions.get(connection.pid)
+    if sample.is_refused or (session and session.hidden):
+        return missed(Unlinked.NO_PRIVILEGE)
     if session is None:
         return missed(Unlinked.NO_ROW)
-    if session.hidden:
-        return missed(Unlinked.NO_PRIVILEGE)
     if not _is_witnessed(connection, session):
         return missed(Unlinked.NO_WITNESS)
     if _is_younger_than(session, gap_s + SETTLED_S):

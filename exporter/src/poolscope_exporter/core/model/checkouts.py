@@ -7,6 +7,7 @@ from typing import NamedTuple
 from poolscope import catalogue
 from poolscope.catalogue import Evidence, OwnerKind, UnitKind
 from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.model.now_places import NowPlace
 
 MAX_PORT = 65_535
 
@@ -63,6 +64,7 @@ class Checkout:
     unit_name: str | None = None
     evidence: Evidence | None = None
     trace_id: str | None = None
+    now: NowPlace | None = None
 
     @property
     def key(self) -> CheckoutKey:

@@ -1,7 +1,7 @@
 """A push: the points that one process sent in one request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from poolscope.catalogue import Kind, OwnerKind, Phase, Publisher
@@ -11,6 +11,8 @@ from poolscope_exporter.core.model.checkouts import (
     Instance,
     Pool,
 )
+from poolscope_exporter.core.model.exemplars import Exemplar, latest_by_bucket
+from poolscope_exporter.core.model.now_places import NowPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class HistogramValue:
     bounds: tuple[float, ...]
     counts: tuple[int, ...]
     sum: float
+    exemplars: tuple[Exemplar, ...] = ()
 
 
 def add_values(
@@ -40,7 +43,28 @@ def add_values(
 
 def _add_buckets(one: HistogramValue, other: HistogramValue) -> HistogramValue:
     counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
-    return HistogramValue(one.bounds, counts, one.sum + other.sum)
+    total = one.sum + other.sum
+    return HistogramValue(one.bounds, counts, total, _exemplars_of_both(one, other))
+
+
+def continued_value(
+    earlier: float | HistogramValue, later: float | HistogramValue
+) -> float | HistogramValue:
+    """Return the later cumulative value of a series, with the exemplars that are still the newest.
+
+    An SDK sends an exemplar once, in the push after its measurement.
+    """
+    if not isinstance(later, HistogramValue) or not isinstance(earlier, HistogramValue):
+        return later
+    if earlier.exemplars in ((), later.exemplars) or earlier.bounds != later.bounds:
+        return later
+    return replace(later, exemplars=_exemplars_of_both(earlier, later))
+
+
+def _exemplars_of_both(one: HistogramValue, other: HistogramValue) -> tuple[Exemplar, ...]:
+    if not one.exemplars or not other.exemplars:
+        return one.exemplars or other.exemplars
+    return latest_by_bucket(one.bounds, (*one.exemplars, *other.exemplars))
 
 
 class Attributes(dict[str, str]):
@@ -87,6 +111,7 @@ class WaitingCaller:
     code_line: int | None = None
     code_function: str | None = None
     owner_kind: OwnerKind | None = None
+    now: NowPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +132,19 @@ class PoolsMade:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolGeneration:
+    """The number of pools that had a name one after another, and the last of them.
+
+    The line that made it is `call_site`, `file:line`, None if unknown. If it `is_gone`, only its
+    counters remain.
+    """
+
+    number: int
+    is_gone: bool = False
+    call_site: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoopStall:
     """A time in which an event loop of the process did not run; None is unknown.
 
@@ -123,6 +161,17 @@ class LoopStall:
     code_function: str | None = None
 
 
+class Occupied(NamedTuple):
+    """One way in which connections of a pool were out; lines are `file:line`, empty if unknown."""
+
+    pool: Pool
+    route: str
+    taken_at: str
+    now_at: str
+    call: str
+    doing: str
+
+
 @dataclass(frozen=True, slots=True)
 class Push:
     """The part of one OTLP request that describes one process.
@@ -131,7 +180,8 @@ class Push:
     conventions. Such a push lists no checkouts and no waiters, has no end marker, and an unknown
     interval. With `is_partial`, the series that it leaves out are unchanged since the last complete
     push. The seconds since the end of earlier listed checkouts are in `ended`, by their ids. The
-    `owner` of the token is empty without tokens.
+    `owner` of the token is empty without tokens. The number of its points that could not be read is
+    `unread`, by reason.
     """
 
     instance: Instance
@@ -143,11 +193,15 @@ class Push:
     is_end: bool = False
     is_pressed: bool = False
     is_partial: bool = False
+    wire_version: int = 1
     publisher: Publisher = Publisher.EXPORTER
     held: tuple[HeldCheckouts, ...] = ()
     waiters: tuple[WaitingCallers, ...] = ()
     backend_pids: Mapping[Pool, frozenset[int]] = field(default_factory=dict)
     ended: Mapping[int, float] = field(default_factory=dict)
+    generations: Mapping[Pool, PoolGeneration] = field(default_factory=dict)
     pools_made: Mapping[Pool, PoolsMade] = field(default_factory=dict)
     stalls: tuple[LoopStall, ...] = ()
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
+    occupancy: Mapping[Occupied, float] = field(default_factory=dict)

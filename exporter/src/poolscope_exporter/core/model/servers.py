@@ -44,13 +44,14 @@ class ServerIdentity:
     """Facts of a server that change only with a restart, a fail-over or a grant.
 
     Every (address, port) by which an application may name the server is in `addresses`. These are
-    the configured address, the connected one, the server's own, and the configured aliases.
+    the configured address, the connected one, the server's own, and the configured aliases. The
+    system identifier and the start are None if the exporter's role may not read them.
     """
 
     server: str
     version_num: int
     system_identifier: str | None
-    started_at_s: float
+    started_at_s: float | None
     in_recovery: bool
     privilege: Privilege
     role: str
@@ -75,14 +76,15 @@ def change_of(before: ServerIdentity | None, now: ServerIdentity) -> Change | No
     """
     if before is None:
         return None
-    if before.started_at_s != now.started_at_s or _are_different(before, now):
+    if _are_different(before, now):
         return Change.REPLACED
     return Change.PROMOTED if before.in_recovery and not now.in_recovery else None
 
 
 def _are_different(before: ServerIdentity, now: ServerIdentity) -> bool:
-    known = {before.system_identifier, now.system_identifier} - {None}
-    return len(known) > 1
+    systems = {before.system_identifier, now.system_identifier} - {None}
+    starts = {before.started_at_s, now.started_at_s} - {None}
+    return len(systems) > 1 or len(starts) > 1
 
 
 class LocatedServer(Protocol):

@@ -64,7 +64,8 @@ class SessionSample:
     """One server's answer about the requested backend PIDs.
 
     The exporter's monotonic clock when the query was *sent* is `taken_at_s`. The answer was true at
-    that time or at most `took_s` later. A PID in `asked` without a session has no row.
+    that time or at most `took_s` later. A PID in `asked` without a session has no row, unless the
+    server refused the query (`is_refused`).
     """
 
     server: str
@@ -72,6 +73,7 @@ class SessionSample:
     asked: frozenset[int]
     sessions: Mapping[int, Session]
     took_s: float = 0.0
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

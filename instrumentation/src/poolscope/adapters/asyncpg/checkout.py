@@ -118,7 +118,7 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
             try:
                 self.connection = connection = await original(pool, timeout)
             except BaseException as error:
-                hooks.failed(stats, error)
+                hooks.failed(stats, error, began)
                 raise
             try:
                 got, slot = monotonic(), queue._poolscope_slots[connection._holder]
@@ -134,10 +134,12 @@ def measured_acquire(  # noqa: C901 - the hot path: splitting it would cost call
                     next_checkout_id(), got, site, request_of(), self.owner, current_context(),
                     slot.alive,
                 )  # fmt: skip
-                waits = stats.waits
-                waits.append(got - began)
+                waits, waited_s = stats.waits, got - began
+                waits.append(waited_s)
                 if len(waits) > NOTED_LIMIT:
                     stats.count()
+                if waited_s >= stats.noticed_wait_s:
+                    stats.slow.note_wait(began, got)
             except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
                 hooks.contain(error)
             return connection

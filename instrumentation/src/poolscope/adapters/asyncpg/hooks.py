@@ -11,6 +11,7 @@ from asyncpg.pool import Pool, PoolConnectionHolder  # type: ignore[import-untyp
 from poolscope.adapters.asyncpg.losses import Losses
 from poolscope.adapters.asyncpg.pools import (
     HOLDERS_ARE_WEAK,
+    LIBRARY,
     AsyncpgPoolReader,
     Life,
     close_reason,
@@ -40,6 +41,7 @@ from poolscope.recording.timeouts import look_at_timeout
 from poolscope.recording.waiters import Waiter, blocked_caller
 
 CONNECTING = "_poolscope_connecting"
+SITE = "_poolscope_site"
 
 
 class AsyncpgHooks:
@@ -56,9 +58,10 @@ class AsyncpgHooks:
         self.contain, self.contained = registry.contain, registry.contained
         self._look_at_timeout = registry.contained(look_at_timeout)
         self._collected = registry.contained(self._end_collected)
-        self._creation_lines = registry.creation_lines
+        self._note_made = registry.note_created_pool
         self._max_routes = registry.max_routes
-        self.attachments = PoolAttachments(registry, self._make, self._adopt)
+        self._sites: dict[int, Site] = {}  # of pools that connect now, by their ids
+        self.attachments = PoolAttachments(registry, self._make, self._adopt, self._site_of)
         self.losses = Losses(registry)
         self.record_checkout = make_record_checkout()
         self.context_class: type | None = None
@@ -83,16 +86,31 @@ class AsyncpgHooks:
         return self.stats_of(target) if isinstance(target, Pool) else None
 
     def _make(self, pool: Any) -> PoolStats:
-        reader = AsyncpgPoolReader(holder_finder(pool))
-        return PoolStats(identify_pool(pool), reader, is_async=True, max_routes=self._max_routes)
+        return PoolStats(
+            identify_pool(pool),
+            AsyncpgPoolReader(holder_finder(pool)),
+            library=LIBRARY,
+            is_async=True,
+            max_routes=self._max_routes,
+        )
 
-    def made(self, pool: Any, site: Site | None) -> None:
-        """Note a pool that is ready, or failed to connect, and the line that awaited it.
+    def making(self, pool: Any, site: Site) -> None:
+        """Note the line that awaits a new pool, before it connects: it allows no attributes."""
+        self._sites[id(pool)] = site
+
+    def _site_of(self, pool: Any) -> Site:
+        noted: Site = getattr(pool._queue, SITE, UNKNOWN_SITE)
+        return self._sites.get(id(pool), noted)
+
+    def made(self, pool: Any) -> None:
+        """Note a pool that is ready, or failed to connect.
 
         The queue represents the pool, which allows no weak references.
         """
-        site = site or UNKNOWN_SITE
-        self._creation_lines.note_made(pool._queue, identify_pool(pool), site, monotonic())
+        site = self._sites.pop(id(pool), UNKNOWN_SITE)
+        if pool._queue is not None:
+            setattr(pool._queue, SITE, site)
+            self._note_made(pool._queue, identify_pool(pool), site)
 
     def _adopt(self, pool: Any, stats: PoolStats) -> None:
         queue = pool._queue
@@ -113,7 +131,7 @@ class AsyncpgHooks:
     def detach_all(self) -> None:
         """Remove everything from the pools; open checkouts stay as they are."""
         for queue in self.attachments.anchors:
-            take_off(queue, "get", "_poolscope_slots", "_poolscope_lives")
+            take_off(queue, "get", "_poolscope_slots", "_poolscope_lives", SITE)
         self.attachments.detach_pools()
 
     def shared(self, connection: Any, frame: FrameType) -> None:
@@ -137,15 +155,15 @@ class AsyncpgHooks:
         if stats is not None:
             stats.foreign_loop += 1
 
-    def failed(self, stats: PoolStats, error: BaseException) -> None:
+    def failed(self, stats: PoolStats, error: BaseException, began_s: float) -> None:
         """Count a checkout that ended without a connection; a slow server is no pool time-out."""
         if isinstance(error, CancelledError):
-            stats.note_failed(FailureReason.CANCELLED)
+            stats.note_failed(FailureReason.CANCELLED, began_s)
         elif isinstance(error, TimeoutError) and CONNECTING not in error.__dict__:
-            stats.note_failed(FailureReason.TIMEOUT)
+            stats.note_failed(FailureReason.TIMEOUT, began_s)
             self._look_at_timeout(stats, monotonic())
         else:
-            stats.note_failed(FailureReason.ERROR)
+            stats.note_failed(FailureReason.ERROR, began_s)
 
     def connect_failed(self, stats: PoolStats, error: Exception) -> None:
         """Count a connection that could not be opened."""
@@ -241,7 +259,7 @@ class AsyncpgHooks:
                 return await get()
             finally:
                 stats.waiting.pop(token, None)
-                stats.queue.count_value(monotonic() - began)
+                stats.note_queue_time(began, monotonic() - began)
 
         def measured_get() -> Coroutine[Any, Any, Any]:
             return get() if free else wait()

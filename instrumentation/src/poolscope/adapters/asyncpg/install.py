@@ -26,8 +26,8 @@ from poolscope.adapters.asyncpg.checkout import measured_acquire, remembering_ca
 from poolscope.adapters.asyncpg.hooks import AsyncpgHooks
 from poolscope.adapters.common.patching import Undo, in_order, replace
 from poolscope.clock import monotonic
-from poolscope.recording.callsite import find_site
-from poolscope.recording.pool import next_checkout_id
+from poolscope.recording.callsite import UNKNOWN_SITE, find_site
+from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -57,15 +57,16 @@ def install(registry: Registry) -> Undo:
 
 def noting_line(original: Method, hooks: AsyncpgHooks) -> Method:
     """Return a pool's `_initialize` that notes the line that awaits the new pool."""
-    line_of, made = hooks.contained(find_site), hooks.contained(hooks.made)
+    line_of, making = hooks.contained(find_site), hooks.contained(hooks.making)
+    made = hooks.contained(hooks.made)
 
     async def _initialize(self: Any) -> None:
         # Before the pool connects: an error thrown into a coroutine hides its awaiting frame.
-        site = line_of(sys._getframe())
+        making(self, line_of(sys._getframe()) or UNKNOWN_SITE)
         try:
             await original(self)
         finally:
-            made(self, site)
+            made(self)
 
     return _initialize
 
@@ -76,6 +77,7 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
     connect_failed = hooks.contained(hooks.connect_failed)
     connect_began = hooks.contained(hooks.connect_began)
     replaced = hooks.contained(hooks.replaced)
+    ended = hooks.contained(PoolStats.note_connect_ended)
 
     async def connect(self: Any) -> None:
         stats = stats_of(self._pool)
@@ -92,6 +94,7 @@ def measured_connect(original: Method, hooks: AsyncpgHooks) -> Method:
             raise
         finally:
             waiter = stats.waiting.pop(token, None)
+            ended(stats, waiter)
         opened(stats, self, monotonic() - began, waiter)
 
     return connect
@@ -125,12 +128,13 @@ def measured_release(original: Method, hooks: AsyncpgHooks) -> Method:
             slot = self._pool._queue._poolscope_slots[self]
             out = slot.out
             if out is not None:
-                if out[6] is not slot.alive:
+                checkout_id, taken_s, _, request, _, context, alive = out
+                if alive is not slot.alive:
                     slot.stats.end(slot, monotonic())
                 else:
                     # Inlined `end`: one more call costs more than its work.
                     slot.out = None
-                    slot.stats.uses.append((monotonic(), out[1], out[3], out[0]))
+                    slot.stats.uses.append((monotonic(), taken_s, request, checkout_id, context))
         except Exception as error:  # noqa: BLE001 - inline: runs at each return
             not_found(self, error)
         original(self)

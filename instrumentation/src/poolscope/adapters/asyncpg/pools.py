@@ -91,6 +91,11 @@ class AsyncpgPoolReader:
         holders = holder._pool._holders if holder is not None else ()
         return next((other._con for other in holders if other.is_connected()), None)
 
+    def is_closed(self) -> bool:
+        """Return whether the pool was closed or terminated."""
+        holder = self._find_holder()
+        return holder is not None and bool(holder._pool._closed)
+
 
 def _caller_timeout(pool: Any) -> float | None:
     """Return the longest time-out of callers; None if a caller has no limit, or none gave one."""

@@ -7,6 +7,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from poolscope.adapters.common.inherited_slots import InheritedSlot
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.weak_keys import living_keys
+from poolscope.recording.callsite import Site
 from poolscope.recording.drivers import ConnectionFacts
 from poolscope.recording.pool import PoolStats, Slot
 from poolscope.recording.registry import Registry
@@ -70,9 +71,9 @@ def kept_on(connection: Any) -> KeptSlot | None:
 class PoolAttachments:
     """The statistics of all pools of one library.
 
-    `make` returns the statistics of a new pool, and `adopt` attaches to its existing connections.
-    The statistics are kept on an object of the pool, the anchor. It has a `__dict__` and allows
-    weak references.
+    `make` returns the statistics of a new pool, `site_of` the line that made it, and `adopt`
+    attaches to its existing connections. The statistics are kept on an object of the pool, the
+    anchor. It has a `__dict__` and allows weak references.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class PoolAttachments:
         registry: Registry,
         make: Callable[[Any], PoolStats],
         adopt: Callable[[Any, PoolStats], None],
+        site_of: Callable[[Any], Site],
     ) -> None:
         self._registry = registry
         self._make = make
+        self._site_of = site_of
         self._adopt = adopt
         self._known: WeakKeyDictionary[Any, PoolStats | None] = WeakKeyDictionary()
 
@@ -95,16 +98,15 @@ class PoolAttachments:
     def _stats_of(self, anchor: Any, pool: Any) -> PoolStats | None:
         if anchor in self._known:
             return self._known[anchor]
-        made = self._make(pool)
+        watched = self._registry.watch(anchor, self._make(pool), self._site_of(pool))
         # setdefault is atomic: if two threads come here at once, only one attaches.
-        stats = self._known.setdefault(anchor, made)
-        if stats is not made:
-            return stats
-        if not self._registry.watch(anchor, made):
-            self._known[anchor] = None
-            return None
-        self._adopt(pool, made)
-        return made
+        stats = self._known.setdefault(anchor, watched)
+        if stats is not watched:
+            self._registry.drop_twin(watched)
+        elif stats is not None:
+            self._adopt(pool, stats)
+            stats.reader.configuration()  # some pools can be read only now, and may end soon
+        return stats
 
     @property
     def anchors(self) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import Caller, make_find_caller, make_record_checkout
-from poolscope.recording.pool import next_checkout_id
+from poolscope.recording.pool import PoolStats, next_checkout_id
 
 Method = Callable[..., Any]
 
@@ -50,7 +50,7 @@ def _measured(original: Method, hooks: PsycopgPoolHooks) -> Callable[..., Corout
         try:
             connection = await original(self, timeout)
         except BaseException as error:
-            hooks.failed(stats, error)
+            hooks.failed(stats, error, began)
             raise
         try:
             try:
@@ -84,6 +84,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
     connect_began = hooks.contained(hooks.connect_began)
+    ended = hooks.contained(PoolStats.note_connect_ended)
 
     async def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
         stats = stats_of(self)
@@ -98,6 +99,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
             raise
         finally:
             waiter = stats.waiting.pop(token, None)
+            ended(stats, waiter)
         opened(stats, connection, monotonic() - began, waiter)
         return connection
 

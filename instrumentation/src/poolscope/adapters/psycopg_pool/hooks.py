@@ -13,6 +13,7 @@ from poolscope.adapters.common.calling_frames import frame_outside, frame_runnin
 from poolscope.adapters.common.patching import take_off
 from poolscope.adapters.common.slot_keeper import KeptSlot, PoolAttachments, kept_on
 from poolscope.adapters.psycopg_pool.pools import (
+    LIBRARY,
     PsycopgPoolReader,
     close_reason,
     identify_pool,
@@ -20,7 +21,7 @@ from poolscope.adapters.psycopg_pool.pools import (
 )
 from poolscope.catalogue import CloseReason, FailureReason, InvalidationReason, Phase
 from poolscope.clock import monotonic
-from poolscope.recording.callsite import UNKNOWN_SITE, find_site
+from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site
 from poolscope.recording.checkout import Caller, count_nested
 from poolscope.recording.driver_errors.connect_errors import classify_connect_error
 from poolscope.recording.drivers import describe
@@ -49,10 +50,11 @@ class PsycopgPoolHooks:
         self._look_at_timeout = registry.contained(look_at_timeout)
         self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
-        self._creation_lines = registry.creation_lines
+        self._note_made = registry.note_created_pool
         self._max_routes = registry.max_routes
-        self.attachments = PoolAttachments(registry, self._make, self._adopt)
-        self._readers: WeakKeyDictionary[PoolStats, PsycopgPoolReader] = WeakKeyDictionary()
+        self.attachments = PoolAttachments(registry, self._make, self._adopt, _site_of)
+        self._readers: WeakKeyDictionary[Any, PsycopgPoolReader] = WeakKeyDictionary()
+        """The readers by their pools, and by the statistics of the last of these pools."""
         self.getconn_codes: set[CodeType] = set()
         """Code that runs while a caller is blocked; asynchronous code has its `caller`."""
 
@@ -70,23 +72,29 @@ class PsycopgPoolHooks:
         return self.stats_of(target) if is_pool else None
 
     def _make(self, pool: Any) -> PoolStats:
-        reader = PsycopgPoolReader(ref(pool))
-        stats = PoolStats(
+        reader = self._readers[pool] = PsycopgPoolReader(ref(pool))
+        return PoolStats(
             identify_pool(pool),
             reader,
+            library=LIBRARY,
             is_async=hasattr(type(pool), "__aenter__"),
             pre_ping=pool._check is not None,
             max_routes=self._max_routes,
         )
-        self._readers[stats] = reader
-        return stats
 
-    def made(self, pool: Any, frame: FrameType) -> None:
-        """Note the line that made a pool; `frame` is the frame that asked for it."""
-        site = find_site(frame_outside(pool, frame))
-        self._creation_lines.note_made(pool, identify_pool(pool), site, monotonic())
+    def making(self, pool: Any, frame: FrameType) -> None:
+        """Note the line that makes a pool; `frame` is the frame that asks for it.
+
+        The pool may open connections at once, in other threads, so the line is noted first.
+        """
+        pool._poolscope_site = find_site(frame_outside(pool, frame))
+
+    def made(self, pool: Any) -> None:
+        """Count a pool at the line that made it."""
+        self._note_made(pool, identify_pool(pool), _site_of(pool))
 
     def _adopt(self, pool: Any, stats: PoolStats) -> None:
+        self._readers[stats] = self._readers[pool]
         if pool._check is not None:
             measured = self.checked_later if stats.is_async else self.checked
             pool._check = measured(stats, pool._check)
@@ -97,6 +105,7 @@ class PsycopgPoolHooks:
         """Remove everything from the pools; open checkouts stay as they are."""
         for pool in self.attachments.anchors:
             pool._check = getattr(pool._check, "_poolscope_original", pool._check)
+            take_off(pool, "_poolscope_site")
             stats = getattr(pool, "_poolscope", None)
             for reference in list(stats.slots) if stats is not None else ():
                 take_off(reference(), "_poolscope")
@@ -115,15 +124,15 @@ class PsycopgPoolHooks:
             slot.connection_found(describe(connection))
         return slot
 
-    def failed(self, stats: PoolStats, error: BaseException) -> None:
+    def failed(self, stats: PoolStats, error: BaseException, began_s: float) -> None:
         """Count a checkout that ended without a connection."""
         if isinstance(error, PoolTimeout):
-            stats.note_failed(FailureReason.TIMEOUT)
+            stats.note_failed(FailureReason.TIMEOUT, began_s)
             self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
-            stats.note_failed(FailureReason.CANCELLED)
+            stats.note_failed(FailureReason.CANCELLED, began_s)
         else:
-            stats.note_failed(FailureReason.ERROR)
+            stats.note_failed(FailureReason.ERROR, began_s)
 
     def returned(self, pool: Any, connection: Any) -> None:
         """Note a return, before the pool can lend the connection again."""
@@ -248,9 +257,11 @@ class PsycopgPoolHooks:
         waited_s = monotonic() - began_s
         slot = kept_on(connection)
         if slot is not None and slot.fresh:
-            waited_s = max(0.0, waited_s - slot.create_s)
+            create_s = min(waited_s, slot.create_s)
+            waited_s -= create_s
             stats.note_connect_wait(waiter)
-        stats.queue.count_value(waited_s)
+            stats.slow.note_phase(Phase.CONNECT, began_s, create_s)
+        stats.note_queue_time(began_s, waited_s)
 
     def _ping_began(self, stats: PoolStats, token: int, began_s: float) -> None:
         """Note a caller with a connection that will be tested now."""
@@ -303,3 +314,8 @@ class PsycopgPoolHooks:
 
         measured_check._poolscope_original = check  # type: ignore[attr-defined]
         return measured_check
+
+
+def _site_of(pool: Any) -> Site:
+    site: Site = getattr(pool, "_poolscope_site", UNKNOWN_SITE)
+    return site

@@ -19,7 +19,7 @@ from poolscope.adapters.psycopg_pool import asynchronous
 from poolscope.adapters.psycopg_pool.hooks import PsycopgPoolHooks
 from poolscope.clock import monotonic
 from poolscope.recording.checkout import make_record_checkout
-from poolscope.recording.pool import next_checkout_id
+from poolscope.recording.pool import PoolStats, next_checkout_id
 from poolscope.recording.registry import Registry
 
 Method = Callable[..., Any]
@@ -53,11 +53,12 @@ def install(registry: Registry) -> Undo:
 
 def noting_line(original: Method, hooks: PsycopgPoolHooks) -> Method:
     """Return the `__init__` of a pool of either kind, which notes the line that makes the pool."""
-    made = hooks.contained(hooks.made)
+    making, made = hooks.contained(hooks.making), hooks.contained(hooks.made)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - as the method
+        making(self, sys._getframe())
         original(self, *args, **kwargs)
-        made(self, sys._getframe())
+        made(self)
 
     return __init__
 
@@ -82,7 +83,7 @@ def measured_getconn(original: Method, hooks: PsycopgPoolHooks) -> Method:
         try:
             connection = original(self, timeout)
         except BaseException as error:
-            hooks.failed(stats, error)
+            hooks.failed(stats, error, began)
             raise
         try:
             try:
@@ -116,6 +117,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
     stats_of, opened = hooks.contained(hooks.stats_of), hooks.contained(hooks.opened)
     connect_failed = hooks.contained(hooks.connect_failed)
     connect_began = hooks.contained(hooks.connect_began)
+    ended = hooks.contained(PoolStats.note_connect_ended)
 
     def _connect(self: Any, *args: Any, **kwargs: Any) -> Any:
         stats = stats_of(self)
@@ -130,6 +132,7 @@ def measured_connect(original: Method, hooks: PsycopgPoolHooks) -> Method:
             raise
         finally:
             waiter = stats.waiting.pop(token, None)
+            ended(stats, waiter)
         opened(stats, connection, monotonic() - began, waiter)
         return connection
 

@@ -82,6 +82,11 @@ class PsycopgPoolReader:
         connections = (reference() for reference in references)
         return next((connection for connection in connections if connection is not None), None)
 
+    def is_closed(self) -> bool:
+        """Return whether the pool was closed: then it can not be opened again."""
+        pool = self._find()
+        return pool is not None and pool._opened and pool.closed
+
 
 def _limits(pool: Any) -> dict[str, Any]:
     low, high = pool.min_size, pool.max_size

@@ -64,7 +64,7 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
             # Inline the work of a known method, to save its frame.
             fairy = _base._ConnectionFairy._checkout(self) if is_known else original(self)
         except BaseException as error:
-            hooks.failed(stats, error)
+            hooks.failed(stats, error, began)
             raise
         try:
             got, record = now(), fairy._connection_record
@@ -106,12 +106,12 @@ def measured_connect(  # noqa: C901, PLR0915 - the hot path: splitting it would 
                 context_of(),
                 record.fairy_ref,
             )
-            waits = stats.waits
-            waits.append(got - began)
+            waits, waited_s = stats.waits, got - began
+            waits.append(waited_s)
             if len(waits) > limit:
                 stats.count()
-            if stats.pre_ping:
-                hooks.pinged(stats, slot, got - began)
+            if waited_s >= stats.noticed_wait_s:
+                hooks.waited(stats, slot, began, got)
         except Exception as error:  # noqa: BLE001 - no poolscope error may reach the application
             contain(error)
         return fairy
@@ -142,8 +142,9 @@ def measured_return(
                 if out is not None:
                     # Inlined `end`: one more call costs more than its work.
                     slot.out, stats = None, slot.stats
-                    stats.uses.append((now(), out[1], out[3], out[0]))
-                    if out[6]() is None:
+                    checkout_id, taken_s, _, request, _, context, alive = out
+                    stats.uses.append((now(), taken_s, request, checkout_id, context))
+                    if alive() is None:
                         stats.note_collected(out)
             except Exception as error:  # noqa: BLE001 - inline: runs at each return
                 contain(error)

@@ -19,7 +19,7 @@ from poolscope.adapters.sqlalchemy import pools
 from poolscope.adapters.sqlalchemy.caller_frames import make_find_frames
 from poolscope.catalogue import CloseReason, FailureReason, Phase, SessionErrorKind, SharedReason
 from poolscope.clock import monotonic
-from poolscope.recording.callsite import Site, find_site
+from poolscope.recording.callsite import UNKNOWN_SITE, Site, find_site
 from poolscope.recording.checkout import count_nested
 from poolscope.recording.driver_errors.connect_errors import classify_connect_error
 from poolscope.recording.drivers import bound_loop, describe
@@ -51,6 +51,7 @@ class SqlalchemyHooks:
         self._engines: weakref.WeakKeyDictionary[Any, Callable[[], Any]] = (
             weakref.WeakKeyDictionary()
         )
+        self._sites: weakref.WeakKeyDictionary[Any, Site] = weakref.WeakKeyDictionary()
         self._known: weakref.WeakKeyDictionary[Any, PoolStats | None] = weakref.WeakKeyDictionary()
 
     def find(self, target: Any) -> PoolStats | None:
@@ -73,10 +74,19 @@ class SqlalchemyHooks:
 
     def engine_made(self, engine: sqlalchemy.Engine, frame: FrameType) -> None:
         """Attach to a new engine, and note the line that made it, outwards from `frame`."""
+        site = self._sites[engine.dialect] = find_site(frame)
         self.attach_engine(engine)
         identity = pools.identify(engine.pool, engine)
-        lines = self._registry.creation_lines
-        lines.note_made(engine.dialect, identity, find_site(frame), monotonic())
+        self._registry.note_created_pool(engine.dialect, identity, site)
+
+    def engine_disposed(self, engine: sqlalchemy.Engine) -> None:
+        """Let the next pool take the row: an engine that is made for each job ends in this way.
+
+        The row stays with the engine if the engine is used again first.
+        """
+        stats = self._known.get(engine.dialect)
+        if stats is not None:
+            self._registry.release_row(engine.dialect, stats)
 
     def attach_pool(self, pool: Any) -> PoolStats | None:
         """Attach to a pool at its first use in this process; None if it cannot be watched."""
@@ -102,18 +112,24 @@ class SqlalchemyHooks:
         """
         find_engine = self._engines.get(pool._dialect)
         owner = pool if find_engine is None else pool._dialect
-        if owner in self._known:
-            return self._known[owner]
+        known = self._known.get(owner)
+        if owner in self._known and (known is None or self._registry.keeps_row(owner, known)):
+            return known
         made = PoolStats(
             pools.identify(pool, find_engine() if find_engine is not None else None),
             pools.SqlalchemyPoolReader(ref(pool) if find_engine is None else _pool_of(find_engine)),
+            library=pools.LIBRARY,
             is_async=pool._dialect.is_async,
             pre_ping=pool._pre_ping,
             max_routes=self._registry.max_routes,
         )
-        stats = self._known.setdefault(owner, made)
-        if stats is made and not self._registry.watch(owner, made):
-            stats = self._known[owner] = None
+        watched = self._registry.watch(owner, made, self._sites.get(owner, UNKNOWN_SITE))
+        if known is not None and self._known.get(owner) is known:
+            self._known.pop(owner, None)  # another pool has the row now
+        # setdefault is atomic: if two threads come here at once, only one attaches.
+        stats = self._known.setdefault(owner, watched)
+        if stats is not watched:
+            self._registry.drop_twin(watched)
         return stats
 
     def _wrap(self, pool: Any, stats: PoolStats) -> None:
@@ -188,27 +204,34 @@ class SqlalchemyHooks:
         """Return whether exactly this checkout was noted before."""
         return slot.out is not None and slot.out[6] is record.fairy_ref
 
-    def failed(self, stats: PoolStats, error: BaseException) -> None:
+    def failed(self, stats: PoolStats, error: BaseException, began_s: float) -> None:
         """Count once that a checkout got no connection, even if several wrappers report it."""
         # A number, not the statistics themselves: applications pickle their exceptions.
         if error.__dict__.get("_poolscope") == id(stats):
             return
         error.__dict__["_poolscope"] = id(stats)
         if isinstance(error, exc.TimeoutError):
-            stats.note_failed(FailureReason.TIMEOUT)
+            stats.note_failed(FailureReason.TIMEOUT, began_s)
             self._look_at_timeout(stats, monotonic())
         elif isinstance(error, CancelledError):
-            stats.note_failed(FailureReason.CANCELLED)
+            stats.note_failed(FailureReason.CANCELLED, began_s)
         else:
-            stats.note_failed(FailureReason.ERROR)
+            stats.note_failed(FailureReason.ERROR, began_s)
             # Pre-ping fails on a connection of another loop, so it is not lent.
             stats.foreign_loop += stats.is_async and is_of_another_loop(error)
 
-    def pinged(self, stats: PoolStats, slot: Slot, waited_s: float) -> None:
-        """Count the time of the liveness check: the wait minus the time in the queue."""
-        if not slot.fresh:
-            stats.ping.count_value(max(0.0, waited_s - slot.queued_s))
-        slot.fresh, slot.queued_s = False, 0.0
+    def waited(self, stats: PoolStats, slot: Slot, began_s: float, got_s: float) -> None:
+        """Note a wait that was slow, or that may have included a liveness check.
+
+        The time of the check is the wait minus the time in the queue.
+        """
+        waited_s = got_s - began_s
+        if stats.pre_ping:
+            if not slot.fresh:
+                stats.ping.count_value(max(0.0, waited_s - slot.queued_s))
+            slot.fresh, slot.queued_s = False, 0.0
+        if waited_s >= stats.slow.slow_s:
+            stats.slow.note_wait(began_s, got_s)
 
     def queued(self, stats: PoolStats, queue: Any) -> Callable[..., Any]:
         """Return the queue's `get` with only the blocked time measured."""
@@ -251,7 +274,7 @@ class SqlalchemyHooks:
         finally:
             stats.waiting.pop(token, None)
             waited_s = monotonic() - began
-            stats.queue.count_value(waited_s)
+            stats.note_queue_time(began, waited_s)
         slot = getattr(record, "_poolscope", None)
         if slot is not None:
             slot.queued_s = waited_s
@@ -267,6 +290,7 @@ class SqlalchemyHooks:
         """Return the pool's creator with opening a connection measured, and failures classified."""
         connect_failed, wait_began = self.contained(self.connect_failed), self._wait_began
         note_connect_wait = self.contained(stats.note_connect_wait)
+        note_ended = self.contained(stats.note_connect_ended)
 
         def measured_create(record: Any) -> Any:
             began, token = monotonic(), next_checkout_id()
@@ -278,6 +302,7 @@ class SqlalchemyHooks:
                 raise
             finally:
                 waiter = stats.waiting.pop(token, None)
+                note_ended(waiter)
             stats.create.count_value(monotonic() - began)
             note_connect_wait(waiter)
             return connection
@@ -390,8 +415,8 @@ class SqlalchemyHooks:
 
     def _only_stats(self) -> PoolStats | None:
         """Return the statistics of the only living pool; None if there are several."""
-        known = [self._known.get(owner) for owner in living_keys(self._known)]
-        return known[0] if len(known) == 1 else None
+        known = {self._known.get(owner) for owner in living_keys(self._known)}
+        return known.pop() if len(known) == 1 else None
 
     def _user_site(self) -> Site:
         return find_site(*self._find_frames())

@@ -12,6 +12,7 @@ leaks and holders, but not the wait.
 import gc
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import sqlalchemy
@@ -19,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import Pool
 
-from poolscope.adapters.common.patching import looking_like
+from poolscope.adapters.common.patching import looking_like, replace
 from poolscope.adapters.sqlalchemy.checkout import (
     checkout_listener,
     measured_connect,
@@ -47,6 +48,7 @@ def install(registry: Registry) -> Undo:
         _measure_checkouts(hooks),
         _measure_returns(hooks),
         _watch_new_engines(hooks),
+        replace(sqlalchemy.Engine, "dispose", partial(releasing_row, hooks=hooks), hooks.contain),
         hooks.detach_all,
     ]
     registry.on_fork.append(hooks.forget_attachments)
@@ -170,6 +172,23 @@ def _watch_new_engines(hooks: SqlalchemyHooks) -> Undo:
         dialect.engine_created = original
 
     return restore
+
+
+def releasing_row(
+    original: Callable[[Any, bool], None], hooks: SqlalchemyHooks
+) -> Callable[[Any, bool], None]:
+    """Return an engine's `dispose` that lets the next pool take the row.
+
+    A listener of the engine's event would make each statement of the application slower, because
+    SQLAlchemy then dispatches all events of all engines.
+    """
+    disposed = hooks.contained(hooks.engine_disposed)
+
+    def dispose(self: Any, close: bool = True) -> None:
+        original(self, close)
+        disposed(self)
+
+    return dispose
 
 
 def _existing_engines() -> list[sqlalchemy.Engine]:

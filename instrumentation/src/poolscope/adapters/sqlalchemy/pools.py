@@ -60,6 +60,10 @@ class SqlalchemyPoolReader:
         connections = (record.dbapi_connection for record in records if record is not None)
         return next((connection for connection in connections if connection is not None), None)
 
+    def is_closed(self) -> bool:
+        """Return False: an engine that was disposed can be used again."""
+        return False
+
 
 def _limits(pool: Any) -> dict[str, Any]:
     if not isinstance(pool, QueuePool):

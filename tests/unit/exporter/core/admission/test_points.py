@@ -44,6 +44,12 @@ def test_unknown_metric_is_refused(name: str) -> None:
     assert admit(a_point()._replace(metric=name)) is Refusal.UNKNOWN_METRIC
 
 
+@pytest.mark.parametrize("attributes", [{}, {catalogue.CONNECTION_STATE: ""}])
+def test_count_without_a_state_is_refused(attributes: dict[str, str]) -> None:
+    point = a_point(catalogue.COUNT)._replace(attributes={catalogue.POOL_NAME: "a", **attributes})
+    assert admit(point) is Refusal.MISSING_STATE
+
+
 @pytest.mark.parametrize("metric", [catalogue.CHECKOUT_AGE, catalogue.PUSH])
 def test_what_only_the_exporter_may_see_is_never_a_series(metric: catalogue.Metric) -> None:
     assert admit(a_point(metric)) is Refusal.UNKNOWN_METRIC

@@ -48,7 +48,8 @@ def a_fleet(processes: int, limit: int, end: Endpoint = PEER) -> Fleet:
     for number in range(processes):
         instance = an_instance(f"shop-{number}")
         pool = a_pool(instance, server_address=end.address, server_port=end.port)
-        fleet.record_push(a_push(*pool_points(pool, limit=limit), instance=instance), 100.0)
+        points = [*pool_points(pool, limit=limit), a_point(catalogue.POOL_PRE_PING, 1, pool=pool)]
+        fleet.record_push(a_push(*points, instance=instance), 100.0)
     return fleet
 
 

@@ -48,7 +48,7 @@ GOOD = PoolNumbers(
     statement_settings=frozenset(),
     made=PoolsMade("shop/db.py:14", 1),
 )
-STRANGER = PoolNumbers(used=1, max=15)
+STRANGER = PoolNumbers(used=1, max=15, max_overflow=5)
 """What a sender tells that knows the semantic conventions alone."""
 
 PROXY = (IdleTimeout(IdleSource.CONFIGURED, 1800.0),)
@@ -404,3 +404,7 @@ def test_demand_is_added_up_by_what_limits_it() -> None:
     ]
     assert demands(pools) == {SERVER: Demand(SERVER, 3, 30, 1), BOUNCER: Demand(BOUNCER, 1, 7)}
     assert demands([LimitedPool(a_pool(), PoolNumbers(max=5), SharedLimit())]) == {}
+
+
+def test_pool_whose_sender_reports_no_setting_has_no_unanswered_checks() -> None:
+    assert PoolChecks().check_pool(PoolNumbers(used=5, max=5, pending=2), (), NOWHERE) == ()

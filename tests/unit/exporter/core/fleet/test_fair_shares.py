@@ -80,11 +80,11 @@ def test_sender_that_took_all_the_room_gives_way_to_one_below_its_share(
     assert count(crowd, "greedy", 100.0) == LIMIT
     [first] = crowd.push("honest", processes=1, things=30, now_s=101.0)
     assert count(crowd, "honest", 101.0) == 30
-    assert (first.rejected_points, first.limits) == (0, frozenset())
+    assert (first.rejected_points, first.refused) == (0, {})
     results = crowd.push("greedy", processes=10, things=20, now_s=102.0)
     assert count(crowd, "honest", 102.0) == 30
     assert 50 <= count(crowd, "greedy", 102.0) <= LIMIT - 30
-    assert any(each.limits for each in results)
+    assert any(each.refused for each in results)
 
 
 def test_shares_of_two_greedy_senders_are_equal() -> None:

@@ -11,7 +11,7 @@ from poolscope_exporter.core.fleet.fleet import Fleet
 from poolscope_exporter.core.fleet.held_list import MAX_HELD
 from poolscope_exporter.core.fleet.retention import COUNTER_RETENTION_S
 from poolscope_exporter.core.model.checkouts import Instance
-from poolscope_exporter.core.model.pushes import HistogramValue, Point, PoolsMade
+from poolscope_exporter.core.model.pushes import HistogramValue, Point, PoolGeneration, PoolsMade
 from support.exporter.builders import (
     a_checkout,
     a_point,
@@ -470,6 +470,22 @@ def test_no_more_lines_are_kept_of_a_process_than_it_may_have_pools() -> None:
     push = replace(a_push(*pool_points()), pools_made=several)
     fleet.record_push(push, 100.0)
     assert [numbers.made for numbers in fleet.pools(100.0).values()] == [None]
+
+
+def test_a_pool_that_is_gone_has_no_numbers_and_keeps_its_counters() -> None:
+    """So it takes no part in diagnoses, checks, the sum of all pools, and pages."""
+    fleet, checkins = Fleet(), a_point(catalogue.CHECKINS, 7.0)
+    living = replace(
+        a_push(*pool_points(), checkins), generations={a_pool(): PoolGeneration(2, call_site="a:1")}
+    )
+    fleet.record_push(living, 100.0)
+    assert fleet.pools(100.0)[a_pool()].generation == PoolGeneration(2, call_site="a:1")
+    ended = {a_pool(): PoolGeneration(2, is_gone=True)}
+    fleet.record_push(replace(living, points=(checkins,), sequence=2, generations=ended), 105.0)
+    assert fleet.pools(105.0) == {}
+    assert [point.metric for _, point in fleet.series(105.0)] == [catalogue.CHECKINS.name]
+    fleet.record_push(replace(living, sequence=3), 110.0)
+    assert a_pool() in fleet.pools(110.0)
 
 
 def test_a_partial_push_leaves_what_it_leaves_out_and_changes_the_rest() -> None:

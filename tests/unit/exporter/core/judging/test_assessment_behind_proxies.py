@@ -73,6 +73,8 @@ def a_fleet(*pools: tuple[str, int | None, str]) -> Fleet:
         pool = a_pool(an_instance(name), server_address=address, server_port=port)
         points = pool_points(pool, limit=limit or 0)
         told = [each for each in points if limit or each.metric != catalogue.MAX.name]
+        about = {catalogue.POOL_CLASS: "QueuePool"}
+        told.append(a_point(catalogue.POOL_INFO, 1, pool=pool, attributes=about))
         fleet.record_push(a_push(*told, instance=pool.instance), 100.0)
     return fleet
 

@@ -268,7 +268,10 @@ def test_reasons_name_the_pressure() -> None:
     ("numbers", "reason"),
     [
         (CALM, "3 of 15 connections are in use, nobody waits"),
-        (PoolNumbers(used=3, max=15), "3 of 15 connections are in use, nobody waits"),
+        (
+            PoolNumbers(used=3, max=15),
+            "3 of 15 connections are in use, waiting callers are not reported",
+        ),
         (PoolNumbers(pending=0), "nobody waits for a connection"),
     ],
 )

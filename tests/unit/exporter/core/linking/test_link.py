@@ -125,6 +125,12 @@ def test_pid_that_was_asked_for_in_vain_has_no_row() -> None:
     assert outcome == NoLink(Unlinked.NO_ROW, SERVER)
 
 
+def test_query_that_the_server_refuses_is_a_matter_of_privilege() -> None:
+    refused = replace(a_sample(asked=[PID]), is_refused=True)
+    outcome = link(a_checkout(), HEARD_AT_S, refused, server=SERVER)
+    assert outcome == NoLink(Unlinked.NO_PRIVILEGE, SERVER)
+
+
 def test_hidden_row_is_a_matter_of_privilege() -> None:
     assert linked(a_hidden_session()) == NoLink(Unlinked.NO_PRIVILEGE, SERVER)
 

@@ -10,6 +10,8 @@ from support.exporter.builders import a_server
 
 PRIMARY = a_server()
 REPLICA = replace(PRIMARY, in_recovery=True)
+STARTED_AT_S = PRIMARY.started_at_s or 0.0
+WITHOUT_START = replace(PRIMARY, started_at_s=None)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +19,11 @@ REPLICA = replace(PRIMARY, in_recovery=True)
     [
         (None, PRIMARY, None),
         (PRIMARY, PRIMARY, None),
-        (PRIMARY, replace(PRIMARY, started_at_s=PRIMARY.started_at_s + 1e-6), Change.REPLACED),
+        # The right to read the start was granted or revoked: that is no other server.
+        (PRIMARY, WITHOUT_START, None),
+        (WITHOUT_START, PRIMARY, None),
+        (WITHOUT_START, WITHOUT_START, None),
+        (PRIMARY, replace(PRIMARY, started_at_s=STARTED_AT_S + 1e-6), Change.REPLACED),
         (PRIMARY, replace(REPLICA, started_at_s=1.0), Change.REPLACED),
         (PRIMARY, replace(PRIMARY, system_identifier="42"), Change.REPLACED),
         (PRIMARY, replace(PRIMARY, system_identifier=None), None),

@@ -1,0 +1,1 @@
+"""The lines of code at which the owners of connections are."""

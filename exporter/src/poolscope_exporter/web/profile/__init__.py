@@ -1,0 +1,1 @@
+"""The occupancy profile as rows, and their documentation."""

@@ -1,0 +1,1 @@
+"""The page about real applications that adopt poolscope: records, outcomes and document."""

@@ -1,0 +1,158 @@
+"""What the tests of a row run with: an interpreter, and the variables that name a counterpart."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from poolscope_generators.matrix.debian import (
+    NotObtainableError,
+    start_by_own_libraries,
+    unpack,
+)
+
+ROOT = Path(__file__).parents[3]
+VENV = ROOT / ".venv"
+FOLDER = VENV / "matrix"
+REQUIREMENTS = ROOT / "requirements"
+REPORTED_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The interpreter and the variables of one row, and the version as the counterpart gives it."""
+
+    version: str
+    python: Path = VENV / "bin" / "python"
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+def postgres_of_npm(major: str) -> Environment:
+    """Return an environment with a PostgreSQL of the npm package; npm checks its locked hash."""
+    modules = FOLDER / "postgres" / "node_modules"
+    if not modules.is_dir():
+        shutil.copytree(REQUIREMENTS / "postgres", modules.parent, dirs_exist_ok=True)
+        run("npm", "ci", "--silent", cwd=modules.parent)
+    package = modules / f"postgres-{major}"
+    _link_libraries(package)
+    programs = package / "native" / "bin"
+    version = run(str(programs / "postgres"), "--version").split()[-1]
+    return Environment(version, variables={"POSTGRES_PROGRAMS": str(programs)})
+
+
+def installed_bouncer() -> Environment:
+    """Return an environment with the PgBouncer of this machine's own packages."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        raise NotObtainableError("needs Debian's package pgbouncer")
+    return _bouncer(Path(program))
+
+
+def bouncer_of_suite(suite: str) -> Environment:
+    """Return an environment with the PgBouncer of a later suite of Debian."""
+    folder = unpack(suite, ["pgbouncer"], FOLDER / f"pgbouncer-{suite}")
+    return _bouncer(start_by_own_libraries(folder, "usr/sbin/pgbouncer"))
+
+
+def odyssey_of_suite(suite: str) -> Environment:
+    """Return an environment with the Odyssey of a later suite of Debian."""
+    folder = unpack(suite, ["odyssey"], FOLDER / f"odyssey-{suite}")
+    program = start_by_own_libraries(folder, "usr/bin/odyssey")
+    [changes] = (folder / "usr/share/doc/odyssey").glob("changelog*.gz")
+    version = run("zcat", str(changes)).split("(", 1)[1].split("-", 1)[0]
+    return Environment(version, variables={"ODYSSEY": str(program)})
+
+
+def python(version: str) -> Environment:
+    """Return an environment with a Python: this machine's, pyenv's, or the one of Debian's sid."""
+    made = FOLDER / f"python-{version}"
+    interpreter = made / "bin" / "python"
+    if not (made / ".ready").exists():
+        shutil.rmtree(made, ignore_errors=True)
+        run(str(_interpreter(version)), "-m", "venv", "--without-pip", str(made))
+        _install(interpreter, "dev")
+        _install(interpreter, "uvloop", "--target", str(made / "uvloop"))
+        editable = ("--no-build-isolation", "-e", "instrumentation", "-e", "exporter")
+        _pip(interpreter, "--no-deps", *editable)
+        (made / ".ready").touch()
+    return Environment(run(str(interpreter), "--version").split()[-1], interpreter)
+
+
+def locked(distribution: str) -> Environment:
+    """Return the environment of `make setup`, whose version of the distribution is the newest."""
+    return Environment(_version_of(distribution, {}))
+
+
+def library(requirements: str, distribution: str) -> Environment:
+    """Return an environment in which the distributions of a locked file come first."""
+    folder = VENV / requirements
+    if not folder.is_dir():
+        _install(VENV / "bin" / "python", requirements, "--no-deps", "--target", str(folder))
+    paths = [str(folder), os.environ.get("PYTHONPATH", "")]
+    variables = {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return Environment(_version_of(distribution, variables), variables=variables)
+
+
+def _install(interpreter: Path, requirements: str, *options: str) -> None:
+    """Install a locked file for an interpreter; without a wheel there is no row."""
+    file = str(REQUIREMENTS / f"{requirements}.txt")
+    _pip(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
+
+
+def _pip(interpreter: Path, *arguments: str) -> None:
+    pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet"]
+    run(*pip, "--disable-pip-version-check", *arguments)
+
+
+def run(*command: str, cwd: Path = ROOT, variables: dict[str, str] | None = None) -> str:
+    """Run a program that prepares a row; return its output, or report why there is no row."""
+    environment = {**os.environ, **(variables or {})}
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise NotObtainableError(f"needs {command[0]}") from error
+    if done.returncode != 0:
+        raise NotObtainableError(_reason(done.stderr or done.stdout))
+    return done.stdout
+
+
+def _reason(output: str) -> str:
+    """Return the line that gives the reason, which pip does not write last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["no reason"])[0 if errors else -1][:REPORTED_CHARACTERS]
+
+
+def _bouncer(program: Path) -> Environment:
+    version = run(str(program), "--version").split()[1]
+    return Environment(version, variables={"PGBOUNCER": str(program)})
+
+
+def _version_of(distribution: str, variables: dict[str, str]) -> str:
+    code = f"from importlib.metadata import version; print(version({distribution!r}))"
+    return run(str(VENV / "bin" / "python"), "-c", code, variables=variables).strip()
+
+
+def _interpreter(version: str) -> Path:
+    """Return a Python of this version; Debian's sid has 3.13 and later."""
+    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+    found = shutil.which(f"python{version}") or (str(pyenv[-1]) if pyenv else None)
+    if found:
+        return Path(found)
+    folder = unpack(
+        "sid", [f"python{version}-venv", "ca-certificates"], FOLDER / f"debian-python-{version}"
+    )
+    return start_by_own_libraries(folder, f"usr/bin/python{version}")
+
+
+def _link_libraries(package: Path) -> None:
+    """Make the symbolic links that an npm package cannot contain, as its own script would."""
+    for link in json.loads((package / "native" / "pg-symlinks.json").read_text()):
+        target = package / link["target"]
+        if not target.is_symlink():
+            target.symlink_to(os.path.relpath(package / link["source"], target.parent))

@@ -1,0 +1,1 @@
+"""Find the jobs of task queues and schedulers, and their names."""

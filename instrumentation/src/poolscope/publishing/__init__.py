@@ -1,0 +1,1 @@
+"""Publish the aggregates in the application itself, beside or instead of pushes."""

@@ -1,0 +1,1 @@
+"""The results of the looks at owners, as data points for the exporter."""

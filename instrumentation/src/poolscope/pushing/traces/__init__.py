@@ -1,0 +1,1 @@
+"""Spans and exemplars, made afterwards from the notes of the hooks."""

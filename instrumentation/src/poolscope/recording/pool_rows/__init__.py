@@ -1,0 +1,1 @@
+"""The rows in which pools are reported, and the pools that have one of them after another."""

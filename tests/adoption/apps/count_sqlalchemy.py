@@ -1,0 +1,13 @@
+"""Count each checkout of SQLAlchemy, by its own event: for applications that cannot be changed."""
+
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+from truth import count_checkout
+
+
+def count_pools() -> None:
+    """Count the checkouts of all pools, present and future."""
+
+    @event.listens_for(Pool, "checkout")
+    def _count(*_: object) -> None:
+        count_checkout()
