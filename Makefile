@@ -21,6 +21,7 @@ SCENARIOS := $(VENV)/scenarios
 TIMED := $(VENV)/timed-scenarios
 INCIDENT_RECORDS := $(VENV)/incidents
 SOAK_S ?= 1800
+SOAK_DEV_S ?= 600
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
@@ -215,6 +216,9 @@ peers: setup $(PEERS)/.ready ## Run the tests of SUITES (default: all) with and 
 
 soak: setup ## Play SOAK_S seconds (default: 1800) of healthy traffic: no diagnosis but healthy, and, where Prometheus is, no alert, no message
 	SOAK_S=$(SOAK_S) $(PYTEST_ALONE) $(if $(shell command -v prometheus 2>/dev/null),$(SOAK_ALERTS),tests/scenarios/timed/test_soak.py)
+
+soak-dev: setup ## Play SOAK_DEV_S seconds (default: 600) of the traffic in Python's development mode: looks leave no error and no frame
+	SOAK_DEV_S=$(SOAK_DEV_S) $(PYTEST_ALONE) tests/scenarios/timed/test_soak_dev.py
 
 check-deploy: setup deploy-tools ## Render and check what is in deploy/ (needs Go 1.26, npm; Debian's prometheus, prometheus-alertmanager)
 	$(PYTEST) tests/deploy

@@ -17,13 +17,17 @@ from benchmarks.loop_watch import IdleCost
 from benchmarks.method import Cost, compare
 from benchmarks.report import Memory, Row, budgets_table, costs_table, idle_table
 from benchmarks.turns import Block, processes
-from benchmarks.variants import BARE, CONTRIB, HELD, OTHERS
+from benchmarks.variants import BARE, CONTRIB, CONTROL, HELD, NO_LOOKS, OTHERS, OURS
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
 SQLALCHEMY_2_0 = ROOT / ".venv" / "sqlalchemy-2.0-newest"
 BEGIN, END = "<!-- begin of what `make bench` has measured -->", "<!-- end of it -->"
 BEGIN_IDLE = "<!-- begin of what `make bench` has measured of idle processes -->"
+BEGIN_LOOKS = "<!-- begin of what `make bench` has measured of looks -->"
+LOOKS = {f"looks, {case}": case for case in ("psycopg, SELECT 1", "FastAPI endpoint, in process")}
+"""The cases that are measured with looks and without, by the name of the measurement."""
+
 FEWER = 3
 """What has no budget: so many times fewer processes tell it."""
 
@@ -35,6 +39,9 @@ def main() -> None:
     if rows := _costs(options, rng):
         used = Memory(memory.per_connection(), memory.per_pool())
         _report(options, BEGIN, _lines(rows, used))
+    if looks := _look_costs(options, rng):
+        columns = [CONTROL.name, NO_LOOKS.name, OURS.name]
+        _report(options, BEGIN_LOOKS, [_versions(), _load(), "", *costs_table(looks, columns)])
     if idle := _idle_costs(options, rng):
         _report(options, BEGIN_IDLE, [_versions(), "", *idle_table(idle)])
 
@@ -59,6 +66,24 @@ def _costs(options: argparse.Namespace, rng: random.Random) -> dict[str, Row]:
                 rows[case] = _measure(case, postgres.dsn, options, rng)
                 sys.stderr.write(f"{case}: {_summary(rows[case])}\n")
     return rows
+
+
+def _look_costs(options: argparse.Namespace, rng: random.Random) -> dict[str, Row]:
+    """Measure the cases that are wanted with looks and without, in turns."""
+    wanted = {name: case for name, case in LOOKS.items() if options.only in name}
+    variants = [CONTROL.name, NO_LOOKS.name, OURS.name]
+    rows: dict[str, Row] = {}
+    if wanted:
+        with EmbeddedPostgres() as postgres:
+            for name, case in wanted.items():
+                rows[case] = _against_bare(case, postgres.dsn, variants, options, rng)
+                sys.stderr.write(f"{name}: {_summary(rows[case])}\n")
+    return rows
+
+
+def _load() -> str:
+    """Return how many other programs wanted a processor."""
+    return f"Load of the machine: {', '.join(f'{each:.1f}' for each in os.getloadavg())}."
 
 
 def _idle_costs(options: argparse.Namespace, rng: random.Random) -> dict[str, IdleCost]:

@@ -1,5 +1,6 @@
 """What is measured against bare: listeners that do nothing, ours, and what else there is."""
 
+import os
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Protocol
@@ -133,6 +134,16 @@ class Ours:
         self._handle.uninstrument()
 
 
+class OursWithoutLooks(Ours):
+    """`poolscope.instrument()` that looks at no holder: only its setting differs."""
+
+    name = "poolscope, no looks"
+
+    def start(self, case: Case) -> None:
+        os.environ["POOLSCOPE_LOOK"] = "false"
+        super().start(case)
+
+
 class Contrib:
     """OpenTelemetry's own instrumentation of SQLAlchemy, without spans: one metric."""
 
@@ -161,8 +172,11 @@ CONTROL = Nothing("control")
 ONE_THREAD = Nothing("no second thread")
 """Bare without the thread that all other processes have."""
 OURS = Ours()
+NO_LOOKS = OursWithoutLooks()
 CONTRIB = Contrib()
 HELD: tuple[Variant, ...] = (CONTROL, TwoNoOpListeners(), OURS)
 """What budgets are held against, and what they are held with."""
 OTHERS: tuple[Variant, ...] = (ONE_THREAD, NaiveOpenTelemetry())
-VARIANTS: dict[str, Variant] = {each.name: each for each in (BARE, *HELD, *OTHERS, CONTRIB)}
+VARIANTS: dict[str, Variant] = {
+    each.name: each for each in (BARE, *HELD, *OTHERS, NO_LOOKS, CONTRIB)
+}

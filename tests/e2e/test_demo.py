@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from poolscope_exporter import demo as demo_package
@@ -167,6 +168,11 @@ def test_what_keeps_a_connection_is_named_with_its_line(run: Run) -> None:
     assert {now["code_line"] for now in reports} == {line_of("session.execute(turnover)")}
 
 
+def test_nobody_keeps_a_leaked_connection(run: Run) -> None:
+    leaks = [finding for finding in run.of_route(EXPORT) if finding["verdict"] == "leaked"]
+    assert {str(leak["now"]) for leak in leaks} == {"None"}
+
+
 def test_only_the_leaking_route_is_accused_and_the_healthy_one_never_appears(run: Run) -> None:
     accused = {seen.finding["route"] for seen in run.seen if seen.finding["verdict"] == "leaked"}
     assert accused == {EXPORT}
@@ -210,6 +216,42 @@ def embedded_demo(open_folder: Path) -> Iterator[subprocess.Popen[str]]:
     for pid in processes_that_mention(str(open_folder)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+TAKEN_OR_KEPT = {
+    EXPORT: ("await engine.connect()", None),
+    "/reports": ("session.execute(turnover)", "sqlalchemy.ext.asyncio.AsyncSession.execute"),
+    "/checkout": ("await asyncio.sleep(PAYMENT_S)", "asyncio.sleep"),
+}
+"""By route, the line to change, and the call that keeps the connection there."""
+
+
+def test_the_terminal_and_the_page_name_the_line_of_each_problem(open_folder: Path) -> None:
+    missing = set(TAKEN_OR_KEPT)
+    with start_demo(open_folder, "--for", str(max(RUNS_S))) as demo:
+        assert demo.stdout is not None
+        watchdog = threading.Timer(max(RUNS_S) + STUCK_AFTER_S, demo.kill)
+        watchdog.start()
+        page, lines = "", []
+        for line in demo.stdout:
+            lines.append(line)
+            page = page or line.partition("live page   ")[2].strip()
+            for route in {each for each in missing if f" {each} " in line and names(line, each)}:
+                text = httpx.get(page, trust_env=False).text
+                assert names(text, route), text
+                missing.remove(route)
+            if not missing:
+                break
+        demo.terminate()
+        demo.communicate(timeout=90)
+        watchdog.cancel()
+    assert not missing, lines
+
+
+def names(text: str, route: str) -> bool:
+    """Return whether a text has the line of a problem, and the call that is made there."""
+    source, call = TAKEN_OR_KEPT[route]
+    return f"sample_app.py:{line_of(source)}" in text and (call or "") in text
 
 
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])

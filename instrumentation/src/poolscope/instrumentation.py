@@ -16,6 +16,7 @@ from poolscope.adapters.common.inherited_slots import mark_inherited
 from poolscope.adapters.common.later_imports import LaterImports
 from poolscope.process.termination import Termination
 from poolscope.pushing.pusher import Pusher
+from poolscope.recording.leaks import resume_collections_in_child
 from poolscope.recording.registry import Registry
 from poolscope.recording.traces.slow_notes import SLOW_WAIT_S
 from poolscope.sending.lookups import LOOKUPS
@@ -206,6 +207,7 @@ def active() -> Instrumentation | None:
 
 
 def _after_fork_in_child() -> None:
+    resume_collections_in_child()
     LOOKUPS.after_fork_in_child()
     for instrumentation in _active.values():
         instrumentation.restart_in_child()

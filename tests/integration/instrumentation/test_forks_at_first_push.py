@@ -1,7 +1,8 @@
 """Children that are forked around the first push of their parent work, and push.
 
-A fork leaves every lock that another thread held locked for ever in the child. POOLSCOPE_FORKS
-says how many children there are; 400 take about two minutes.
+A fork leaves every lock that another thread held locked for ever in the child. One thread looks at
+holders all the time, so that a child may begin in the middle of a look. POOLSCOPE_FORKS says how
+many children there are; 400 take about two minutes.
 """
 
 import json
@@ -17,10 +18,11 @@ CHILDREN_AT_ONCE = 20
 FORKS = int(os.environ.get("POOLSCOPE_FORKS", "100"))
 
 PARENT = f"""
-import asyncio, faulthandler, json, os, signal, socket, sys, time
+import asyncio, faulthandler, gc, json, os, signal, socket, sys, threading, time
 
 import asyncpg, psycopg, sqlalchemy
 import poolscope
+from poolscope.watching.holder_looks import HolderLooks
 
 _, endpoint, dsn = sys.argv
 handle = poolscope.instrument(endpoint=endpoint, push_interval_s=0.3)
@@ -46,23 +48,36 @@ def work():
     while not handle.pusher._ended.is_set() and time.monotonic() < until_s:
         handle.flush()
 
+kept = [engine.connect() for _ in range(5)]
+looks, looked, children = HolderLooks(handle.registry, dict), [], []
+
+def look_all_the_time():
+    while len(children) < {CHILDREN_AT_ONCE}:
+        looks.look_at_owners(time.monotonic())
+        looked.append(None)
+
+threading.Thread(target=look_all_the_time, daemon=True).start()
+sys.setswitchinterval(1e-5)  # so that some children are forked during a look
 use_pool()  # the pusher starts, and pushes 0.3 s later
 time.sleep(0.29)
-children = []
 for _ in range({CHILDREN_AT_ONCE}):
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(50)
+        sys.setswitchinterval(0.005)
         faulthandler.dump_traceback_later(40)  # where it hangs
         code = 1
         try:
             work()
+            assert gc.isenabled(), "the child was forked during a look, and collects no garbage"
             code = 0
         finally:
             os._exit(code)
     children.append(pid)
-print(json.dumps([os.waitpid(pid, 0)[1] for pid in children]))
+ended = [os.waitpid(pid, 0)[1] for pid in children]
+assert len(looked) > 10 and handle.registry.hook_errors == 0, handle.registry.last_hook_error
+print(json.dumps(ended))
 """
 
 

@@ -41,6 +41,7 @@ def python_path() -> list[str]:
 
 def check(told: dict[str, Any]) -> None:
     assert told["taken"] == told["checkouts"] == told["checkins"] > ENOUGH
+    assert told["looked"] > 0
     assert told["leaked"] == told["leaks"] > 0
     assert (told["hook_errors"], told["last_hook_error"]) == (0, None)
 

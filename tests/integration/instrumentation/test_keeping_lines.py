@@ -1,101 +1,35 @@
 """Looks at random moments name the line that keeps a connection, in real libraries."""
 
 import asyncio
-import random
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import httpx
 import pytest
 import requests
 from fastapi import Depends, FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
+from poolscope import catalogue
 from poolscope.recording.requests import Receive, Scope, Send, run_request
-from poolscope.watching.holder_looks import HolderLooks
-from poolscope.watching.owner_stack import LoopThread
+from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from support.applications.apps import instrumented
 from support.applications.holding import HeldPool, keeping_line
+from support.applications.observing import ENOUGH, Observer, SlowServer, a_slow_server, share_at
 from support.documents.markdown import ROOT
-
-LOOKS = 40
-ENOUGH = 0.95
-
-Seen = Counter[tuple[str, int, str | None]]
-
-
-class SlowServer(NamedTuple):
-    """An HTTP server that answers when the test is over, and whether it was asked."""
-
-    address: str
-    asked: threading.Event
 
 
 @pytest.fixture
 def slow_server() -> Iterator[SlowServer]:
-    """Run such a server."""
-    end, asked = threading.Event(), threading.Event()
-
-    class Slow(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.set()
-            end.wait()
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Write nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield SlowServer(f"http://127.0.0.1:{server.server_port}/", asked)
-        end.set()
-        server.shutdown()
-        thread.join()
-
-
-class Observer:
-    """A pool, and looks at its holders at random moments from another thread."""
-
-    def __init__(self) -> None:
-        self.pool = HeldPool()
-        self.seen: Seen = Counter()
-        self.is_over = threading.Event()
-        self._loops: dict[int, LoopThread] = {}
-        self._looks = HolderLooks(self.pool.registry, lambda: self._loops)
-
-    def note_loop(self) -> None:
-        """Note that the running loop runs in this thread."""
-        self._loops[id(asyncio.get_running_loop())] = LoopThread(threading.get_ident(), None)
-
-    def look(self, asked: threading.Event | None = None) -> None:
-        """Look until the holder was seen often enough, after a server was asked."""
-        if asked is not None:
-            asked.wait()
-        for number in range(LOOKS * 20):
-            if self.seen.total() >= LOOKS or self.is_over.wait(random.uniform(0.001, 0.01)):
-                break
-            for use in self._looks.look_at_owners(float(number)):
-                sighting = self._looks.holder_sighting(use.checkout.id)
-                if sighting is not None:
-                    place = sighting.position.site.place or ("", 0, "")
-                    file = place[0].rpartition("/")[2]
-                    self.seen[file, place[1], sighting.position.call] += 1
-        self.is_over.set()
-
-    def share(self, line: int, call: str | None) -> float:
-        """Return the share of the looks that found this line of this file, and this call."""
-        assert self.seen.total() >= LOOKS, self.seen
-        return self.seen[Path(__file__).name, line, call] / self.seen.total()
+    with a_slow_server() as server:
+        yield server
 
 
 async def observed(
@@ -144,29 +78,32 @@ def works_in_a_greenlet(event: asyncio.Event) -> None:
 
 
 async def test_an_http_call_inside_a_transaction(slow_server: SlowServer) -> None:
-    observer = Observer()
-    await observed(observer, lambda: asks(observer.pool, slow_server.address), slow_server.asked)
-    assert observer.share(keeping_line(asks), "httpx.AsyncClient.get") >= ENOUGH
+    pool = HeldPool()
+    observer = Observer(pool.registry)
+    await observed(observer, lambda: asks(pool, slow_server.address), slow_server.asked)
+    assert share_at(observer.seen, asks, "httpx.AsyncClient.get") >= ENOUGH
 
 
 async def test_an_http_call_with_a_time_limit(slow_server: SlowServer) -> None:
-    observer = Observer()
-    hold = partial(asks_with_a_limit, observer.pool, slow_server.address)
+    pool = HeldPool()
+    observer = Observer(pool.registry)
+    hold = partial(asks_with_a_limit, pool, slow_server.address)
     await observed(observer, hold, slow_server.asked)
-    line = keeping_line(asks_with_a_limit)
-    assert observer.share(line, "asyncio.wait_for") >= ENOUGH
+    assert share_at(observer.seen, asks_with_a_limit, "asyncio.wait_for") >= ENOUGH
 
 
 async def test_a_lock() -> None:
-    observer, lock = Observer(), asyncio.Lock()
+    pool, lock = HeldPool(), asyncio.Lock()
+    observer = Observer(pool.registry)
     await lock.acquire()
-    await observed(observer, lambda: waits_for_a_lock(observer.pool, lock))
-    assert observer.share(keeping_line(waits_for_a_lock), "asyncio.Lock.acquire") >= ENOUGH
+    await observed(observer, lambda: waits_for_a_lock(pool, lock))
+    assert share_at(observer.seen, waits_for_a_lock, "asyncio.Lock.acquire") >= ENOUGH
 
 
 async def test_synchronous_code_in_a_greenlet_of_sqlalchemy() -> None:
-    observer, event = Observer(), asyncio.Event()
-    await observed(observer, lambda: runs_synchronous_code(observer.pool, event))
+    pool, event = HeldPool(), asyncio.Event()
+    observer = Observer(pool.registry)
+    await observed(observer, lambda: runs_synchronous_code(pool, event))
     # The first looks may come before the greenlet waits.
     [((_, line, call), count)] = observer.seen.most_common(1)
     assert count / observer.seen.total() >= ENOUGH, observer.seen
@@ -175,11 +112,12 @@ async def test_synchronous_code_in_a_greenlet_of_sqlalchemy() -> None:
 
 
 async def test_a_route_with_a_generator_as_dependency(slow_server: SlowServer) -> None:
-    observer = Observer()
+    pool = HeldPool()
+    observer = Observer(pool.registry)
     app = FastAPI()
 
     async def connection() -> AsyncIterator[int]:
-        yield observer.pool.take()
+        yield pool.take()
 
     @app.get("/")
     async def pays(taken: Annotated[int, Depends(connection)]) -> int:
@@ -188,16 +126,69 @@ async def test_a_route_with_a_generator_as_dependency(slow_server: SlowServer) -
         return taken
 
     await observed(observer, lambda: requested(app), slow_server.asked)
-    assert observer.share(keeping_line(pays), "httpx.AsyncClient.get") >= ENOUGH
+    assert share_at(observer.seen, pays, "httpx.AsyncClient.get") >= ENOUGH
+
+
+async def test_a_generator_that_waits_before_it_ends(slow_server: SlowServer) -> None:
+    pool = HeldPool()
+    observer = Observer(pool.registry)
+    app = FastAPI()
+
+    async def connection() -> AsyncIterator[int]:
+        yield pool.take()
+        async with httpx.AsyncClient(timeout=600) as client:
+            await client.get(slow_server.address)  # keeps
+
+    @app.get("/")
+    async def shows(taken: Annotated[int, Depends(connection)]) -> int:
+        return taken
+
+    await observed(observer, lambda: requested(app), slow_server.asked)
+    assert share_at(observer.seen, connection, "httpx.AsyncClient.get") >= ENOUGH
+
+
+async def test_a_route_that_calls_another_service_in_a_transaction(
+    slow_server: SlowServer, postgres: EmbeddedPostgres
+) -> None:
+    app = FastAPI()
+    with instrumented() as readings:
+        observer = Observer(readings.instrumentation.registry)
+        engine = create_async_engine(postgres.dsn.replace("://", "+asyncpg://", 1))
+
+        @app.get("/")
+        async def pays() -> None:
+            async with AsyncSession(engine) as session, session.begin():
+                await session.execute(text("SELECT 1"))
+                async with httpx.AsyncClient(timeout=600) as client:
+                    await client.get(slow_server.address)  # keeps
+
+        await observed(observer, lambda: requested(app), slow_server.asked)
+        await engine.dispose()
+        assert readings.value(catalogue.HOOK_ERRORS) == 0
+    assert share_at(observer.seen, pays, "httpx.AsyncClient.get") >= ENOUGH
+
+
+def test_a_thread_that_calls_requests(slow_server: SlowServer) -> None:
+    pool = HeldPool()
+    observer = Observer(pool.registry)
+
+    def pays() -> None:
+        pool.take()
+        requests.get(slow_server.address, timeout=600)  # keeps
+
+    threading.Thread(target=pays, daemon=True).start()
+    observer.look(slow_server.asked)
+    assert share_at(observer.seen, pays, "requests.get") >= ENOUGH
 
 
 async def test_a_synchronous_route_that_calls_requests(slow_server: SlowServer) -> None:
-    observer = Observer()
+    pool = HeldPool()
+    observer = Observer(pool.registry)
     app = FastAPI()
 
     @app.get("/")
     def pays() -> int:
-        taken = observer.pool.take()
+        taken = pool.take()
         requests.get(slow_server.address, timeout=600)  # keeps
         return taken
 
@@ -207,7 +198,7 @@ async def test_a_synchronous_route_that_calls_requests(slow_server: SlowServer) 
     await asyncio.to_thread(thread.join)
     # The route ends with the server of this test.
     task.cancel()
-    assert observer.share(keeping_line(pays), "requests.get") >= ENOUGH
+    assert share_at(observer.seen, pays, "requests.get") >= ENOUGH
 
 
 async def requested(app: FastAPI) -> None:
@@ -219,29 +210,31 @@ async def requested(app: FastAPI) -> None:
         await client.get("/")
 
 
-async def sleeps_on_the_loop(observer: Observer) -> None:
-    observer.pool.take()
-    while not observer.is_over.is_set():
+async def sleeps_on_the_loop(pool: HeldPool, is_over: threading.Event) -> None:
+    pool.take()
+    while not is_over.is_set():
         time.sleep(0.05)  # noqa: ASYNC251 - the mistake that the look must name  # keeps
 
 
-async def computes_on_the_loop(observer: Observer) -> None:
-    observer.pool.take()
+async def computes_on_the_loop(pool: HeldPool, is_over: threading.Event) -> None:
+    pool.take()
     total = 0
-    while not observer.is_over.is_set():
+    while not is_over.is_set():
         total += sum(range(20_000))  # keeps
 
 
 def test_a_sleep_that_blocks_the_loop() -> None:
-    observer = Observer()
-    asyncio.run(observed(observer, lambda: sleeps_on_the_loop(observer)))
-    assert observer.share(keeping_line(sleeps_on_the_loop), "time.sleep") >= ENOUGH
+    pool = HeldPool()
+    observer = Observer(pool.registry)
+    asyncio.run(observed(observer, lambda: sleeps_on_the_loop(pool, observer.is_over)))
+    assert share_at(observer.seen, sleeps_on_the_loop, "time.sleep") >= ENOUGH
 
 
 def test_a_computation_that_blocks_the_loop() -> None:
-    observer = Observer()
-    asyncio.run(observed(observer, lambda: computes_on_the_loop(observer)))
-    assert observer.share(keeping_line(computes_on_the_loop), None) >= ENOUGH
+    pool = HeldPool()
+    observer = Observer(pool.registry)
+    asyncio.run(observed(observer, lambda: computes_on_the_loop(pool, observer.is_over)))
+    assert share_at(observer.seen, computes_on_the_loop, None) >= ENOUGH
 
 
 GREENLETS = """

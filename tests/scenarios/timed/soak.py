@@ -133,7 +133,7 @@ class SoakOutcome:
 
 
 @dataclass(slots=True)
-class _Clients:
+class Clients:
     """HTTP clients of the app, and what became of their requests."""
 
     client: httpx.AsyncClient
@@ -159,34 +159,35 @@ class _Clients:
             self.answers[f"{answer.status_code}"] += 1
 
 
-async def _send_steadily(clients: _Clients, method: str, path: str, per_s: float) -> None:
+async def _send_steadily(clients: Clients, method: str, path: str, per_s: float) -> None:
     while True:
         await asyncio.sleep(random.expovariate(per_s))
         clients.send(method, path)
 
 
-async def _send_bursts(clients: _Clients) -> None:
+async def _send_bursts(clients: Clients) -> None:
     while True:
         await asyncio.sleep(BURST_EVERY_S)
         for method, path in BURST:
             clients.send(method, path)
 
 
-async def _go_away(clients: _Clients) -> None:
+async def _go_away(clients: Clients) -> None:
     while True:
         for path in IMPATIENT:
             await asyncio.sleep(IMPATIENT_EVERY_S)
             clients.send("GET", path, patience_s=random.uniform(0.01, 0.25))
 
 
-async def _send_traffic(url: str, length_s: float) -> _Clients:
+async def send_traffic(url: str, length_s: float) -> Clients:
+    """Send the requests of healthy clients for so long; return what became of them."""
     # uvicorn closes an idle connection after 5 s, perhaps as the next request is on its way.
     # On a busy machine an idle connection may be closed just when it is used again.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(
         base_url=url, timeout=60, limits=limits, trust_env=False
     ) as client:
-        clients = _Clients(client)
+        clients = Clients(client)
         tasks = [
             asyncio.create_task(each)
             for each in (
@@ -229,9 +230,9 @@ def play_soak(
         a_program(greenlets, ways, exporter.otlp, folder / "greenlets.log") as worker,
         Courses(exporter) as courses,
     ):
-        assert wait_until(lambda: process.poll() is not None or _answers(url)), log.read_text()
+        assert wait_until(lambda: process.poll() is not None or answers(url)), log.read_text()
         began_s = time.monotonic()
-        clients = asyncio.run(_send_traffic(url, length_s))
+        clients = asyncio.run(send_traffic(url, length_s))
         lasted_s = time.monotonic() - began_s
         assert worker.poll() is None, (folder / "greenlets.log").read_text()
         tally = httpx.get(f"{url}/tally", trust_env=False).json()
@@ -257,7 +258,8 @@ def play_soak(
     return outcome
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether the app has started."""
     with suppress(httpx.HTTPError):
         return httpx.get(f"{url}/tally", trust_env=False).is_success
     return False

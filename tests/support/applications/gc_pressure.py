@@ -28,6 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 import poolscope
 from poolscope import catalogue
 from poolscope.clock import monotonic
+from poolscope.watching.holder_looks import HolderLooks
 from support.applications.dbapi import an_engine
 
 THREADS = 8
@@ -62,12 +63,16 @@ def main(endpoint: str, duration_s: float) -> None:
         done, leaked = sum(counts.taken), sum(counts.leaked)
         return monotonic() >= until_s and done > ENOUGH and leaked > 0
 
-    others = [log, log, lambda: collect(reader), lambda: collect(reader), vary_pressure]
+    looks, looked = HolderLooks(instrumentation.registry, dict), [0]
+    others = [
+        log, log, lambda: collect(reader), lambda: collect(reader), vary_pressure,
+        lambda: look(looks, looked),
+    ]  # fmt: skip
     sys.setswitchinterval(1e-5)  # so that leaks of one thread are collected by another
     run(is_over, *workers(engine, counts), *others)
     collect_everything()
     instrumentation.uninstrument()
-    told = summary(instrumentation, counts)
+    told = {**summary(instrumentation, counts), "looked": looked[0]}
     provider.shutdown()
     listener.stop()
     print(json.dumps(told))  # noqa: T201 - the test reads it
@@ -107,6 +112,11 @@ def work(engine: Any, counts: Counts, number: int) -> None:
 
 def collect(reader: InMemoryMetricReader) -> None:
     reader.get_metrics_data()
+
+
+def look(looks: HolderLooks, looked: list[int]) -> None:
+    """Look at all holders, beside the watcher."""
+    looked[0] += len(looks.look_at_owners(monotonic()))
 
 
 def vary_pressure() -> None:

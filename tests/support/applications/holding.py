@@ -7,7 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from poolscope.recording.checkout import make_record_checkout
-from poolscope.recording.pool import PoolIdentity, PoolStats, Slot
+from poolscope.recording.pool import (
+    PoolConfiguration,
+    PoolIdentity,
+    PoolReader,
+    PoolState,
+    PoolStats,
+    Slot,
+)
 from poolscope.recording.registry import Registry
 
 Hold = Callable[[], Awaitable[object]]
@@ -19,11 +26,13 @@ KEEPS = "# keeps"
 class NoReader:
     """A pool of unknown size."""
 
-    def state(self, slots: object) -> None:
+    def state(self, slots: object) -> PoolState | None:
         """Return None."""
+        return None
 
-    def configuration(self) -> None:
+    def configuration(self) -> PoolConfiguration | None:
         """Return None."""
+        return None
 
     def open_connection(self, slots: object) -> None:
         """Return None."""
@@ -36,9 +45,9 @@ class NoReader:
 class HeldPool:
     """A pool without a database: `take` notes a checkout by whoever calls it."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: PoolReader | None = None) -> None:
         self.registry = Registry()
-        self.stats = PoolStats(PoolIdentity("shop"), NoReader())
+        self.stats = PoolStats(PoolIdentity("shop"), reader or NoReader())
         self.registry.watch(self, self.stats)
         self._take = make_record_checkout()
 

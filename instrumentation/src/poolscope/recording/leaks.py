@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -16,6 +16,9 @@ from poolscope.recording.requests import Request
 from poolscope.recording.tasks import Owner, ThreadOwner, hidden_greenlets, is_gone
 
 _Result = TypeVar("_Result")
+
+_pauses: deque[None] = deque()
+"""One item for each thread that now prevents garbage collections; of the process, as they are."""
 
 MAX_SERIES = 16
 """Most pairs of route and call site that a pool's leak counters separate; more are `other`."""
@@ -223,12 +226,26 @@ def read_frames(read: Callable[[dict[int, FrameType]], _Result]) -> _Result:
     the frame that CPython is just reading. With a threshold of 1 this crashed a process (3.11.7).
     """
     were_enabled = gc.isenabled()
+    if were_enabled:
+        _pauses.append(None)
     gc.disable()
     try:
         return read(sys._current_frames())  # noqa: SLF001 - public in all but name
     finally:
         if were_enabled:
             gc.enable()
+            if _pauses:  # a child that was forked in here has ended the pause already
+                _pauses.pop()
+
+
+def resume_collections_in_child() -> None:
+    """Collect garbage again in a child that was forked while another thread read frames.
+
+    That thread does not run in the child, so nothing else would end its pause.
+    """
+    if _pauses:
+        _pauses.clear()
+        gc.enable()
 
 
 def _gone_since(checkout: OpenCheckout, now_s: float) -> float:

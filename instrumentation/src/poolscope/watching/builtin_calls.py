@@ -15,13 +15,14 @@ _SILENT: Final = frozenset({"CACHE", "NOP", "PRECALL", "PUSH_NULL", "RESUME"})
 Names = tuple[str, ...]
 
 
-def builtin_call(frame: FrameType) -> str | None:
-    """Return the name of the built-in function that a frame calls now, such as `time.sleep`.
+def builtin_call(frame: FrameType, lasti: int) -> str | None:
+    """Return the name of the built-in function that a frame calls at the instruction `lasti`.
 
-    None if the frame calls none, or if the function is not found in global names: a line may call
-    a method of any object. Only modules are searched, so that no code of the application runs.
+    An example is `time.sleep`. None if the frame calls none, or if the function is not found in
+    global names: a line may call a method of any object. Only modules are searched, so that no code
+    of the application runs.
     """
-    names = _called_names(frame.f_code, frame.f_lasti)
+    names = _called_names(frame.f_code, lasti)
     if not names:
         return None
     found: Any = _global(frame.f_globals, names[0])

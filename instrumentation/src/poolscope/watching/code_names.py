@@ -136,4 +136,5 @@ def _public_name(code: CodeType) -> str:
         module = sys.modules.get(".".join(parts[:end]))
         if module is not None and first in vars(module):
             return ".".join([*parts[:end], name])
-    return ".".join([*(part for part in parts if not part.startswith("_")), name])
+    public = [part for part in parts if not part.startswith("_")]
+    return ".".join([*(public or parts), name])

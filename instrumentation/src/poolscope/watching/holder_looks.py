@@ -14,7 +14,7 @@ from poolscope.recording.tasks import Owner
 from poolscope.recording.waiters import Waiter
 from poolscope.watching.await_chain import Spot
 from poolscope.watching.code_names import CodeNames
-from poolscope.watching.owner_stack import LoopThread, StackReader
+from poolscope.watching.owner_stack import LoopThread, OwnerStack, StackReader
 from poolscope.watching.positions import Position, Positions
 
 MAX_HOLDERS: Final = 500
@@ -129,19 +129,29 @@ class HolderLooks:
     def _look(self, asked: Sequence[_Asked]) -> list[tuple[int, Position]]:
         loops = self._read_loops()
 
-        def positions(frames: dict[int, FrameType]) -> list[tuple[int, Position]]:
+        def stacks(frames: dict[int, FrameType]) -> list[tuple[int, OwnerStack]]:
             reader = StackReader(frames, loops, self._names)
-            read = ((each[0], self._position(reader, each)) for each in asked)
-            return [(key, position) for key, position in read if position is not None]
+            asked_stacks = ((each[0], self._stack(reader, each)) for each in asked)
+            read = [(key, stack) for key, stack in asked_stacks if stack is not None]
+            idents = {stack.ident for _, stack in read if stack.ident is not None}
+            continued = reader.continued_threads(idents)
+            return [(key, stack) for key, stack in read if stack.ident not in continued]
 
-        return read_frames(positions)
+        found = [(key, self._position(stack)) for key, stack in read_frames(stacks)]
+        return [(key, position) for key, position in found if position is not None]
 
-    def _position(self, reader: StackReader, asked: _Asked) -> Position | None:
+    def _stack(self, reader: StackReader, asked: _Asked) -> OwnerStack | None:
         _, owner, request, site = asked
         try:
-            stack = reader.owner_stack(owner, request, site)
-            return None if stack is None else self._positions.find_position(stack)
+            return reader.owner_stack(owner, request, site)
         except Exception as error:  # noqa: BLE001 - any library may be on the stack, in any state
+            self._registry.contain(error)
+            return None
+
+    def _position(self, stack: OwnerStack) -> Position | None:
+        try:
+            return self._positions.find_position(stack)
+        except Exception as error:  # noqa: BLE001 - names of any library are searched
             self._registry.contain(error)
             return None
 

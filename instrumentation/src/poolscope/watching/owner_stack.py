@@ -2,7 +2,7 @@
 
 import sys
 from asyncio import Task
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from threading import __file__ as _threading_file
 from types import CodeType, FrameType
@@ -35,10 +35,14 @@ class LoopThread(NamedTuple):
 
 
 class OwnerStack(NamedTuple):
-    """The frames of an owner, the outermost first, and the innermost call if it has no frame."""
+    """The frames of an owner, the outermost first, and the innermost call if it has no frame.
+
+    If frames of a running thread are among them, `ident` is that thread.
+    """
 
     spots: list[Spot]
     waits_in: str | None = None
+    ident: int | None = None
 
 
 class StackReader:
@@ -75,6 +79,17 @@ class StackReader:
             task = serving
         return None if task is None else self._of_task(task)
 
+    def continued_threads(self, idents: Set[int]) -> Set[int]:
+        """Return those of these threads that left their innermost frame since `frames` was read.
+
+        A thread may continue while its stack is read. Then the frames further out are those of
+        another moment, and no line of this stack is certain.
+        """
+        if not idents:
+            return idents
+        now = sys._current_frames()  # noqa: SLF001 - public in all but name
+        return {each for each in idents if now.get(each) is not self._frames.get(each)}
+
     def _of_task(self, task: "Task[Any]") -> OwnerStack | None:
         for _ in range(_ATTEMPTS):
             with suppress(UnreadableError):
@@ -101,9 +116,9 @@ class StackReader:
         if frame is None or task_of(loop) is not task:
             raise UnreadableError
         spots = stack_spots(frame, lambda code: code is thread.runner or is_loop_code(code))
-        found = OwnerStack(outer + spots, self._called_in(frame))
-        del frame
-        if task_of(loop) is not task or not is_running(task):
+        found = OwnerStack(outer + spots, self._called_in(frame, spots))
+        now = sys._current_frames().get(thread.ident)  # noqa: SLF001 - as above
+        if now is not frame or task_of(loop) is not task or not is_running(task):
             raise UnreadableError
         return found
 
@@ -113,7 +128,8 @@ class StackReader:
         frame = None if ident is None else self._frames.get(ident)
         if frame is None:
             return OwnerStack(outer, waits_in)
-        return OwnerStack(outer + stack_spots(frame, is_loop_code), self._called_in(frame))
+        spots = stack_spots(frame, is_loop_code)
+        return OwnerStack(outer + spots, self._called_in(frame, spots), ident)
 
     def _of_thread_at(self, owner: ThreadOwner, site: Site) -> OwnerStack | None:
         """Return the stack of a thread only if the function of the call site is on it."""
@@ -121,7 +137,7 @@ class StackReader:
         spots = stack_spots(frame)
         if frame is None or not _is_on(site, spots):
             return None
-        return OwnerStack(spots, self._called_in(frame))
+        return OwnerStack(spots, self._called_in(frame, spots), owner.ident)
 
     def _of_thread(self, owner: ThreadOwner, site: Site, *, is_sure: bool) -> OwnerStack | None:
         frame = self._frame_of(owner)
@@ -131,7 +147,8 @@ class StackReader:
         if not (is_sure or self._is_of_one_job(spots) or _is_on(site, spots)):
             return None
         outside = _outside_loops(spots)
-        return OwnerStack(outside, self._called_in(frame) if outside is spots else None)
+        called = self._called_in(frame, spots) if outside is spots else None
+        return OwnerStack(outside, called, owner.ident if owner.greenlet is None else None)
 
     def _frame_of(self, owner: ThreadOwner) -> FrameType | None:
         if owner.life() is None:
@@ -153,9 +170,9 @@ class StackReader:
         outermost = next(files, None)
         return outermost is not None and self._names.is_application(outermost)
 
-    def _called_in(self, frame: FrameType) -> str | None:
-        if self._names.may_be_application(frame.f_code.co_filename):
-            return builtin_call(frame)
+    def _called_in(self, frame: FrameType, spots: list[Spot]) -> str | None:
+        if spots and self._names.may_be_application(frame.f_code.co_filename):
+            return builtin_call(frame, spots[-1][1])  # the instruction of the line that is reported
         return None
 
 

@@ -9,7 +9,10 @@ CALM_HZ: Final = 1.0
 BUDGET: Final = 0.003
 """The largest share of a core that looks may take; they become rarer beyond it."""
 
-WAKE_S: Final = 30e-6
+TARGET: Final = 0.9 * BUDGET
+"""The share that looks are planned for: the estimate of their cost is behind on a busy machine."""
+
+WAKE_S: Final = 50e-6
 """CPU that one wake-up of the thread takes beside the look itself."""
 
 _SMOOTHING: Final = 0.2
@@ -41,7 +44,7 @@ class LookSchedule:
         wanted = CALM_HZ
         if self._pressed_hz:
             wanted = self._pressed_hz if self.is_pressed else min(CALM_HZ, self._pressed_hz)
-        return max(_LEAST_HZ, min(wanted, BUDGET / (WAKE_S + self._cost_s)))
+        return max(_LEAST_HZ, min(wanted, TARGET / (WAKE_S + self._cost_s)))
 
     def next_delay_s(self) -> float:
         """Return how long to wait before the next look."""

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from poolscope_exporter.demo.exporter_api import ReportedServer, Snapshot
+from poolscope_exporter.demo.exporter_api import ReportedNow, ReportedServer, Snapshot
 from poolscope_exporter.demo.terminal import picture
 from support.exporter.reported import a_reported_checkout, a_reported_pool
 
@@ -24,6 +24,12 @@ def test_it_shows_server_pool_and_checkout() -> None:
         "shop/app.py:12", "request_finished", "4242", "idle in transaction", "address",
     ):  # fmt: skip
         assert shown in text, shown
+
+
+def test_it_shows_the_line_that_keeps_a_connection() -> None:
+    now = ReportedNow("waiting in httpx.get at shop/pay.py:55", "shop/pay.py", 55, "httpx.get")
+    text = drawn(Snapshot((), (), (a_reported_checkout(now=now),)))
+    assert "now waiting in httpx.get at shop/pay.py:55" in text
 
 
 def test_a_server_that_is_down_says_why() -> None:

@@ -36,6 +36,12 @@ def test_rows_have_shares_and_the_longest_is_first() -> None:
     assert (found["connection_seconds"], found["database_share"]) == (4.0, 0.25)
 
 
+def test_rows_of_equal_time_are_in_the_order_of_their_names() -> None:
+    rows = [a_row("httpx.get", 1.0), a_row("database", 1.0)]
+    found = profile_rows(rows, SHOWN, ProfileSelection())
+    assert [row["doing"] for row in found["profile"]] == ["database", "httpx.get"]
+
+
 def test_a_pool_that_may_not_be_shown_is_left_out() -> None:
     nobody = Situation((), (), (), (), 0.0)
     found = profile_rows([a_row("database", 1.0)], nobody, ProfileSelection())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from queue import Queue
+from types import FrameType
 from typing import Any
 from weakref import ref
 
@@ -15,7 +16,14 @@ import pytest
 
 from poolscope.catalogue import Evidence, OwnerKind, UnitKind
 from poolscope.recording.callsite import Site, find_site
-from poolscope.recording.leaks import MAX_SERIES, Leak, LeakDetector, kind_of_owner
+from poolscope.recording.leaks import (
+    MAX_SERIES,
+    Leak,
+    LeakDetector,
+    kind_of_owner,
+    read_frames,
+    resume_collections_in_child,
+)
 from poolscope.recording.pool import CollectedCheckout, OpenCheckout
 from poolscope.recording.requests import Request
 from poolscope.recording.tasks import ThreadOwner, this_thread
@@ -373,3 +381,20 @@ def test_a_thread_whose_ident_another_one_has_now_is_gone() -> None:
 def test_a_thread_that_holds_for_long_is_not_gone() -> None:
     detector, taken = LeakDetector(), out(owner=this_thread.owner)
     assert [scan(detector, now_s, taken) for now_s in (1000.0, 1001.0, 1e6)] == [[], [], []]
+
+
+def test_a_child_that_is_forked_while_frames_are_read_collects_garbage() -> None:
+    def resume(_: dict[int, FrameType]) -> bool:
+        resume_collections_in_child()  # as the handler of a fork does in the child
+        return gc.isenabled()
+
+    assert read_frames(resume)
+    assert gc.isenabled()
+
+
+def test_a_child_of_a_process_that_collects_no_garbage_collects_none_either() -> None:
+    gc.disable()
+    resume_collections_in_child()
+    is_enabled = gc.isenabled()
+    gc.enable()
+    assert not is_enabled

@@ -77,7 +77,7 @@ def a_thread_in(call: Callable[[], object]) -> str | None:
     while thread.is_alive() and found is None:
         frame = sys._current_frames().get(thread.ident or 0)
         if frame is not None and frame.f_code is getattr(call, "__code__", None):
-            found = builtin_call(frame)
+            found = builtin_call(frame, frame.f_lasti)
     thread.join()
     return found
 

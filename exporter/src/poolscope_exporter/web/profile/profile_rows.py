@@ -49,7 +49,7 @@ def profile_rows(
         and wanted.service in (None, row.pool.service)
         and wanted.pool in (None, row.pool.pool)
     ]
-    found.sort(key=lambda row: (-row.seconds, row))
+    found.sort(key=lambda row: (-row.seconds, row.pool.service, row.pool.pool, row.key))
     total_s = sum(row.seconds for row in found)
     database_s = sum(row.seconds for row in found if row.key.doing == Doing.DATABASE)
     return {
