@@ -4,6 +4,8 @@ import gc
 
 
 def test_what_was_loaded_before_the_tests_is_set_aside() -> None:
-    looked_at = len(gc.get_objects())
+    made = [object]
+    looked_at = gc.get_objects()
 
-    assert gc.get_freeze_count() > looked_at
+    assert any(each is made for each in looked_at)
+    assert not any(each is gc.__dict__ for each in looked_at)
