@@ -98,7 +98,7 @@ def test_who_waits_in_a_paused_bouncer_is_told_so_until_it_is_resumed(
         until = holding(exporter, app, pgbouncer.port)
         until(lambda _: "is paused" in " ".join(the_pool(exporter)["reasons"]))
         (paused,) = bouncers(exporter)
-        page = exporter.get("/").text
+        page = exporter.pages()
         admin.execute("RESUME postgres", prepare=False)
         until(lambda checkout: checkout["reason"] == "idle_in_pooler")
         stack.pop_all()
@@ -107,7 +107,7 @@ def test_who_waits_in_a_paused_bouncer_is_told_so_until_it_is_resumed(
         app.close()
 
     assert paused["paused"] == ["postgres"]
-    assert "paused</span> postgres" in page
+    assert "paused</span> <small>postgres" in page
 
 
 def test_a_bouncer_that_is_killed_is_down_and_linked_through_again_when_it_is_back(

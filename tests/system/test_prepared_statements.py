@@ -219,7 +219,7 @@ def test_the_finding_is_in_the_metrics_on_the_page_and_in_the_audit(
                 return bool(WARNS.search(seen["metrics"]))
 
             assert wait_until(is_found), exporter.log
-            seen["page"] = exporter.get("/").text
+            seen["page"] = exporter.pages()
             seen["audit"] = run_to_the_end("audit", "--url", exporter.web)
             seen["json"] = run_to_the_end("audit", "--url", exporter.web, "--json")
 

@@ -163,7 +163,7 @@ def test_a_bouncer_that_stops_is_told_and_found_again(
             pgbouncer.stop()
             found = until(lambda checkout: checkout["reason"] == "pooler_down")
     down = the_bouncer(watched)
-    page = watched.get("/").text
+    page = watched.pages()
 
     pgbouncer.start()
     assert wait_until(lambda: is_asking(watched))

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import httpx
 
+from support.exporter.live_pages import shown_on_pages
 from support.processes.child_processes import wait_until
 
 PUSH_INTERVAL_S = 2.0
@@ -90,6 +91,10 @@ class ExporterProcess:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self._client.get(self.web + path, headers=headers)
+
+    def pages(self) -> str:
+        """Return the text of the start page and of the page of each pool."""
+        return shown_on_pages(lambda path: self.get(path).text)
 
     def push(
         self,

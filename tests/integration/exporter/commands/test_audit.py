@@ -25,6 +25,7 @@ from support.exporter.exporter_process import (
     ExporterProcess,
     run_to_the_end,
 )
+from support.exporter.live_pages import pool_paths
 from support.processes.child_processes import wait_until
 
 SAFE: dict[str, Any] = {
@@ -76,9 +77,7 @@ def watching(postgres: EmbeddedPostgres, *arguments: str) -> ExporterProcess:
 
 def page_path(exporter: ExporterProcess) -> str:
     """Return the address of the page of the worst pool, as the start page links it."""
-    found = re.search(r'href="(/pool/[^"]*)"', exporter.get("/").text)
-    assert found
-    return found[1].replace("&amp;", "&")
+    return pool_paths(exporter.get("/").text)[0]
 
 
 def results(answer: subprocess.CompletedProcess[str]) -> dict[str, str]:
