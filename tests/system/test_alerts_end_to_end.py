@@ -28,6 +28,9 @@ from support.prometheus.server import Prometheus, a_prometheus, require_promethe
 from support.prometheus.webhook import Message, Webhook, a_webhook
 
 PACE = 30
+EVERY_S = 0.5
+"""Between two scrapes and two evaluations: the rules wait for as little as two seconds here."""
+
 MOST_S = 90
 STEP_S = 30
 LEAKS = 4
@@ -78,7 +81,9 @@ def watch(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Watch]:
             ExporterProcess(f"--dsn={server.dsn}", "--poll-interval=0.5")
         )
         target = {"poolscope": urlsplit(exporter.web).netloc}
-        configuration = scraping(target, [tmp_path / RULES], manager.address)
+        configuration = scraping(
+            target, [tmp_path / RULES], manager.address, interval=f"{EVERY_S * 1000:.0f}ms"
+        )
         prometheus = stack.enter_context(a_prometheus(configuration, tmp_path))
         yield Watch(exporter, prometheus, manager, webhook)
 
@@ -137,9 +142,8 @@ def test_a_leak_and_an_exhausted_pool_are_told_once_and_end_when_the_app_is_mend
 
 def stays_silent_while_all_is_well(shop: Shop, watch: Watch) -> None:
     with a_crowd(f"{shop.url}/orders/1", 2, pause_s=0.1):
-        enough = (
-            f"count_over_time(db_client_connection_max[{LONG_HEALTHY_S}s]) > {LONG_HEALTHY_S - 2}"
-        )
+        least = (LONG_HEALTHY_S - 2) / EVERY_S
+        enough = f"count_over_time(db_client_connection_max[{LONG_HEALTHY_S}s]) > {least:g}"
         assert wait_until(watch.has(enough), STEP_S), watch.prometheus.log
     assert watch.prometheus.firing() == set()
     assert watch.webhook.told == []
