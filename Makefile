@@ -46,6 +46,8 @@ GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
 # Tests mostly wait for servers, so a worker more than there are processors is not in the way.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 PYTEST := $(BIN)/pytest -n $(WORKERS)
+# The tests start hundreds of processes. Without bytecode on disk, each compiles our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # Its traffic is healthy only where the machine has time for it: other tests make callers wait.
 SOAK_ALERTS := tests/system/test_soak_alerts.py
 # What records its results runs in one process, which writes them when it ends.
