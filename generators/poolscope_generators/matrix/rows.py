@@ -73,10 +73,13 @@ ROWS: tuple[Row, ...] = (
     *(
         Row(
             f"python-{version}", "Python", partial(environments.python, version),
-            selections.PYTHON, is_an_end=version == "3.14", is_promised=version != "3.15",
-            may_lack=version == "3.12",
+            selections.PYTHON, is_an_end=version == "3.14", may_lack=version == "3.12",
         )
-        for version in ("3.11", "3.12", "3.13", "3.14", "3.15")
+        for version in ("3.11", "3.12", "3.13", "3.14")
+    ),
+    Row(
+        "python-3.15", "Python", partial(environments.python_ahead, "3.15"), selections.PYTHON,
+        is_promised=False,
     ),
     *(
         Row(
