@@ -64,9 +64,12 @@ class Story:
         self._has_alerts = ground.has_alerts
         self._server = ground.servers[app.name]
         self._bare, self._watched = (
-            AppProcesses(app, self._server, stage.environments, ground.folder / name, otlp)
-            for name, otlp in (
-                (f"{app.name}-bare", None), (app.name, ground.exporter.otlp)
+            AppProcesses(
+                app, self._server, stage.environments, ground.folder / name, otlp,
+                f"{ground.broker}/{database}",
+            )
+            for database, name, otlp in (
+                (0, f"{app.name}-bare", None), (1, app.name, ground.exporter.otlp)
             )
         )  # fmt: skip
         self._traffic: list[Traffic] = []
@@ -151,6 +154,7 @@ class Story:
         ended = time.monotonic()
         await self._stop_traffic()
         count = await self._count() if phase in COUNTED else None
+        self._watched.check_running()
         played = PhaseRecord(
             phase,
             round(ended - began, 1),

@@ -27,7 +27,8 @@ class App:
     slow by itself, reads of `slow_table` are slowed in the database. `missing` has the reason
     for each incident that cannot be played, `also` the further right words in this application.
     If it `stays_stuck` after an incident, its processes are replaced. With `needs_extensions`, the
-    server has PostgreSQL's own extensions, which the wheel has not.
+    server has PostgreSQL's own extensions, which the wheel has not. With `needs_broker`, a Redis
+    carries its tasks.
     """
 
     name: str
@@ -45,6 +46,7 @@ class App:
     uses_no_code: bool = False
     has_equal_answers: bool = True
     needs_extensions: bool = False
+    needs_broker: bool = False
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[Phase, str] = field(default_factory=lambda: MappingProxyType({}))
     also: Mapping[Phase, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -70,7 +72,7 @@ APPS: Final = (
             (*GUNICORN, "--workers", "1", "--threads", "4", "orders.wsgi"),
         ),
         tuple(("GET", f"/tasks/read_stock/{item}/") for item in (1, 2, 3)),
-        leak=("GET", "/tasks/export/"),
+        leak=("GET", "/tasks/export/"), needs_broker=True,
         missing={Phase.EXHAUSTION: "a child has one task and so takes one connection"},
     ),
     App(

@@ -88,10 +88,11 @@ $ make adopt APPS="django litestar"
 $ make adopt-short
 ```
 
-The first command plays everything and writes this page. You need the packages `prometheus` and
-`postgresql-15`: Prefect needs an extension of PostgreSQL that the embedded server does not have.
-The second one plays the named applications. The third one plays Django, Celery and Litestar in five
-minutes, without Prometheus. It writes nothing, and fails if a row is not right.
+The first command plays everything and writes this page. You need the packages `prometheus`,
+`redis-server` and `postgresql-15`. Redis carries Celery's tasks, and Prefect needs an extension of
+PostgreSQL that the embedded server does not have. The second one plays the named applications. The
+third one plays Django, Celery and Litestar in five minutes, without Prometheus. It writes nothing,
+and fails if a row is not right.
 
 ## Troubleshooting
 
