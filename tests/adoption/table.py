@@ -114,7 +114,7 @@ APPS: Final = (
         missing={Phase.LEAK: NO_LEAK},
     ),
     App(
-        "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 10",
+        "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 5 in each of its processes",
         "opentelemetry-instrument mlflow server", "mlflow", ".",
         (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri",
           "{url}?connect_timeout=5", "--artifacts-destination", "{home}"),),
@@ -122,7 +122,13 @@ APPS: Final = (
          ("GET", "/api/2.0/mlflow/experiments/search?max_results=10")),
         table="experiments", report=("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
         slow_table="experiments", uses_no_code=True, has_equal_answers=False,
-        variables={"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"},
+        variables={
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "1",
+            # It makes 6 pools. By SQLAlchemy's default, they may open 90 of 100 connections.
+            "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5",
+            "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "5",
+        },
         missing={Phase.LEAK: NO_LEAK},
     ),
 )  # fmt: skip
