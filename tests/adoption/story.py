@@ -22,7 +22,6 @@ from poolscope_generators.adoption.record import AppRecord, Count, Phase, PhaseR
 
 SAME_CALLS = 60
 CALLS_PER_S = 2.0
-REPORTS_PER_S = 12.0
 LEAKS = 2
 SETTLES_S = 13.0
 """Two pushes and a look: after that, a count is in the exporter."""
@@ -193,7 +192,7 @@ class Story:
     async def _exhaust(self, lasts_s: float) -> None:
         assert self._app.report is not None
         async with in_a_thread(made_slow(self._server, self._app.slow_table)):
-            self._send(self._app.report, REPORTS_PER_S)
+            self._send(self._app.report, self._app.reports_per_s)
             await asyncio.sleep(lasts_s)
             await self._stop_traffic()
 

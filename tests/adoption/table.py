@@ -23,9 +23,10 @@ class App:
     """One application: how it starts, what its clients call, and how it is hurt.
 
     The first of `commands` is instrumented, and reports the pools; the last one answers HTTP.
-    `table` is locked, and calls of `reads` need it. If no call of the application is
-    slow by itself, reads of `slow_table` are slowed in the database. `missing` has the reason
-    for each incident that cannot be played, `also` the further right words in this application.
+    `table` is locked, and calls of `reads` need it. If no call of the application is slow by
+    itself, reads of `slow_table` are slowed in the database. `reports_per_s` is at least 1.5 times
+    the number of slow calls that the pools can serve. `missing` has the reason for each incident
+    that cannot be played, `also` the further right words in this application.
     If it `stays_stuck` after an incident, its processes are replaced. With `needs_extensions`, the
     server has PostgreSQL's own extensions, which the wheel has not. With `needs_broker`, a Redis
     carries its tasks.
@@ -43,6 +44,7 @@ class App:
     leak: Call | None = None
     report: Call | None = None
     slow_table: str | None = None
+    reports_per_s: float = 12.0
     uses_no_code: bool = False
     has_equal_answers: bool = True
     needs_extensions: bool = False
@@ -94,6 +96,7 @@ APPS: Final = (
         (("fastapi", "run", *HOST_AND_PORT, "app/main.py"),),
         (("GET", "/api/v1/items/"), ("GET", "/api/v1/items/1"), ("GET", "/api/v1/items/2")),
         table="item", leak=("GET", "/api/v1/items/export"), report=("GET", "/api/v1/items/report"),
+        reports_per_s=20.0,
         also={Phase.EXHAUSTION: ("threads_exhausted",)},
         stays_stuck=True,
     ),
@@ -104,6 +107,7 @@ APPS: Final = (
         (("POST", "/api/flow_runs/count"), ("POST", "/api/flows/count"),
          ("POST", "/api/flow_runs/filter")),
         table="flow_run", report=("POST", "/api/flows/count"), slow_table="flow",
+        reports_per_s=20.0,
         uses_no_code=True, has_equal_answers=False, needs_extensions=True,
         variables={
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": "{url}",
