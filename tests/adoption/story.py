@@ -22,7 +22,6 @@ from poolscope_generators.adoption.record import AppRecord, Count, Phase, PhaseR
 
 SAME_CALLS = 60
 CALLS_PER_S = 2.0
-REPORTS_PER_S = 12.0
 LEAKS = 2
 SETTLES_S = 13.0
 """Two pushes and a look: after that, a count is in the exporter."""
@@ -64,9 +63,12 @@ class Story:
         self._has_alerts = ground.has_alerts
         self._server = ground.servers[app.name]
         self._bare, self._watched = (
-            AppProcesses(app, self._server, stage.environments, ground.folder / name, otlp)
-            for name, otlp in (
-                (f"{app.name}-bare", None), (app.name, ground.exporter.otlp)
+            AppProcesses(
+                app, self._server, stage.environments, ground.folder / name, otlp,
+                f"{ground.broker}/{database}",
+            )
+            for database, name, otlp in (
+                (0, f"{app.name}-bare", None), (1, app.name, ground.exporter.otlp)
             )
         )  # fmt: skip
         self._traffic: list[Traffic] = []
@@ -151,6 +153,7 @@ class Story:
         ended = time.monotonic()
         await self._stop_traffic()
         count = await self._count() if phase in COUNTED else None
+        self._watched.check_running()
         played = PhaseRecord(
             phase,
             round(ended - began, 1),
@@ -189,7 +192,7 @@ class Story:
     async def _exhaust(self, lasts_s: float) -> None:
         assert self._app.report is not None
         async with in_a_thread(made_slow(self._server, self._app.slow_table)):
-            self._send(self._app.report, REPORTS_PER_S)
+            self._send(self._app.report, self._app.reports_per_s)
             await asyncio.sleep(lasts_s)
             await self._stop_traffic()
 

@@ -22,7 +22,8 @@ See here how poolscope does in applications that others wrote, or that are built
 them. `make adopt` installs each one in its own environment and starts it bare, and then with one
 line. It compares the answers. Then it watches calm traffic, a leak, a lock, exhaustion and a
 restart of PostgreSQL. Each application has a separate server. One exporter with its default
-settings watches all of them, side by side. A row that is not right stays on this page.
+settings watches the applications of a run, side by side. With `APPS`, a run plays some of them and
+keeps the records of the others. A row that is not right stays on this page.
 """
 
 APPS = """\
@@ -31,7 +32,8 @@ APPS = """\
 *Equal answers* compares the same calls to the bare and to the instrumented application: status and
 body, or only the status where bodies have times and ids. Each application has a time-out for
 connecting, and tests its connections before use. The FastAPI template lacks both, and checks C5 and
-C14 warn of that.
+C14 warn of that. MLflow's server has six pools in several processes. By SQLAlchemy's default, they
+may open 90 of the server's 100 connections. Check C7 warns of that, so the pools are smaller here.
 """
 
 COUNTS = """\
@@ -45,9 +47,10 @@ never rest. The total covers all processes, also those that ended.
 CALM = """\
 ## In calm traffic
 
-Nothing is wrong here, so any diagnosis but `healthy`, any finding, alert or log line is a fault.
-`unknown` is allowed while a pool has no data yet. *Listed after the end* is the number of processes
-that the exporter still lists 7 s after all of them were stopped.
+Nothing is wrong here, so any finding, alert or log line is a fault, and so is any diagnosis that
+names a cause. A pool may be `unknown` while it has no data yet. `full` and `connecting` name no
+cause: a caller waited for 0.5 s or more, which happens on a busy machine. *Listed after the end* is
+the number of processes that the exporter still lists 7 s after all of them were stopped.
 """
 
 INCIDENTS = """\
@@ -88,10 +91,11 @@ $ make adopt APPS="django litestar"
 $ make adopt-short
 ```
 
-The first command plays everything and writes this page. You need the packages `prometheus` and
-`postgresql-15`: Prefect needs an extension of PostgreSQL that the embedded server does not have.
-The second one plays the named applications. The third one plays Django, Celery and Litestar in five
-minutes, without Prometheus. It writes nothing, and fails if a row is not right.
+The first command plays everything and writes this page. You need the packages `prometheus`,
+`redis-server` and `postgresql-15`. Redis carries Celery's tasks, and Prefect needs an extension of
+PostgreSQL that the embedded server does not have. The second one plays the named applications. The
+third one plays Django, Celery and Litestar in five minutes, without Prometheus. It writes nothing,
+and fails if a row is not right.
 
 ## Troubleshooting
 

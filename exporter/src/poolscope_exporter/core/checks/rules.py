@@ -283,7 +283,7 @@ _CHECKS: dict[CheckId, Check] = {
     CheckId.C2: _check_overflow,
     CheckId.C3: lambda facts, row: check_pool_timeout(facts.pool, row),
     CheckId.C4: lambda facts, row: check_recycle(facts.pool, facts.timeouts, row),
-    CheckId.C5: lambda facts, row: check_pre_ping(facts.pool, row),
+    CheckId.C5: lambda facts, row: check_pre_ping(facts.pool, row, is_local=facts.is_local),
     CheckId.C6: lambda facts, row: check_keepalive(
         facts.pool, facts.timeouts, row, is_local=facts.is_local
     ),

@@ -61,8 +61,12 @@ def checks(
     timeouts: tuple[IdleTimeout, ...] = (),
     rules: PoolChecks | None = None,
     pooling: Pooling | None = None,
+    *,
+    is_local: bool = False,
 ) -> dict[CheckId, ConfigCheck]:
-    found = (rules or PoolChecks()).check_pool(numbers, timeouts, demand, pooling)
+    found = (rules or PoolChecks()).check_pool(
+        numbers, timeouts, demand, pooling, is_local=is_local
+    )
     assert [check.check_id for check in found] == sorted(
         (check.check_id for check in found), key=list(CheckId).index
     )
@@ -204,6 +208,16 @@ def test_c5_slow_ping_is_a_note_and_a_very_slow_one_is_the_network(
     assert check.result is expected
     assert (check.cure or "").startswith(cure or "")
     assert (check.cure is None) is (cure is None)
+
+
+def test_c5_does_not_blame_a_network_for_a_server_on_this_machine() -> None:
+    check = checks(replace(GOOD, ping_s=0.032), is_local=True)[CheckId.C5]
+    assert check.result is OK
+    assert check.cure == (
+        "note: each checkout waits 32.0 ms for its ping: the server is on this machine, so look at "
+        "its processors"
+    )
+    assert checks(replace(GOOD, pre_ping=False), is_local=True)[CheckId.C5].result is WARN
 
 
 @pytest.mark.parametrize(
