@@ -39,14 +39,14 @@ class HolderColumn(StrEnum):
 
     VERDICT = "verdict"
     EVIDENCE = "evidence"
-    COUNT = "connections"
+    COUNT = "held"
     OLDEST = "oldest"
+    PIDS = "PIDs"
     ROUTE = "route"
     TAKEN_AT = "taken at"
     KEPT_AT = "kept at"
     STATE = "session"
     LINK = "link"
-    PIDS = "PIDs"
 
 
 class WaiterColumn(StrEnum):
@@ -89,12 +89,12 @@ def holder_cells(group: HeldGroup) -> Mapping[HolderColumn, TextCell]:
         HolderColumn.EVIDENCE: text_cell(group.evidence or ""),
         HolderColumn.COUNT: number_cell(len(group.judgements)),
         HolderColumn.OLDEST: age_cell(group.oldest_s),
+        HolderColumn.PIDS: text_cell(session_pids(group.judgements)),
         HolderColumn.ROUTE: text_cell(group.route or "no route"),
         HolderColumn.TAKEN_AT: text_cell(place_text(group.taken_at)),
         HolderColumn.KEPT_AT: text_cell(kept_at),
         HolderColumn.STATE: text_cell(_joined(map(_session_state, group.judgements))),
         HolderColumn.LINK: text_cell(_joined(link_text(each.link) for each in group.judgements)),
-        HolderColumn.PIDS: text_cell(session_pids(group.judgements)),
     }
 
 

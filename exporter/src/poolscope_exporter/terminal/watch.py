@@ -25,6 +25,7 @@ _Value = TypeVar("_Value")
 
 ORDERS: Final = tuple(PoolOrder)
 GROUPINGS: Final = tuple(PoolGrouping)
+_LATE: Final = 1.5
 NO_PUSH: Final = "No application pushes pools to this exporter now."
 NO_MATCH: Final = "No pool matches the filter."
 
@@ -51,7 +52,8 @@ class PoolWatch:
     _trends: PoolTrends = field(default_factory=PoolTrends)
 
     def __post_init__(self) -> None:
-        self._trends.slot_s = max(SLOT_S, self.interval_s)
+        # A reading may be late, and its character must not look like a time without an answer.
+        self._trends.slot_s = max(SLOT_S, _LATE * self.interval_s)
 
     @property
     def is_old(self) -> bool:
@@ -110,7 +112,7 @@ class PoolWatch:
         parts += _choice_words(self.choice)
         if self.is_paused:
             parts.append("PAUSED")
-        return printable("  |  ".join(parts))
+        return printable(" | ".join(parts))
 
     def problem_line(self, now_s: float) -> str:
         """Return since when the exporter does not answer, or "" if it does."""

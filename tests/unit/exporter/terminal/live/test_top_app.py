@@ -152,8 +152,8 @@ async def test_a_pool_shows_its_holders_and_its_waiting_callers() -> None:
         assert text_of(pilot, "#pool").startswith("shop / orders: leaking for ?")
         [holders] = rows_of(pilot, "#holders")
         assert holders == (
-            "leaked | request_finished | 2 | 9.0 s | /orders/{order_id}/export | shop/app.py:12"
-            " | ? | idle in transaction | address | 4243, 4242"
+            "leaked | request_finished | 2 | 9.0 s | 4243, 4242 | /orders/{order_id}/export"
+            " | shop/app.py:12 | ? | idle in transaction | address"
         )
         assert rows_of(pilot, "#waiters") == [
             "for a place in the pool | 4 | 2.0 s | /pay | pay.py:9 | ?"
