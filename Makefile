@@ -179,6 +179,9 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 console-pictures: setup $(BROWSER) $(AXE)/node_modules ## Draw the live pages of docs/console.md from the recorded incident (needs Chromium, npm)
 	CONSOLE_PICTURES=$(abspath docs/pictures) $(PYTEST_ALONE) tests/system/test_console.py -k picture
 
+top-picture: setup ## Draw poolscope-exporter top for docs/console.md from the recorded incident
+	TOP_PICTURE=$(abspath docs/pictures) $(PYTEST_ALONE) tests/integration/exporter/test_top_picture.py
+
 ##@ Slow
 
 test-all: test test-older-sqlalchemy test-older-asyncpg check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)

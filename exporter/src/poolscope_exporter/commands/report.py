@@ -10,7 +10,8 @@ from typing import Final
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from poolscope_exporter.commands.audit import Question, add_query_arguments, fetch, printable
+from poolscope_exporter.commands.audit import Question, add_query_arguments, fetch
+from poolscope_exporter.terminal.printable import printable
 from poolscope_exporter.web.incidents.incident_answers import (
     HolderGroupRow,
     IncidentRow,

@@ -8,14 +8,12 @@ from poolscope_exporter.core.fleet.process_names import ProcessNames, process_na
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.overview.last_words import Silence, SilentProcess
 from poolscope_exporter.core.judging.overview.service_pools import (
-    PoolName,
     ServicePoolState,
     group_by_service,
     overview_numbers,
-    pool_name_of,
+    verdicts_by_pool,
 )
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
-from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.web.console.drawings import connection_bar, draw_strip, style_of
 from poolscope_exporter.web.console.look import Look
 from poolscope_exporter.web.console.page_parts import PageView, Parts
@@ -40,7 +38,9 @@ def start_view(look: Look, query: PageQuery) -> PageView:
     situation = query.rows.narrowed(look.situation)
     names = process_names(situation.instances)
     states = query.matching_states(
-        group_by_service(situation.pools, situation.judgements), names, _verdicts(situation)
+        group_by_service(situation.pools, situation.judgements),
+        names,
+        verdicts_by_pool(situation.judgements),
     )
     most = WORST if query.limit is None else min(WORST, query.limit)
     parts = Parts("start_parts.html")
@@ -53,13 +53,6 @@ def start_view(look: Look, query: PageQuery) -> PageView:
     parts.add_part("silent-note", "silent_note", len(silent), max(0, len(silent) - most))
     _add_servers(parts, look, situation, most)
     return PageView("start.html", parts.fragments, parts.lists, {"role": look.role})
-
-
-def _verdicts(situation: Situation) -> Mapping[PoolName, frozenset[Verdict]]:
-    found: dict[PoolName, set[Verdict]] = {}
-    for each in situation.judgements:
-        found.setdefault(pool_name_of(each.checkout.pool), set()).add(each.verdict)
-    return {name: frozenset(verdicts) for name, verdicts in found.items()}
 
 
 def _silent(silence: Silence, query: PageQuery) -> list[SilentProcess]:

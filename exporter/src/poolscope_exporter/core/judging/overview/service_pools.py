@@ -130,6 +130,14 @@ def pool_sums(processes: Iterable[PoolAssessment]) -> PoolSums:
     )
 
 
+def verdicts_by_pool(judgements: Iterable[Judgement]) -> Mapping[PoolName, frozenset[Verdict]]:
+    """Return the verdicts on the held checkouts of each pool."""
+    found: dict[PoolName, set[Verdict]] = {}
+    for each in judgements:
+        found.setdefault(pool_name_of(each.checkout.pool), set()).add(each.verdict)
+    return {name: frozenset(verdicts) for name, verdicts in found.items()}
+
+
 def overview_numbers(states: Iterable[ServicePoolState]) -> OverviewNumbers:
     """Return the numbers of all pools together."""
     found = list(states)

@@ -1,0 +1,93 @@
+"""The views of `top` that are text: lock queues as trees, and the occupancy profile."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Static
+
+from poolscope_exporter.core.judging.overview.service_pools import ServicePoolState
+from poolscope_exporter.terminal.live.evidence_copy import copy_evidence
+from poolscope_exporter.terminal.live.watch_screen import WatchScreen
+from poolscope_exporter.terminal.pool_lines import pool_title
+from poolscope_exporter.terminal.printable import printable
+from poolscope_exporter.terminal.source import PoolsSource, ReadFailure
+from poolscope_exporter.terminal.watch import PoolWatch
+
+READING = "reading …"
+
+
+class TextScreen(WatchScreen):
+    """A text about some pools, or about all, read anew after each answer."""
+
+    DEFAULT_CSS = """
+    #title { padding: 0 1; text-style: bold; }
+    #text { padding: 0 1; width: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back"),
+        Binding("y", "copy", "Copy"),
+    ]
+    SUBJECT = ""
+
+    def __init__(
+        self, watch: PoolWatch, source: PoolsSource, pools: Sequence[ServicePoolState]
+    ) -> None:
+        super().__init__(watch, source)
+        self._pools = pools
+        self._text = READING
+
+    def body_parts(self) -> Sequence[Widget]:
+        """Return the title and the text."""
+        whose = ", ".join(pool_title(each.name) for each in self._pools) or "all pools"
+        title = printable(f"{self.SUBJECT} of {whose}")
+        return (
+            Static(title, id="title", markup=False),
+            VerticalScroll(Static(self._text, id="text", markup=False, classes="answer")),
+        )
+
+    def selected_pools(self) -> Sequence[ServicePoolState]:
+        """Return the pools that the text is about."""
+        return self._pools
+
+    async def show_answer(self) -> None:
+        """Read the text, and show it; keep the last one if there is no answer."""
+        await super().show_answer()
+        answer = await self.read_text()
+        if isinstance(answer, ReadFailure):
+            if self._text == READING:
+                self.query_one("#text", Static).update(printable(answer.reason))
+            return
+        self._text = "\n".join(answer)
+        if self.is_attached:
+            self.query_one("#text", Static).update(self._text)
+
+    async def read_text(self) -> Sequence[str] | ReadFailure:
+        """Return the lines."""
+        raise NotImplementedError
+
+    def action_copy(self) -> None:
+        """Copy the text."""
+        copy_evidence(self.app, self._text)
+
+
+class BlockingScreen(TextScreen):
+    """The lock queues of some pools, or all."""
+
+    SUBJECT = "Lock queues"
+
+    async def read_text(self) -> Sequence[str] | ReadFailure:
+        """Return the trees."""
+        return await self.source.read_blocking(self._pools)
+
+
+class OccupancyScreen(TextScreen):
+    """The lines of code that kept the connections of some pools, or of all."""
+
+    SUBJECT = "Time of connections"
+
+    async def read_text(self) -> Sequence[str] | ReadFailure:
+        """Return the profile of the last minute."""
+        return await self.source.read_occupancy(self._pools)
