@@ -10,18 +10,40 @@ from typing import Any
 
 import pytest
 
-from poolscope.catalogue import Evidence
+from poolscope.catalogue import Evidence, Phase
+from poolscope_exporter.core.blocking.lock_forest import RootKind
+from poolscope_exporter.core.blocking.lock_parties import LockParty
+from poolscope_exporter.core.blocking.root_blockers import LockWaiter, RootBlocker
+from poolscope_exporter.core.fleet.occupancy_history import ProfileKey, ProfileRow
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_totals import (
+    LeakPlace,
+    LineLeaks,
+    PoolTotals,
+    Quantiles,
+)
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.core.model.now_places import NowPlace
-from poolscope_exporter.web.console.look import Look
+from poolscope_exporter.core.model.sessions import SessionState
+from poolscope_exporter.web.console.look import Look, PoolDetails
+from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
 from poolscope_generators.incident.recording import read_story
-from support.exporter.builders import a_checkout, a_pool, a_session, an_instance
+from support.exporter.builders import (
+    a_checkout,
+    a_pool,
+    a_session,
+    a_waiting_caller,
+    an_instance,
+)
+from support.exporter.incident_looks import a_full_incident, an_incident
 from support.exporter.processes import an_instance_state
 from support.exporter.recorded_situations import look_at
+from support.exporter.releases import a_release
 from support.exporter.served_pages import ServedPages
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +60,17 @@ WORST = {
 
 WIDTHS = (390, 1000, 1400)
 SCHEMES = ("light", "dark")
+FULL_POOL = "/pool/shop/orders?namespace=acme"
+PARTS = {
+    "/": ("#blockers li", "#pools li"),
+    FULL_POOL: (
+        "#held li", "#waiters tr", "#blockers .depth-3", "#profile table", "#leaks table",
+        "#incidents li", "#releases table", ".ticket",
+    ),
+    "/incidents": ("section svg", ".ticket", "table"),
+}  # fmt: skip
+"""The parts of each page that must be there when it is checked."""
+
 BEFORE_END_S = 10.0
 WAITS_MS = 10_000
 PICTURES = os.environ.get("CONSOLE_PICTURES")
@@ -112,6 +145,55 @@ def a_leak(*, waiting: int = 2) -> Look:
     )
     process = an_instance_state({"host.name": "node-1", "process.pid": "17"})
     return Look(Situation(judgements, states, (), (process,), 100.0), "2026-11-30T03:12:45+00:00")
+
+
+def everything_at_once() -> Look:
+    """Return the leak with waiting callers, and with a lock queue of three steps."""
+    leak = a_leak()
+    callers = [a_waiting_caller(n, phase=phase) for phase in Phase for n in (4.0, 31.0)]
+    waiters = group_waiters(len(callers), callers)
+    first, *others = leak.situation.pools
+    numbers = replace(first.numbers, waiters=waiters)
+    holder = LockParty(
+        4700,
+        a_session(4700, state=SessionState.IDLE_IN_TRANSACTION, xact_age_s=371.0),
+        a_pool(),
+        leak.situation.judgements[0].checkout,
+    )
+    queue = (
+        LockWaiter(LockParty(20, None, a_pool(), a_checkout(2)), 4700, 1),
+        LockWaiter(LockParty(21, a_session(21, user="reporting")), 20, 2, (4700,)),
+        LockWaiter(LockParty(22), 21, 3),
+    )
+    blockers = (RootBlocker("main", RootKind.HOLDER, holder, queue, unasked=2),)
+    situation = replace(
+        leak.situation, pools=(replace(first, numbers=numbers), *others), blockers=blockers
+    )
+    return replace(leak, situation=situation)
+
+
+def the_past() -> PoolDetails:
+    """Return a profile, times, leaks, incidents and releases of the pool that leaks."""
+    pool = service_pool_of(a_pool())
+    place = LeakPlace("request_finished", "/export", "shop/export.py:42")
+    long_line = "a_package/with/a/rather/long/path/to_its_module.py:1234"
+    return PoolDetails(
+        PoolTotals({"wait": Quantiles(120, 0.0012, 0.25, 1.5)}, (LineLeaks(place, 14, 3),)),
+        (
+            ProfileRow(pool, ProfileKey("/pay", long_line, long_line, "", "database"), 3),
+            ProfileRow(pool, ProfileKey("/pay", "a.py:1", "a.py:2", "httpx.get", "httpx.get"), 1),
+        ),
+        (a_full_incident(), an_incident()),
+        (a_release("2.0", leaks=3), a_release("1.9", first_seen_age_s=90_000.0, checkouts=12)),
+    )
+
+
+@pytest.fixture
+def full_pages() -> Iterator[ServedPages]:
+    with ServedPages(everything_at_once()) as served:
+        served.details = the_past()
+        served.incidents = ShownIncidents(served.details.incidents, left_out=2)
+        yield served
 
 
 def barriers(page: Page, axe: str) -> list[str]:
@@ -244,6 +326,92 @@ def test_the_keyboard_reaches_the_worst_pool(page: Page, pages: ServedPages) -> 
             break
     page.keyboard.press("Enter")
     page.locator("#held").wait_for()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_part_of_a_page_is_without_barriers(
+    browser: Any, axe: str, full_pages: ServedPages, width: int, scheme: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(WAITS_MS)
+    problems: list[str] = []
+    page = watched(context.new_page(), problems)
+    for path, parts in PARTS.items():
+        page.goto(full_pages.address + path)
+        # Whatever is folded has no colours and no size that could be checked.
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+        for part in parts:
+            page.locator(part).first.wait_for()
+        problems += [f"{path}: {each}" for each in barriers(page, axe)]
+        assert overflow(page) <= 0, path
+
+    context.close()
+    assert problems == []
+
+
+@pytest.mark.parametrize("path", ["/", FULL_POOL, "/incidents"])
+def test_a_button_copies_the_evidence_by_click_and_by_keyboard(
+    browser: Any, full_pages: ServedPages, path: str
+) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(WAITS_MS)
+    page = context.new_page()
+    page.goto(full_pages.address + path)
+    fold = page.locator("details", has=page.locator(".copy")).last
+    fold.locator("summary").first.click()
+    evidence = fold.locator(".ticket").inner_text()
+    fold.get_by_role("button", name="Copy the evidence").click()
+    page.locator("#copied", has_text="Copied.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == evidence
+
+    page.evaluate("navigator.clipboard.writeText('')")
+    fold.get_by_role("button", name="Copy the evidence").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
+    assert page.evaluate("navigator.clipboard.readText()") == evidence
+    context.close()
+
+
+def test_without_a_clipboard_the_button_selects_the_evidence(
+    page: Page, full_pages: ServedPages
+) -> None:
+    page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.goto(full_pages.address + FULL_POOL)
+    fold = page.locator("#h-held ~ ul details").first
+    fold.locator("summary").click()
+    fold.get_by_role("button", name="Copy the evidence").click()
+
+    page.locator("#copied", has_text="Selected").wait_for()
+    selected = page.evaluate("String(getSelection())")
+    assert "SELECT pg_terminate_backend(4700);" in selected
+    assert selected.strip() == fold.locator(".ticket").inner_text().strip()
+
+
+def test_without_a_script_no_page_has_a_button_that_does_nothing(
+    browser: Any, full_pages: ServedPages
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for path in (FULL_POOL, "/incidents"):
+        page.goto(full_pages.address + path)
+        page.locator("details", has=page.locator(".copy")).first.locator("summary").first.click()
+        assert page.locator(".ticket").first.is_visible()
+        assert page.locator(".copy:visible").count() == 0
+    context.close()
+
+
+def test_nothing_that_a_reader_does_changes_anything(page: Page, full_pages: ServedPages) -> None:
+    for path in ("/", FULL_POOL, "/incidents"):
+        page.goto(full_pages.address + path)
+        for fold in page.locator("details > summary:visible").all():
+            fold.click()
+        for button in page.locator("button:visible").all():
+            button.click()
+        page.wait_for_load_state()
+
+    assert {method for method, _ in full_pages.requests} == {"GET"}
+    assert {f"/live{FULL_POOL.partition('?')[0]}", "/live"} <= {p for _, p in full_pages.requests}
 
 
 @pytest.mark.skipif(not PICTURES, reason="make console-pictures draws them")

@@ -31,6 +31,7 @@ from poolscope_exporter.core.judging.overview.pool_history import PoolHistory
 from poolscope_exporter.core.judging.overview.service_pools import (
     PoolName,
     group_by_service,
+    name_of_service_pool,
     pool_name_of,
 )
 from poolscope_exporter.core.judging.situation import Situation
@@ -226,12 +227,19 @@ class Exporter:
         )
 
     def pool_details(self, name: PoolName) -> PoolDetails:
-        """Return the histograms, the leaks and the profile of one pool of a service."""
+        """Return the histograms, leaks, profile, incidents and releases of one pool."""
         fleet, now_s = self.correlator.fleet, clock.monotonic()
         rows = fleet.occupancy.rows_since(now_s - DEFAULT_WINDOW_S)
         found = (r for r in rows if (r.pool.namespace, r.pool.service, r.pool.pool) == name)
         totals = fleet.totals_of(lambda pool: pool_name_of(pool) == name, now_s)
-        return PoolDetails(totals, tuple(found))
+        incidents = self.shown_incidents().incidents
+        releases = fleet.releases_of(lambda pool: name_of_service_pool(pool) == name, now_s)
+        return PoolDetails(
+            totals,
+            profile=tuple(found),
+            incidents=tuple(each for each in incidents if name_of_service_pool(each.pool) == name),
+            releases=tuple(releases),
+        )
 
     def profile(self, window_s: float) -> list[ProfileRow]:
         """Return what the connections of all services were out for in the last seconds."""

@@ -1,5 +1,7 @@
 """Render the live pages of a situation, as the exporter does for a request."""
 
+import re
+
 from poolscope_exporter.core.judging.overview.last_words import NO_SILENCE, Silence
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
@@ -10,6 +12,13 @@ from poolscope_exporter.web.console.pool_view import find_pool, pool_view
 from poolscope_exporter.web.console.start_view import start_view
 
 EVERYTHING = PageQuery()
+NAMED_SCRIPT = re.compile(r'<script src="([^"]*)" defer></script>')
+
+
+def scripts_of(page: str) -> list[str]:
+    """Return the addresses of the scripts of a page, and each script that is in it as a text."""
+    inline = NAMED_SCRIPT.sub("", page).split("<script")[1:]
+    return NAMED_SCRIPT.findall(page) + inline
 
 
 def start_page(

@@ -197,6 +197,7 @@ def _api_handlers(sources: Sources) -> dict[str, Handler]:
         **_page_handlers(sources),
         "/page.css": _asset("page.css", "text/css"),
         "/page.js": _asset("page.js", "text/javascript"),
+        "/copy.js": _asset("copy.js", "text/javascript"),
         "/api/v1/checkouts": answer_with(_checkout_rows),
         "/api/v1/pools": answer_with(_pool_rows),
         "/api/v1/blockers": answer_with(_blocker_rows),

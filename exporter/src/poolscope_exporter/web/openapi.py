@@ -165,6 +165,7 @@ OPERATIONS: Final = (
     Operation("/openapi.json", "pages", "This document", JSON, is_guarded=True),
     Operation("/page.css", "pages", "Style of the pages", CSS),
     Operation("/page.js", "pages", "Updates of the pages in a browser", SCRIPT),
+    Operation("/copy.js", "pages", "Copy buttons of the pages in a browser", SCRIPT),
 )  # fmt: skip
 
 _GUARDED_ERRORS: Mapping[HTTPStatus, str] = {

@@ -30,7 +30,11 @@ from poolscope_exporter.core.fleet.service_totals.release_totals import (
     ReleaseNumbers,
     ReleaseTotals,
 )
-from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotal, ServiceTotals
+from poolscope_exporter.core.fleet.service_totals.route_totals import (
+    ServicePool,
+    ServiceTotal,
+    ServiceTotals,
+)
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
@@ -197,6 +201,12 @@ class Fleet:
     def releases(self, now_s: float) -> list[ReleaseNumbers]:
         """Return the sums of each version of a service, over current and past processes."""
         return self._releases.compared(self._remembered(now_s), now_s)
+
+    def releases_of(
+        self, is_wanted: Callable[[ServicePool], bool], now_s: float
+    ) -> list[ReleaseNumbers]:
+        """Return the sums of each version for these pools alone."""
+        return self._releases.compared(self._remembered(now_s), now_s, is_wanted)
 
     def held(self, now_s: float) -> list[CheckoutReport]:
         """Return the held checkouts of all live processes."""

@@ -180,9 +180,9 @@ class Process:
             self._waiters.drop_waiters()
             self._growth.forget_counters()
 
-    def pool_counters(self) -> Mapping[Pool, list[Point]]:
-        """Return the last points of each pool, also of a process that has ended."""
-        return self._series.numbers_since(float("-inf"))
+    def pool_counters(self, is_wanted: Callable[[Pool], bool]) -> Mapping[Pool, list[Point]]:
+        """Return the last points of these pools, also of a process that has ended."""
+        return self._series.numbers_since(float("-inf"), is_wanted)
 
     def drop_held(self) -> None:
         """Drop the held checkouts and backend PIDs; the next push may list them again."""

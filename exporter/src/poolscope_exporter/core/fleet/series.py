@@ -22,6 +22,10 @@ LATEST_NS = 300 * 10**9
 _Key = tuple[object, ...]
 
 
+def _any_pool(_: Pool) -> bool:
+    return True
+
+
 @dataclass(slots=True)
 class _Entry:
     point: Point
@@ -71,12 +75,14 @@ class ProcessSeries:
             if entry.seen_s >= (gauges_since_s if entry.is_gauge else counters_since_s):
                 yield entry.point
 
-    def numbers_since(self, since_s: float) -> dict[Pool, list[Point]]:
-        """Return the points of each pool that were last seen at `since_s` or later."""
+    def numbers_since(
+        self, since_s: float, is_wanted: Callable[[Pool], bool] = _any_pool
+    ) -> dict[Pool, list[Point]]:
+        """Return the points of each wanted pool that were last seen at `since_s` or later."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
             for pool, entries in self._by_pool.items()
-            if pool
+            if pool and is_wanted(pool)
         }
         return {pool: points for pool, points in found.items() if points}
 

@@ -93,7 +93,7 @@ def _environment() -> Environment:
     environment.filters["duration"] = duration
     environment.filters["waits_for"] = _waits_for
     environment.filters["rate"] = _rate
-    environment.filters["seconds"] = _seconds
+    environment.filters["seconds"] = time_text
     environment.globals["plural"] = _plural
     return environment
 
@@ -117,7 +117,7 @@ def _age(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds:.1f} s"  # noqa: RUF001 - as above
 
 
-def _seconds(seconds: float | None) -> str:
+def time_text(seconds: float | None) -> str:
     """Return a duration with three digits, in milliseconds below a second."""
     if seconds is None:
         return "–"  # noqa: RUF001 - as above

@@ -24,12 +24,18 @@ from poolscope_exporter.web.console.drawings import draw_strip
 from poolscope_exporter.web.console.look import Look, PoolDetails
 from poolscope_exporter.web.console.page_parts import PageView, Parts
 from poolscope_exporter.web.console.page_query import PageQuery, pool_path
+from poolscope_exporter.web.console.pool_past import add_incidents, add_releases
 from poolscope_exporter.web.console.start_view import (
     add_blocker_rows,
     process_fields,
     state_fields,
 )
-from poolscope_exporter.web.console.tickets import held_ticket, place_text
+from poolscope_exporter.web.console.tickets.held_ticket import held_ticket, place_text
+from poolscope_exporter.web.console.tickets.pool_tickets import (
+    leak_ticket,
+    pool_ticket,
+    waiter_ticket,
+)
 from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.profile.profile_rows import (
     DEFAULT_WINDOW_S,
@@ -78,20 +84,24 @@ def pool_view(
     names = process_names(situation.instances)
     most = MAX_GROUPS if query.limit is None else min(MAX_GROUPS, query.limit)
     parts = Parts("pool_parts.html")
-    _add_state(parts, look, state)
+    _add_state(parts, look, state, names)
     _add_held(parts, look, state, query, most)
-    _add_waiters(parts, state)
+    _add_waiters(parts, state, look.taken_at)
     blockers = [
         each
         for each in situation.blockers
         if any(party.pool and pool_name_of(party.pool) == state.name for party in each.parties)
     ]
-    add_blocker_rows(parts, (root_blocker_row(each, names) for each in blockers[:most]))
+    rows = (root_blocker_row(each, names) for each in blockers[:most])
+    add_blocker_rows(parts, rows, look.taken_at)
     parts.add_part("blockers-note", "blockers_note", len(blockers), max(0, len(blockers) - most))
     _add_processes(parts, state, names, query)
     _add_profile(parts, state, situation, details)
     parts.add_part("times", "times", list(TIMES), details.totals.times)
-    parts.add_part("leaks", "leaks", details.totals.leaks)
+    leaks = details.totals.leaks
+    parts.add_part("leaks", "leaks", leaks, leak_ticket(state, leaks, look.taken_at))
+    add_incidents(parts, state.name, details.incidents)
+    add_releases(parts, state, situation, details.releases)
     _add_checks(parts, state.processes)
     others = {each.name.namespace: pool_path(each.name) for each in states[1:]}
     facts = {"name": state.name, "others": others, "role": look.role}
@@ -116,12 +126,13 @@ def gone_view(look: Look, name: PoolName) -> PageView:
     return PageView("gone.html", parts.fragments, parts.lists, {"name": name})
 
 
-def _add_state(parts: Parts, look: Look, state: ServicePoolState) -> None:
+def _add_state(parts: Parts, look: Look, state: ServicePoolState, names: ProcessNames) -> None:
     strip = look.strips.get(state.name)
     row = {
         **state_fields(state),
         "strip": None if strip is None else draw_strip(strip),
         "processes": len(state.processes),
+        "ticket": pool_ticket(state, names, look.taken_at),
     }
     parts.add_part("asof", "as_of", look.taken_at, look.situation.withheld)
     parts.add_part("state", "state", row)
@@ -188,7 +199,7 @@ def _held_row(
     }
 
 
-def _add_waiters(parts: Parts, state: ServicePoolState) -> None:
+def _add_waiters(parts: Parts, state: ServicePoolState, taken_at: str) -> None:
     merged = _merged_waiters(state.processes)
     rows = dict(islice(merged.items(), MAX_WAITERS))
     parts.add_list("waiters", "waiter_row", rows)
@@ -196,6 +207,8 @@ def _add_waiters(parts: Parts, state: ServicePoolState) -> None:
     listed = sum(row["count"] for row in rows.values())
     is_known = any(each.numbers.pending is not None for each in state.processes)
     parts.add_part("waiters-note", "waiters_note", waiting, max(0, waiting - listed), is_known)
+    ticket = waiter_ticket(state, waiting, [*rows.values()], taken_at)
+    parts.add_part("waiters-ticket", "ticket_block", ticket)
 
 
 def _true_waiting(state: PoolAssessment) -> int:

@@ -18,6 +18,7 @@ from poolscope_exporter.web.console.drawings import connection_bar, draw_strip, 
 from poolscope_exporter.web.console.look import Look
 from poolscope_exporter.web.console.page_parts import PageView, Parts
 from poolscope_exporter.web.console.page_query import PageQuery, pool_path
+from poolscope_exporter.web.console.tickets.blocker_ticket import blocker_ticket
 from poolscope_exporter.web.lock_rows import root_blocker_row
 from poolscope_exporter.web.rows import bouncer_row, rejected_row, server_row
 
@@ -47,7 +48,7 @@ def start_view(look: Look, query: PageQuery) -> PageView:
     silent = _silent(look.silence, query)
     _add_head(parts, look, states, silent)
     _add_pools(parts, look, states, names, most)
-    _add_blockers(parts, situation, names, most)
+    _add_blockers(parts, situation, names, most, look.taken_at)
     rows = {each.process: _silent_row(each, situation.taken_at_s) for each in silent[:most]}
     parts.add_list("silent", "silent_row", rows)
     parts.add_part("silent-note", "silent_note", len(silent), max(0, len(silent) - most))
@@ -209,9 +210,12 @@ def _silent_row(silent: SilentProcess, now_s: float) -> Row:
     }
 
 
-def _add_blockers(parts: Parts, situation: Situation, names: ProcessNames, most: int) -> None:
+def _add_blockers(
+    parts: Parts, situation: Situation, names: ProcessNames, most: int, taken_at: str
+) -> None:
     blockers = situation.blockers[:most]
-    add_blocker_rows(parts, (root_blocker_row(each, names) for each in blockers))
+    rows = (root_blocker_row(each, names) for each in blockers)
+    add_blocker_rows(parts, rows, taken_at)
     parts.add_part(
         "blockers-note",
         "blockers_note",
@@ -220,13 +224,18 @@ def _add_blockers(parts: Parts, situation: Situation, names: ProcessNames, most:
     )
 
 
-def add_blocker_rows(parts: Parts, blockers: Iterable[Row]) -> None:
+def add_blocker_rows(parts: Parts, blockers: Iterable[Row], taken_at: str) -> None:
     """Add the list of the root blockers, each with the first sessions of its queue."""
     rows: dict[str, Row] = {}
     for row in blockers:
         queue = row["queue"][:MAX_QUEUE]
         key = f"{row['server']}\0{row['kind']}\0{row['backend_pid']}\0{len(rows)}"
-        rows[key] = {**row, "queue": queue, "more": max(0, len(row["queue"]) - MAX_QUEUE)}
+        rows[key] = {
+            **row,
+            "queue": queue,
+            "more": max(0, len(row["queue"]) - MAX_QUEUE),
+            "ticket": blocker_ticket(row, taken_at),
+        }
     parts.add_list("blockers", "blocker_row", rows)
 
 

@@ -1,4 +1,4 @@
-"""Render the page of incidents: plain HTML without scripts, from the rows of the API."""
+"""Render the page of incidents from the rows of the API: its only script copies evidence."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from poolscope_exporter.version import __version__
+from poolscope_exporter.web.console.tickets.incident_ticket import incident_ticket
 from poolscope_exporter.web.incidents.timeline_svg import timeline_svg
 
 _PACKAGE = "poolscope_exporter.web"
@@ -38,6 +39,7 @@ def _template() -> Template:
         loader=PackageLoader(_PACKAGE), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["known"] = _known
+    environment.filters["ticket"] = incident_ticket
     environment.filters["timeline"] = _timeline
     return environment.get_template("incidents.html")
 

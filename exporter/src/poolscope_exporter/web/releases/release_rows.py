@@ -64,10 +64,7 @@ def _row(numbers: ReleaseNumbers) -> dict[str, Any]:
 def _share(numbers: ReleaseNumbers, *counts: int | None) -> float | None:
     """Return a count per checkout, because the versions had different traffic."""
     known = [count for count in counts if count is not None]
-    if not known or numbers.checkouts is None:
-        return None
-    attempts = numbers.checkouts + (numbers.timeouts or 0) + (numbers.failures or 0)
-    return round(sum(known) / attempts, 6) if attempts else None
+    return round(sum(known) / numbers.callers, 6) if known and numbers.callers else None
 
 
 def _rounded(seconds: float | None) -> float | None:

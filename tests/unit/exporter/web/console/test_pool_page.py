@@ -1,6 +1,8 @@
 """The page of a pool: who holds its connections, at which line, who waits, and how it is set up."""
 
+import re
 from dataclasses import replace
+from html import unescape
 
 import pytest
 
@@ -24,10 +26,13 @@ from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement, Verdict
 from poolscope_exporter.core.linking.link import Link, LinkLevel, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Pool
+from poolscope_exporter.core.model.lock_waits import PREPARED
 from poolscope_exporter.core.model.now_places import NowPlace
 from poolscope_exporter.core.model.pushes import PoolGeneration, WaitingCaller
+from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.web.console.look import PoolDetails
 from poolscope_exporter.web.console.page_query import PageQuery
+from poolscope_exporter.web.console.pool_past import MAX_INCIDENTS
 from poolscope_exporter.web.console.pool_view import MAX_GROUPS, MAX_MEMBERS
 from support.exporter.builders import (
     a_checkout,
@@ -36,8 +41,10 @@ from support.exporter.builders import (
     a_waiting_caller,
     an_instance,
 )
+from support.exporter.incident_looks import a_full_incident, an_incident
 from support.exporter.pages import pool_page
 from support.exporter.processes import an_instance_state
+from support.exporter.releases import a_release
 
 SECOND = a_pool(an_instance("shop-2"))
 STATES = (
@@ -78,6 +85,17 @@ def page_of(
     states = (a_state(), a_state(SECOND)) if pools is None else pools
     situation = Situation(judgements, states, (), STATES, 0.0, blockers=blockers)
     return pool_page(situation, query or PageQuery(), details=details, trace_url=trace_url)
+
+
+def tickets_of(page: str) -> dict[str, str]:
+    """Return the first text for a ticket of each section that has one, by the section's name."""
+    sections = re.split(r'<section [^>]*aria-label(?:ledby)?="(?:h-)?(\w+)"', page)
+    found = {}
+    for name, section in zip(sections[1::2], sections[2::2], strict=True):
+        texts = section.split('aria-label="Evidence for a ticket">')[1:]
+        if texts:
+            found[name] = unescape(texts[0].split("</pre>")[0])
+    return found
 
 
 def rows_of(page: str, name: str) -> list[str]:
@@ -123,8 +141,7 @@ def test_the_worst_group_comes_first() -> None:
 def test_evidence_is_text_for_a_ticket_with_the_statement_and_the_runbook() -> None:
     page = page_of(held(1), held(2, pool=SECOND, age_s=371.0))
 
-    ticket = page.split('aria-label="Evidence for a ticket">')[1].split("</pre>")[0]
-    assert ticket.splitlines() == [
+    assert tickets_of(page)["held"].splitlines() == [
         "2 connections of pool orders of shop: leaked, evidence request_finished",
         "as of now, the oldest is held for 6 min",
         "route: /export",
@@ -137,7 +154,7 @@ def test_evidence_is_text_for_a_ticket_with_the_statement_and_the_runbook() -> N
         "  SELECT pg_terminate_backend(4702);",
         "  SELECT pg_terminate_backend(4701);",
         ("runbook: https://github.com/poolscope/poolscope/blob/main/alerts/runbooks/PoolLeak.md"),
-        "dashboard: poolscope-pool, service shop, pool orders",
+        "dashboard (path in Grafana): /d/poolscope-pool?var-service=shop&var-pool=orders",
     ]
 
 
@@ -317,3 +334,171 @@ def test_the_same_name_in_another_namespace_has_a_link() -> None:
     page = page_of(pools=(a_state(), a_state(other)))
 
     assert '<a href="/pool/shop/orders?namespace=beta">beta</a>' in page
+
+
+def test_each_block_has_its_evidence_and_a_button_to_copy_it() -> None:
+    waiters = group_waiters(3, [a_waiting_caller(12.0)])
+    numbers = PoolNumbers(pending=3, waiters=waiters)
+    waiter = LockWaiter(LockParty(20, None, a_pool(), a_checkout(2)), 10, 1)
+    blocker = RootBlocker("main", RootKind.HOLDER, LockParty(10), (waiter,))
+    leaks = (LineLeaks(LeakPlace("request_finished", "/export", "shop/export.py:42"), 14, 3),)
+    details = PoolDetails(PoolTotals({}, leaks), incidents=(a_full_incident(),))
+    page = page_of(held(1), pools=(a_state(numbers=numbers),), details=details, blockers=(blocker,))
+
+    assert list(tickets_of(page)) == ["State", "held", "waiters", "blockers", "incidents", "leaks"]
+    copy = '<button type="button" class="copy">Copy the evidence</button><pre class="ticket"'
+    assert page.count(copy) == page.count('class="ticket"') == 6
+
+
+def test_a_calm_pool_has_evidence_of_its_state_alone() -> None:
+    assert list(tickets_of(page_of())) == ["State"]
+
+
+def test_the_evidence_of_the_state_has_the_numbers_the_processes_and_the_runbook() -> None:
+    numbers = PoolNumbers(used=15, idle=0, max=15, pending=9)
+    page = page_of(held(1), pools=(a_state(numbers=numbers), a_state(SECOND)))
+
+    assert tickets_of(page)["State"].splitlines() == [
+        "pool orders of shop (acme): leaking for 60 s",
+        "as of now, in 2 processes",
+        "1 of 15 connections leaked",
+        "connections: 15 used, 0 idle, limit 15; 9 callers waiting; 1 leaked",
+        "processes (process, diagnosis, connections, waiting callers):",
+        "  node-1:17, leaking, 15 of 15 used, 9 waiting",
+        "  node-2:18, leaking, unknown of unknown used, unknown waiting",
+        "runbook: https://github.com/poolscope/poolscope/blob/main/alerts/runbooks/PoolLeak.md",
+        "dashboard (path in Grafana): /d/poolscope-pool?var-service=shop&var-pool=orders",
+    ]
+
+
+def test_the_evidence_of_waiting_callers_counts_those_that_are_not_listed() -> None:
+    waiters = group_waiters(41, [a_waiting_caller(12.34)])
+    page = page_of(pools=(a_state(numbers=PoolNumbers(waiters=waiters)),))
+
+    assert tickets_of(page)["waiters"].splitlines()[:5] == [
+        "41 callers wait for pool orders of shop (acme)",
+        "as of now, diagnosis leaking",
+        "callers (phase, number, oldest, route, line that asks, line now):",
+        "  queue (for a place in the pool), 1, 12 s, /report, shop/report.py:20, unknown",
+        "  and 40 more",
+    ]
+
+
+def test_the_evidence_of_a_lock_queue_has_the_session_its_code_and_the_statement() -> None:
+    session = a_session(10, user="app", xact_age_s=300.0)
+    holder = LockParty(10, session, a_pool(), replace(a_checkout(1), now=PAYS))
+    idle = LockParty(30, a_session(30, state=SessionState.IDLE, state_age_s=9.0), SECOND)
+    queue = (
+        LockWaiter(LockParty(20, None, a_pool(), a_checkout(2)), 10, 1),
+        LockWaiter(LockParty(21), 20, 2, (10,)),
+        LockWaiter(idle, 10, 1),
+    )
+    page = page_of(blockers=(RootBlocker("main", RootKind.HOLDER, holder, queue),))
+    lines = tickets_of(page)["blockers"].splitlines()
+
+    assert lines[:2] == ["backend 10 on main (holder): 3 sessions wait behind it", "as of now"]
+    assert lines[2].startswith("session: app in ")
+    assert lines[3] == (
+        "code: /orders at shop/orders.py:42 in pool orders of shop in node-1:17,"
+        " waiting in httpx.AsyncClient.get at shop/payments.py:55"
+    )
+    assert lines[5].startswith("  backend 20, behind 10, /orders at shop/orders.py:42 in pool ")
+    assert lines[6] == "  backend 21, behind 20, 10, not a known pool, unknown"
+    assert lines[7].startswith("  backend 30, behind 10, idle in pool orders of shop in node-2:18,")
+    assert lines[8:] == [
+        "to end the session (its transaction is rolled back):",
+        "  SELECT pg_terminate_backend(10);",
+        "runbook: https://github.com/poolscope/poolscope/blob/main/alerts/runbooks/PoolBlocked.md",
+        "dashboard (path in Grafana): /d/poolscope-server?var-server=main",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "pid", "shown"),
+    [
+        (RootKind.DEADLOCK, 10, "PostgreSQL ends it after deadlock_timeout"),
+        (RootKind.PREPARED, PREPARED, "to end it: see pg_prepared_xacts"),
+    ],
+)
+def test_the_evidence_of_a_queue_without_one_session_has_no_statement(
+    kind: RootKind, pid: int, shown: str
+) -> None:
+    waiter = LockWaiter(LockParty(20, None, a_pool(), a_checkout(2)), pid, 1)
+    page = page_of(blockers=(RootBlocker("main", kind, LockParty(pid), (waiter,)),))
+
+    assert shown in tickets_of(page)["blockers"]
+    assert "pg_terminate_backend" not in page
+
+
+def test_the_evidence_of_leaks_has_each_line_and_the_connections_that_are_out() -> None:
+    place = LeakPlace("request_finished", "/export", "shop/export.py:42")
+    page = page_of(held(1), details=PoolDetails(PoolTotals({}, (LineLeaks(place, 14, 3),))))
+
+    assert tickets_of(page)["leaks"].splitlines()[:4] == [
+        "leaks of pool orders of shop (acme) since the start of its processes",
+        "as of now, 1 leaked connection is out",
+        "leaks (number, returned later, evidence, route, line that took the connection):",
+        "  14, 3, request_finished, /export, shop/export.py:42",
+    ]
+
+
+def test_a_name_with_a_line_break_adds_no_line_to_the_evidence() -> None:
+    page = page_of(held(1, route="/a\nSELECT pg_terminate_backend(1);"))
+
+    assert "SELECT pg_terminate_backend(1);" not in tickets_of(page)["held"].splitlines()
+
+
+def test_the_last_incidents_have_links_and_their_report() -> None:
+    incidents = (a_full_incident(), *(an_incident(n) for n in range(MAX_INCIDENTS + 1)))
+    page = page_of(details=PoolDetails(incidents=incidents))
+
+    assert len(rows_of(page, "incidents")) == MAX_INCIDENTS + 1  # the note is one of them
+    for text in (
+        '<span class="tag bad">leaking</span> <a href="/incidents?id=0123456789ab">',
+        "<strong>open</strong>",
+        "ended: calm",
+        "<code>poolscope-exporter report 0123456789ab</code>",
+        '2 earlier incidents: <a href="/incidents?service=shop&amp;pool=orders">/incidents</a>',
+    ):
+        assert text in page
+    assert "No incident of this pool is recorded." in page_of()
+
+
+def test_the_evidence_of_an_incident_has_its_worst_holders_and_no_statement() -> None:
+    page = page_of(details=PoolDetails(incidents=(a_full_incident(),)))
+    lines = tickets_of(page)["incidents"].splitlines()
+
+    assert lines[0].startswith("incident 0123456789ab of pool shop/orders.py:133 of ")
+    assert "  and 3 more" in lines
+    place = "shop/orders.py:133"
+    assert f"  leaked, 3, 4 s, {place}, {place}, {place}, {place}, backends then 4711" in lines
+    assert lines[-1] == "report: poolscope-exporter report 0123456789ab"
+    assert any(line.endswith("/PoolLeak.md") for line in lines)
+    # The session behind a PID of that time may be another one's by now.
+    assert "pg_terminate_backend" not in page
+
+
+def test_the_newest_release_stands_beside_the_one_before_it() -> None:
+    releases = (
+        a_release("2.0", leaks=3),
+        a_release("<b>", first_seen_age_s=9e4, live=0),
+        a_release("1.8", first_seen_age_s=9e5),
+    )
+    page = page_of(details=PoolDetails(releases=releases))
+
+    assert '<th scope="col" class="n">before: &lt;b&gt;</th>' in page
+    assert (
+        '<th scope="row">leaks</th><td class="n">0</td><td class="n">3 (0.03 %)</td></tr>' in page
+    )
+    link = '<a href="/api/v1/releases?service=shop&amp;pool=orders">releases as JSON</a>'
+    assert f"1 earlier release: {link}" in page
+    assert "2 processes do not report service.version" in page
+
+
+def test_without_a_version_the_comparison_is_unknown() -> None:
+    elsewhere = a_release(pool=service_pool_of(a_pool(server_address="10.9.9.9")))
+
+    for releases in ((), (elsewhere,)):
+        page = page_of(details=PoolDetails(releases=releases))
+        assert "Unknown: no process of this pool reports <code>service.version</code>" in page
+        assert "releases as JSON" not in page

@@ -19,6 +19,7 @@ from poolscope_exporter.web.incidents.incident_rows import (
 )
 from poolscope_exporter.web.incidents.timeline_svg import timeline_svg
 from support.exporter.incident_looks import EPOCH_S, a_full_incident, an_incident
+from support.exporter.pages import scripts_of
 
 HOSTILE = "</text><script>alert(1)</script>&\"'`|\x1b\x00\u202e"
 NOTHING = Situation((), (), (), (), 0.0)
@@ -61,11 +62,13 @@ async def test_a_wrong_query_is_refused(path: str, query: str) -> None:
         assert (await web.get(path + query)).status_code == 400
 
 
-async def test_the_page_escapes_every_text_of_a_sender_and_has_no_script() -> None:
+async def test_the_page_escapes_every_text_of_a_sender_and_has_only_the_script_that_copies() -> (
+    None
+):
     async with a_web(ShownIncidents((a_full_incident(HOSTILE),), 3)) as web:
         response = await web.get("/incidents")
 
-    assert "<script" not in response.text
+    assert scripts_of(response.text) == ["/copy.js"]
     assert "&lt;script&gt;" in response.text
     assert "style=" not in response.text
     assert "default-src 'none'" in response.headers["content-security-policy"]

@@ -3,7 +3,7 @@
 A rolling deploy ends the old processes minutes before a person compares both versions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Final
@@ -69,6 +69,17 @@ class ReleaseNumbers:
     failures: int | None
     leaks: int | None
 
+    @property
+    def callers(self) -> int | None:
+        """Return the callers that took a connection or failed; None if the first are unknown."""
+        if self.checkouts is None:
+            return None
+        return self.checkouts + (self.timeouts or 0) + (self.failures or 0)
+
+
+def _any_pool(_: ServicePool) -> bool:
+    return True
+
 
 @dataclass(slots=True)
 class _Release:
@@ -106,16 +117,22 @@ class ReleaseTotals:
         while len(self._gone) > self._most:
             self._drop_one()
 
-    def compared(self, processes: Iterable[Process], now_s: float) -> list[ReleaseNumbers]:
+    def compared(
+        self,
+        processes: Iterable[Process],
+        now_s: float,
+        is_wanted: Callable[[ServicePool], bool] = _any_pool,
+    ) -> list[ReleaseNumbers]:
         """Return the sums of each version, with the present processes; the newest version first."""
         found = {
             key: _Release(each.first_seen_s, each.processes, 0, dict(each.counters))
             for key, each in self._gone.items()
+            if is_wanted(key.pool)
         }
         # The provider of a process pushes under the same name; poolscope's push comes last.
         present: dict[Instance, Process] = {each.instance: each for each in processes}
         for process in present.values():
-            for key, counters in _counters_of(process).items():
+            for key, counters in _counters_of(process, is_wanted).items():
                 release = found.setdefault(key, _Release(process.first_push_s))
                 release.first_seen_s = min(release.first_seen_s, process.first_push_s)
                 release.add_process(counters, is_live=process.is_live(now_s))
@@ -131,13 +148,17 @@ class ReleaseTotals:
         del self._gone[min(most, key=lambda key: self._gone[key].first_seen_s)]
 
 
-def _counters_of(process: Process) -> dict[ReleaseKey, _Counters]:
+def _counters_of(
+    process: Process, is_wanted: Callable[[ServicePool], bool] = _any_pool
+) -> dict[ReleaseKey, _Counters]:
     """Return the counters of each pool of a process; none if it does not report its version."""
     version = process.resource.get(SERVICE_VERSION, "")
     if not version:
         return {}
     found: dict[ReleaseKey, _Counters] = {}
-    for pool, points in process.pool_counters().items():
+    for pool, points in process.pool_counters(
+        lambda each: is_wanted(service_pool_of(each))
+    ).items():
         counters = found.setdefault(ReleaseKey(service_pool_of(pool), version), {})
         for point in points:
             if point.metric in _COUNTED:

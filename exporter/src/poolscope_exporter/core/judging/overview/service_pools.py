@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.overview.worst_first import DIAGNOSES, order_pools
 from poolscope_exporter.core.judging.situation import PoolAssessment
@@ -27,6 +28,11 @@ class PoolName(NamedTuple):
 def pool_name_of(pool: Pool) -> PoolName:
     """Return the name of a pool without its process and its server."""
     return PoolName(pool.instance.namespace, pool.instance.name, pool.name)
+
+
+def name_of_service_pool(pool: ServicePool) -> PoolName:
+    """Return the name of a pool without its server."""
+    return PoolName(pool.namespace, pool.service, pool.pool)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ from poolscope_exporter.core.judging.overview.service_pools import ServicePoolSt
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.linking.link import Link
 from poolscope_exporter.web.console.page_parts import duration
+from poolscope_exporter.web.console.tickets.ticket_lines import (
+    pool_dashboard_line,
+    runbook_line,
+    ticket_of,
+)
 from poolscope_exporter.web.rows import link_text
 
 MAX_HOLDERS: Final = 20
 """The most checkouts that one text lists, those held longest."""
-
-RUNBOOKS_URL: Final = "https://github.com/poolscope/poolscope/blob/main/alerts/runbooks"
 
 RUNBOOKS: Final[Mapping[Verdict, str]] = {
     Verdict.LEAKED: "PoolLeak",
@@ -28,15 +31,12 @@ RUNBOOKS: Final[Mapping[Verdict, str]] = {
 }
 """The runbook for each verdict that is a problem."""
 
-DASHBOARD: Final = "poolscope-pool"
-"""The UID of the dashboard of one pool."""
-
 
 def held_ticket(
     state: ServicePoolState, group: HeldGroup, names: ProcessNames, taken_at: str
 ) -> str:
     """Return the evidence on one group: what, who, since when, and how to end the sessions."""
-    return "\n".join(_lines(state, group, names, taken_at))
+    return ticket_of(_lines(state, group, names, taken_at))
 
 
 def place_text(line: TakingLine) -> str:
@@ -74,8 +74,8 @@ def _lines(
         for pid in pids[:MAX_HOLDERS]:
             yield f"  SELECT pg_terminate_backend({pid});"
     if runbook := RUNBOOKS.get(group.verdict):
-        yield f"runbook: {RUNBOOKS_URL}/{runbook}.md"
-    yield f"dashboard: {DASHBOARD}, service {name.service}, pool {name.pool}"
+        yield runbook_line(runbook)
+    yield pool_dashboard_line(name)
 
 
 def _holder(judgement: Judgement, names: ProcessNames) -> str:
