@@ -27,7 +27,11 @@ from poolscope_exporter.terminal.cells import (
 from poolscope_exporter.terminal.pool_lines import PoolLine, held_of
 from poolscope_exporter.terminal.printable import printable
 from poolscope_exporter.terminal.states import PoolsReading
-from poolscope_exporter.web.console.tickets import held_ticket, place_text, session_pid
+from poolscope_exporter.web.console.tickets.held_ticket import (
+    held_ticket,
+    place_text,
+    session_pid,
+)
 from poolscope_exporter.web.rows import link_text
 
 FEW_PIDS: Final = 3

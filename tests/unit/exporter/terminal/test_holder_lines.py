@@ -61,7 +61,7 @@ def test_the_evidence_is_the_text_of_the_page() -> None:
         "to end these sessions (the statement in progress is lost):",
         "  SELECT pg_terminate_backend(4242);",
         "runbook: https://github.com/poolscope/poolscope/blob/main/alerts/runbooks/PoolLeak.md",
-        "dashboard: poolscope-pool, service shop, pool orders",
+        "dashboard (path in Grafana): /d/poolscope-pool?var-service=shop&var-pool=orders",
     ]
 
 

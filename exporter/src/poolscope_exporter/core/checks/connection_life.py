@@ -119,8 +119,8 @@ def check_pre_ping(
 ) -> ConfigCheck | None:
     """Check C5.
 
-    `row` has the typical duration of a ping, and the duration of a slow network. If `is_local`, no
-    network is on the path, so a slow ping is the time that a busy machine takes: a note.
+    `row` has the typical duration of a ping, and the duration of a slow network. If `is_local`, the
+    connection does not leave this machine: a busy machine or a proxy's network is slow, a note.
     """
     if not pool.keeps_connections or pool.library == "asyncpg":
         return None
@@ -145,7 +145,7 @@ def _compare_ping(
     if ping_s < row.highest:
         return subject.ok(f"note: {paid}")
     if is_local:
-        return subject.ok(f"note: {paid}: the server is on this machine, so look at its processors")
+        return subject.ok(f"note: {paid}: look at this machine's processors, or behind its proxy")
     return subject.warn(
         f"{paid}: look at the network between application and server, and keep {subject.setting} on"
     )
