@@ -174,8 +174,8 @@ def _predicted(sources: Sources) -> Alert:
         ),
         summary="The pool will be exhausted soon if its use keeps growing.",
         description=(
-            f"{PROCESS_WORDS}: {PERCENT} of the connections are checked out, and at the present "
-            f"rate of growth all of them will be within {duration(tuning.prediction_s)}."
+            f"{PROCESS_WORDS}: {PERCENT} of the connections are checked out, and at this growth "
+            f"rate all of them will be within {duration(tuning.prediction_s)}."
         ),
         thresholds=(ThresholdId.T2,),
         for_s=tuning.lasting_s,

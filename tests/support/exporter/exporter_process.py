@@ -64,10 +64,13 @@ class ExporterProcess:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, stdout=out, stderr=err
             )
-        assert wait_until(lambda: "watches" in self.log), self.log
-        self.web, self.otlp = re.findall(r" on (https?://\S+)", self.log)[:2]
         trusted = ssl.create_default_context(cafile=LOOPBACK_CERT)
         self._client = httpx.Client(trust_env=False, verify=trusted, timeout=ANSWERS_WITHIN_S)
+        has_started, log = wait_until(lambda: "watches" in self.log), self.log
+        if not has_started:
+            self.__exit__(None, None, None)  # nobody else would end it
+        assert has_started, log
+        self.web, self.otlp = re.findall(r" on (https?://\S+)", log)[:2]
         return self
 
     def __exit__(
