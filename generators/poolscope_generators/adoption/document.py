@@ -62,7 +62,8 @@ Each time counts from the beginning of the incident.
 - **lock**: another session locks a table, as a migration does. Right is `blocked`, and
   `PoolBlocked`.
 - **exhaustion**: queries of 1.5 s come faster than the pool can serve them. Right is `undersized`
-  or `slow_queries`, and an alert on a full pool. In the FastAPI template also `threads_exhausted`:
+  or `slow_queries`, and an alert on a full pool. `PoolSlowQueries` as critical pages in its place,
+  when the cause is established. In the FastAPI template also `threads_exhausted`:
   its requests wait for a worker thread while they hold a connection, and the other threads wait for
   the pool. It does not recover by itself, so its processes are replaced after an incident.
 - **restart**: PostgreSQL is stopped and started again. Right is `connect_failing`, and
