@@ -66,7 +66,7 @@ APPS: Final = (
         leak=("GET", "/export/"), report=("GET", "/report/"),
     ),
     App(
-        "celery", "Celery with Django", "Django's pool, made anew for each task",
+        "celery", "Celery with Django", "Django's pool, a new one for each task",
         "one line in celery.py", "django", "django_project",
         (
             ("celery", "-A", "orders", "worker", "--concurrency", "2", "--loglevel", "WARNING",
