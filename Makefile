@@ -224,7 +224,7 @@ test-long: setup ## Run for minutes what make test runs for seconds: GC pressure
 	  tests/unit/exporter/receiver/test_hostile_pushes.py \
 	  tests/integration/exporter/receiver/test_hostile_senders.py tests/integration/exporter/test_schema.py
 
-peers: setup $(PEERS)/.ready ## Run the tests of SUITES (default: all) with and without poolscope; PSYCOPG=folder adds psycopg's (20 minutes)
+peers: setup $(PEERS)/.ready ## Run the tests of SUITES (default: all) with and without poolscope; PSYCOPG=folder adds psycopg's (25 minutes)
 	PYTHONPATH=peers $(BIN)/python -m poolscope_peers.run --suites "$(SUITES)" --psycopg "$(PSYCOPG)"
 
 soak: setup ## Play SOAK_S seconds (default: 1800) of healthy traffic: no diagnosis but healthy, and, where Prometheus is, no alert, no message

@@ -66,7 +66,7 @@ APPS: Final = (
         leak=("GET", "/export/"), report=("GET", "/report/"),
     ),
     App(
-        "celery", "Celery with Django", "Django's pool, made anew for each task",
+        "celery", "Celery with Django", "Django's pool, a new one for each task",
         "one line in celery.py", "django", "django_project",
         (
             ("celery", "-A", "orders", "worker", "--concurrency", "2", "--loglevel", "WARNING",
@@ -118,7 +118,7 @@ APPS: Final = (
         missing={Phase.LEAK: NO_LEAK},
     ),
     App(
-        "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 5 in each of its processes",
+        "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 2 in each of its processes",
         "opentelemetry-instrument mlflow server", "mlflow", ".",
         (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri",
           "{url}?connect_timeout=5", "--artifacts-destination", "{home}"),),
@@ -131,7 +131,7 @@ APPS: Final = (
             "DO_NOT_TRACK": "1",
             # It makes 6 pools. By SQLAlchemy's default, they may open 90 of 100 connections.
             "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5",
-            "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "5",
+            "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "2",
         },
         missing={Phase.LEAK: NO_LEAK},
     ),

@@ -29,11 +29,12 @@ keeps the records of the others. A row that is not right stays on this page.
 APPS = """\
 ## The applications
 
-*Equal answers* compares the same calls to the bare and to the instrumented application: status and
-body, or only the status where bodies have times and ids. Each application has a time-out for
-connecting, and tests its connections before use. The FastAPI template lacks both, and checks C5 and
-C14 warn of that. MLflow's server has six pools in several processes. By SQLAlchemy's default, they
-may open 90 of the server's 100 connections. Check C7 warns of that, so the pools are smaller here.
+*Equal answers* compares the same calls to the bare and to the instrumented application. It compares
+status and body, or only the status if bodies have times and ids. Each application has a time-out
+for connecting, and tests its connections before use. The FastAPI template lacks both, and checks C5
+and C14 warn of that. MLflow's server has six pools in several processes. By SQLAlchemy's default,
+they may open 90 of the server's 100 connections. Check C7 warns of that, so the pools are smaller
+here.
 """
 
 COUNTS = """\
@@ -41,7 +42,7 @@ COUNTS = """\
 
 The truth is the application's own count of its checkouts: a byte in a file for each, or
 SQLAlchemy's event. It is read before and after the exporter's total, because some applications
-never rest. The total covers all processes, also those that ended.
+never rest. The total covers all processes, also the ended ones.
 """
 
 CALM = """\
@@ -62,9 +63,10 @@ Each time counts from the beginning of the incident.
 - **lock**: another session locks a table, as a migration does. Right is `blocked`, and
   `PoolBlocked`.
 - **exhaustion**: queries of 1.5 s come faster than the pool can serve them. Right is `undersized`
-  or `slow_queries`, and an alert on a full pool. In the FastAPI template also `threads_exhausted`:
-  its requests wait for a worker thread while they hold a connection, and the other threads wait for
-  the pool. It does not recover by itself, so its processes are replaced after an incident.
+  or `slow_queries`, and an alert on a full pool. `PoolSlowQueries` as critical pages in its place,
+  when the cause is established. In the FastAPI template, `threads_exhausted` is right too. Its
+  requests wait for a worker thread while they hold a connection, and the other threads wait for the
+  pool. It does not recover by itself, so its processes are replaced after an incident.
 - **restart**: PostgreSQL is stopped and started again. Right is `connect_failing`, and
   `DatabaseDown`.
 

@@ -15,7 +15,10 @@ NEUTRAL: Final = frozenset({"healthy", "unknown", "full", "connecting"})
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """The right diagnoses and alerts of a phase, and the alerts that are also true in it."""
+    """The right diagnoses and alerts of a phase, and the alerts that are also true in it.
+
+    An alert with a severity is right with this severity only.
+    """
 
     words: frozenset[str]
     alerts: frozenset[str]
@@ -35,8 +38,9 @@ RIGHT: Final[Mapping[Phase, Right]] = {
     Phase.CALM: Right(frozenset({"healthy"}), frozenset()),
     Phase.LEAK: Right(frozenset({"leaking"}), frozenset({"PoolLeak", "PoolLeakSuspected"})),
     Phase.LOCK: Right(frozenset({"blocked"}), frozenset({"PoolBlocked"}), _FULL),
-    Phase.EXHAUSTION: Right(frozenset({"undersized", "slow_queries"}), _FULL,
-                            frozenset({"PoolSlowQueries"})),
+    # Critical while callers are hurt: then it pages in place of an alert on a full pool.
+    Phase.EXHAUSTION: Right(frozenset({"undersized", "slow_queries"}),
+                            _FULL | {"PoolSlowQueries/critical"}, frozenset({"PoolSlowQueries"})),
     Phase.RESTART: Right(frozenset({"connect_failing"}), frozenset({"DatabaseDown"}), _DOWN),
 }  # fmt: skip
 
@@ -79,7 +83,7 @@ def calm_faults(record: AppRecord) -> list[str]:
 
 
 def _first(shown: Iterable[Shown], names: frozenset[str]) -> Shown | None:
-    right = [each for each in shown if _name(each) in names]
+    right = [each for each in shown if {each.name, _name(each)} & names]
     return min(right, key=lambda each: each.at_s, default=None)
 
 
