@@ -9,7 +9,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from poolscope_exporter.core.judging.overview.service_pools import ServicePoolState
-from poolscope_exporter.terminal.live.evidence_copy import copy_evidence
 from poolscope_exporter.terminal.live.watch_screen import WatchScreen
 from poolscope_exporter.terminal.pool_lines import pool_title
 from poolscope_exporter.terminal.printable import printable
@@ -26,10 +25,7 @@ class TextScreen(WatchScreen):
     #title { padding: 0 1; text-style: bold; }
     #text { padding: 0 1; width: auto; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
-        Binding("y", "copy", "Copy"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
     SUBJECT = ""
 
     def __init__(
@@ -68,9 +64,9 @@ class TextScreen(WatchScreen):
         """Return the lines."""
         raise NotImplementedError
 
-    def action_copy(self) -> None:
-        """Copy the text."""
-        copy_evidence(self.app, self._text)
+    def evidence_now(self) -> str:
+        """Return the text."""
+        return "" if self._text == READING else self._text
 
 
 class BlockingScreen(TextScreen):
