@@ -82,7 +82,7 @@ class PoolWatch:
         return [] if self.reading is None else pool_lines(self.reading, self.choice)
 
     def find_line(self, key: str) -> PoolLine | None:
-        """Return the line with this key, whatever the filter is; None if its pool is gone."""
+        """Return the line with this key, also if the filter hides it; None if its pool is gone."""
         if self.reading is None:
             return None
         unfiltered = PoolChoice(grouping=self.choice.grouping)

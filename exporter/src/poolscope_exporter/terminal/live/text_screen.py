@@ -19,7 +19,7 @@ READING = "reading …"
 
 
 class TextScreen(WatchScreen):
-    """A text about some pools, or about all, read anew after each answer."""
+    """A text about some pools, or about all, read again after each answer."""
 
     DEFAULT_CSS = """
     #title { padding: 0 1; text-style: bold; }
