@@ -34,6 +34,7 @@ class TextScreen(WatchScreen):
         super().__init__(watch, source)
         self._pools = pools
         self._text = READING
+        self._is_reading = False
 
     def body_parts(self) -> Sequence[Widget]:
         """Return the title and the text."""
@@ -49,16 +50,25 @@ class TextScreen(WatchScreen):
         return self._pools
 
     async def show_answer(self) -> None:
-        """Read the text, and show it; keep the last one if there is no answer."""
+        """Show the state, and read the text in the background, so that the keys stay usable."""
         await super().show_answer()
-        answer = await self.read_text()
-        if isinstance(answer, ReadFailure):
-            if self._text == READING:
-                self.query_one("#text", Static).update(printable(answer.reason))
-            return
-        self._text = "\n".join(answer)
+        if not self._is_reading:
+            self._is_reading = True
+            self.run_worker(self._show_text())
+
+    async def _show_text(self) -> None:
+        """Read the text, and show it; keep the last one if there is no answer."""
+        try:
+            answer = await self.read_text()
+        finally:
+            self._is_reading = False
+        shown = self._text
+        if not isinstance(answer, ReadFailure):
+            shown = self._text = "\n".join(answer)
+        elif shown == READING:
+            shown = printable(answer.reason)
         if self.is_attached:
-            self.query_one("#text", Static).update(self._text)
+            self.query_one("#text", Static).update(shown)
 
     async def read_text(self) -> Sequence[str] | ReadFailure:
         """Return the lines."""
