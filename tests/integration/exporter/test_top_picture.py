@@ -4,8 +4,6 @@ import os
 import re
 from pathlib import Path
 
-from textual.widgets._footer import FooterKey
-
 from poolscope_exporter import clock
 from poolscope_exporter.commands.audit import Question
 from poolscope_exporter.commands.top_source import ExporterSource
@@ -40,7 +38,7 @@ async def test_the_recorded_incident_is_drawn(tmp_path: Path) -> None:
         watch.interval_s = NEVER_S
         app = TopApp(watch, source)
         async with app.run_test(size=(150, 18)) as pilot:
-            while not app.screen.query(FooterKey):
+            while not app.screen.query("FooterKey"):
                 await pilot.pause()
             await pilot.pause()
             svg = app.export_screenshot(title="poolscope-exporter top", simplify=True)

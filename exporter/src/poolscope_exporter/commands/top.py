@@ -67,7 +67,7 @@ def text_lines(reading: PoolsReading, url: str, options: TopOptions) -> Iterator
     watch = a_watch(url, options)
     watch.accept_answer(reading, clock.monotonic(), clock.wall_s())
     yield watch.status_line()
-    lines = watch.lines()
+    lines = watch.shown_lines()
     if not lines:
         yield watch.note_line()
         return

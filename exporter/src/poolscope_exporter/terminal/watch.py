@@ -48,6 +48,7 @@ class PoolWatch:
     choice: PoolChoice = field(default_factory=PoolChoice)
     reading: PoolsReading | None = None
     is_paused: bool = False
+    _read_at_s: float = 0.0
     _outage: _Outage | None = None
     _trends: PoolTrends = field(default_factory=PoolTrends)
 
@@ -68,7 +69,7 @@ class PoolWatch:
             began = self._outage or _Outage("", now_s, _time_text(wall_s))
             self._outage = replace(began, reason=answer.reason)
             return
-        self._outage, self.reading = None, answer
+        self._outage, self.reading, self._read_at_s = None, answer, now_s
         lines = [
             line
             for grouping in GROUPINGS
@@ -76,20 +77,20 @@ class PoolWatch:
         ]
         self._trends.add_sums({line.key: line.state.sums for line in lines}, now_s)
 
-    def lines(self) -> list[PoolLine]:
+    def shown_lines(self) -> list[PoolLine]:
         """Return the lines that match the choice, in its order."""
         return [] if self.reading is None else pool_lines(self.reading, self.choice)
 
     def find_line(self, key: str) -> PoolLine | None:
-        """Return the line with this key, whatever the filter is; None if its pool is gone."""
+        """Return the line with this key, also if the filter hides it; None if its pool is gone."""
         if self.reading is None:
             return None
         unfiltered = PoolChoice(grouping=self.choice.grouping)
         return next((e for e in pool_lines(self.reading, unfiltered) if e.key == key), None)
 
-    def trend_line(self, key: str, now_s: float) -> str:
-        """Return the last minute of a line."""
-        return self._trends.trend_line(key, now_s)
+    def last_minute(self, key: str) -> str:
+        """Return the minute before the last answer of a line."""
+        return self._trends.trend_line(key, self._read_at_s)
 
     def next_order(self) -> None:
         """Sort by the next number."""
@@ -130,7 +131,7 @@ class PoolWatch:
 
     def note_line(self) -> str:
         """Return why there is no line, or "" if there are lines."""
-        if self.reading is None or self.lines():
+        if self.reading is None or self.shown_lines():
             return ""
         return NO_MATCH if self.reading.pools else NO_PUSH
 

@@ -9,6 +9,7 @@ from importlib import resources
 import pytest
 
 from poolscope_exporter.cli import main
+from poolscope_exporter.terminal.live.top_app import TopApp
 from support.exporter.canned_exporter import CannedExporter
 
 EXAMPLES = resources.files("poolscope_exporter.web").joinpath("examples")
@@ -83,6 +84,33 @@ def test_the_live_views_without_the_extra_are_one_line_with_the_cure(
     assert main(["top", "--url", exporter.address]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert "pip install 'poolscope-exporter[top]'" in line
+
+
+def test_a_refused_first_reading_is_one_line_and_not_a_view(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with CannedExporter({}) as refuses:
+        assert main(["top", "--url", refuses.address]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "answers 404: check --url" in line
+
+
+def test_the_views_open_also_while_the_exporter_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[TopApp] = []
+
+    def run(app: TopApp) -> None:
+        shown.append(app)
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(TopApp, "run", run)
+    assert main(["top", "--url", "http://127.0.0.1:1", "--verdict", "leaked"]) == 0
+    [app] = shown
+    assert "does not answer" in app._watch.problem_line(0.0)
+    assert app._watch.choice.verdict == "leaked"
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_terminal_the_plain_outputs_are_named(

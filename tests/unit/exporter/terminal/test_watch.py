@@ -31,7 +31,7 @@ def test_the_time_of_the_first_failure_stays_while_its_reason_follows_the_last()
         "Trying again every 2 s; the data is OLD, as of 03:12:45."
     )
     assert watch.is_old
-    assert len(watch.lines()) == 2
+    assert len(watch.shown_lines()) == 2
 
 
 def test_an_answer_ends_the_failure() -> None:
@@ -52,7 +52,7 @@ def test_every_line_has_a_trend_in_each_unit() -> None:
     watch = a_watch()
     watch.accept_answer(READING, 0.0, WALL_S)
     for _ in range(3):
-        assert all(watch.trend_line(line.key, 0.0)[-1] != "·" for line in watch.lines())
+        assert all(watch.last_minute(line.key)[-1] != "·" for line in watch.shown_lines())
         watch.next_grouping()
 
 
@@ -60,7 +60,7 @@ def test_a_long_interval_leaves_no_gaps_in_the_trend() -> None:
     watch = a_watch(interval_s=20.0)
     for at_s in (0.0, 20.0, 40.0):
         watch.accept_answer(READING, at_s, WALL_S + at_s)
-    assert "·" not in watch.trend_line(watch.lines()[0].key, 40.0)
+    assert "·" not in watch.last_minute(watch.shown_lines()[0].key)
 
 
 def test_the_filter_passes_through_the_present_words_and_back_to_all_pools() -> None:
@@ -93,3 +93,14 @@ def test_an_exporter_without_pools_says_that_no_application_pushes() -> None:
     assert watch.note_line() == ""
     watch.accept_answer(a_reading(), 0.0, WALL_S)
     assert watch.note_line() == "No application pushes pools to this exporter now."
+
+
+def test_the_trend_has_a_gap_for_the_time_without_an_answer() -> None:
+    watch = a_watch()
+    watch.accept_answer(READING, 0.0, WALL_S)
+    watch.accept_answer(REFUSED, 20.0, WALL_S + 20)
+    key = watch.shown_lines()[0].key
+    before = watch.last_minute(key)
+    assert before == "·" * 11 + "▅"
+    watch.accept_answer(READING, 30.0, WALL_S + 30)
+    assert watch.last_minute(key) == "·" * 5 + "▅" + "·" * 5 + "▅"

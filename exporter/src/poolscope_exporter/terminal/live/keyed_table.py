@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
+from textual import on
 from textual.coordinate import Coordinate
+from textual.events import Mount
 from textual.widgets import DataTable
 from textual.widgets.data_table import RowDoesNotExist
 
@@ -19,7 +21,8 @@ class KeyedTable(DataTable[Text]):
         self._titles = titles
         self._shown_keys: list[str] = []
 
-    def on_mount(self) -> None:
+    @on(Mount)
+    def add_titles(self) -> None:
         """Add the columns."""
         for title in self._titles:
             self.add_column(title, key=title)

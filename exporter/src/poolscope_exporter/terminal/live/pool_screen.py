@@ -20,9 +20,7 @@ from poolscope_exporter.terminal.holder_lines import (
     merged_waiters,
     waiter_cells,
 )
-from poolscope_exporter.terminal.live.evidence_copy import copy_evidence
 from poolscope_exporter.terminal.live.keyed_table import KeyedTable
-from poolscope_exporter.terminal.live.text_screen import BlockingScreen, OccupancyScreen
 from poolscope_exporter.terminal.live.watch_screen import WatchScreen
 from poolscope_exporter.terminal.pool_lines import PoolLine
 from poolscope_exporter.terminal.printable import printable
@@ -43,12 +41,7 @@ class PoolScreen(WatchScreen):
     #holders { height: 2fr; }
     #waiters { height: 1fr; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
-        Binding("b", "blocking", "Blocking"),
-        Binding("p", "occupancy", "Profile"),
-        Binding("y", "copy", "Copy evidence"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
     AUTO_FOCUS = "#holders"
 
     def __init__(self, watch: PoolWatch, source: PoolsSource, key: str) -> None:
@@ -87,25 +80,14 @@ class PoolScreen(WatchScreen):
         line = self._line()
         return () if line is None else line.pools
 
-    def action_blocking(self) -> None:
-        """Open the lock queues of this pool."""
-        pools = self.selected_pools()
-        self.app.push_screen(BlockingScreen(self.watch_state, self.source, pools))
-
-    def action_occupancy(self) -> None:
-        """Open the occupancy profile of this pool."""
-        pools = self.selected_pools()
-        self.app.push_screen(OccupancyScreen(self.watch_state, self.source, pools))
-
-    def action_copy(self) -> None:
-        """Copy the evidence on the selected group of holders, or on the pool."""
+    def evidence_now(self) -> str:
+        """Return the evidence on the selected group of holders, or on the pool."""
         reading, line = self.watch_state.reading, self._line()
         if reading is None or line is None:
-            return
+            return ""
         key = self.query_one("#holders", KeyedTable).selected_key
         chosen = [each for each in self._holders() if each.key == key]
-        text = evidence_text(reading, chosen) if chosen else line_evidence(reading, line)
-        copy_evidence(self.app, text)
+        return evidence_text(reading, chosen) if chosen else line_evidence(reading, line)
 
     def _line(self) -> PoolLine | None:
         return self.watch_state.find_line(self._key)

@@ -8,13 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from poolscope_exporter import clock
 from poolscope_exporter.core.judging.overview.service_pools import ServicePoolState
 from poolscope_exporter.terminal.holder_lines import line_evidence
-from poolscope_exporter.terminal.live.evidence_copy import copy_evidence
 from poolscope_exporter.terminal.live.keyed_table import KeyedTable
 from poolscope_exporter.terminal.live.pool_screen import PoolScreen
-from poolscope_exporter.terminal.live.text_screen import BlockingScreen, OccupancyScreen
 from poolscope_exporter.terminal.live.watch_screen import WatchScreen
 from poolscope_exporter.terminal.pool_lines import (
     ORDER_OF_COLUMN,
@@ -45,9 +42,6 @@ class PoolsScreen(WatchScreen):
         Binding("v", "next_verdict", "Verdict"),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("escape", "end_search", "All pools", show=False),
-        Binding("b", "blocking", "Blocking"),
-        Binding("p", "occupancy", "Profile"),
-        Binding("y", "copy", "Copy evidence"),
     ]
     AUTO_FOCUS = "#pools"
 
@@ -63,10 +57,9 @@ class PoolsScreen(WatchScreen):
     async def show_answer(self) -> None:
         """Show the lines of the last answer."""
         await super().show_answer()
-        now_s, state = clock.monotonic(), self.watch_state
-        rows = {}
-        for line in state.lines():
-            cells = pool_cells(line, state.trend_line(line.key, now_s))
+        state, rows = self.watch_state, {}
+        for line in state.shown_lines():
+            cells = pool_cells(line, state.last_minute(line.key))
             rows[line.key] = [cells[column] for column in COLUMNS]
         self.query_one(KeyedTable).show_rows(rows)
         self.query_one("#note", Static).update(state.note_line())
@@ -137,20 +130,14 @@ class PoolsScreen(WatchScreen):
         self._leave_search()
         await self.show_answer()
 
-    def action_blocking(self) -> None:
-        """Open all lock queues."""
-        self.app.push_screen(BlockingScreen(self.watch_state, self.source, ()))
+    def blocked_pools(self) -> Sequence[ServicePoolState]:
+        """Return none: the key opens all lock queues."""
+        return ()
 
-    def action_occupancy(self) -> None:
-        """Open the occupancy profile of the selected pool."""
-        pools = self.selected_pools()
-        self.app.push_screen(OccupancyScreen(self.watch_state, self.source, pools))
-
-    def action_copy(self) -> None:
-        """Copy the evidence on the selected line."""
+    def evidence_now(self) -> str:
+        """Return the evidence on the selected line."""
         reading, line = self.watch_state.reading, self.selected_line()
-        if reading is not None and line is not None:
-            copy_evidence(self.app, line_evidence(reading, line))
+        return "" if reading is None or line is None else line_evidence(reading, line)
 
     def _leave_search(self) -> None:
         self.query_one("#search", Input).remove_class("shown")

@@ -9,7 +9,6 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from poolscope_exporter.core.judging.overview.service_pools import ServicePoolState
-from poolscope_exporter.terminal.live.evidence_copy import copy_evidence
 from poolscope_exporter.terminal.live.watch_screen import WatchScreen
 from poolscope_exporter.terminal.pool_lines import pool_title
 from poolscope_exporter.terminal.printable import printable
@@ -20,16 +19,13 @@ READING = "reading …"
 
 
 class TextScreen(WatchScreen):
-    """A text about some pools, or about all, read anew after each answer."""
+    """A text about some pools, or about all, read again after each answer."""
 
     DEFAULT_CSS = """
     #title { padding: 0 1; text-style: bold; }
     #text { padding: 0 1; width: auto; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back"),
-        Binding("y", "copy", "Copy"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
     SUBJECT = ""
 
     def __init__(
@@ -38,6 +34,7 @@ class TextScreen(WatchScreen):
         super().__init__(watch, source)
         self._pools = pools
         self._text = READING
+        self._is_reading = False
 
     def body_parts(self) -> Sequence[Widget]:
         """Return the title and the text."""
@@ -53,24 +50,33 @@ class TextScreen(WatchScreen):
         return self._pools
 
     async def show_answer(self) -> None:
-        """Read the text, and show it; keep the last one if there is no answer."""
+        """Show the state, and read the text in the background, so that the keys stay usable."""
         await super().show_answer()
-        answer = await self.read_text()
-        if isinstance(answer, ReadFailure):
-            if self._text == READING:
-                self.query_one("#text", Static).update(printable(answer.reason))
-            return
-        self._text = "\n".join(answer)
+        if not self._is_reading:
+            self._is_reading = True
+            self.run_worker(self._show_text())
+
+    async def _show_text(self) -> None:
+        """Read the text, and show it; keep the last one if there is no answer."""
+        try:
+            answer = await self.read_text()
+        finally:
+            self._is_reading = False
+        shown = self._text
+        if not isinstance(answer, ReadFailure):
+            shown = self._text = "\n".join(answer)
+        elif shown == READING:
+            shown = printable(answer.reason)
         if self.is_attached:
-            self.query_one("#text", Static).update(self._text)
+            self.query_one("#text", Static).update(shown)
 
     async def read_text(self) -> Sequence[str] | ReadFailure:
         """Return the lines."""
         raise NotImplementedError
 
-    def action_copy(self) -> None:
-        """Copy the text."""
-        copy_evidence(self.app, self._text)
+    def evidence_now(self) -> str:
+        """Return the text."""
+        return "" if self._text == READING else self._text
 
 
 class BlockingScreen(TextScreen):

@@ -8,6 +8,7 @@ from textual.screen import Screen
 
 from poolscope_exporter import clock
 from poolscope_exporter.terminal.live.pools_screen import PoolsScreen
+from poolscope_exporter.terminal.live.text_screen import BlockingScreen, OccupancyScreen
 from poolscope_exporter.terminal.live.watch_screen import WatchScreen
 from poolscope_exporter.terminal.source import PoolsSource
 from poolscope_exporter.terminal.watch import PoolWatch
@@ -19,6 +20,9 @@ class TopApp(App[None]):
     TITLE = "poolscope top"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "blocking", "Blocking"),
+        Binding("p", "occupancy", "Profile"),
+        Binding("y", "copy", "Copy evidence"),
         Binding("space", "pause", "Pause"),
         Binding("r", "read", "Read now"),
         Binding("q", "quit", "Quit"),
@@ -34,7 +38,7 @@ class TopApp(App[None]):
         """Return the table of pools."""
         return PoolsScreen(self._watch, self._source)
 
-    def on_mount(self) -> None:
+    def on_ready(self) -> None:
         """Read at once if there is no answer yet, and then after each interval."""
         self.set_interval(self._watch.interval_s, self._tick)
         if self._watch.reading is None and not self._watch.is_old:
@@ -54,6 +58,32 @@ class TopApp(App[None]):
         self._watch.is_paused = not self._watch.is_paused
         await self._show()
 
+    def action_blocking(self) -> None:
+        """Open the lock queues of the pools of the view, or all of them."""
+        view = self._view()
+        if view is not None and not isinstance(view, BlockingScreen):
+            pools = view.blocked_pools()
+            self.push_screen(BlockingScreen(self._watch, self._source, pools))
+
+    def action_occupancy(self) -> None:
+        """Open the occupancy profile of the selected pool."""
+        view = self._view()
+        if view is not None and not isinstance(view, OccupancyScreen):
+            pools = view.selected_pools()
+            self.push_screen(OccupancyScreen(self._watch, self._source, pools))
+
+    def action_copy(self) -> None:
+        """Copy the evidence to the clipboard of the terminal, also over ssh.
+
+        The terminal must accept OSC 52; tmux needs `set -g set-clipboard on`.
+        """
+        view = self._view()
+        text = view.evidence_now() if view is not None else ""
+        if text:
+            self.copy_to_clipboard(text)
+            lines = text.count("\n") + 1
+            self.notify(f"copied to the terminal's clipboard: {lines} lines", markup=False)
+
     async def _read(self) -> None:
         self._is_reading = True
         try:
@@ -64,5 +94,9 @@ class TopApp(App[None]):
         await self._show()
 
     async def _show(self) -> None:
-        if isinstance(self.screen, WatchScreen) and self.screen.is_mounted:
-            await self.screen.show_answer()
+        view = self._view()
+        if view is not None and view.is_mounted:
+            await view.show_answer()
+
+    def _view(self) -> WatchScreen | None:
+        return self.screen if isinstance(self.screen, WatchScreen) else None

@@ -58,3 +58,11 @@ class WatchScreen(Screen[None]):
     def selected_pools(self) -> Sequence[ServicePoolState]:
         """Return the pools that the view is about; none if it is about all."""
         return ()
+
+    def blocked_pools(self) -> Sequence[ServicePoolState]:
+        """Return the pools with the lock queues to open from here; none for all queues."""
+        return self.selected_pools()
+
+    def evidence_now(self) -> str:
+        """Return the text to copy for a ticket, or "" if there is none."""
+        return ""

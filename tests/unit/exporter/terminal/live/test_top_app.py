@@ -1,6 +1,7 @@
 """The live views of `top`, driven by keys against prepared answers."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from poolscope_exporter.core.judging.overview.service_pools import PoolName
+from poolscope_exporter.core.judging.overview.service_pools import PoolName, ServicePoolState
 from poolscope_exporter.terminal.live.keyed_table import KeyedTable
 from poolscope_exporter.terminal.live.pool_screen import PoolScreen
 from poolscope_exporter.terminal.live.pools_screen import PoolsScreen
@@ -41,8 +42,9 @@ async def a_top(source: PreparedSource) -> AsyncIterator[TopPilot]:
 
 
 async def settled(pilot: TopPilot) -> None:
-    await pilot.app.workers.wait_for_complete()
-    await pilot.pause()
+    for _ in range(2):  # the first reading may start a second one, of a text
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
 
 async def press(pilot: TopPilot, *keys: str) -> None:
@@ -194,6 +196,21 @@ async def test_the_profile_key_shows_where_the_time_of_the_pool_goes() -> None:
         source.occupancy = GONE
         await press(pilot, "r")
         assert text_of(pilot, "#text") == "3.0 s 100%  httpx.get"
+
+
+async def test_a_slow_text_does_not_hold_up_the_keys() -> None:
+    class Slow(PreparedSource):
+        async def read_occupancy(self, pools: Sequence[ServicePoolState]) -> Sequence[str]:
+            await asyncio.Event().wait()
+            return ()
+
+    async with a_top(Slow(BOTH)) as pilot:
+        await pilot.press("p")
+        await pilot.pause()
+        assert text_of(pilot, "#text") == "reading …"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, PoolsScreen)
 
 
 async def test_the_evidence_is_copied_without_characters_that_steer_a_terminal() -> None:
