@@ -78,7 +78,7 @@ class ProcessSeries:
     def numbers_since(
         self, since_s: float, is_wanted: Callable[[Pool], bool] = _any_pool
     ) -> dict[Pool, list[Point]]:
-        """Return the points of each wanted pool that were last seen at `since_s` or later."""
+        """Return the points of each accepted pool that were last seen at `since_s` or later."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
             for pool, entries in self._by_pool.items()
