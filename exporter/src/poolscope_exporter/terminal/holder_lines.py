@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -13,7 +13,6 @@ from poolscope_exporter.core.judging.overview.service_pools import (
     pool_name_of,
 )
 from poolscope_exporter.core.judging.sentences import WAITS_FOR
-from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Judgement
 from poolscope_exporter.core.linking.link import Link
 from poolscope_exporter.terminal.cells import (
@@ -113,17 +112,6 @@ def waiter_cells(group: WaiterGroup) -> Mapping[WaiterColumn, TextCell]:
         WaiterColumn.LINE: text_cell(line),
         WaiterColumn.NOW: text_cell(None if group.now is None else str(group.now.line)),
     }
-
-
-def merged_waiters(processes: Iterable[PoolAssessment]) -> list[WaiterGroup]:
-    """Return the waiting callers of all processes, the group with the oldest caller first."""
-    groups = [g for each in processes if each.numbers.waiters for g in each.numbers.waiters.groups]
-    found: dict[tuple[object, ...], WaiterGroup] = {}
-    for group in sorted(groups, key=lambda each: -each.age_s):
-        key = group.phase, group.route, group.code_file, group.code_line
-        known = found.get(key)
-        found[key] = replace(known, count=known.count + group.count) if known else group
-    return list(found.values())
 
 
 def session_pids(judgements: Sequence[Judgement]) -> str:

@@ -1,5 +1,6 @@
 """Holders are grouped as on the page of a pool, and their evidence is the page's text."""
 
+from poolscope_exporter.core.judging.overview.waiting_callers import merged_waiters
 from poolscope_exporter.terminal.holder_lines import (
     HolderColumn,
     WaiterColumn,
@@ -7,7 +8,6 @@ from poolscope_exporter.terminal.holder_lines import (
     holder_cells,
     holder_lines,
     line_evidence,
-    merged_waiters,
     waiter_cells,
 )
 from poolscope_exporter.terminal.pool_lines import PoolChoice, PoolLine, pool_lines

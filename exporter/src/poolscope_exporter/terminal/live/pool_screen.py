@@ -8,6 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from poolscope_exporter.core.judging.overview.service_pools import ServicePoolState
+from poolscope_exporter.core.judging.overview.waiting_callers import merged_waiters
 from poolscope_exporter.terminal.cells import duration_cell
 from poolscope_exporter.terminal.holder_lines import (
     HolderColumn,
@@ -17,7 +18,6 @@ from poolscope_exporter.terminal.holder_lines import (
     holder_cells,
     holder_lines,
     line_evidence,
-    merged_waiters,
     waiter_cells,
 )
 from poolscope_exporter.terminal.live.keyed_table import KeyedTable

@@ -17,6 +17,7 @@ from poolscope_exporter.core.judging.overview.service_pools import (
     group_by_service,
     pool_name_of,
 )
+from poolscope_exporter.core.judging.overview.waiting_callers import merged_waiters
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.core.model.trace_links import trace_link
@@ -200,8 +201,8 @@ def _held_row(
 
 
 def _add_waiters(parts: Parts, state: ServicePoolState, taken_at: str) -> None:
-    merged = _merged_waiters(state.processes)
-    rows = dict(islice(merged.items(), MAX_WAITERS))
+    groups = islice(merged_waiters(state.processes), MAX_WAITERS)
+    rows = {_waiter_key(group): _waiter_row(group) for group in groups}
     parts.add_list("waiters", "waiter_row", rows)
     waiting = sum(map(_true_waiting, state.processes))
     listed = sum(row["count"] for row in rows.values())
@@ -217,15 +218,8 @@ def _true_waiting(state: PoolAssessment) -> int:
     return pending if waiters is None else max(waiters.waiting, waiters.listed)
 
 
-def _merged_waiters(processes: Iterable[PoolAssessment]) -> dict[str, dict[str, Any]]:
-    """Return the groups of waiting callers of all processes, those with the oldest caller first."""
-    found: dict[str, dict[str, Any]] = {}
-    groups = [g for each in processes if each.numbers.waiters for g in each.numbers.waiters.groups]
-    for group in sorted(groups, key=lambda each: -each.age_s):
-        key = json.dumps([group.phase, group.route, group.code_file, group.code_line])
-        row = found.setdefault(key, _waiter_row(group))
-        row["count"] += group.count
-    return found
+def _waiter_key(group: WaiterGroup) -> str:
+    return json.dumps([group.phase, group.route, group.code_file, group.code_line])
 
 
 def _waiter_row(group: WaiterGroup) -> dict[str, Any]:
@@ -237,7 +231,7 @@ def _waiter_row(group: WaiterGroup) -> dict[str, Any]:
         "function": group.code_function,
         "oldest_s": group.age_s,
         "now": None if group.now is None else str(group.now.line),
-        "count": 0,
+        "count": group.count,
     }
 
 
