@@ -6,15 +6,13 @@ import logging
 import signal
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import uvicorn
-from fastapi import FastAPI
 from prometheus_client import ProcessCollector
 
 from poolscope_exporter import clock
@@ -41,14 +39,18 @@ from poolscope_exporter.core.judging.visibility import (
     of_own_pod,
     shown_only,
 )
-from poolscope_exporter.core.model.endpoints import Endpoint
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
 from poolscope_exporter.forwarding.upstream import Upstream
-from poolscope_exporter.listeners.bounded_http import CloseCause, ClosedCounts, bounded_protocol
-from poolscope_exporter.listeners.open_files import raise_file_limit
+from poolscope_exporter.listeners.bounded_http import CloseCause
 from poolscope_exporter.listeners.quiet_log import quieten
-from poolscope_exporter.listeners.tls_gate import TlsGate, server_context
+from poolscope_exporter.listeners.servers import allow_connections, protocol_of, server_of
+from poolscope_exporter.listeners.sockets import (
+    CannotListenError,
+    Listeners,
+    address_of,
+    bind_address,
+)
 from poolscope_exporter.listeners.token_file import TokenFile, keep_current
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
@@ -83,23 +85,7 @@ LATE = 2.0
 LISTENERS = ("otlp", "web")
 _PROCESS = ProcessCollector(registry=None)
 """Reads /proc; without /proc it has no series."""
-DRAIN_S = 3
-KEEP_ALIVE_S = 75
-"""Longer than usual push and scrape intervals: a close while a sender writes costs it a push."""
-
 _log = logging.getLogger("poolscope_exporter")
-
-
-class CannotListenError(Exception):
-    """The exporter cannot listen on an address; the message names the setting to change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """The sockets, bound before the servers start, so that a port in use is one clear error."""
-
-    web: socket.socket
-    otlp: socket.socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,9 +285,9 @@ class Exporter:
 
 def listen(settings: ExporterSettings) -> Listeners:
     """Bind both addresses; raises CannotListenError."""
-    web = _bind(settings.listen, "listen")
+    web = bind_address(settings.listen, names_of("listen"))
     try:
-        return Listeners(web, _bind(settings.otlp_listen, "otlp_listen"))
+        return Listeners(web, bind_address(settings.otlp_listen, names_of("otlp_listen")))
     except CannotListenError:
         web.close()
         raise
@@ -322,31 +308,19 @@ async def serve(
     if hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
     keyring = settings.keyring()
-    limits = settings.limits
-    wanted = limits.max_connections
-    # With TLS, as many peers again may be in the handshake.
-    rooms = sum(2 if cert else 1 for cert in (settings.tls_cert, settings.otlp_tls_cert))
-    allowed = max(1, raise_file_limit(rooms * wanted) // rooms)
-    if allowed < wanted:
-        _log.warning(
-            "the limit of open files allows only %d connections per listener, not %d; with "
-            "more, clients may get 503: raise the limit (ulimit -n), or lower --max-connections",
-            allowed,
-            wanted,
-        )
-    limits = replace(limits, max_connections=allowed)
+    limits = allow_connections(settings.limits, (settings.tls_cert, settings.otlp_tls_cert))
     quieten(asyncio.get_running_loop())
     certificates = {
         "otlp": (settings.otlp_tls_cert, settings.otlp_tls_key),
         "web": (settings.tls_cert, settings.tls_key),
     }
     protocols = {
-        name: _protocol(limits, exporter.closed[name], *certificates[name]) for name in LISTENERS
+        name: protocol_of(limits, exporter.closed[name], *certificates[name]) for name in LISTENERS
     }
     senders = Senders(keyring, exporter.counts.refused) if keyring else None
     forward = exporter.forwarder.enqueue if exporter.forwarder else None
     receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
-    otlp = _server(receiver, protocols["otlp"])
+    otlp = server_of(receiver, protocols["otlp"])
     sources = Sources(
         exporter.shown,
         exporter.exposition,
@@ -363,7 +337,7 @@ async def serve(
         partial(_wait, stop),
     )
     pages = create_web(sources, keyring)
-    web = _server(pages, protocols["web"])
+    web = server_of(pages, protocols["web"])
     received = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_receive(otlp, listeners.otlp, received))
@@ -420,17 +394,6 @@ async def _receive(server: uvicorn.Server, listener: socket.socket, ended: async
         ended.set()
 
 
-def _bind(endpoint: Endpoint, field: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
-    try:
-        return socket.create_server((endpoint.address, endpoint.port), family=family, backlog=512)
-    except OSError as exc:
-        raise CannotListenError(
-            f"cannot listen on {_host(endpoint.address)}:{endpoint.port}:"
-            f" {exc.strerror or exc}; choose another address with {names_of(field)}"
-        ) from exc
-
-
 def _fleet(limits: Limits) -> Fleet:
     return Fleet(
         limits.max_instances,
@@ -440,45 +403,6 @@ def _fleet(limits: Limits) -> Fleet:
         max_held_checkouts=limits.max_held_checkouts,
         max_routes_per_pool=limits.max_routes_per_pool,
     )
-
-
-def _protocol(
-    limits: Limits, closed: ClosedCounts, cert: Path | None, key: Path | None
-) -> Callable[..., asyncio.BaseProtocol]:
-    bounded = bounded_protocol(limits, closed)
-    if cert is None:
-        return bounded
-    return TlsGate(bounded, server_context(cert, key), limits, closed)
-
-
-def _server(app: FastAPI, protocol: Callable[..., asyncio.BaseProtocol]) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        http=cast("type[asyncio.Protocol]", protocol),
-        access_log=False,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        proxy_headers=False,  # the peer's address decides about access, so no header may change it
-        server_header=False,
-        headers=[("X-Content-Type-Options", "nosniff")],
-        timeout_graceful_shutdown=DRAIN_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        ws="none",
-    )
-    return _Server(config)
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to `serve`.
-
-    With handlers of uvicorn, two servers raise a signal twice, and SIGINT cuts open requests.
-    """
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install no handlers, and raise no signal again at the end."""
-        yield
 
 
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
@@ -510,8 +434,8 @@ async def _wait(stop: asyncio.Event, seconds: float) -> bool:
 def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter) -> None:
     """Write the addresses and targets to standard error, in lines that programs can find."""
     lines = [
-        f"page and metrics on {_url(listeners.web, settings.tls_key)}",
-        f"receives OTLP on {_url(listeners.otlp, settings.otlp_tls_key)}",
+        f"page and metrics on {address_of(listeners.web, settings.tls_key)}",
+        f"receives OTLP on {address_of(listeners.otlp, settings.otlp_tls_key)}",
     ]
     if settings.role is Role.SIDECAR:
         lines.append("is a sidecar: judges its own pod only")
@@ -525,17 +449,6 @@ def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter)
     names = ", ".join(target.name for target in settings.targets)
     lines.append(f"watches {names}" if names else "watches no server: no --dsn")
     log.write("".join(f"poolscope-exporter: {line}\n" for line in lines))
-
-
-def _url(listener: socket.socket, key: Path | None) -> str:
-    address, port = listener.getsockname()[:2]
-    on_all = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a wildcard
-    suffix = " (on every address of this machine)" if address in on_all else ""
-    return f"{'https' if key else 'http'}://{_host(on_all.get(address, address))}:{port}{suffix}"
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _keeper(incidents: IncidentLog, folder: Path | None) -> IncidentKeeper | None:
