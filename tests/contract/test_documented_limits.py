@@ -15,7 +15,14 @@ from poolscope_exporter.core.model import exemplars
 from poolscope_exporter.forwarding import forwarder, queue
 from poolscope_exporter.listeners import bounded_http, tls_gate
 from poolscope_exporter.metrics import exposition
-from poolscope_exporter.receiver import attributes, bodies, decode, points, request_size
+from poolscope_exporter.receiver import (
+    attributes,
+    bodies,
+    decode,
+    points,
+    poolscope_push,
+    request_size,
+)
 from poolscope_exporter.settings.declaration import options_of
 from poolscope_exporter.settings.limits import LimitSettings
 from poolscope_exporter.threads import line_writer
@@ -34,6 +41,8 @@ PROMISES = [
         f"cuts texts to {attributes.MAX_TEXT_LENGTH} characters",
         f"{attributes.MAX_TEXT_LENGTH} characters of a text attribute",
         f"{attributes.MAX_ATTRIBUTES} attributes of a point;",
+        f"{attributes.MAX_REPORT_LENGTH:,} characters of the report of a time-out,",
+        f"{poolscope_push.MAX_REPORTS} reports of a push;",
         f"{points.MAX_NAME_LENGTH} characters of a metric's name;",
         f"{decode.MAX_POINTS:,} points in a request;",
         f"{held_list.MAX_HELD} held checkouts of a process;",
