@@ -1,4 +1,4 @@
-"""The numbers that docs/receiver.md and docs/exporter.md promise are those of the source."""
+"""The numbers that docs promise of the receiver, exporter and incidents are those of the source."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
 
+from poolscope.pushing.timeouts import unsent_reports
 from poolscope_exporter import app
 from poolscope_exporter.core.admission import points as admission
 from poolscope_exporter.core.admission.limits import Limits
@@ -28,7 +29,8 @@ from poolscope_exporter.settings.limits import LimitSettings
 from poolscope_exporter.threads import line_writer
 from support.documents.markdown import ROOT
 
-RECEIVER, EXPORTER = (ROOT / "docs" / name for name in ("receiver.md", "exporter.md"))
+NAMES = ("receiver.md", "exporter.md", "incident-history.md")
+RECEIVER, EXPORTER, HISTORY = (ROOT / "docs" / name for name in NAMES)
 KIB, MIB = 1024, 1024 * 1024
 MINUTE_NS = 60 * 10**9
 KEEP_ALIVE_S = app._server(FastAPI(), bounded_http.BoundedProtocol).config.timeout_keep_alive
@@ -69,6 +71,9 @@ PROMISES = [
         f"up to {line_writer.MAX_WAITING_BYTES // MIB} MiB waits",
     )
 ]
+
+
+PROMISES.append((HISTORY, f"A long report is cut** to {unsent_reports.MAX_TEXT:,} characters."))
 
 
 def text_of(document: Path) -> str:
