@@ -27,7 +27,7 @@ from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.process_names import process_name
 from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
 from poolscope_exporter.core.fleet.service_totals.route_totals import one_pool_of, service_pool_of
-from poolscope_exporter.core.incidents.incident import ReportedTimeout
+from poolscope_exporter.core.incidents.incident import ReportedTimeout, shortened
 from poolscope_exporter.core.incidents.incident_log import IncidentLog
 from poolscope_exporter.core.judging.overview.last_words import LastWords
 from poolscope_exporter.core.judging.overview.pool_history import PoolHistory
@@ -166,7 +166,7 @@ class Exporter:
         instance = result.instance or push.instance
         self._warnings.log_result(push, result, now_s)
         if result.accepted:
-            self._add_reports(push, process_name(instance, push.resource))
+            self._add_reports(push, shortened(process_name(instance, push.resource)))
         held = self.correlator.fleet.held_by(instance, now_s)
         if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll begins with the PgBouncers, so they are woken only without servers.

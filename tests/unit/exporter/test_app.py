@@ -10,6 +10,7 @@ from poolscope_exporter import clock
 from poolscope_exporter.app import Exporter, Outputs
 from poolscope_exporter.core.fleet.fleet import PushResult
 from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
+from poolscope_exporter.core.incidents.incident import MAX_TEXT
 from poolscope_exporter.core.model.pushes import Point, TimeoutReport
 from poolscope_exporter.settings.loading import load_settings
 from poolscope_exporter.threads.line_writer import LineWriter
@@ -79,7 +80,9 @@ def test_two_kinds_of_a_new_metric_are_logged_once_with_service_and_name(
     )
 
 
-def push_report(exporter: Exporter, sequence: int, text: str, service: str = "shop") -> PushResult:
+def push_report(
+    exporter: Exporter, sequence: int, text: str, service: str = "shop", *, host: str = "node-1"
+) -> PushResult:
     """Push an exhausted pool with the report of its first time-out."""
     instance = an_instance(f"{service}-1", service)
     pool = a_pool(instance)
@@ -87,7 +90,7 @@ def push_report(exporter: Exporter, sequence: int, text: str, service: str = "sh
         *pool_points(pool, used=15, idle=0, pending=9),
         instance=instance,
         sequence=sequence,
-        resource={HOST_NAME: "node-1", PROCESS_PID: "17"},
+        resource={HOST_NAME: host, PROCESS_PID: "17"},
     )
     push = replace(push, timeout_reports={pool: TimeoutReport(2.0, text)})
     return exporter.accept_push(push)
@@ -103,6 +106,15 @@ def test_an_incident_has_the_report_of_the_push_that_began_it(exporter: Exporter
     assert incident.timeout_report
     assert (incident.timeout_report.process, incident.timeout_report.text) == ("node-1:17", "first")
     assert wall_s - 2 <= incident.timeout_report.at_s <= clock.wall_s() - 2
+
+
+def test_the_name_of_the_process_in_a_report_is_bounded(exporter: Exporter) -> None:
+    push_report(exporter, 1, "first", host="n" * 256)
+    exporter.incidents.observe(exporter.record_shown(), clock.wall_s())
+
+    [incident] = exporter.shown_incidents().incidents
+    assert incident.timeout_report
+    assert len(incident.timeout_report.process) == MAX_TEXT
 
 
 def test_a_refused_push_adds_no_report() -> None:
