@@ -47,6 +47,7 @@ SENT: Mapping[str, tuple[str, ...]] = {
     "the line that made them": (catalogue.CALL_SITE,),
     "whether the last one is gone": (catalogue.POOL_IS_GONE,),
     "the name of the call that it waits in": catalogue.NOW,
+    "the report on a pool at its first time-out": (catalogue.TIMEOUT_TEXT,),
     "the occupancy profile": (catalogue.TAKEN_AT, catalogue.NOW_AT, catalogue.DOING),
     "a number": (catalogue.CHECKOUT_ID, catalogue.WAITER_ID),
 }

@@ -19,10 +19,13 @@ from poolscope_exporter import clock
 from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.fleet.fair_shares import owner_of
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
+from poolscope_exporter.core.fleet.process_names import process_name
 from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
-from poolscope_exporter.core.fleet.service_totals.route_totals import one_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import one_pool_of, service_pool_of
+from poolscope_exporter.core.incidents.incident import ReportedTimeout, shortened
 from poolscope_exporter.core.incidents.incident_log import IncidentLog
 from poolscope_exporter.core.judging.overview.last_words import LastWords
 from poolscope_exporter.core.judging.overview.pool_history import PoolHistory
@@ -148,6 +151,8 @@ class Exporter:
         result = self.correlator.take_push(push, now_s)
         instance = result.instance or push.instance
         self._warnings.log_result(push, result, now_s)
+        if result.accepted:
+            self._add_reports(push, shortened(process_name(instance, push.resource)))
         held = self.correlator.fleet.held_by(instance, now_s)
         if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll begins with the PgBouncers, so they are woken only without servers.
@@ -156,6 +161,13 @@ class Exporter:
             for each in polled:
                 each.wake()
         return result
+
+    def _add_reports(self, push: Push, process: str) -> None:
+        """Add the reports of a push to the incidents of their pools."""
+        wall_s, owner = clock.wall_s(), owner_of(push)
+        for pool, report in push.timeout_reports.items():
+            reported = ReportedTimeout(wall_s - report.age_s, process, report.text)
+            self.incidents.add_report(service_pool_of(pool), reported, owner, wall_s)
 
     def shown(self) -> Situation:
         """Return the current situation, with only the parts that may be shown to people."""

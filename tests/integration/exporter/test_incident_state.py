@@ -1,16 +1,21 @@
 """Incidents outlive the exporter: SIGKILL, a full disk, a damaged file."""
 
+import os
 import signal
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope import catalogue
 from poolscope_exporter.state.incident_file import ASIDE, NAME
+from support.applications.apps import instrumented
+from support.applications.dbapi import an_engine
 from support.exporter.api_schema import problems_of
-from support.exporter.exporter_process import ExporterProcess
+from support.exporter.exporter_process import PUSH_INTERVAL_S, ExporterProcess, run_to_the_end
 from support.exporter.otlp_messages import POOL, a_gauge, a_marker, a_request, gauges, number
 from support.processes.child_processes import wait_until
 
@@ -90,6 +95,39 @@ def test_an_exporter_killed_in_an_incident_shows_it_again_with_its_worst_moment(
     assert after["worst"]["holders"][0]["taken_at"] == "shop/orders.py:133"
     assert later["ended_at"] is None
     assert later["unobserved_s"] > 0
+
+
+def test_an_incident_keeps_the_report_of_the_app_whose_callers_gave_up(tmp_path: Path) -> None:
+    with (
+        ExporterProcess("--state-dir", str(tmp_path)) as exporter,
+        instrumented(endpoint=exporter.otlp, push_interval_s=PUSH_INTERVAL_S),
+    ):
+        engine = an_engine(pool_logging_name="orders")
+        held = [engine.connect() for _ in range(3)]
+        with pytest.raises(PoolTimeoutError):
+            engine.connect()
+        assert wait_until(lambda: any(each["timeout_report"] for each in incidents(exporter)))
+        assert wait_until(lambda: b"in test_an_incident_keeps" in (tmp_path / NAME).read_bytes())
+        (before,) = incidents(exporter)
+        page = exporter.get("/incidents").text
+        report = run_to_the_end("report", "--url", exporter.web)
+        for connection in held:
+            connection.close()
+
+    with ExporterProcess("--state-dir", str(tmp_path)) as exporter:
+        assert wait_until(lambda: len(incidents(exporter)) == 1)
+        (after,) = incidents(exporter)
+
+    reported = before["timeout_report"]
+    first, *lines = reported["text"].splitlines()
+    assert first.startswith("pool orders: callers gave up after 0.01 s; now 3 used of 3, 0 idle")
+    assert len([line for line in lines if "test_incident_state.py:" in line]) >= 3
+    assert reported["process"].endswith(f":{os.getpid()}")
+    assert "&lt;locals&gt;" in page
+    for shown in (unescape(page), report.stdout):
+        assert first in shown
+        assert lines[0].strip() in shown
+    assert after["timeout_report"] == reported
 
 
 def test_a_damaged_file_is_moved_aside_with_one_line_in_the_log(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from poolscope_exporter.core.incidents.incident import (
     KeepingGroup,
     Moment,
     Peaks,
+    ReportedTimeout,
     TimelinePoint,
 )
 from poolscope_exporter.core.incidents.incident_log import IncidentLog
@@ -115,6 +116,7 @@ def a_full_incident(text: str = "shop/orders.py:133") -> Incident:
         changes_left_out=3,
         worst=moment,
         first_timeout=moment,
+        timeout_report=ReportedTimeout(EPOCH_S, text, f"{text}\n{text}"),
         cause_seconds={Diagnosis.LEAKING: 12.5},
         timeline=(
             TimelinePoint(EPOCH_S, Diagnosis.LEAKING, 5, None, None),

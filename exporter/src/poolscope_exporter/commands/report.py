@@ -16,6 +16,7 @@ from poolscope_exporter.web.incidents.incident_answers import (
     HolderGroupRow,
     IncidentRow,
     MomentRow,
+    TimeoutReportRow,
 )
 from poolscope_exporter.web.incidents.timeline_svg import timeline_svg
 
@@ -136,6 +137,9 @@ def _course(incident: IncidentRow) -> Iterator[str]:
     yield from _moment("At its worst", incident.worst)
     if incident.first_timeout:
         yield from _moment("At the first time-out", incident.first_timeout)
+    if incident.timeout_report:
+        yield from _timeout_report(incident.timeout_report)
+    elif incident.first_timeout:
         yield ""
         yield "The log of the app has a report of that moment: look for `poolscope:`."
 
@@ -195,6 +199,19 @@ def _moment(title: str, moment: MomentRow) -> Iterator[str]:
     if moment.more_waiters:
         yield ""
         yield f"{moment.more_waiters} more callers."
+
+
+def _timeout_report(report: TimeoutReportRow) -> Iterator[str]:
+    """Yield the lines in a fence; without a backtick in them, none of them can end it."""
+    yield ""
+    yield "## Report of the app at the first time-out"
+    yield ""
+    yield f"{code(report.at)} in process {code(report.process)}:"
+    yield ""
+    yield "```text"
+    for line in report.text.splitlines():
+        yield printable(line).replace("`", "'")
+    yield "```"
 
 
 def _holder(group: HolderGroupRow) -> str:

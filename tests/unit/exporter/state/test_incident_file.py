@@ -1,5 +1,6 @@
 """The state file keeps the incidents over a restart, within its size, or is moved aside."""
 
+import json
 import os
 import sqlite3
 from dataclasses import replace
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolscope_exporter.core.incidents.incident import Incident
+from poolscope_exporter.core.incidents.incident import Incident, ReportedTimeout
 from poolscope_exporter.core.incidents.incident_log import IncidentChanges
+from poolscope_exporter.receiver.attributes import MAX_REPORT_LENGTH
 from poolscope_exporter.state import incident_file as module
 from poolscope_exporter.state.incident_file import (
     ASIDE,
@@ -20,7 +22,7 @@ from poolscope_exporter.state.incident_file import (
     StateError,
     UnreadableStateError,
 )
-from support.exporter.incident_looks import a_full_incident, an_incident
+from support.exporter.incident_looks import EPOCH_S, a_full_incident, an_incident
 
 
 def changes(*incidents: Incident) -> IncidentChanges:
@@ -128,6 +130,23 @@ def test_an_incident_of_another_version_is_left_out_and_the_others_are_kept(tmp_
     assert IncidentFile(tmp_path).read_incidents() == ([an_incident()], 3)
 
 
+def test_an_incident_of_an_exporter_without_reports_is_read_and_the_reverse(
+    tmp_path: Path,
+) -> None:
+    incident = a_full_incident()
+    [(_, body)] = module._rows([incident])
+    stored_before = {
+        name: value for name, value in json.loads(body).items() if name != "timeout_report"
+    }
+    stored_later = {**json.loads(body), "of_a_later_version": {"at_s": 1.0}}
+
+    earlier, later = (
+        module._read(json.dumps(each).encode()) for each in (stored_before, stored_later)
+    )
+    assert earlier == replace(incident, timeout_report=None)
+    assert later == incident
+
+
 def test_a_second_exporter_cannot_use_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +209,7 @@ def a_large(incident: Incident, number: int) -> Incident:
         id=f"incident{number}",
         worst=worst,
         first_timeout=worst,
+        timeout_report=ReportedTimeout(EPOCH_S, "\N{SNAKE}" * 160, "\N{SNAKE}" * MAX_REPORT_LENGTH),
         changes=incident.changes * 30,
         timeline=incident.timeline * 60,
     )

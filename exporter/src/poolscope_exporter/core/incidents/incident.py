@@ -115,6 +115,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedTimeout:
+    """The lines that a process logged of the pool when its first caller gave up, at `at_s`."""
+
+    at_s: float
+    process: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Peaks:
     """The largest numbers of an incident, over all processes of the pool.
 
@@ -148,8 +157,9 @@ class Incident:
     The last evidence arrived at `evidence_at_s`, which is also its end. It `ended` is known only
     later, when no more evidence came; None while it is open. The time of callers by diagnosis is
     `cause_seconds`. The `changes` are bounded, and `changes_left_out` is the number of the others.
-    The pool at the first time-out is `first_timeout`, None without one. The exporter did not run
-    for `unobserved_s` of its time. The sender `owner` answers for its room.
+    The pool at the first time-out is `first_timeout`, None without one. The first report that a
+    process of the pool sent of it is `timeout_report`, None if none arrived. The exporter did not
+    run for `unobserved_s` of its time. The sender `owner` answers for its room.
     """
 
     id: str
@@ -167,6 +177,7 @@ class Incident:
     timeline: tuple[TimelinePoint, ...] = ()
     step_s: float = 1.0
     unobserved_s: float = 0.0
+    timeout_report: ReportedTimeout | None = None
 
     @property
     def cause(self) -> Diagnosis:

@@ -7,6 +7,7 @@ from typing import Final
 
 from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool, service_pool_of
+from poolscope_exporter.core.incidents.early_reports import EarlyReports, belongs_to
 from poolscope_exporter.core.incidents.incident import (
     CALM_S,
     QUIET,
@@ -14,6 +15,7 @@ from poolscope_exporter.core.incidents.incident import (
     Incident,
     IncidentEnd,
     Peaks,
+    ReportedTimeout,
     incident_id,
     shortened,
 )
@@ -88,6 +90,7 @@ class IncidentLog:
         self._ended: dict[str, Incident] = {}
         self._open: dict[ServicePool, _Open] = {}
         self._evidence = NewEvidence()
+        self._early_reports = EarlyReports()
         self._changed: set[str] = set()
         self._has_dropped = False
         self._looked_s: float | None = None
@@ -110,9 +113,24 @@ class IncidentLog:
                 self._ended_before.append(ended)
             else:
                 resumed = replace(each, unobserved_s=each.unobserved_s + away_s)
+                resumed = self._with_early(resumed)
                 severity = _severity_of(each)
                 self._open[each.pool] = _Open(resumed, now_s, now_s, now_s, severity)
                 self._changed.add(each.id)
+
+    def add_report(
+        self, pool: ServicePool, report: ReportedTimeout, owner: str, wall_s: float
+    ) -> None:
+        """Add the report of a first time-out to the open incident of its pool.
+
+        The first report stays. Without an open incident, the report is held for the next one.
+        """
+        current = self._open.get(pool)
+        if current is None:
+            self._early_reports.hold_report(pool, report, owner, wall_s)
+        elif current.incident.timeout_report is None and belongs_to(current.incident, report):
+            current.incident = replace(current.incident, timeout_report=report)
+            self._changed.add(current.incident.id)
 
     def observe(self, situation: Situation, wall_s: float) -> list[Incident]:
         """Update the incidents by one look at everything; return the ended ones."""
@@ -213,7 +231,15 @@ class IncidentLog:
             worst=sight.moment(began_at_s, {}),
             changes=(CauseChange(began_at_s, found.diagnosis, _first_reason(sight)),),
         )
-        self._open[pool] = _Open(incident, evidence_s, now_s, now_s)
+        self._open[pool] = _Open(self._with_early(incident), evidence_s, now_s, now_s)
+
+    def _with_early(self, incident: Incident) -> Incident:
+        """Return the incident with the report that came before it, if it has none yet."""
+        early = self._early_reports.take_early(incident.pool)
+        is_first = incident.timeout_report is None
+        if early is None or not is_first or not belongs_to(incident, early):
+            return incident
+        return replace(incident, timeout_report=early)
 
     def _is_known(self, incident: str) -> bool:
         return any(each.id == incident for each in self._all())

@@ -79,6 +79,16 @@ class MomentRow(BaseModel):
     more_waiters: int = Field(description="Listed callers in the other groups.")
 
 
+class TimeoutReportRow(BaseModel):
+    """The report that a process of the app logged of its pool when the first caller gave up."""
+
+    at: str = Field(description="Time in ISO 8601.")
+    process: str = Field(description="Process that sent it: `pod:pid`, or `host:pid`.")
+    text: str = Field(
+        description="Its lines, at most 4,096 characters: the numbers, holders and waiting callers."
+    )
+
+
 class TimelineRow(BaseModel):
     """The worst numbers of one step of an incident's timeline; null is unknown."""
 
@@ -125,6 +135,10 @@ class IncidentRow(BaseModel):
     worst: MomentRow = Field(description="The pool when it was at its worst.")
     first_timeout: MomentRow | None = Field(
         description="The pool when the first time-out was counted; null without a time-out."
+    )
+    timeout_report: TimeoutReportRow | None = Field(
+        default=None,
+        description="The first report that the app sent of a time-out; null if none arrived.",
     )
     timeline: list[TimelineRow] = Field(description="Course of the incident in equal steps.")
     step_s: float = Field(description="Seconds of one step of the timeline.")

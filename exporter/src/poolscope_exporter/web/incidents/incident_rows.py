@@ -11,6 +11,7 @@ from poolscope_exporter.core.incidents.incident import (
     HolderGroup,
     Incident,
     Moment,
+    ReportedTimeout,
 )
 from poolscope_exporter.web.selection import MAX_DIGITS, WrongQueryError
 
@@ -143,6 +144,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         },
         "worst": _moment(incident.worst),
         "first_timeout": _moment(incident.first_timeout) if incident.first_timeout else None,
+        "timeout_report": _reported(incident.timeout_report),
         "timeline": [
             {
                 "at_s": round(point.at_s - incident.began_at_s, 3),
@@ -174,6 +176,12 @@ def iso_time(seconds: float) -> str:
     """Return seconds since the epoch in ISO 8601; a stored file may have any number."""
     bounded_s = min(max(seconds, 0.0), LATEST_S)
     return datetime.fromtimestamp(bounded_s, UTC).isoformat(timespec="milliseconds")
+
+
+def _reported(report: ReportedTimeout | None) -> dict[str, Any] | None:
+    if report is None:
+        return None
+    return {"at": iso_time(report.at_s), "process": report.process, "text": report.text}
 
 
 def _moment(moment: Moment) -> dict[str, Any]:

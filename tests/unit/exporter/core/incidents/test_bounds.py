@@ -11,6 +11,7 @@ from poolscope_exporter.core.incidents.incident import (
     MAX_TEXT,
     CauseChange,
     Incident,
+    ReportedTimeout,
     TimelinePoint,
     shortened,
     shortened_line,
@@ -27,6 +28,7 @@ from poolscope_exporter.core.incidents.timeline import (
 from poolscope_exporter.core.judging.diagnosis import Diagnosis
 from poolscope_exporter.core.judging.verdicts import Verdict
 from poolscope_exporter.core.model.now_places import NowPlace
+from poolscope_exporter.receiver.attributes import MAX_REPORT_LENGTH
 from support.exporter.builders import a_checkout
 from support.exporter.incident_looks import (
     EPOCH_S,
@@ -108,6 +110,11 @@ def test_the_largest_incident_that_senders_can_make_is_small() -> None:
         incident = with_change(incident, CauseChange(float(number), cause, LONG))
         incident = with_point(incident, a_point(float(number)))
 
+    report = ReportedTimeout(NOW_S, LONG, "\N{SNAKE}" * MAX_REPORT_LENGTH)
+    log.add_report(incident.pool, report, incident.owner, NOW_S)
+    incident = replace(incident, timeout_report=log.newest_first()[0].timeout_report)
+
+    assert incident.timeout_report == report
     assert incident.worst.more_holders == 990
     assert len(json.dumps(asdict(incident), ensure_ascii=False).encode()) < 150_000
 

@@ -130,3 +130,15 @@ def test_the_end_of_an_incident_is_one_line() -> None:
         "incident1",
         "unchanged",
     )
+
+
+async def test_the_page_and_the_api_have_the_report_of_the_app() -> None:
+    async with a_web(ShownIncidents((a_full_incident("a & b"), an_incident()))) as web:
+        page = (await web.get("/incidents")).text
+        rows = (await web.get("/api/v1/incidents")).json()["incidents"]
+
+    assert page.count("<summary>report of the app at the first time-out</summary>") == 1
+    assert ">a &amp; b\na &amp; b</pre>" in page
+    at = iso_time(EPOCH_S)
+    assert rows[0]["timeout_report"] == {"at": at, "process": "a & b", "text": "a & b\na & b"}
+    assert rows[1]["timeout_report"] is None
