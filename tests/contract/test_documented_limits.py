@@ -8,13 +8,12 @@ from fastapi import FastAPI
 from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
 
 from poolscope.pushing.timeouts import unsent_reports
-from poolscope_exporter import app
 from poolscope_exporter.core.admission import points as admission
 from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.fleet import held_list, retention, series
 from poolscope_exporter.core.model import exemplars
 from poolscope_exporter.forwarding import forwarder, queue
-from poolscope_exporter.listeners import bounded_http, tls_gate
+from poolscope_exporter.listeners import bounded_http, servers, tls_gate
 from poolscope_exporter.metrics import exposition
 from poolscope_exporter.receiver import (
     attributes,
@@ -33,7 +32,7 @@ NAMES = ("receiver.md", "exporter.md", "incident-history.md")
 RECEIVER, EXPORTER, HISTORY = (ROOT / "docs" / name for name in NAMES)
 KIB, MIB = 1024, 1024 * 1024
 MINUTE_NS = 60 * 10**9
-KEEP_ALIVE_S = app._server(FastAPI(), bounded_http.BoundedProtocol).config.timeout_keep_alive
+KEEP_ALIVE_S = servers.server_of(FastAPI(), bounded_http.BoundedProtocol).config.timeout_keep_alive
 
 PROMISES = [
     (RECEIVER, text)
@@ -67,7 +66,7 @@ PROMISES = [
     (EXPORTER, text)
     for text in (
         f"At most {queue.MAX_ITEMS:,} requests or {queue.MAX_BYTES // MIB} MiB wait",
-        f"finishes open requests for at most {app.DRAIN_S} s",
+        f"finishes open requests for at most {servers.DRAIN_S} s",
         f"up to {line_writer.MAX_WAITING_BYTES // MIB} MiB waits",
     )
 ]
