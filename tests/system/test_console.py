@@ -250,7 +250,7 @@ def test_the_keeping_line_of_the_worst_pool_is_one_click_away(
     page.get_by_text("waiting in httpx.AsyncClient.get at shop/payments.py:55").first.wait_for()
     assert page.url.endswith("/pool/shop/orders?namespace=acme")
     page.get_by_text("Sessions and evidence").click()
-    ticket = page.locator("pre.ticket")
+    ticket = page.locator("#held pre.ticket")
     ticket.wait_for()
     assert "SELECT pg_terminate_backend(4700);" in ticket.inner_text()
 
