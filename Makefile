@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ADOPTERS := django litestar aiohttp template prefect mlflow
-LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site peers $(ADOPTERS:%=adopt-%)
+LOCKS := dev build exporter poolscope sample-app sqlalchemy-2.0-newest sqlalchemy-2.0-oldest asyncpg-oldest opentelemetry-oldest uvloop frameworks docs-site browser peers $(ADOPTERS:%=adopt-%)
 # SQLAlchemy 2.0.0 cannot be imported by Python 3.13 and later.
 HAS_OLDEST := $(shell $(PYTHON) -c 'import sys; print(sys.version_info < (3, 13))' 2>/dev/null)
 OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDEST)),$(VENV)/sqlalchemy-2.0-oldest)
@@ -12,6 +12,9 @@ OLDER_SQLALCHEMY := $(VENV)/sqlalchemy-2.0-newest $(if $(filter True,$(HAS_OLDES
 UVLOOP := $(VENV)/uvloop
 FRAMEWORKS := $(VENV)/frameworks
 MKDOCS := $(VENV)/docs-site
+# Tests of the pages drive the system's Chromium with it.
+BROWSER := $(VENV)/browser
+AXE := $(VENV)/axe
 SITE := $(VENV)/site
 OLDEST_ASYNCPG := $(VENV)/asyncpg-oldest
 INSTRUMENTATION_TESTS := tests/unit/instrumentation tests/integration/instrumentation tests/conformance
@@ -21,12 +24,14 @@ SCENARIOS := $(VENV)/scenarios
 TIMED := $(VENV)/timed-scenarios
 INCIDENT_RECORDS := $(VENV)/incidents
 SOAK_S ?= 1800
+SCOPE ?= whole
 SOAK_DEV_S ?= 600
 DEPLOY_TOOLS := $(VENV)/deploy-tools
 OPERATOR_MODELS := $(DEPLOY_TOOLS)/operator-models
 HELM := helm.sh/helm/v3/cmd/helm@v3.22.0
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 KUSTOMIZE := sigs.k8s.io/kustomize/kustomize/v5@v5.8.2
+VMAGENT := github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent@v1.136.23
 SENDERS := $(VENV)/senders
 SENDER_RECORDS := $(VENV)/sender-records
 SENDER_SOURCES := tests/system/senders
@@ -41,6 +46,8 @@ GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
 # Tests mostly wait for servers, so a worker more than there are processors is not in the way.
 WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 PYTEST := $(BIN)/pytest -n $(WORKERS)
+# The tests start hundreds of processes. Without bytecode on disk, each compiles our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # Its traffic is healthy only where the machine has time for it: other tests make callers wait.
 SOAK_ALERTS := tests/system/test_soak_alerts.py
 # What records its results runs in one process, which writes them when it ends.
@@ -98,8 +105,8 @@ rules: setup ## Write alert rules, the numbers of runbooks, dashboards, and thei
 	$(GENERATOR) poolscope_dashboards
 	$(BIN)/python deploy/chart_files.py  # copies: neither Helm nor kustomize reads outside of its folder
 
-docs: setup ## Write the tables of docs/ that are generated: settings, thresholds, metrics, guides, scaling out
-	for table in settings thresholds metrics guides scaling; do \
+docs: setup ## Write the generated parts of docs/: settings, thresholds, metrics, guides, scaling out, API
+	for table in settings thresholds metrics guides scaling api; do \
 	  $(GENERATOR) poolscope_generators.tables.$$table || exit 1; done
 
 docs-site: setup $(MKDOCS) ## Build the documentation as a site with search, in .venv/site/site; a dead link fails
@@ -169,6 +176,12 @@ pictures: setup ## Draw the dashboards with Grafana's components from the record
 	$(GENERATOR) poolscope_generators.incident.frames $(FRAMES)
 	cd generators/render && npm ci && node draw.mjs $(abspath $(FRAMES)) $(abspath docs/pictures)
 
+console-pictures: setup $(BROWSER) $(AXE)/node_modules ## Draw the live pages of docs/console.md from the recorded incident (needs Chromium, npm)
+	CONSOLE_PICTURES=$(abspath docs/pictures) $(PYTEST_ALONE) tests/system/test_console.py -k picture
+
+top-picture: setup ## Draw poolscope-exporter top for docs/console.md from the recorded incident
+	TOP_PICTURE=$(abspath docs/pictures) $(PYTEST_ALONE) tests/integration/exporter/test_top_picture.py
+
 ##@ Slow
 
 test-all: test test-older-sqlalchemy test-older-asyncpg check-deploy test-system ## Run every test, also those that need what .ci/run installs (30 minutes)
@@ -189,16 +202,16 @@ test-sqlalchemy: setup $(UVLOOP) $(FRAMEWORKS) ## Run the instrumentation's test
 test-postgres: setup ## Run the exporter's tests on the PostgreSQL in the folder POSTGRES_PROGRAMS
 	POSTGRES_PROGRAMS=$(POSTGRES_PROGRAMS) $(PYTEST) tests/integration/exporter
 
-test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md (2 hours; needs npm, apt)
-	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --workers $(WORKERS)
+test-matrix: setup $(UVLOOP) ## Run every version of every counterpart, or ROWS, and write docs/compatibility.md; SCOPE=selected runs fewer tests (hours; needs npm, apt, Go)
+	$(GENERATOR) poolscope_generators.matrix.run --rows "$(ROWS)" --scope $(SCOPE) --workers $(WORKERS)
 
 test-matrix-ends: setup ## Run the end of each counterpart that no other target runs, shortly (needs npm, apt)
-	$(GENERATOR) poolscope_generators.matrix.run --short --rows "$(ROWS)" --workers $(WORKERS)
+	$(GENERATOR) poolscope_generators.matrix.run --scope short --rows "$(ROWS)" --workers $(WORKERS)
 
 test-folder: setup $(UVLOOP) $(FRAMEWORKS) ## Run the tests in FOLDER, as a job of CI does
 	$(PYTEST) $(FOLDER)
 
-test-system: setup ## Run the tests that need servers and tools of Debian's packages
+test-system: setup $(if $(shell command -v chromium npm 2>/dev/null),$(BROWSER) $(AXE)/node_modules) ## Run the tests that need servers and tools of Debian's packages
 	$(PYTEST) tests/system tests/alerts --ignore=$(SOAK_ALERTS)
 	$(PYTEST_ALONE) $(SOAK_ALERTS)
 
@@ -211,7 +224,7 @@ test-long: setup ## Run for minutes what make test runs for seconds: GC pressure
 	  tests/unit/exporter/receiver/test_hostile_pushes.py \
 	  tests/integration/exporter/receiver/test_hostile_senders.py tests/integration/exporter/test_schema.py
 
-peers: setup $(PEERS)/.ready ## Run the tests of SUITES (default: all) with and without poolscope; PSYCOPG=folder adds psycopg's (20 minutes)
+peers: setup $(PEERS)/.ready ## Run the tests of SUITES (default: all) with and without poolscope; PSYCOPG=folder adds psycopg's (25 minutes)
 	PYTHONPATH=peers $(BIN)/python -m poolscope_peers.run --suites "$(SUITES)" --psycopg "$(PSYCOPG)"
 
 soak: setup ## Play SOAK_S seconds (default: 1800) of healthy traffic: no diagnosis but healthy, and, where Prometheus is, no alert, no message
@@ -229,7 +242,7 @@ bench: setup $(UVLOOP) $(VENV)/sqlalchemy-2.0-newest ## Measure what the instrum
 bench-looks: setup ## Measure a look at 0, 20 and 200 connections that are out (a minute)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.look_cost
 
-bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes (ten minutes, on a quiet machine)
+bench-exporter: setup ## Measure the exporter under a fleet of 1,000 processes, and its pages (15 minutes, on a quiet machine)
 	PYTHONPATH=tests:generators $(BIN)/python -m benchmarks.exporter $(BENCH_OPTIONS)
 
 deploy-tools: $(DEPLOY_TOOLS)/helm $(DEPLOY_TOOLS)/kustomize $(DEPLOY_TOOLS)/actionlint $(OPERATOR_MODELS)/node_modules ## Build what check-deploy needs; needs Go and npm, takes minutes
@@ -242,6 +255,9 @@ collector: ## Build the OpenTelemetry Collector of deploy/collector; needs Go, t
 otlp-backend: ## Build a Prometheus with an OTLP receiver, which Debian's has not; needs Go, takes minutes
 	cd tests/system/otlp_backend && go build -buildvcs=false -tags remove_all_sd \
 	  -o $(abspath $(VENV))/otlp-backend/prometheus github.com/prometheus/prometheus/cmd/prometheus
+
+vmagent: ## Build the vmagent of VictoriaMetrics; needs Go, takes minutes
+	GOBIN=$(abspath $(VENV))/vmagent CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' $(VMAGENT)
 
 senders: ## Build the programs of other languages that push here (tests/system/senders); needs Go, npm, Maven, a JDK
 	mkdir -p $(SENDERS)/node $(SENDERS)/java/jars $(SENDERS)/java/agents
@@ -267,7 +283,7 @@ dist: setup ## Build the wheels and sdists of both distributions into dist/
 	for folder in instrumentation exporter; do \
 	  $(BIN)/python -m build --no-isolation --outdir dist $$folder || exit 1; done
 
-$(UVLOOP) $(FRAMEWORKS) $(OLDEST_ASYNCPG) $(MKDOCS) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
+$(UVLOOP) $(FRAMEWORKS) $(OLDEST_ASYNCPG) $(MKDOCS) $(BROWSER) $(VENV)/sqlalchemy-2.0-newest $(VENV)/sqlalchemy-2.0-oldest: $(VENV)/%: requirements/%.txt $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --target $@ --no-deps --require-hashes -r $<
 	@touch $@
 
@@ -298,6 +314,10 @@ $(DEPLOY_TOOLS)/actionlint:
 
 $(DEPLOY_TOOLS)/kustomize:
 	GOBIN=$(abspath $(DEPLOY_TOOLS)) go install $(KUSTOMIZE)
+
+$(AXE)/node_modules: $(wildcard tests/system/accessibility/*)
+	mkdir -p $(AXE) && cp tests/system/accessibility/* $(AXE)/
+	cd $(AXE) && npm ci --silent --no-audit --no-fund && touch node_modules
 
 $(OPERATOR_MODELS)/node_modules: $(wildcard tests/deploy/operator_models/*)
 	mkdir -p $(OPERATOR_MODELS) && cp tests/deploy/operator_models/* $(OPERATOR_MODELS)/

@@ -106,10 +106,10 @@ def _blocked(sources: Sources) -> Alert:
             f"at {share:.0%} of the looks within {over}, the session of a held connection waits "
             "for a lock, on any route"
         ),
-        summary="Requests hold connections that wait for somebody's lock.",
+        summary="Requests hold connections that wait for another session's lock.",
         description=(
-            f"{PROCESS_WORDS}: up to {NUMBER} connection(s) at a time wait for a lock, for {over} "
-            "now. The live page names the checkout that holds it, with route and line."
+            f"{PROCESS_WORDS}: in the last {over}, up to {NUMBER} connection(s) at a time waited "
+            "for a lock. The live page names the checkout that holds it, with route and line."
         ),
         within_s=_BLOCKED_S,
         keep_firing_s=sources.keep_firing_s(),
@@ -149,9 +149,9 @@ def _idle_in_transaction(sources: Sources) -> Alert:
         ),
         summary="Requests leave transactions open while they do something else.",
         description=(
-            f"{PROCESS_WORDS}: up to {NUMBER} connection(s) at a time are idle in a transaction, "
-            f"for {duration(lasting_s)} now. They keep locks and hold back vacuum: end the "
-            "transaction before the slow work."
+            f"{PROCESS_WORDS}: in the last {duration(lasting_s)}, up to {NUMBER} "
+            "connection(s) at a time were idle in a transaction. They keep locks and hold back "
+            "vacuum: end the transaction before the slow work."
         ),
         within_s=lasting_s,
         keep_firing_s=sources.keep_firing_s(),

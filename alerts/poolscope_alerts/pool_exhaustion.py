@@ -146,8 +146,8 @@ def _near(sources: Sources) -> Alert:
         limit=f"{share:.0%} or more of the connections are checked out",
         summary="The pool is nearly exhausted.",
         description=(
-            f"{PROCESS_WORDS}: {PERCENT} of the connections are checked out, for "
-            f"{duration(sources.tuning.lasting_s)} now. The live page shows the holders."
+            f"{PROCESS_WORDS}: {PERCENT} of the connections have been checked out "
+            f"for {duration(sources.tuning.lasting_s)}. The live page shows the holders."
         ),
         thresholds=(ThresholdId.T2,),
         for_s=sources.tuning.lasting_s,
@@ -172,10 +172,10 @@ def _predicted(sources: Sources) -> Alert:
             f"{duration(tuning.prediction_s)}, or for a younger pool that of its least number in "
             f"{duration(tuning.lasting_s)}"
         ),
-        summary="The pool will be exhausted soon if its use goes on growing.",
+        summary="The pool will be exhausted soon if its use keeps growing.",
         description=(
-            f"{PROCESS_WORDS}: {PERCENT} of the connections are checked out, and at the present "
-            f"growth all of them will be within {duration(tuning.prediction_s)}."
+            f"{PROCESS_WORDS}: {PERCENT} of the connections are checked out, and at this growth "
+            f"rate all of them will be within {duration(tuning.prediction_s)}."
         ),
         thresholds=(ThresholdId.T2,),
         for_s=tuning.lasting_s,

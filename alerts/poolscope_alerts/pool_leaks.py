@@ -123,7 +123,7 @@ def _returned(sources: Sources) -> Alert:
         f"{was_out} unless {LOST}",
         f"leaked connections came back within {shown}, or the leaks of the line mostly do",
         f"outlived their owner (evidence: {label(EVIDENCE)}). They came back, or usually do: the "
-        "line hands them over. If it does so on purpose, declare it: "
+        "line passes them on. If it does so on purpose, declare it: "
         "`with poolscope.long_lived():`. If not, return them before the owner ends.",
     )
 

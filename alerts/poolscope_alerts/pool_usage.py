@@ -135,7 +135,7 @@ def _caught(sources: Sources) -> Alert:
         about=POOL,
         expression=_without_restart(sources, f"{_lost(sources, CAUGHT)} > {row.limit:g}"),
         limit=f"{_limit(sources, row.limit)}{_NO_RESTART}",
-        summary="Stale connections are found in the pool, before a statement meets them.",
+        summary="Stale connections are found in the pool, before a statement uses them.",
         description=(
             f"{PROCESS_WORDS}: about {NUMBER} in {_shown_window(sources)}. The application did not "
             f"notice, but each one cost a new connection. {row.advice}"
@@ -207,7 +207,7 @@ def _blocking(sources: Sources) -> Alert:
 def _nested(sources: Sources) -> Alert:
     what = (
         "A caller that holds one connection and waits for another of the same pool can wait for "
-        "ever. Enough of these callers at once are a deadlock. Pass the connection on instead."
+        "ever. If enough callers do so at once, the pool deadlocks. Pass the connection on instead."
     )
     words = ("Requests that hold a connection wait for a second one.", what)
     return _event(sources, "PoolNestedCheckouts", Severity.WARNING, wire.NESTED_CHECKOUTS, words)

@@ -122,6 +122,9 @@ def _apart_from_opening(metric: Metric, limit_s: float, over: str) -> str:
 
 
 def _unless_paged(sources: Sources, window_s: float) -> str:
-    """Return the exclusion of waits that an exhausted pool, or its cause, was paged for."""
+    """Return the exclusion of waits that an exhausted pool, or its cause, was paged for.
+
+    The steps back end up to a step ago, so that a page that is younger is excluded by itself.
+    """
     over, step = duration(window_s), duration(2 * LOOK_S / sources.pace)
-    return f"unless {on(POOL)} count_over_time({PAGED}[{over}:{step}])"
+    return f"unless {on(POOL)} (count_over_time({PAGED}[{over}:{step}]) or {PAGED})"

@@ -117,7 +117,7 @@ def _privileges(sources: Sources) -> Alert:
         ("server",),
         f"{by(('server',), now)} == 0 and {by(('server',), f'max_over_time({full})')} == 1",
         limit="the exporter's role could see other roles' sessions within a day, but cannot now",
-        words=("The exporter may not see the applications' sessions any more.", words),
+        words=("The exporter can no longer see the applications' sessions.", words),
     )
 
 
@@ -198,8 +198,9 @@ def _refusing(sources: Sources) -> Alert:
     benign = f'reason!="{Refusal.OUT_OF_ORDER}"'
     counted = increase(own.RECEIVER_REFUSED.name, window, benign, ("reason",))
     words = (
-        f"About {NUMBER} points or pushes were refused in {duration(sources.tuning.event_window_s)}"
-        f" ({label('reason')}): some pools are not, or not wholly, seen."
+        f"About {NUMBER} points or pushes were rejected in "
+        f"{duration(sources.tuning.event_window_s)} ({label('reason')}). Some pools are not "
+        "monitored, or only in part. The live page lists the rejected data."
     )
     return _blind(
         sources,
@@ -207,7 +208,7 @@ def _refusing(sources: Sources) -> Alert:
         ("reason",),
         f"{counted} > 0",
         limit="an exporter refuses data that applications push",
-        words=("The exporter refuses what applications push.", words),
+        words=("The exporter rejects data that applications push.", words),
     )
 
 

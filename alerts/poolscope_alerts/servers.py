@@ -276,7 +276,7 @@ def _bouncer(sources: Sources) -> Alert:
         summary="A PgBouncer has nearly used up a limit.",
         description=(
             f"PgBouncer {label('pgbouncer')}: {PERCENT} is left of its limit of "
-            f"{label('scope')}. Beyond it clients queue in the bouncer. {row.advice}"
+            f"{label('scope')}. Beyond it, clients queue in the PgBouncer. {row.advice}"
         ),
         thresholds=(row.id,),
         for_s=sources.tuning.lasting_s,

@@ -3,18 +3,18 @@
 A port that the kernel gives for 0 is free only until somebody else gets it, and any outgoing
 connection may: with many tests at once one of them did, between the look and the bind. These ports
 lie below the range of outgoing connections, and each process has a block of them to itself.
+
+A process claims a block by a socket on its first port. A file as the lock would be another one for
+each temporary folder, but two processes with different folders share the ports.
 """
 
-import fcntl
+import atexit
 import itertools
-import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TextIO
 
 HOST = "127.0.0.1"
 FIRST, BLOCK_SIZE = 12_000, 400
@@ -25,9 +25,9 @@ USUAL_EPHEMERAL = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The ports of one process, around and around; the lock lasts as long as the process."""
+    """The ports of one process, around and around; the claim lasts as long as the process."""
 
-    lock: TextIO
+    claim: socket.socket
     ports: Iterator[int]
 
 
@@ -44,22 +44,25 @@ def held_ports(count: int) -> list[int]:
 @cache
 def _block() -> Block:
     for first in range(FIRST, _first_ephemeral() - BLOCK_SIZE, BLOCK_SIZE):
-        lock = _lock(first)
-        if lock is not None:
-            return Block(lock, itertools.cycle(range(first, first + BLOCK_SIZE)))
+        claim = _claim(first)
+        if claim is not None:
+            atexit.register(claim.close)
+            return Block(claim, itertools.cycle(range(first + 1, first + BLOCK_SIZE)))
     raise OSError(f"no block of ports is left below {_first_ephemeral()}")
 
 
-def _lock(first: int) -> TextIO | None:
-    """Lock a block; None where another process has it."""
-    path = Path(tempfile.gettempdir()) / f"poolscope-ports-{os.getuid()}-{first}"
-    file = path.open("w")
+def _claim(port: int) -> socket.socket | None:
+    """Listen at a port; return None if another process does."""
+    claim = socket.socket()
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+        # As servers do: connections that have ended do not keep a port from being free.
+        claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        claim.bind((HOST, port))
+        claim.listen(1)  # two sockets that only are bound may share a port
+    except OSError:
+        claim.close()
         return None
-    return file
+    return claim
 
 
 def _first_ephemeral() -> int:
@@ -67,12 +70,8 @@ def _first_ephemeral() -> int:
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        # As servers do: connections that have ended do not keep a port from being free.
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((HOST, port))
-            tried.listen(1)  # two sockets that only are bound may share a port
-        except OSError:
-            return False
+    claim = _claim(port)
+    if claim is None:
+        return False
+    claim.close()
     return True

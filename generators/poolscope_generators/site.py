@@ -20,6 +20,7 @@ PATTERNS: Final = (
     "*.md",
     "docs/*.md",
     "docs/pictures/*.png",
+    "docs/pictures/*.svg",
     "alerts/runbooks/*.md",
     "deploy/*/README.md",
 )

@@ -1,7 +1,9 @@
 """Instrument every interpreter that a test suite starts, with settings that give poolscope work.
 
 Python imports this module at its start. `PEERS_LOG` is the file for the starts and the contained
-errors, `PEERS_ENDPOINT` the address that takes the pushes.
+errors, `PEERS_ENDPOINT` the address that takes the pushes. poolscope starts its threads at the
+first use of a pool. With `PEERS_THREADS_FIRST`, it starts them at once: after each of its tests,
+Celery compares the threads with those from before the first one.
 """
 
 import atexit
@@ -37,9 +39,11 @@ def begin() -> None:
 
     Registry.contain = noted  # type: ignore[method-assign] # a hook into our own class
     atexit.register(write_errors)
-    poolscope.instrument(
+    running = poolscope.instrument(
         endpoint=os.environ["PEERS_ENDPOINT"], push_interval_s=0.5, held_after_s=0, max_pools=1000
     )
+    if running is not None and os.environ.get("PEERS_THREADS_FIRST"):
+        running.start_threads()
     write_line(started=os.getpid())
 
 

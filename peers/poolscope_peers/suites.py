@@ -19,6 +19,13 @@ OF_SCRIPTS: Final = ("test_prepare_release.py", "test_translate.py", "test_docs_
 """The tests of the scripts with which FastAPI and SQLModel are released."""
 
 
+OF_DJANGO: Final = (
+    "asgi", "async", "backends", "db_utils", "handlers", "multiple_database", "select_for_update",
+    "servers", "transaction_hooks", "transactions",
+)  # fmt: skip
+"""The parts of Django's tests that make, share or end connections."""
+
+
 class UnknownSuiteError(ValueError):
     """A name that no suite has; the message lists the names."""
 
@@ -59,6 +66,22 @@ def _sqlalchemy(name: str, *urls: str) -> Suite:
     )
 
 
+def _django(name: str, environment: Mapping[str, str] = MappingProxyType({})) -> Suite:
+    return Suite(
+        name,
+        "django",
+        ("tests", "pyproject.toml"),
+        tuple(f"tests/{part}" for part in OF_DJANGO),
+        ("-p", "django_suite", "-o", "python_files=test*.py"),
+        {
+            "DJANGO_SETTINGS_MODULE": "django_suite_settings",
+            "PEERS_DJANGO": " ".join(OF_DJANGO),
+            "PEERS_DJANGO_PORT": PORT,
+            **environment,
+        },
+    )
+
+
 def _postgres_url(driver: str) -> str:
     return f"postgresql+{driver}://postgres@127.0.0.1:{PORT}/postgres"
 
@@ -95,6 +118,16 @@ SUITES: Final = (
     _sqlalchemy("sqlalchemy-sqlite", "sqlite:///:memory:", "sqlite+aiosqlite:///:memory:"),
     _sqlalchemy("sqlalchemy-psycopg", _postgres_url("psycopg"), _postgres_url("psycopg_async")),
     _sqlalchemy("sqlalchemy-asyncpg", _postgres_url("asyncpg")),
+    Suite(
+        "celery",
+        "celery",
+        ("t", "pyproject.toml"),
+        ("t/unit",),
+        ("-p", "celery.contrib.pytest"),
+        {"PEERS_THREADS_FIRST": "1"},
+    ),
+    _django("django"),
+    _django("django-pool", {"PEERS_DJANGO_POOL": "1"}),
 )
 
 PSYCOPG: Final = Suite(

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from adoption.broker import a_broker
 from adoption.processes import ROLE
 from adoption.table import App
 from incidents.ground import MONITOR, SHIPPED, WatchedExporter
@@ -29,6 +30,7 @@ class Ground:
         self.has_alerts = has_alerts
         self.servers: dict[str, EmbeddedPostgres] = {}
         self.prometheus: Prometheus | None = None
+        self.broker = ""
         self._stack = ExitStack()
 
     exporter: WatchedExporter
@@ -40,6 +42,8 @@ class Ground:
                 stack.callback(server.remove)
                 prepare(server)
                 self.servers[app.name] = server
+            if any(app.needs_broker for app in self.apps):
+                self.broker = stack.enter_context(a_broker(self.folder))
             self.exporter = WatchedExporter(self._exporter_config())
             stack.callback(self.exporter.kill)
             self.exporter.start()

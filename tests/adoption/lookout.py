@@ -1,5 +1,6 @@
 """Look once per second at what the exporter shows and what fires, for each service."""
 
+import itertools
 import re
 import time
 from collections import defaultdict
@@ -14,6 +15,9 @@ from adoption.ground import Ground
 from support.processes.lookout import Lookout
 
 INTERVAL_S = 1.0
+LOOKS_PER_COUNT = 4
+"""All metrics are much to read; counts are judged when they have settled."""
+
 WARNS = "warn"
 CHECKOUTS = re.compile(r"^poolscope_checkouts_total(\{.*\}) (\S+)$", re.MULTILINE)
 SERVICE = re.compile(r'service_name="([^"]*)"')
@@ -39,6 +43,7 @@ class AdoptionLooks(Lookout):
         self.pools: dict[str, list[dict[str, Any]]] = {}
         self._counts: dict[str, dict[str, float]] = defaultdict(dict)
         self._ground = ground
+        self._looks = itertools.count()
         self._client = httpx.Client(trust_env=False, timeout=20)
 
     def count(self, service: str) -> int:
@@ -51,8 +56,9 @@ class AdoptionLooks(Lookout):
         with suppress(httpx.HTTPError):  # a busy machine answers at the next look
             pools = self._client.get(f"{web}/api/v1/pools").raise_for_status()
             self._note_pools(pools.json()["pools"])
-            metrics = self._client.get(f"{web}/metrics").raise_for_status()
-            self._note_counts(metrics.text)
+            if next(self._looks) % LOOKS_PER_COUNT == 0:
+                metrics = self._client.get(f"{web}/metrics").raise_for_status()
+                self._note_counts(metrics.text)
             if self._ground.prometheus is not None:
                 self._note_alerts()
 

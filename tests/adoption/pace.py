@@ -32,5 +32,5 @@ class Pace:
         return self if calm_s is None else replace(self, calm_s=calm_s)
 
 
-FULL = Pace(900, 120, 120, 120, 60, 75)
-SHORT = Pace(20, 25, 25, 25, 12, 33)
+FULL = Pace(900, 180, 120, 120, 60, 75)
+SHORT = Pace(15, 20, 20, 20, 12, 40)

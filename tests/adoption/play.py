@@ -28,10 +28,12 @@ async def play(ground: Ground, pace: Pace, environments: Path, results: Path) ->
     async def play_one(app: App) -> None:
         story = Story(app, stage)
         try:
-            write_record(await story.play(), results)
-        except Exception:  # noqa: BLE001 - the others are played to their end
+            await story.play()
+            write_record(story.record(), results)
+        except Exception as error:  # noqa: BLE001 - the others are played to their end
             failed.append(app.name)
             _report(f"{app.name}: failed\n{traceback.format_exc()}")
+            write_record(story.record(f"{error!r:.200}"), results)
         finally:
             await story.leave()
 

@@ -18,12 +18,12 @@ from support.exporter.exporter_process import clean_environment
 from support.processes.child_processes import wait_until
 
 APPS = Path(__file__).parent / "apps"
-STARTS_WITHIN_S = 240
+STARTS_WITHIN_S = 600
 STOPS_WITHIN_S = 20
 PTH = "adoption_truth.pth"
 ROLE = "app"
 PACKAGES = (
-    "django", "celery", "gunicorn", "litestar", "aiohttp", "fastapi", "prefect", "mlflow",
+    "django", "celery", "redis", "gunicorn", "litestar", "aiohttp", "fastapi", "prefect", "mlflow",
     "sqlalchemy", "asyncpg", "psycopg", "psycopg-pool", "psycopg2-binary",
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ class AppProcesses:
     environments: Path
     folder: Path
     otlp: str | None
+    broker: str = ""
     port: int = field(default_factory=held_port)
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -89,6 +90,11 @@ class AppProcesses:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
+    def check_running(self) -> None:
+        """Fail if a process has ended: from then on, its silence would look like calm."""
+        for process in self.running:
+            assert process.poll() is None, f"{self.app.name} ended: {self.log[-3000:]}"
+
     @property
     def _log(self) -> Path:
         return self.folder / "output.log"
@@ -130,8 +136,8 @@ class AppProcesses:
             **{FILE: str(self._truth)},
         )
         ours |= {name: self._filled(value) for name, value in self.app.variables.items()}
-        if self.app.name == "celery":
-            ours["ADOPTION_BROKER"] = self._broker()
+        if self.app.needs_broker:
+            ours["ADOPTION_BROKER"] = self.broker
         return ours | self._watching() if is_watched else ours
 
     def _watching(self) -> dict[str, str]:
@@ -141,11 +147,6 @@ class AppProcesses:
             "OTEL_SERVICE_NAME": self.app.name,
             "POOLSCOPE_ENDPOINT": str(self.otlp),
         }
-
-    def _broker(self) -> str:
-        for name in ("data_folder_in", "control_folder"):
-            (self.folder / "broker" / name).mkdir(parents=True, exist_ok=True)
-        return str(self.folder / "broker")
 
     def _filled(self, word: str) -> str:
         driver = DRIVERS.get(self.app.name, "postgresql")
@@ -166,8 +167,7 @@ class AppProcesses:
         return self._answers() and self.truth > counted
 
     def _answers(self) -> bool:
-        for process in self.running:
-            assert process.poll() is None, f"{self.app.name} ended: {self.log[-3000:]}"
+        self.check_running()
         method, path = self.app.reads[0]
         with suppress(httpx.HTTPError):
             url = f"{self.url}{path}"

@@ -9,7 +9,7 @@ from adoption.processes import ROLE
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.postgres.server import run_sql
 
-SLOW_S = 0.7
+SLOW_S = 1.5
 MIGRATION = "nightly-migration"
 
 

@@ -1,6 +1,7 @@
 """The story of one application: the same calls bare and instrumented, calm, and four incidents."""
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +22,6 @@ from poolscope_generators.adoption.record import AppRecord, Count, Phase, PhaseR
 
 SAME_CALLS = 60
 CALLS_PER_S = 2.0
-REPORTS_PER_S = 40.0
 LEAKS = 2
 SETTLES_S = 13.0
 """Two pushes and a look: after that, a count is in the exporter."""
@@ -33,7 +33,9 @@ COUNTED = frozenset({Phase.CALM, Phase.LEAK, Phase.RESTART})
 """Before the first incident, before the processes are replaced, and at the end."""
 
 OURS = re.compile(r"poolscope|two pools had|connection leak", re.IGNORECASE)
-RECOVERS_WITHIN_S = 60
+RECOVERS_WITHIN_S = 180
+GONE_S = 20.0
+"""An alert that no look has shown for that long has ended: a busy machine skips some looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +63,50 @@ class Story:
         self._has_alerts = ground.has_alerts
         self._server = ground.servers[app.name]
         self._bare, self._watched = (
-            AppProcesses(app, self._server, stage.environments, ground.folder / name, otlp)
-            for name, otlp in (
-                (f"{app.name}-bare", None), (app.name, ground.exporter.otlp)
+            AppProcesses(
+                app, self._server, stage.environments, ground.folder / name, otlp,
+                f"{ground.broker}/{database}",
+            )
+            for database, name, otlp in (
+                (0, f"{app.name}-bare", None), (1, app.name, ground.exporter.otlp)
             )
         )  # fmt: skip
         self._traffic: list[Traffic] = []
+        self._played: list[PhaseRecord] = []
+        self._unequal: list[str] = []
+        self._findings: tuple[str, ...] = ()
+        self._log_lines: tuple[str, ...] = ()
+        self._rows = 0
+        self._still_listed: int | None = None
 
-    async def play(self) -> AppRecord:
-        """Play everything and return the record."""
-        unequal = await self._compare()
-        calm = await self._play_phase(Phase.CALM)
+    async def play(self) -> None:
+        """Play everything; `record` has what was played, also after an error."""
+        self._unequal = await self._compare()
+        await self._play_phase(Phase.CALM)
         checks = sorted(self._looks.checks[self._app.name].items())
-        findings = tuple(f"{check_id}: {cure}" for check_id, cure in checks)
-        log_lines = tuple(line for line in self._watched.log.splitlines() if OURS.search(line))
-        rows = len(self._looks.pools.get(self._app.name, []))
-        leak = await self._play_phase(Phase.LEAK)
-        still_listed = await self._release()
-        others = [
-            await self._play_phase(phase) for phase in (Phase.LOCK, Phase.EXHAUSTION, Phase.RESTART)
-        ]
+        self._findings = tuple(f"{check_id}: {cure}" for check_id, cure in checks)
+        lines = [line[:300] for line in self._watched.log.splitlines() if OURS.search(line)]
+        self._log_lines = tuple(dict.fromkeys(lines))
+        self._rows = len(self._looks.pools.get(self._app.name, []))
+        await self._play_phase(Phase.LEAK)
+        self._still_listed = await self._release()
+        for phase in (Phase.LOCK, Phase.EXHAUSTION, Phase.RESTART):
+            await self._play_phase(phase)
+
+    def record(self, broke_off: str = "") -> AppRecord:
+        """Return the record; `broke_off` is the error that ended the story."""
         return AppRecord(
             self._app.name, self._app.title, self._app.pool, self._app.adopted_by,
             versions=self._watched.versions(),
-            equal_answers=SAME_CALLS - len(unequal),
-            unequal_answers=tuple(unequal),
-            phases=(calm, leak, *others),
-            findings=findings,
-            log_lines=tuple(dict.fromkeys(line[:300] for line in log_lines)),
-            rows_on_page=rows,
-            still_listed=still_listed,
+            equal_answers=SAME_CALLS - len(self._unequal),
+            unequal_answers=tuple(self._unequal),
+            phases=tuple(self._played),
+            findings=self._findings,
+            log_lines=self._log_lines,
+            rows_on_page=self._rows,
+            still_listed=self._still_listed,
             has_alerts=self._has_alerts,
+            broke_off=broke_off,
         )  # fmt: skip
 
     async def leave(self) -> None:
@@ -108,7 +123,9 @@ class Story:
         await asyncio.to_thread(self._watched.start)
         watched = await self._same_calls(self._watched)
         return [
-            f"{one} / {other}" for one, other in zip(bare, watched, strict=True) if one != other
+            f"{one[:120]} / {other[:120]}"
+            for one, other in zip(bare, watched, strict=True)
+            if one != other
         ]
 
     async def _same_calls(self, processes: AppProcesses) -> list[str]:
@@ -116,14 +133,18 @@ class Story:
         for number in range(SAME_CALLS):
             method, path = self._app.reads[number % len(self._app.reads)]
             answer = await self._client.request(method, processes.url + path)
-            body = answer.text if self._app.has_equal_answers else ""
-            answers.append(f"{method} {path} {answer.status_code} {body[:80]}")
+            body = _comparable(answer) if self._app.has_equal_answers else ""
+            answers.append(f"{method} {path} {answer.status_code} {body}")
         return answers
 
-    async def _play_phase(self, phase: Phase) -> PhaseRecord:
+    async def _play_phase(self, phase: Phase) -> None:
         if missing := self._app.missing.get(phase):
-            return PhaseRecord(phase, missing=missing)
+            self._played.append(PhaseRecord(phase, missing=missing))
+            return
         self._report(f"{self._app.name}: {phase}")
+        if phase in AFTER_ANOTHER and self._app.stays_stuck:
+            await asyncio.to_thread(self._watched.stop)
+            await asyncio.to_thread(self._watched.start)
         self._start_reads()
         if phase in AFTER_ANOTHER:
             await asyncio.sleep(self._pace.between_s)
@@ -132,13 +153,16 @@ class Story:
         ended = time.monotonic()
         await self._stop_traffic()
         count = await self._count() if phase in COUNTED else None
-        return PhaseRecord(
+        self._watched.check_running()
+        played = PhaseRecord(
             phase,
             round(ended - began, 1),
             _first_of_each(self._looks.diagnoses[self._app.name], began, ended),
-            _first_of_each(self._looks.alerts[self._app.name], began, ended),
+            _first_of_each(_new_alerts(self._looks.alerts[self._app.name], began), began, ended),
             count,
+            also=self._app.also.get(phase, ()),
         )
+        self._played.append(played)
 
     async def _hurt(self, phase: Phase, lasts_s: float) -> None:
         match phase:
@@ -168,7 +192,7 @@ class Story:
     async def _exhaust(self, lasts_s: float) -> None:
         assert self._app.report is not None
         async with in_a_thread(made_slow(self._server, self._app.slow_table)):
-            self._send(self._app.report, REPORTS_PER_S)
+            self._send(self._app.report, self._app.reports_per_s)
             await asyncio.sleep(lasts_s)
             await self._stop_traffic()
 
@@ -212,6 +236,16 @@ class Story:
         return len({row["service_instance_id"] for row in rows})
 
 
+def _comparable(answer: httpx.Response) -> str:
+    """Return the body; JSON with sorted keys.
+
+    A model of SQLModel has its fields in the order of a set of objects, so any import changes it.
+    """
+    if answer.headers.get("content-type", "").startswith("application/json"):
+        return json.dumps(answer.json(), sort_keys=True)
+    return answer.text
+
+
 @asynccontextmanager
 async def in_a_thread(context: AbstractContextManager[None]) -> AsyncIterator[None]:
     """Enter and leave a context in a thread: the server may let it wait, the others go on."""
@@ -220,6 +254,25 @@ async def in_a_thread(context: AbstractContextManager[None]) -> AsyncIterator[No
         yield
     finally:
         await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+def _new_alerts(sights: list[Sight], began: float) -> list[Sight]:
+    """Return the alerts without what fires since before the phase, until it has ended.
+
+    Alerts keep firing for up to three minutes after an incident, and are judged in that one.
+    """
+    last: dict[str, float] = {}
+    old: set[str] = set()
+    new = []
+    for sight in tuple(sights):
+        is_anew = sight.at - last.get(sight.name, -GONE_S) >= GONE_S
+        last[sight.name] = sight.at
+        if sight.at < began:
+            old.add(sight.name)
+        elif sight.name not in old or is_anew:
+            old.discard(sight.name)
+            new.append(sight)
+    return new
 
 
 def _first_of_each(sights: list[Sight], began: float, ended: float) -> tuple[Shown, ...]:

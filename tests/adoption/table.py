@@ -23,10 +23,13 @@ class App:
     """One application: how it starts, what its clients call, and how it is hurt.
 
     The first of `commands` is instrumented, and reports the pools; the last one answers HTTP.
-    `table` is locked, and calls of `reads` need it. If no call of the application is
-    slow by itself, reads of `slow_table` are slowed in the database. `missing` has the reason
-    for each incident that cannot be played. With `needs_extensions`, the server has PostgreSQL's
-    own extensions, which the wheel has not.
+    `table` is locked, and calls of `reads` need it. If no call of the application is slow by
+    itself, reads of `slow_table` are slowed in the database. `reports_per_s` is at least 1.5 times
+    the number of slow calls that the pools can serve. `missing` has the reason for each incident
+    that cannot be played, `also` the further right words in this application.
+    If it `stays_stuck` after an incident, its processes are replaced. With `needs_extensions`, the
+    server has PostgreSQL's own extensions, which the wheel has not. With `needs_broker`, a Redis
+    carries its tasks.
     """
 
     name: str
@@ -41,11 +44,15 @@ class App:
     leak: Call | None = None
     report: Call | None = None
     slow_table: str | None = None
+    reports_per_s: float = 12.0
     uses_no_code: bool = False
     has_equal_answers: bool = True
     needs_extensions: bool = False
+    needs_broker: bool = False
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[Phase, str] = field(default_factory=lambda: MappingProxyType({}))
+    also: Mapping[Phase, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    stays_stuck: bool = False
 
 
 NO_LEAK: Final = "its code cannot be changed"
@@ -59,7 +66,7 @@ APPS: Final = (
         leak=("GET", "/export/"), report=("GET", "/report/"),
     ),
     App(
-        "celery", "Celery with Django", "Django's pool, made anew for each task",
+        "celery", "Celery with Django", "Django's pool, a new one for each task",
         "one line in celery.py", "django", "django_project",
         (
             ("celery", "-A", "orders", "worker", "--concurrency", "2", "--loglevel", "WARNING",
@@ -67,7 +74,7 @@ APPS: Final = (
             (*GUNICORN, "--workers", "1", "--threads", "4", "orders.wsgi"),
         ),
         tuple(("GET", f"/tasks/read_stock/{item}/") for item in (1, 2, 3)),
-        leak=("GET", "/tasks/export/"),
+        leak=("GET", "/tasks/export/"), needs_broker=True,
         missing={Phase.EXHAUSTION: "a child has one task and so takes one connection"},
     ),
     App(
@@ -89,6 +96,9 @@ APPS: Final = (
         (("fastapi", "run", *HOST_AND_PORT, "app/main.py"),),
         (("GET", "/api/v1/items/"), ("GET", "/api/v1/items/1"), ("GET", "/api/v1/items/2")),
         table="item", leak=("GET", "/api/v1/items/export"), report=("GET", "/api/v1/items/report"),
+        reports_per_s=20.0,
+        also={Phase.EXHAUSTION: ("threads_exhausted",)},
+        stays_stuck=True,
     ),
     App(
         "prefect", "Prefect's server", "SQLAlchemy with asyncpg, 5 + 10",
@@ -97,6 +107,7 @@ APPS: Final = (
         (("POST", "/api/flow_runs/count"), ("POST", "/api/flows/count"),
          ("POST", "/api/flow_runs/filter")),
         table="flow_run", report=("POST", "/api/flows/count"), slow_table="flow",
+        reports_per_s=20.0,
         uses_no_code=True, has_equal_answers=False, needs_extensions=True,
         variables={
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": "{url}",
@@ -107,15 +118,21 @@ APPS: Final = (
         missing={Phase.LEAK: NO_LEAK},
     ),
     App(
-        "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 10",
+        "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 2 in each of its processes",
         "opentelemetry-instrument mlflow server", "mlflow", ".",
-        (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri", "{url}",
-          "--artifacts-destination", "{home}"),),
+        (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri",
+          "{url}?connect_timeout=5", "--artifacts-destination", "{home}"),),
         (("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
          ("GET", "/api/2.0/mlflow/experiments/search?max_results=10")),
         table="experiments", report=("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
         slow_table="experiments", uses_no_code=True, has_equal_answers=False,
-        variables={"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "1"},
+        variables={
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "1",
+            # It makes 6 pools. By SQLAlchemy's default, they may open 90 of 100 connections.
+            "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5",
+            "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "2",
+        },
         missing={Phase.LEAK: NO_LEAK},
     ),
 )  # fmt: skip

@@ -102,6 +102,30 @@ def test_a_deployed_process_with_waits_is_not_overlooked_in_its_first_minutes(
 
 
 @needs_promtool
+@pytest.mark.parametrize("begins", [20 * MINUTE, 20 * MINUTE + 1], ids=["even", "odd"])
+def test_an_exhausted_pool_pages_without_a_warning_of_its_queue(
+    begins: int, tmp_path: Path
+) -> None:
+    """Whenever it begins: the warning must not fire until a look back finds the page."""
+    process = Process(
+        "a1",
+        used=lambda step: 20 if step >= begins else 3,
+        asked=lambda _: 30,
+        slow=lambda step: 15 if step >= begins else 0,
+        queued=lambda step: 10 if step >= begins else 0,
+        timed_out=lambda step: 5 if step >= begins else 0,
+    )
+    firing = 'ALERTS{{alertstate="firing",alertname="{}"}}'
+    steps = begins + 5 * MINUTE
+    questions = [
+        Question(step * STEP_S, firing.format("PoolQueueLong"), 0) for step in range(begins, steps)
+    ]
+    questions.append(Question((begins + MINUTE) * STEP_S, firing.format("PoolExhausted"), 1))
+    found = series(process, steps) | server_series(steps)
+    run_rule_tests([RuleTest("exhausted", STEP_S, found, questions)], tmp_path)
+
+
+@needs_promtool
 def test_counters_that_begin_again_fire_nothing(tmp_path: Path) -> None:
     """The process restarts under the same id, twice, with old time-outs on its counters."""
     process = Process(

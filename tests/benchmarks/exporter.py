@@ -1,4 +1,4 @@
-"""Measure the exporter under a large fleet, and its polls of a large server, and print it."""
+"""Measure the exporter under a large fleet, its polls of a large server and its pages; print it."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import exporter_scale, session_queries
+from benchmarks import exporter_scale, page_cost, session_queries
 
 BEGIN, END = "<!-- begin of what `make bench-exporter` has measured -->", "<!-- end of it -->"
 
@@ -33,22 +33,32 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--later", type=float, default=0.0, help="seconds until memory is read once more (660)"
     )
-    parser.add_argument("--only", choices=("fleet", "server"), help="leave out the other part")
+    parser.add_argument(
+        "--only", choices=("fleet", "server", "pages"), help="leave out the other parts"
+    )
+    parser.add_argument(
+        "--push-interval", type=float, default=5.0, help="of the fleet whose pages are measured"
+    )
     parser.add_argument("--write", type=Path, help="a document to put the tables into")
     return parser.parse_args()
 
 
 def _lines(options: argparse.Namespace) -> Iterator[str]:
     yield f"Python {platform.python_version()}, PostgreSQL 18; {os.cpu_count()} processors."
-    if options.only != "server":
+    if options.only in (None, "fleet"):
         found = exporter_scale.measure(
             options.processes, options.pools, options.seconds, options.later
         )
         yield ""
         yield from exporter_scale.table(found)
-    if options.only != "fleet":
+    if options.only in (None, "server"):
         yield ""
         yield from session_queries.table(session_queries.measure())
+    if options.only in (None, "pages"):
+        yield ""
+        yield from page_cost.page_table(
+            page_cost.measure_pages(options.seconds, options.push_interval)
+        )
 
 
 if __name__ == "__main__":

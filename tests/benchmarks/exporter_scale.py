@@ -105,8 +105,8 @@ def measure(processes: int, pools: int, seconds: float, later_s: float) -> Findi
 
 def _steady(pid: int, scraper: "_Scraper", seconds: float) -> Steady:
     return Steady(
-        cpu_share_without_scrapes=_share_of_cpu(pid, lambda: time.sleep(seconds)),
-        cpu_share=_share_of_cpu(pid, lambda: scraper.every(SCRAPE_INTERVAL_S, seconds)),
+        cpu_share_without_scrapes=share_of_cpu(pid, lambda: time.sleep(seconds)),
+        cpu_share=share_of_cpu(pid, lambda: scraper.every(SCRAPE_INTERVAL_S, seconds)),
         scrape_times_s=tuple(scraper.every(DENSE_INTERVAL_S, 2 * seconds)),
         memory_mib=memory_mib(pid),
     )
@@ -115,7 +115,7 @@ def _steady(pid: int, scraper: "_Scraper", seconds: float) -> Steady:
 def _outage(pid: int, fleet: SimulatedFleet, pressed: int, seconds: float) -> Outage:
     fleet.begin_outage(pressed)
     time.sleep(2 * PUSH_INTERVAL_S)
-    return Outage(pressed, _share_of_cpu(pid, lambda: time.sleep(seconds)))
+    return Outage(pressed, share_of_cpu(pid, lambda: time.sleep(seconds)))
 
 
 def _deployed(pid: int, scraper: "_Scraper", fleet: SimulatedFleet) -> Deployed:
@@ -177,14 +177,15 @@ def percentile(times: Sequence[float], share: float) -> float:
     return sorted(times)[max(0, ceil(share * len(times)) - 1)]
 
 
-def _share_of_cpu(pid: int, work: Callable[[], object]) -> float:
+def share_of_cpu(pid: int, work: Callable[[], object]) -> float:
     """Return the share of one core that the process used while the work went on."""
-    began_s, before_s = time.monotonic(), _cpu_s(pid)
+    began_s, before_s = time.monotonic(), cpu_s(pid)
     work()
-    return (_cpu_s(pid) - before_s) / (time.monotonic() - began_s)
+    return (cpu_s(pid) - before_s) / (time.monotonic() - began_s)
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Return the CPU time that the process has used, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 

@@ -116,26 +116,29 @@ def _request_of(
     return request, marker, metrics
 
 
-def a_pressed_push(*, is_partial: bool) -> bytes:
+def a_pressed_push(
+    *, is_partial: bool, held: int = HELD, interval_s: float = PUSH_INTERVAL_S
+) -> bytes:
     """Return what `poolscope` says of a full pool with ten waiting callers: small, or all of it."""
     options = {"push_interval_s": PUSH_INTERVAL_S, "held_after_s": 0, "service_name": "shop"}
     with instrumented(**options) as readings, ExitStack() as stack:
-        engine = an_engine(pool_size=HELD, max_overflow=0, pool_timeout=60)
-        held = [engine.connect() for _ in range(HELD)]
+        engine = an_engine(pool_size=held, max_overflow=0, pool_timeout=60)
+        out = [engine.connect() for _ in range(held)]
         threads = [Thread(target=lambda: engine.connect().close()) for _ in range(WAITING)]
         for thread in threads:
             thread.start()
             stack.callback(thread.join)
-        for connection in held:
+        for connection in out:
             stack.callback(connection.close)
         while (readings.value(catalogue.PENDING_REQUESTS) or 0) < WAITING:
             pass
         samples = readings.instrumentation.pusher.push_samples(is_partial=is_partial)
-        mark = _mark(**{catalogue.PUSH_PRESSURE: True, catalogue.PUSH_PARTIAL: is_partial})
+        pressure = {catalogue.PUSH_PRESSURE: True, catalogue.PUSH_PARTIAL: is_partial}
+        mark = _mark(**pressure, **{catalogue.PUSH_INTERVAL: interval_s})
         return encode([*samples, mark], Resource({}), NOW_NS, NOW_NS)
 
 
-def _mark(**attributes: bool) -> Sample:
+def _mark(**attributes: float) -> Sample:
     marker: Attributes = {
         catalogue.PUSH_INTERVAL: PUSH_INTERVAL_S,
         catalogue.PUSH_END: False,
@@ -184,7 +187,10 @@ def _pool(samples: Sequence[Sample], name: str) -> Iterator[Sample]:
 class _Fleet:
     """Simulated processes that push in turn, so that each one does every five seconds."""
 
-    def __init__(self, endpoint: str, template: bytes, size: int) -> None:
+    def __init__(
+        self, endpoint: str, template: bytes, size: int, interval_s: float = PUSH_INTERVAL_S
+    ) -> None:
+        self._interval_s = interval_s
         self._allowed_s = PUSH_INTERVAL_S
         address = urlsplit(endpoint)
         assert address.hostname
@@ -201,13 +207,13 @@ class _Fleet:
         """Push for ever, each process at its time."""
         began_s = time.monotonic()
         for number, process in enumerate(self._processes):
-            process.due_s = began_s + number * PUSH_INTERVAL_S / self._size
+            process.due_s = began_s + number * self._interval_s / self._size
         while True:
             now_s = time.monotonic()
             for process in [each for each in self._processes if each.due_s <= now_s]:
                 # Under pressure it pushes more often, if it may, and never less.
                 allowed_s = min(self._allowed_s, PUSH_INTERVAL_S)
-                process.due_s += allowed_s if process.is_pressed else PUSH_INTERVAL_S
+                process.due_s += allowed_s if process.is_pressed else self._interval_s
                 self._start(process.next_body(now_s))
             await asyncio.sleep(TURN_S)
 
@@ -266,13 +272,25 @@ async def _exchange(address: tuple[str, int], request: bytes) -> bytes:
 class SimulatedFleet:
     """A fleet in a process of its own: what it costs to simulate takes nothing from the rest.
 
-    Every five seconds each of its processes pushes once, over a connection of its own.
+    In each interval each of its processes pushes once, over a connection of its own. With `held`,
+    each has a full pool of so many held connections, and waiting callers.
     """
 
-    def __init__(self, endpoint: str, size: int, pools: int) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        size: int,
+        pools: int,
+        held: int | None = None,
+        interval_s: float = PUSH_INTERVAL_S,
+    ) -> None:
         context = get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_simulate, args=(theirs, endpoint, size, pools))
+        self._process = context.Process(
+            target=_simulate,
+            args=(theirs, endpoint, size, pools),
+            kwargs={"held": held, "interval_s": interval_s},
+        )
 
     def __enter__(self) -> Self:
         self._process.start()
@@ -303,12 +321,16 @@ class SimulatedFleet:
         return refused
 
 
-def _simulate(pipe: Connection, endpoint: str, size: int, pools: int) -> None:
-    asyncio.run(_push(pipe, endpoint, size, pools))
+def _simulate(
+    pipe: Connection, endpoint: str, size: int, pools: int, *, held: int | None, interval_s: float
+) -> None:
+    template = a_realistic_push(POOLS[:pools])
+    if held is not None:
+        template = a_pressed_push(is_partial=False, held=held, interval_s=interval_s)
+    asyncio.run(_push(pipe, _Fleet(endpoint, template, size, interval_s)))
 
 
-async def _push(pipe: Connection, endpoint: str, size: int, pools: int) -> None:
-    fleet = _Fleet(endpoint, a_realistic_push(POOLS[:pools]), size)
+async def _push(pipe: Connection, fleet: _Fleet) -> None:
     pipe.send(fleet.points)
     pushing = asyncio.create_task(fleet.run())
     while not pushing.done():

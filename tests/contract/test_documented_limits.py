@@ -1,4 +1,4 @@
-"""The numbers that docs/receiver.md and docs/exporter.md promise are those of the source."""
+"""The numbers that docs promise of the receiver, exporter and incidents are those of the source."""
 
 import re
 from pathlib import Path
@@ -7,24 +7,32 @@ import pytest
 from fastapi import FastAPI
 from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
 
-from poolscope_exporter import app
+from poolscope.pushing.timeouts import unsent_reports
 from poolscope_exporter.core.admission import points as admission
 from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.fleet import held_list, retention, series
 from poolscope_exporter.core.model import exemplars
 from poolscope_exporter.forwarding import forwarder, queue
-from poolscope_exporter.listeners import bounded_http, tls_gate
+from poolscope_exporter.listeners import bounded_http, servers, tls_gate
 from poolscope_exporter.metrics import exposition
-from poolscope_exporter.receiver import attributes, bodies, decode, points, request_size
+from poolscope_exporter.receiver import (
+    attributes,
+    bodies,
+    decode,
+    points,
+    poolscope_push,
+    request_size,
+)
 from poolscope_exporter.settings.declaration import options_of
 from poolscope_exporter.settings.limits import LimitSettings
 from poolscope_exporter.threads import line_writer
 from support.documents.markdown import ROOT
 
-RECEIVER, EXPORTER = (ROOT / "docs" / name for name in ("receiver.md", "exporter.md"))
+NAMES = ("receiver.md", "exporter.md", "incident-history.md")
+RECEIVER, EXPORTER, HISTORY = (ROOT / "docs" / name for name in NAMES)
 KIB, MIB = 1024, 1024 * 1024
 MINUTE_NS = 60 * 10**9
-KEEP_ALIVE_S = app._server(FastAPI(), bounded_http.BoundedProtocol).config.timeout_keep_alive
+KEEP_ALIVE_S = servers.server_of(FastAPI(), bounded_http.BoundedProtocol).config.timeout_keep_alive
 
 PROMISES = [
     (RECEIVER, text)
@@ -34,6 +42,8 @@ PROMISES = [
         f"cuts texts to {attributes.MAX_TEXT_LENGTH} characters",
         f"{attributes.MAX_TEXT_LENGTH} characters of a text attribute",
         f"{attributes.MAX_ATTRIBUTES} attributes of a point;",
+        f"{attributes.MAX_REPORT_LENGTH:,} characters of the report of a time-out,",
+        f"{poolscope_push.MAX_REPORTS} reports of a push;",
         f"{points.MAX_NAME_LENGTH} characters of a metric's name;",
         f"{decode.MAX_POINTS:,} points in a request;",
         f"{held_list.MAX_HELD} held checkouts of a process;",
@@ -56,10 +66,13 @@ PROMISES = [
     (EXPORTER, text)
     for text in (
         f"At most {queue.MAX_ITEMS:,} requests or {queue.MAX_BYTES // MIB} MiB wait",
-        f"finishes open requests for at most {app.DRAIN_S} s",
+        f"finishes open requests for at most {servers.DRAIN_S} s",
         f"up to {line_writer.MAX_WAITING_BYTES // MIB} MiB waits",
     )
 ]
+
+
+PROMISES.append((HISTORY, f"A long report is cut** to {unsent_reports.MAX_TEXT:,} characters."))
 
 
 def text_of(document: Path) -> str:

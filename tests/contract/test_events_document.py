@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.incidents.incident import IncidentEnd
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
@@ -13,6 +14,7 @@ from poolscope_exporter.core.linking.link import Link, LinkLevel
 from poolscope_exporter.web.events import EndedBy, Events
 from support.documents.markdown import ROOT, blocks
 from support.exporter.builders import a_checkout, a_pool, a_session
+from support.exporter.incident_looks import an_incident
 from support.exporter.processes import an_instance_state
 
 PAGE = ROOT / "docs" / "events.md"
@@ -33,6 +35,7 @@ def real_lines() -> dict[str, dict[str, Any]]:
         *events.lines(Situation((leaked,), (), (), (AN_INSTANCE,), 0.0), "now"),
         *events.lines(Situation((), (pool,), (), (AN_INSTANCE,), 0.0), "now"),
     ]
+    lines += events.lines(Situation((), (), (), (), 0.0), "now", [an_incident()])
     read = [json.loads(line) for line in lines]
     return {line["event"]: line for line in read if line["event"] != "diagnosis"}
 
@@ -45,10 +48,10 @@ def documented_lines() -> dict[str, dict[str, Any]]:
 def fields_under(heading: str) -> set[str]:
     section = PAGE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| `")]
-    return {row.split("`")[1] for row in rows}
+    return {name for row in rows for name in row.split(" | ")[0].split("`")[1::2]}
 
 
-@pytest.mark.parametrize("event", ["verdict", "checkout_ended"])
+@pytest.mark.parametrize("event", ["verdict", "checkout_ended", "incident"])
 def test_the_example_has_the_fields_of_a_real_line(event: str) -> None:
     assert list(documented_lines()[event]) == list(real_lines()[event])
 
@@ -57,6 +60,15 @@ def test_the_example_has_the_fields_of_a_real_line(event: str) -> None:
 def test_every_field_is_explained(event: str) -> None:
     explained = fields_under("Fields of a connection") | fields_under(f"`{event}`")
     assert explained == set(real_lines()[event])
+
+
+def test_every_field_of_an_incident_is_explained() -> None:
+    assert fields_under("`incident`") == set(real_lines()["incident"])
+
+
+def test_every_end_of_an_incident_is_explained() -> None:
+    page = (ROOT / "docs" / "incident-history.md").read_text()
+    assert [each for each in IncidentEnd if f"| `{each}` |" not in page] == []
 
 
 def test_every_way_to_end_is_explained() -> None:

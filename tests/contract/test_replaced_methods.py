@@ -1,6 +1,5 @@
 """Whatever we put on a library's class looks like what was there: frameworks call by the looks."""
 
-import asyncio
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import sqlalchemy.ext.asyncio
 import sqlalchemy.orm  # noqa: F401 - as above
 
 from support.applications.apps import instrumented
+from support.processes.coroutine_functions import is_coroutine_function
 
 LIBRARIES = ("asyncpg", "fastapi", "psycopg", "psycopg_pool", "sqlalchemy", "starlette")
 
@@ -68,7 +68,7 @@ REPLACED = replaced()
 
 def looks(function: Any) -> Mapping[str, Any]:
     return {
-        "asyncio": asyncio.iscoroutinefunction(function),
+        "asyncio": is_coroutine_function(function),
         "inspect": inspect.iscoroutinefunction(inspect.unwrap(function)),
         "generator": inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function),
         "signature": str(inspect.signature(function)),

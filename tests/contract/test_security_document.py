@@ -47,6 +47,7 @@ SENT: Mapping[str, tuple[str, ...]] = {
     "the line that made them": (catalogue.CALL_SITE,),
     "whether the last one is gone": (catalogue.POOL_IS_GONE,),
     "the name of the call that it waits in": catalogue.NOW,
+    "the report on a pool at its first time-out": (catalogue.TIMEOUT_TEXT,),
     "the occupancy profile": (catalogue.TAKEN_AT, catalogue.NOW_AT, catalogue.DOING),
     "a number": (catalogue.CHECKOUT_ID, catalogue.WAITER_ID),
 }
@@ -74,7 +75,7 @@ def test_nothing_on_the_wire_is_a_query_or_a_user() -> None:
 def test_every_path_that_answers_is_listed_with_who_gets_an_answer() -> None:
     table = SECURITY.partition("## What holds")[0]
     rows = {
-        frozenset(re.findall(r"`(/[a-z0-9/.]*)`", paths)): who
+        frozenset(re.findall(r"`(/[a-z0-9/.{}]*)`", paths)): who
         for paths, who in re.findall(r"^\| (`/.*?) \| .*? \| (.*) \|$", table, re.MULTILINE)
     }
     everyone = frozenset(each.path for each in OPERATIONS if not each.is_guarded)

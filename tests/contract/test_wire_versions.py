@@ -28,6 +28,7 @@ from poolscope_exporter.receiver.sender_warnings import SenderWarnings
 from support.documents.markdown import ROOT
 
 RECORDED = sorted((Path(__file__).parent / "recorded_pushes").glob("*.json"))
+BEFORE_REPORTS, WITH_REPORTS = RECORDED[:2], RECORDED[2:]
 PREVIOUS = RECORDED[-1]
 EVERY = pytest.mark.parametrize(
     "path", [None, *RECORDED], ids=lambda path: path.stem if path else "now"
@@ -123,6 +124,23 @@ def test_exporter_shows_the_pool_and_the_held_connection_of_each_version(path: P
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 def test_app_still_sends_every_name_that_an_earlier_exporter_reads(path: Path) -> None:
     assert names_in(recorded(path)) - names_in(pushed_now()) == set()
+
+
+@pytest.mark.parametrize("path", BEFORE_REPORTS, ids=lambda path: path.stem)
+def test_app_of_a_version_without_reports_of_timeouts_has_none(path: Path) -> None:
+    assert [push.timeout_reports for push in decode(recorded(path)).pushes] == [{}]
+
+
+@pytest.mark.parametrize(
+    "path", [None, *WITH_REPORTS], ids=lambda path: path.stem if path else "now"
+)
+def test_exporter_reads_the_report_of_a_timeout_of_each_version(path: Path | None) -> None:
+    [push] = decode(push_of(path)).pushes
+
+    [(pool, report)] = push.timeout_reports.items()
+    assert pool.name == "orders"
+    assert report.text.startswith("pool orders: callers gave up after 0.1 s; now 2 used of 2")
+    assert "in record_push" in report.text
 
 
 @EVERY

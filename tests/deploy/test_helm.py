@@ -29,6 +29,7 @@ from support.documents.rendering import (
     run,
 )
 from support.exporter.exporter_process import LOOPBACK_CERT, LOOPBACK_KEY, ExporterProcess
+from support.processes.child_processes import wait_until
 
 HELM = ROOT / "deploy" / "helm"
 CHART = HELM / "poolscope"
@@ -132,6 +133,51 @@ def test_what_is_the_operators_is_valid_by_its_models() -> None:
     assert operator_objections(found) == ""
 
 
+def test_a_claim_is_where_the_exporter_keeps_its_incidents() -> None:
+    pod = pod_with("--set", "state.existingClaim=history")
+    claims = {
+        each["name"]: each["persistentVolumeClaim"]["claimName"]
+        for each in pod.spec["volumes"]
+        if "persistentVolumeClaim" in each
+    }
+    [mount] = [each for each in pod.exporter["volumeMounts"] if each["name"] in claims]
+    assert claims == {mount["name"]: "history"}
+    assert mount["mountPath"] == variables_of(pod)["POOLSCOPE_STATE_DIR"]
+    # The root file system is read-only, and the exporter is not root: it writes as its group.
+    assert not mount.get("readOnly")
+    assert pod.spec["securityContext"]["fsGroup"] == pod.exporter["securityContext"]["runAsGroup"]
+
+
+@pytest.mark.parametrize("sets", [(), ("--set", "state.existingClaim=")], ids=["default", "empty"])
+def test_without_a_claim_the_incidents_are_in_memory(sets: tuple[str, ...]) -> None:
+    pod = pod_with(*sets)
+    assert "POOLSCOPE_STATE_DIR" not in variables_of(pod)
+    assert all("persistentVolumeClaim" not in each for each in pod.spec["volumes"])
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_the_chart_makes_no_claim_that_an_uninstallation_would_delete(values: str) -> None:
+    assert of_kind(values, "PersistentVolumeClaim") == []
+
+
+def test_incidents_are_saved_where_the_claim_is_mounted(tmp_path: Path) -> None:
+    environment = started_with(exporter_pod("full"), {**SECRETS, **made("full")}, tmp_path)
+    folder = Path(environment["POOLSCOPE_STATE_DIR"])
+    with ExporterProcess(**environment) as exporter:
+        assert wait_until((folder / "incidents.sqlite3").exists)
+        assert "incidents are not saved" not in exporter.log
+    assert folder.is_relative_to(tmp_path)
+
+
+def pod_with(*arguments: str) -> Pod:
+    (found,) = pods(resources_of(template(*arguments)))
+    return found
+
+
+def variables_of(pod: Pod) -> dict[str, str | None]:
+    return {each["name"]: each.get("value") for each in pod.exporter["env"]}
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -143,6 +189,8 @@ def test_what_is_the_operators_is_valid_by_its_models() -> None:
         ("settings.POOLSCOPE_EXPECTS.a=5", "/settings/POOLSCOPE_EXPECTS"),
         ("settings.POOLSCOPE_LISTEN=:1", "POOLSCOPE_LISTEN"),
         ("database.dsn=postgresql://user:secret@host/db", "/database/dsn"),
+        ("state.existingClaim=My Claim", "/state/existingClaim"),
+        ("state.size=1Gi", "size"),
         ("secretMounts[0].name=tokens,secretMounts[0].secretName=x", "/secretMounts/0/name"),
         ("database.dsn=postgresql://user@host/db", "needs database.password"),
         ("settingsFile=x,database.dsn=postgresql://user@host/db", "exclude one another"),

@@ -18,6 +18,7 @@ import pytest
 from poolscope_exporter import demo as demo_package
 from poolscope_exporter.demo.findings import FIELDS
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
+from support.exporter.live_pages import shown_on_pages
 from support.postgres.server import run_sql
 from support.processes.child_processes import processes_that_mention, wait_until
 
@@ -237,7 +238,7 @@ def test_the_terminal_and_the_page_name_the_line_of_each_problem(open_folder: Pa
             lines.append(line)
             page = page or line.partition("live page   ")[2].strip()
             for route in {each for each in missing if f" {each} " in line and names(line, each)}:
-                text = httpx.get(page, trust_env=False).text
+                text = pages_of(page)
                 assert names(text, route), text
                 missing.remove(route)
             if not missing:
@@ -246,6 +247,12 @@ def test_the_terminal_and_the_page_name_the_line_of_each_problem(open_folder: Pa
         demo.communicate(timeout=90)
         watchdog.cancel()
     assert not missing, lines
+
+
+def pages_of(address: str) -> str:
+    """Return the text of all live pages of an exporter; `address` is that of the first."""
+    with httpx.Client(base_url=address, trust_env=False) as client:
+        return shown_on_pages(lambda path: client.get(path).text)
 
 
 def names(text: str, route: str) -> bool:

@@ -13,8 +13,8 @@ from scenarios.play import Play
 from scenarios.sightings import Sightings
 from scenarios.stage import Stage, a_stage
 
-CLIENT_IDLE_S = 4
-"""How long the impatient one bears a client that is idle."""
+CLIENT_IDLE_S = 8
+"""How long the impatient one bears a client that is idle; a busy machine polls late."""
 
 
 def play_pooled(server: EmbeddedPostgres, where: str, folder: Path) -> Run:

@@ -61,7 +61,10 @@ class App:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=log
             )
-        assert wait_until(self._is_up, START_S), self.log
+        is_up = wait_until(self._is_up, START_S)
+        if not is_up:
+            self.__exit__()  # nobody else would end it
+        assert is_up, self.log
         return self
 
     def __exit__(self, *_: object) -> None:

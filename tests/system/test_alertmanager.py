@@ -117,7 +117,12 @@ def test_connections_that_fail_silence_their_effects_in_every_process(tmp_path: 
     expect_alerts(
         [failing, page("PoolTimeoutBudgetBurn", OTHER_SERVICE, long="1h")],
         tmp_path,
-        silenced=[page("PoolTimeoutBudgetBurn", SERVICE_POOL, long="1h")],
+        silenced=[
+            page("PoolTimeoutBudgetBurn", SERVICE_POOL, long="1h"),
+            # Callers of psycopg_pool wait in the queue while it cannot open a connection.
+            of_pool("PoolQueueLong", POOL),
+            of_pool("PoolQueueLong", OTHER_PROCESS),
+        ],
     )
 
 

@@ -1,7 +1,7 @@
 """An app leaks, fills its pool and is mended: who is told what, by whole processes.
 
 The app, its database, the exporter, Prometheus, Alertmanager and a webhook are real. Rules and
-Alertmanager's example are the shipped ones with every duration divided by 30.
+Alertmanager's example are the shipped ones with every duration divided by 10.
 """
 
 import sys
@@ -27,18 +27,21 @@ from support.prometheus.paced_alertmanager import paced
 from support.prometheus.server import Prometheus, a_prometheus, require_prometheus, scraping
 from support.prometheus.webhook import Message, Webhook, a_webhook
 
-PACE = 30
-EVERY_S = 0.5
-"""Between two scrapes and two evaluations: the rules wait for as little as two seconds here."""
+PACE = 10
+"""PoolFull waits 6 s here. Before that, PoolExhausted must be seen: a push, a scrape and two
+evaluations take 3 s, and as long at any pace."""
 
-MOST_S = 90
-STEP_S = 30
+EVERY_S = 0.5
+"""Between two scrapes and two evaluations."""
+
+MOST_S = 2700 / PACE
+STEP_S = 900 / PACE
 LEAKS = 4
 """Less than half of the pool: the exhaustion is a page besides the leak."""
 
 USERS = 36
 LESSER = {"PoolFull", "PoolNearExhaustion", "PoolCheckoutSlow", "PoolQueueLong"}
-LONG_HEALTHY_S = 12
+LONG_HEALTHY_S = 360 // PACE
 """Six minutes at the shipped pace."""
 
 

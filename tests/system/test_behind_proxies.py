@@ -1,9 +1,7 @@
 """Whole exporters before real PgBouncers: what is told apart there, in each mode and situation."""
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,65 +11,15 @@ import pytest
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from poolscope_generators.incident.pgbouncer import PgBouncer
 from poolscope_generators.ports import held_port
+from support.exporter.bouncer_watch import WITHIN_S, bouncers, holding, real_pid, watching
 from support.exporter.exporter_process import ExporterProcess, run_to_the_end
-from support.exporter.held_pushes import a_held_push
 from support.pgbouncer import require_pgbouncer
-from support.postgres.server import make_role
 from support.processes.child_processes import wait_until
-
-FAST = "--poll-interval=0.2"
-WITHIN_S = 30.0
-SEQUENCE = itertools.count(1)
-
-Until = Callable[[Callable[[dict[str, Any]], bool]], dict[str, Any]]
-
-
-@contextmanager
-def watching(postgres: EmbeddedPostgres, *options: str) -> Iterator[ExporterProcess]:
-    """Run an exporter that watches the server, and the bouncers that the options name."""
-    monitor = make_role(postgres, "watching_proxies", member_of=("pg_read_all_stats",))
-    with ExporterProcess(FAST, "--dsn", monitor, *options) as exporter:
-        assert wait_until(lambda: all_up(exporter), WITHIN_S), exporter.log
-        yield exporter
-
-
-def bouncers(exporter: ExporterProcess) -> list[dict[str, Any]]:
-    return list(exporter.get("/api/v1/pools").json()["pgbouncers"])
-
-
-def all_up(exporter: ExporterProcess) -> bool:
-    return all(each["up"] for each in bouncers(exporter)) and exporter.is_up()
 
 
 def the_pool(exporter: ExporterProcess) -> dict[str, Any]:
     (pool,) = exporter.get("/api/v1/pools").json()["pools"]
     return dict(pool)
-
-
-def holding(
-    exporter: ExporterProcess, connection: psycopg.Connection, port: int, **described: Any
-) -> Until:
-    """Return a function that pushes until the exporter says of the checkout what is expected."""
-
-    def until(is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-
-        def push_and_look() -> bool:
-            nonlocal found
-            exporter.push(a_held_push(next(SEQUENCE), connection, port, **described))
-            (found,) = exporter.checkouts()
-            return is_so(found)
-
-        assert wait_until(push_and_look, WITHIN_S), found
-        return found
-
-    return until
-
-
-def real_pid(connection: psycopg.Connection) -> int:
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 @pytest.mark.parametrize(
@@ -150,7 +98,7 @@ def test_who_waits_in_a_paused_bouncer_is_told_so_until_it_is_resumed(
         until = holding(exporter, app, pgbouncer.port)
         until(lambda _: "is paused" in " ".join(the_pool(exporter)["reasons"]))
         (paused,) = bouncers(exporter)
-        page = exporter.get("/").text
+        page = exporter.pages()
         admin.execute("RESUME postgres", prepare=False)
         until(lambda checkout: checkout["reason"] == "idle_in_pooler")
         stack.pop_all()
@@ -159,7 +107,7 @@ def test_who_waits_in_a_paused_bouncer_is_told_so_until_it_is_resumed(
         app.close()
 
     assert paused["paused"] == ["postgres"]
-    assert "paused</span> postgres" in page
+    assert "paused</span> <small>postgres" in page
 
 
 def test_a_bouncer_that_is_killed_is_down_and_linked_through_again_when_it_is_back(
@@ -230,7 +178,11 @@ def test_processes_that_share_a_port_are_told_apart_by_their_consoles(
                 through.add(found["pgbouncer"])
             if len(through) == len(folders):
                 break
+        both = run_to_the_end("check", *options)
+        one = run_to_the_end("check", *options[:2])
 
+    assert (both.returncode, one.returncode) == (0, 1), both.stdout + one.stdout
+    assert f"port {port} (so_reuseport)" in one.stdout
     assert through == {f"{folder}:{port}" for folder in folders}
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import re
-import subprocess
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,15 +17,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from poolscope_exporter.pgbouncer.rows import version_of
-from poolscope_generators.incident.pgbouncer import PROGRAM, PgBouncer
+from poolscope_generators.incident.pgbouncer import PgBouncer
 from support.applications.apps import instrumented
 from support.exporter.exporter_process import (
     PUSH_INTERVAL_S,
     ExporterProcess,
     run_to_the_end,
 )
-from support.pgbouncer import require_pgbouncer
+from support.pgbouncer import (
+    program_version,
+    require_pgbouncer,
+    statements_untracked,
+    tracks_statements,
+)
 from support.processes.child_processes import wait_until
 
 ROUNDS, CALLERS = 20, 6
@@ -129,6 +132,10 @@ def bounced(postgres: EmbeddedPostgres, **settings: Any) -> Iterator[tuple[PgBou
         yield bouncer, exporter
 
 
+def untracked_transactions() -> dict[str, Any]:
+    return {"pool_mode": "transaction", **statements_untracked()}
+
+
 def played(bouncer: PgBouncer, exporter: ExporterProcess, kind: tuple[Application, Any]) -> Any:
     """Return how many queries of an application failed, and what C15 says of its pool."""
     application, arguments = kind
@@ -153,8 +160,10 @@ def played(bouncer: PgBouncer, exporter: ExporterProcess, kind: tuple[Applicatio
 def test_statements_that_are_kept_before_a_bouncer_that_does_not_track_them_warn(
     postgres: EmbeddedPostgres, driver: str
 ) -> None:
-    untracked = {"max_prepared_statements": 0} if tracks() else {}
-    with bounced(postgres, pool_mode="transaction", **untracked) as (bouncer, exporter):
+    with bounced(postgres, pool_mode="transaction", **statements_untracked()) as (
+        bouncer,
+        exporter,
+    ):
         failed, check = played(bouncer, exporter, KEEPING[driver])
 
     assert failed > 0
@@ -167,15 +176,17 @@ def test_statements_that_are_kept_before_a_bouncer_that_does_not_track_them_warn
 
 @pytest.mark.parametrize("driver", CURED)
 def test_a_driver_that_keeps_none_is_safe(postgres: EmbeddedPostgres, driver: str) -> None:
-    untracked = {"max_prepared_statements": 0} if tracks() else {}
-    with bounced(postgres, pool_mode="transaction", **untracked) as (bouncer, exporter):
+    with bounced(postgres, pool_mode="transaction", **statements_untracked()) as (
+        bouncer,
+        exporter,
+    ):
         failed, check = played(bouncer, exporter, CURED[driver])
     assert (failed, check["result"], check["value"]) == (0, "ok", "none kept")
 
 
 @pytest.mark.parametrize("driver", KEEPING)
 def test_a_bouncer_that_tracks_statements_is_safe(postgres: EmbeddedPostgres, driver: str) -> None:
-    if not tracks():
+    if not tracks_statements():
         pytest.skip(f"{program_version()} tracks no prepared statements: install 1.22 or later")
     settings = {"pool_mode": "transaction", "max_prepared_statements": 100}
     with bounced(postgres, **settings) as (bouncer, exporter):
@@ -195,10 +206,12 @@ def test_a_bouncer_that_pools_sessions_is_safe(postgres: EmbeddedPostgres, drive
 def test_the_finding_is_in_the_metrics_on_the_page_and_in_the_audit(
     postgres: EmbeddedPostgres,
 ) -> None:
-    untracked = {"max_prepared_statements": 0} if tracks() else {}
     seen: dict[str, Any] = {}
 
-    with bounced(postgres, pool_mode="transaction", **untracked) as (bouncer, exporter):
+    with bounced(postgres, pool_mode="transaction", **statements_untracked()) as (
+        bouncer,
+        exporter,
+    ):
 
         def look() -> None:
             def is_found() -> bool:
@@ -206,7 +219,7 @@ def test_the_finding_is_in_the_metrics_on_the_page_and_in_the_audit(
                 return bool(WARNS.search(seen["metrics"]))
 
             assert wait_until(is_found), exporter.log
-            seen["page"] = exporter.get("/").text
+            seen["page"] = exporter.pages()
             seen["audit"] = run_to_the_end("audit", "--url", exporter.web)
             seen["json"] = run_to_the_end("audit", "--url", exporter.web, "--json")
 
@@ -222,17 +235,3 @@ def test_the_finding_is_in_the_metrics_on_the_page_and_in_the_audit(
     assert [each["result"] for each in pool["config_checks"] if each["check_id"] == "C15"] == [
         "warn"
     ]
-
-
-def program_version() -> str:
-    """Return the first line that the installed PgBouncer prints of itself."""
-    require_pgbouncer()
-    assert PROGRAM is not None
-    told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
-    return told.stdout.splitlines()[0]
-
-
-def tracks() -> bool:
-    """Return whether the installed PgBouncer tracks prepared statements, for every driver."""
-    version = version_of(program_version())
-    return version is not None and version >= (1, 22)

@@ -38,6 +38,12 @@ _ONLY_METRICS: Final = {"OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "n
 _AGENT: Final = "2.33.1"
 _OLD_AGENT: Final = "2.11.0"
 _NEW_NAMES: Final = {"OTEL_SEMCONV_STABILITY_OPT_IN": "database"}
+_DELTAS: Final = {
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": (
+        "BASE2_EXPONENTIAL_BUCKET_HISTOGRAM"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,24 @@ CASES: Final = [
         environment={"OTEL_SEMCONV_STABILITY_OPT_IN": "database/dup", **_ONLY_METRICS},
     ),
     SenderCase(
+        "Java agent with HikariCP, new names, deltas and exponential histograms",
+        "java-agent-deltas",
+        _AGENT,
+        java_command(_AGENT),
+        pool="orders",
+        diagnosis="full",
+        environment=_NEW_NAMES | _DELTAS | _ONLY_METRICS,
+    ),
+    SenderCase(
+        "Java agent with HikariCP",
+        "java-agent-old-version-old-names",
+        _OLD_AGENT,
+        java_command(_OLD_AGENT),
+        pool="orders",
+        diagnosis="full",
+        environment=_ONLY_METRICS,
+    ),
+    SenderCase(
         "Java agent with HikariCP, new names",
         "java-agent-old-version",
         _OLD_AGENT,
@@ -146,6 +170,17 @@ CASES: Final = [
         diagnosis="full",
         counts_timeouts=False,
         counts_at_standstill=False,
+    ),
+    SenderCase(
+        "Node.js, `@opentelemetry/instrumentation-pg`, as JSON",
+        "node-pg-json",
+        _node_version("@opentelemetry/instrumentation-pg"),
+        node_command(),
+        pool="{server}/postgres",
+        diagnosis="full",
+        counts_timeouts=False,
+        counts_at_standstill=False,
+        environment={"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
     ),
     SenderCase(
         "Go, `database/sql` with XSAM/otelsql",
@@ -191,7 +226,7 @@ def test_full_pool_of_a_sender_is_shown_with_its_numbers(
     if case.needs_url:
         command.append(f"{exporter.otlp}/v1/metrics")
     with a_sender(command, exporter.otlp, case.service, case.environment) as output:
-        has_come = wait_until(lambda: is_told(case, exporter, server), STARTS_WITHIN_S)
+        has_come = wait_until(lambda: is_told(case, exporter), STARTS_WITHIN_S)
         shown = [pools_of(exporter, case.service), output.read_text(errors="replace")[-2_000:]]
         assert has_come, shown
         [pool] = pools_of(exporter, case.service)
@@ -205,7 +240,31 @@ def test_full_pool_of_a_sender_is_shown_with_its_numbers(
     record(case, pool)
 
 
-def is_told(case: SenderCase, exporter: ExporterProcess, server: EmbeddedPostgres) -> bool:
+def test_two_processes_of_one_service_are_kept_apart(
+    exporter: ExporterProcess, server: EmbeddedPostgres
+) -> None:
+    """They run on one host and in one folder: the agent gives each an instance of its own."""
+    require_senders()
+    service, environment = "java-agent-twice", _NEW_NAMES | _ONLY_METRICS
+    command = [*java_command(_AGENT), "127.0.0.1", str(server.port), str(FULL), "0"]
+
+    def instances() -> set[str]:
+        pools = pools_of(exporter, service)
+        return {
+            pool["service_instance_id"]
+            for pool in pools
+            if (pool["used"], pool["max"]) == (FULL, FULL)
+        }
+
+    with (
+        a_sender(command, exporter.otlp, service, environment),
+        a_sender(command, exporter.otlp, service, environment),
+    ):
+        assert wait_until(lambda: len(instances()) == 2, STARTS_WITHIN_S), instances()
+        assert len(pools_of(exporter, service)) == 2
+
+
+def is_told(case: SenderCase, exporter: ExporterProcess) -> bool:
     pools = pools_of(exporter, case.service)
     if len(pools) != 1 or pools[0]["used"] != FULL or pools[0]["diagnosis"] != case.diagnosis:
         return False

@@ -6,33 +6,54 @@ import logging
 import signal
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import uvicorn
-from fastapi import FastAPI
 from prometheus_client import ProcessCollector
 
 from poolscope_exporter import clock
 from poolscope_exporter.core.admission.limits import Limits
 from poolscope_exporter.core.admission.points import Refusal
 from poolscope_exporter.core.correlator import Correlator
+from poolscope_exporter.core.fleet.fair_shares import owner_of
 from poolscope_exporter.core.fleet.fleet import Fleet, PushResult
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
+from poolscope_exporter.core.fleet.process_names import process_name
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
+from poolscope_exporter.core.fleet.service_totals.route_totals import one_pool_of, service_pool_of
+from poolscope_exporter.core.incidents.incident import ReportedTimeout, shortened
+from poolscope_exporter.core.incidents.incident_log import IncidentLog
+from poolscope_exporter.core.judging.overview.last_words import LastWords
+from poolscope_exporter.core.judging.overview.pool_history import PoolHistory
+from poolscope_exporter.core.judging.overview.service_pools import (
+    PoolName,
+    group_by_service,
+    name_of_service_pool,
+    pool_name_of,
+)
 from poolscope_exporter.core.judging.situation import Situation
-from poolscope_exporter.core.judging.visibility import Role, of_own_pod, shown_only
-from poolscope_exporter.core.model.endpoints import Endpoint
+from poolscope_exporter.core.judging.visibility import (
+    Role,
+    may_name_pool,
+    of_own_pod,
+    shown_only,
+)
 from poolscope_exporter.core.model.pushes import Push
 from poolscope_exporter.forwarding.forwarder import Forwarder
 from poolscope_exporter.forwarding.upstream import Upstream
-from poolscope_exporter.listeners.bounded_http import CloseCause, ClosedCounts, bounded_protocol
-from poolscope_exporter.listeners.open_files import raise_file_limit
+from poolscope_exporter.listeners.bounded_http import CloseCause
 from poolscope_exporter.listeners.quiet_log import quieten
-from poolscope_exporter.listeners.tls_gate import TlsGate, server_context
+from poolscope_exporter.listeners.servers import allow_connections, protocol_of, server_of
+from poolscope_exporter.listeners.sockets import (
+    CannotListenError,
+    Listeners,
+    address_of,
+    bind_address,
+)
 from poolscope_exporter.listeners.token_file import TokenFile, keep_current
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
@@ -48,34 +69,26 @@ from poolscope_exporter.settings.loading import WrongSettingsError
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import names_of
 from poolscope_exporter.settings.servers import ServerTarget
+from poolscope_exporter.settings.shown_settings import shown_settings
+from poolscope_exporter.state.incident_file import IncidentFile
+from poolscope_exporter.state.incident_keeper import IncidentKeeper
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.threads.line_writer import LineWriter
+from poolscope_exporter.web.console.look import Look, PoolDetails
 from poolscope_exporter.web.endpoints import Sources, create_web
 from poolscope_exporter.web.events import Events
+from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
+from poolscope_exporter.web.profile.profile_rows import DEFAULT_WINDOW_S
 
 EVENTS_S = 1.0
 EVENTS_SHARE = 0.05
 """The largest share of the event loop's time for events: a large fleet is judged less often."""
+LATE = 2.0
+"""After so many intervals of the events of a large fleet, the pages judge by themselves."""
 LISTENERS = ("otlp", "web")
 _PROCESS = ProcessCollector(registry=None)
 """Reads /proc; without /proc it has no series."""
-DRAIN_S = 3
-KEEP_ALIVE_S = 75
-"""Longer than usual push and scrape intervals: a close while a sender writes costs it a push."""
-
 _log = logging.getLogger("poolscope_exporter")
-
-
-class CannotListenError(Exception):
-    """The exporter cannot listen on an address; the message names the setting to change."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """The sockets, bound before the servers start, so that a port in use is one clear error."""
-
-    web: socket.socket
-    otlp: socket.socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +125,8 @@ class Exporter:
             largest=settings.largest,
             thresholds=settings.thresholds,
         )
+        self.incidents = IncidentLog()
+        self._keeper = _keeper(self.incidents, settings.state_dir)
         self._warnings = SenderWarnings()
         self.counts = ReceiverCounts()
         self.exposition = Exposition(self._scrape)
@@ -124,6 +139,11 @@ class Exporter:
         self.pollers = [self._poller(target) for target in targets]
         upstream = settings.upstream
         self.forwarder = Forwarder(Upstream(upstream), settings.forward_as) if upstream else None
+        self._trace_url = settings.trace_url
+        self._history = PoolHistory()
+        self._last_words = LastWords()
+        self._last_shown: tuple[Situation, str] | None = None
+        self._reuse_s = 0.0
 
     def accept_push(self, push: Push) -> PushResult:
         """Record a push; if it lists a new checkout, start a poll at once."""
@@ -131,6 +151,8 @@ class Exporter:
         result = self.correlator.take_push(push, now_s)
         instance = result.instance or push.instance
         self._warnings.log_result(push, result, now_s)
+        if result.accepted:
+            self._add_reports(push, shortened(process_name(instance, push.resource)))
         held = self.correlator.fleet.held_by(instance, now_s)
         if any(each.first_reported_at_s == now_s for each in held):
             # A server's poll begins with the PgBouncers, so they are woken only without servers.
@@ -140,14 +162,91 @@ class Exporter:
                 each.wake()
         return result
 
+    def _add_reports(self, push: Push, process: str) -> None:
+        """Add the reports of a push to the incidents of their pools."""
+        wall_s, owner = clock.wall_s(), owner_of(push)
+        for pool, report in push.timeout_reports.items():
+            reported = ReportedTimeout(wall_s - report.age_s, process, report.text)
+            self.incidents.add_report(service_pool_of(pool), reported, owner, wall_s)
+
     def shown(self) -> Situation:
         """Return the current situation, with only the parts that may be shown to people."""
         return shown_only(self._situation(), self._servers)
+
+    def shown_incidents(self) -> ShownIncidents:
+        """Return the incidents; those of an earlier run only if they may be shown now too."""
+        incidents = tuple(
+            each
+            for each in self.incidents.newest_first()
+            if may_name_pool(one_pool_of(each.pool), self._servers)
+        )
+        is_saved = self._keeper is not None and self._keeper.is_saving
+        return ShownIncidents(incidents, self.incidents.left_out, is_saved=is_saved)
+
+    async def open_state(self) -> None:
+        """Take up the incidents of an earlier run, if there is a state directory."""
+        if self._keeper:
+            await self._keeper.open_file()
+
+    async def keep_incidents(self, stop: asyncio.Event) -> None:
+        """Save the incidents until `stop` is set, if there is a state directory."""
+        if self._keeper:
+            await self._keeper.run(stop)
+
+    def record_shown(self) -> Situation:
+        """Return the current situation as shown, and add it to the history of the pages."""
+        began_s = clock.monotonic()
+        situation = self.shown()
+        self._last_shown = situation, _timestamp()
+        self._reuse_s = LATE * (clock.monotonic() - began_s) / EVENTS_SHARE
+        states = group_by_service(situation.pools, situation.judgements)
+        self._history.record_states(states, situation.taken_at_s)
+        self._last_words.record_processes(situation)
+        return situation
+
+    def take_look(self) -> Look:
+        """Return what the pages show; if judging takes long, the last situation of the events.
+
+        So open pages cost a large fleet no further judging, and a small fleet is shown as of now.
+        """
+        known = self._last_shown
+        if known is None or clock.monotonic() - known[0].taken_at_s > self._reuse_s:
+            self.record_shown()
+            known = self._last_shown
+        assert known is not None
+        situation, taken_at = known
+        return Look(
+            situation,
+            taken_at,
+            strips=self._history.strips(situation.taken_at_s),
+            silence=self._last_words.silence(),
+            role=self._role,
+            trace_url=self._trace_url,
+        )
+
+    def pool_details(self, name: PoolName) -> PoolDetails:
+        """Return the histograms, leaks, profile, incidents and releases of one pool."""
+        fleet, now_s = self.correlator.fleet, clock.monotonic()
+        rows = fleet.occupancy.rows_since(now_s - DEFAULT_WINDOW_S)
+        found = (r for r in rows if (r.pool.namespace, r.pool.service, r.pool.pool) == name)
+        totals = fleet.totals_of(lambda pool: pool_name_of(pool) == name, now_s)
+        incidents = self.shown_incidents().incidents
+        releases = fleet.releases_of(lambda pool: name_of_service_pool(pool) == name, now_s)
+        return PoolDetails(
+            totals,
+            profile=tuple(found),
+            incidents=tuple(each for each in incidents if name_of_service_pool(each.pool) == name),
+            releases=tuple(releases),
+        )
 
     def profile(self, window_s: float) -> list[ProfileRow]:
         """Return what the connections of all services were out for in the last seconds."""
         since_s = clock.monotonic() - window_s
         return list(self.correlator.fleet.occupancy.rows_since(since_s))
+
+    def compare_releases(self) -> list[ReleaseNumbers]:
+        """Return the sums of each version of all services."""
+        return self.correlator.fleet.releases(clock.monotonic())
 
     def _poller(self, target: ServerTarget) -> Poller:
         counts_orphans = self._role is Role.STANDALONE
@@ -183,6 +282,7 @@ class Exporter:
             forwarding=self.forwarder.forward_report() if self.forwarder else None,
             closed=self.closed,
             output_lost=self.outputs.lost,
+            state_failures=self._keeper.failures if self._keeper else None,
             scrapes_refused=self.exposition.refused,
             process=list(_PROCESS.collect()),
         )
@@ -197,9 +297,9 @@ class Exporter:
 
 def listen(settings: ExporterSettings) -> Listeners:
     """Bind both addresses; raises CannotListenError."""
-    web = _bind(settings.listen, "listen")
+    web = bind_address(settings.listen, names_of("listen"))
     try:
-        return Listeners(web, _bind(settings.otlp_listen, "otlp_listen"))
+        return Listeners(web, bind_address(settings.otlp_listen, names_of("otlp_listen")))
     except CannotListenError:
         web.close()
         raise
@@ -220,31 +320,19 @@ async def serve(
     if hasattr(signal, "SIGHUP"):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
     keyring = settings.keyring()
-    limits = settings.limits
-    wanted = limits.max_connections
-    # With TLS, as many peers again may be in the handshake.
-    rooms = sum(2 if cert else 1 for cert in (settings.tls_cert, settings.otlp_tls_cert))
-    allowed = max(1, raise_file_limit(rooms * wanted) // rooms)
-    if allowed < wanted:
-        _log.warning(
-            "the limit of open files allows only %d connections per listener, not %d; with "
-            "more, clients may get 503: raise the limit (ulimit -n), or lower --max-connections",
-            allowed,
-            wanted,
-        )
-    limits = replace(limits, max_connections=allowed)
+    limits = allow_connections(settings.limits, (settings.tls_cert, settings.otlp_tls_cert))
     quieten(asyncio.get_running_loop())
     certificates = {
         "otlp": (settings.otlp_tls_cert, settings.otlp_tls_key),
         "web": (settings.tls_cert, settings.tls_key),
     }
     protocols = {
-        name: _protocol(limits, exporter.closed[name], *certificates[name]) for name in LISTENERS
+        name: protocol_of(limits, exporter.closed[name], *certificates[name]) for name in LISTENERS
     }
     senders = Senders(keyring, exporter.counts.refused) if keyring else None
     forward = exporter.forwarder.enqueue if exporter.forwarder else None
     receiver = create_receiver(exporter.accept_push, senders, exporter.counts, forward, limits)
-    otlp = _server(receiver, protocols["otlp"])
+    otlp = server_of(receiver, protocols["otlp"])
     sources = Sources(
         exporter.shown,
         exporter.exposition,
@@ -253,9 +341,15 @@ async def serve(
         settings.role,
         exporter.profile,
         settings.trace_url,
+        exporter.shown_incidents,
+        exporter.compare_releases,
+        tuple(shown_settings(settings)),
+        exporter.take_look,
+        exporter.pool_details,
+        partial(_wait, stop),
     )
     pages = create_web(sources, keyring)
-    web = _server(pages, protocols["web"])
+    web = server_of(pages, protocols["web"])
     received = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_receive(otlp, listeners.otlp, received))
@@ -263,6 +357,7 @@ async def serve(
             tasks.create_task(exporter.forwarder.run(stop, received))
         tasks.create_task(web.serve([listeners.web]))
         tasks.create_task(_write_events(exporter, stop))
+        tasks.create_task(exporter.keep_incidents(stop))
         tasks.create_task(exporter.bouncers.run(stop))
         for poller in exporter.pollers:
             tasks.create_task(poller.loop.run(stop))
@@ -311,17 +406,6 @@ async def _receive(server: uvicorn.Server, listener: socket.socket, ended: async
         ended.set()
 
 
-def _bind(endpoint: Endpoint, field: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in endpoint.address else socket.AF_INET
-    try:
-        return socket.create_server((endpoint.address, endpoint.port), family=family, backlog=512)
-    except OSError as exc:
-        raise CannotListenError(
-            f"cannot listen on {_host(endpoint.address)}:{endpoint.port}:"
-            f" {exc.strerror or exc}; choose another address with {names_of(field)}"
-        ) from exc
-
-
 def _fleet(limits: Limits) -> Fleet:
     return Fleet(
         limits.max_instances,
@@ -333,51 +417,15 @@ def _fleet(limits: Limits) -> Fleet:
     )
 
 
-def _protocol(
-    limits: Limits, closed: ClosedCounts, cert: Path | None, key: Path | None
-) -> Callable[..., asyncio.BaseProtocol]:
-    bounded = bounded_protocol(limits, closed)
-    if cert is None:
-        return bounded
-    return TlsGate(bounded, server_context(cert, key), limits, closed)
-
-
-def _server(app: FastAPI, protocol: Callable[..., asyncio.BaseProtocol]) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        http=cast("type[asyncio.Protocol]", protocol),
-        access_log=False,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        proxy_headers=False,  # the peer's address decides about access, so no header may change it
-        server_header=False,
-        headers=[("X-Content-Type-Options", "nosniff")],
-        timeout_graceful_shutdown=DRAIN_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        ws="none",
-    )
-    return _Server(config)
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to `serve`.
-
-    With handlers of uvicorn, two servers raise a signal twice, and SIGINT cuts open requests.
-    """
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install no handlers, and raise no signal again at the end."""
-        yield
-
-
 async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
     events = Events()
+    await exporter.open_state()  # before the first look, which would begin the incidents anew
     while not stop.is_set():
         began_s = clock.monotonic()
         try:
-            if lines := events.lines(exporter.shown(), _timestamp()):
+            situation = exporter.record_shown()
+            ended = exporter.incidents.observe(situation, clock.wall_s())
+            if lines := events.lines(situation, _timestamp(), ended):
                 exporter.outputs.events.write("".join(lines))
         except Exception:  # noqa: BLE001 - if this loop ended, no more events would be written
             _log.exception("events could not be written; trying again")
@@ -386,11 +434,20 @@ async def _write_events(exporter: Exporter, stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), max(EVENTS_S, took_s / EVENTS_SHARE))
 
 
+async def _wait(stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for so long; return False if the exporter stops."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return True
+    return False
+
+
 def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter) -> None:
     """Write the addresses and targets to standard error, in lines that programs can find."""
     lines = [
-        f"page and metrics on {_url(listeners.web, settings.tls_key)}",
-        f"receives OTLP on {_url(listeners.otlp, settings.otlp_tls_key)}",
+        f"page and metrics on {address_of(listeners.web, settings.tls_key)}",
+        f"receives OTLP on {address_of(listeners.otlp, settings.otlp_tls_key)}",
     ]
     if settings.role is Role.SIDECAR:
         lines.append("is a sidecar: judges its own pod only")
@@ -406,15 +463,12 @@ def _announce(settings: ExporterSettings, listeners: Listeners, log: LineWriter)
     log.write("".join(f"poolscope-exporter: {line}\n" for line in lines))
 
 
-def _url(listener: socket.socket, key: Path | None) -> str:
-    address, port = listener.getsockname()[:2]
-    on_all = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach a wildcard
-    suffix = " (on every address of this machine)" if address in on_all else ""
-    return f"{'https' if key else 'http'}://{_host(on_all.get(address, address))}:{port}{suffix}"
+def _keeper(incidents: IncidentLog, folder: Path | None) -> IncidentKeeper | None:
+    return IncidentKeeper(incidents, IncidentFile(folder), _clocks) if folder else None
 
 
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+def _clocks() -> tuple[float, float]:
+    return clock.monotonic(), clock.wall_s()
 
 
 def _timestamp() -> str:

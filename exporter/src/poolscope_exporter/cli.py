@@ -1,4 +1,4 @@
-"""The command line: `poolscope-exporter run | check | audit | profile | demo`."""
+"""The command line `poolscope-exporter`: run, check, audit, profile, report, bundle, top, demo."""
 
 import argparse
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from poolscope_exporter.app import CannotListenError, Outputs, listen, serve
+from poolscope_exporter.app import Outputs, listen, serve
 from poolscope_exporter.commands.audit import (
     FLAGS,
     add_arguments,
@@ -18,6 +18,12 @@ from poolscope_exporter.commands.audit import (
     audit,
     lines,
     question_of,
+)
+from poolscope_exporter.commands.bundle import (
+    add_bundle_arguments,
+    bundle_lines,
+    read_bundle,
+    write_bundle,
 )
 from poolscope_exporter.commands.check import check
 from poolscope_exporter.commands.profile import FLAGS as PROFILE_FLAGS
@@ -28,14 +34,34 @@ from poolscope_exporter.commands.profile import (
     summary,
     write_profile,
 )
+from poolscope_exporter.commands.report import (
+    add_report_arguments,
+    as_one_text,
+    incident_of,
+    read_report,
+    write_report,
+)
+from poolscope_exporter.commands.top import (
+    EXTRA,
+    NoAnswerError,
+    add_top_arguments,
+    options_of,
+    print_once,
+    watch_pools,
+)
+from poolscope_exporter.commands.top import FLAGS as TOP_FLAGS
 from poolscope_exporter.core.checks.model import Result
+from poolscope_exporter.listeners.sockets import CannotListenError
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
-from poolscope_exporter.settings.arguments import add_flags
+from poolscope_exporter.settings.arguments import (
+    add_flags,
+    split_dangling,
+    unexpected_argument,
+)
 from poolscope_exporter.settings.loading import WrongSettingsError, load_settings
 from poolscope_exporter.settings.model import ExporterSettings
 from poolscope_exporter.settings.options import BY_FIELD, OPTIONS, unknown_variables
 from poolscope_exporter.settings.servers import ServerTarget
-from poolscope_exporter.settings.suggestions import nearest
 from poolscope_exporter.threads.line_writer import LineWriter
 from poolscope_exporter.threads.lookups import run_with_lookups
 from poolscope_exporter.version import __version__
@@ -47,7 +73,21 @@ STDOUT, STDERR = 1, 2
 
 GC_THRESHOLDS = (50_000, 20, 50)
 
-FIRST = ("run", "check", "audit", "profile", "demo", "-h", "--help", "--version")
+FIRST = (
+    "run",
+    "check",
+    "audit",
+    "profile",
+    "report",
+    "bundle",
+    "top",
+    "demo",
+    "-h",
+    "--help",
+    "--version",
+)
+
+_COMMANDS = "run, check, audit, profile, report, bundle, top"
 
 Problems = list[str]
 
@@ -62,10 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] not in FIRST:
         # argparse would print the argument in its error, and the argument may be a DSN with a
         # password.
-        return _refuse(["the first argument must be a command: run, check, audit, profile or demo"])
-    complete, problems = _without_dangling(given, flags)
+        return _refuse([f"the first argument must be a command: {_COMMANDS} or demo"])
+    complete, problems = split_dangling(given, flags)
     namespace, strangers = parser.parse_known_args(complete)
-    problems += [_stranger(argument, flags) for argument in strangers]
+    problems += [unexpected_argument(argument, flags) for argument in strangers]
     if namespace.command is None:
         parser.print_help(sys.stderr)
         return BAD_USAGE
@@ -83,7 +123,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(
-        title="commands", metavar="run | check | audit | profile | demo"
+        title="commands", metavar="run | check | audit | profile | report | bundle | top | demo"
     )
     run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
     add_flags(run, OPTIONS)
@@ -106,6 +146,22 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     )  # fmt: skip
     add_profile_arguments(profiling)
     profiling.set_defaults(command=_profile)
+    reporting = commands.add_parser(
+        "report", help="write an incident of a running exporter as Markdown", allow_abbrev=False
+    )
+    add_report_arguments(reporting)
+    reporting.set_defaults(command=_report_incident)
+    bundling = commands.add_parser(
+        "bundle", help="collect the data for a bug report in one file, without secrets",
+        allow_abbrev=False,
+    )  # fmt: skip
+    add_bundle_arguments(bundling)
+    bundling.set_defaults(command=_bundle)
+    watching = commands.add_parser(
+        "top", help="watch the pools of a running exporter in the terminal", allow_abbrev=False
+    )
+    add_top_arguments(watching)
+    watching.set_defaults(command=_top)
     demo = commands.add_parser(
         "demo", help="run a demo: a leaking app, its database and the exporter",
         allow_abbrev=False,
@@ -120,7 +176,7 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     demo.add_argument("--dsn", help="PostgreSQL server to use (default: an embedded one)")
     demo.set_defaults(command=_demo)
     flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
-    return parser, frozenset({*flags, "--for", *FLAGS, *PROFILE_FLAGS})
+    return parser, frozenset({*flags, "--for", *FLAGS, *PROFILE_FLAGS, *TOP_FLAGS})
 
 
 def _run(namespace: argparse.Namespace, problems: Problems) -> int:
@@ -185,7 +241,7 @@ def _audit(namespace: argparse.Namespace, problems: Problems) -> int:
 
 def _profile(namespace: argparse.Namespace, problems: Problems) -> int:
     question = question_of(namespace, os.environ, problems)
-    for_s = _seconds(namespace.for_s, problems)
+    for_s = _seconds("--for", namespace.for_s, problems)
     if problems:
         return _refuse(problems)
     found = read_profile(question, selection_of_arguments(namespace, for_s))
@@ -202,8 +258,70 @@ def _profile(namespace: argparse.Namespace, problems: Problems) -> int:
     return OK
 
 
+def _report_incident(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    incident = incident_of(namespace.incident, problems)
+    if problems:
+        return _refuse(problems)
+    found = read_report(question, incident)
+    if isinstance(found, str):
+        _say(found)
+        return FAILED
+    if namespace.output is None:
+        sys.stdout.write(as_one_text(found))
+        return OK
+    try:
+        written = write_report(found, Path(namespace.output))
+    except OSError as exc:
+        _say(f"--output={namespace.output}: {exc}")
+        return FAILED
+    sys.stdout.writelines(f"written: {path}\n" for path in written)
+    return OK
+
+
+def _bundle(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    if problems:
+        return _refuse(problems)
+    found = read_bundle(question)
+    if isinstance(found, str):
+        _say(found)
+        return FAILED
+    try:
+        write_bundle(found, Path(namespace.output))
+    except OSError as exc:
+        _say(f"--output={namespace.output}: {exc}")
+        return FAILED
+    sys.stdout.writelines(f"{line}\n" for line in bundle_lines(found))
+    sys.stdout.write(f"written: {namespace.output}\n")
+    return OK
+
+
+def _top(namespace: argparse.Namespace, problems: Problems) -> int:
+    question = question_of(namespace, os.environ, problems)
+    options = options_of(namespace, _seconds("--interval", namespace.interval_s, problems))
+    if problems:
+        return _refuse(problems)
+    try:
+        if namespace.once or namespace.json:
+            lines_now = print_once(question, options, as_json=namespace.json)
+            sys.stdout.writelines(f"{line}\n" for line in lines_now)
+        elif not sys.stdout.isatty():
+            _say("top needs a terminal: use --once or --json")
+            return FAILED
+        else:
+            watch_pools(question, options)
+    except NoAnswerError as exc:
+        _say(str(exc))
+        return FAILED
+    except ModuleNotFoundError as exc:
+        _say(f"the live view needs {exc.name}: {EXTRA}, or print the pools with --once")
+        return FAILED
+    return OK
+
+
 def _demo(namespace: argparse.Namespace, problems: Problems) -> int:
-    for_s = _seconds(namespace.for_s, problems)
+    for_s = _seconds("--for", namespace.for_s, problems)
     if namespace.dsn is not None:
         try:
             parse_dsn(namespace.dsn)
@@ -233,36 +351,14 @@ def _flags(namespace: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(namespace).items() if name in BY_FIELD}
 
 
-def _seconds(text: str | None, problems: Problems) -> float | None:
+def _seconds(flag: str, text: str | None, problems: Problems) -> float | None:
     try:
         seconds = None if text is None else float(text)
     except ValueError:
         seconds = 0.0
     if seconds is not None and not 0 < seconds < float("inf"):
-        problems.append(f"--for={text}: must be a number of seconds above 0")
+        problems.append(f"{flag}={text}: must be a number of seconds above 0")
     return seconds
-
-
-def _without_dangling(
-    arguments: Sequence[str], flags: frozenset[str]
-) -> tuple[list[str], Problems]:
-    """Split off the flags without a value, because argparse would stop at the first of them."""
-    kept, problems = [], []
-    for index, argument in enumerate(arguments):
-        following = arguments[index + 1 : index + 2]
-        if argument in flags and (not following or following[0].startswith("--")):
-            problems.append(f"{argument}: needs a value")
-        else:
-            kept.append(argument)
-    return kept, problems
-
-
-def _stranger(argument: str, flags: Iterable[str]) -> str:
-    """Return the problem with an unexpected argument, without the part that may be a secret."""
-    name = argument.partition("=")[0]
-    if not name.startswith("-"):
-        return "unexpected argument (value hidden, it may be a secret)"
-    return f"{name}: unknown option{nearest(name, [*flags, '--json'])}"
 
 
 def _refuse(problems: Problems) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from poolscope_generators.adoption.outcome import Outcome, calm_faults, judge
-from poolscope_generators.adoption.record import AppRecord, Phase, read_records
+from poolscope_generators.adoption.record import AppRecord, Phase, PhaseRecord, read_records
 from poolscope_generators.incidents.document import table
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "adoption.md"
@@ -22,14 +22,19 @@ See here how poolscope does in applications that others wrote, or that are built
 them. `make adopt` installs each one in its own environment and starts it bare, and then with one
 line. It compares the answers. Then it watches calm traffic, a leak, a lock, exhaustion and a
 restart of PostgreSQL. Each application has a separate server. One exporter with its default
-settings watches all of them, side by side. A row that is not right stays on this page.
+settings watches the applications of a run, side by side. With `APPS`, a run plays some of them and
+keeps the records of the others. A row that is not right stays on this page.
 """
 
 APPS = """\
 ## The applications
 
-*Equal answers* compares the same calls to the bare and to the instrumented application: status and
-body, or only the status where bodies have times and ids.
+*Equal answers* compares the same calls to the bare and to the instrumented application. It compares
+status and body, or only the status if bodies have times and ids. Each application has a time-out
+for connecting, and tests its connections before use. The FastAPI template lacks both, and checks C5
+and C14 warn of that. MLflow's server has six pools in several processes. By SQLAlchemy's default,
+they may open 90 of the server's 100 connections. Check C7 warns of that, so the pools are smaller
+here.
 """
 
 COUNTS = """\
@@ -37,15 +42,16 @@ COUNTS = """\
 
 The truth is the application's own count of its checkouts: a byte in a file for each, or
 SQLAlchemy's event. It is read before and after the exporter's total, because some applications
-never rest. The total covers all processes, also those that ended.
+never rest. The total covers all processes, also the ended ones.
 """
 
 CALM = """\
 ## In calm traffic
 
-Nothing is wrong here, so any diagnosis but `healthy`, any finding, alert or log line is a fault.
-`unknown` is allowed while a pool has no data yet. *Listed after the end* is the number of processes
-that the exporter still lists 7 s after all of them were stopped.
+Nothing is wrong here, so any finding, alert or log line is a fault, and so is any diagnosis that
+names a cause. A pool may be `unknown` while it has no data yet. `full` and `connecting` name no
+cause: a caller waited for 0.5 s or more, which happens on a busy machine. *Listed after the end* is
+the number of processes that the exporter still lists 7 s after all of them were stopped.
 """
 
 INCIDENTS = """\
@@ -56,10 +62,15 @@ Each time counts from the beginning of the incident.
 - **leak**: two calls keep their connection. Right is `leaking`, and the alert `PoolLeak`.
 - **lock**: another session locks a table, as a migration does. Right is `blocked`, and
   `PoolBlocked`.
-- **exhaustion**: queries of 0.7 s come faster than the pool can serve them. Right is `undersized`
-  or `slow_queries`, and an alert on a full pool.
+- **exhaustion**: queries of 1.5 s come faster than the pool can serve them. Right is `undersized`
+  or `slow_queries`, and an alert on a full pool. `PoolSlowQueries` as critical pages in its place,
+  when the cause is established. In the FastAPI template, `threads_exhausted` is right too. Its
+  requests wait for a worker thread while they hold a connection, and the other threads wait for the
+  pool. It does not recover by itself, so its processes are replaced after an incident.
 - **restart**: PostgreSQL is stopped and started again. Right is `connect_failing`, and
   `DatabaseDown`.
+
+An alert that still fires from the incident before does not count again.
 """
 
 WITHOUT_ALERTS = """\
@@ -82,10 +93,11 @@ $ make adopt APPS="django litestar"
 $ make adopt-short
 ```
 
-The first command plays everything and writes this page. You need the packages `prometheus` and
-`postgresql-15`: Prefect needs an extension of PostgreSQL that the embedded server does not have.
-The second one plays the named applications. The third one plays Django, Celery and Litestar in five
-minutes, without Prometheus. It writes nothing, and fails if a row is not right.
+The first command plays everything and writes this page. You need the packages `prometheus`,
+`redis-server` and `postgresql-15`. Redis carries Celery's tasks, and Prefect needs an extension of
+PostgreSQL that the embedded server does not have. The second one plays the named applications. The
+third one plays Django, Celery and Litestar in five minutes, without Prometheus. It writes nothing,
+and fails if a row is not right.
 
 ## Troubleshooting
 
@@ -95,6 +107,10 @@ minutes, without Prometheus. It writes nothing, and fails if a row is not right.
 | a word comes late, and only on your machine | run again on a machine with nothing else to do |
 | a row of this page is not right | report it, with the record in `.venv/adoption/records` |
 """
+
+
+NOT_CALM = Outcome(PhaseRecord(Phase.CALM), None, None, ())
+"""The outcome of a story that broke off before."""
 
 
 def app_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
@@ -119,7 +135,7 @@ def count_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
 def calm_rows(records: Iterable[AppRecord]) -> Iterable[list[object]]:
     """Return a row of each application in calm traffic."""
     for each in records:
-        outcome = _outcomes(each)[Phase.CALM]
+        outcome = _outcomes(each).get(Phase.CALM, NOT_CALM)
         faults = [*outcome.faults, *calm_faults(each)]
         listed = "" if each.still_listed is None else each.still_listed
         yield [

@@ -1,7 +1,7 @@
 """Judge the record of an application: is each word right, early enough, and the only one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from poolscope_generators.adoption.record import AppRecord, Phase, PhaseRecord, Shown
@@ -15,7 +15,10 @@ NEUTRAL: Final = frozenset({"healthy", "unknown", "full", "connecting"})
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """The right diagnoses and alerts of a phase, and the alerts that are also true in it."""
+    """The right diagnoses and alerts of a phase, and the alerts that are also true in it.
+
+    An alert with a severity is right with this severity only.
+    """
 
     words: frozenset[str]
     alerts: frozenset[str]
@@ -28,15 +31,16 @@ _FULL: Final = frozenset({
 })  # fmt: skip
 _DOWN: Final = frozenset({
     "DatabaseRestarted", "PoolConnectFailing", "PoolSessionsEnded", "PoolTimeoutBudgetBurn",
-    "PoolscopePollFailing", "PoolStaleSocketsCaught",
+    "PoolscopePollFailing", "PoolStaleSocketsCaught", "PoolQueueLong",
 })  # fmt: skip
 
 RIGHT: Final[Mapping[Phase, Right]] = {
     Phase.CALM: Right(frozenset({"healthy"}), frozenset()),
     Phase.LEAK: Right(frozenset({"leaking"}), frozenset({"PoolLeak", "PoolLeakSuspected"})),
     Phase.LOCK: Right(frozenset({"blocked"}), frozenset({"PoolBlocked"}), _FULL),
-    Phase.EXHAUSTION: Right(frozenset({"undersized", "slow_queries"}), _FULL,
-                            frozenset({"PoolSlowQueries"})),
+    # Critical while callers are hurt: then it pages in place of an alert on a full pool.
+    Phase.EXHAUSTION: Right(frozenset({"undersized", "slow_queries"}),
+                            _FULL | {"PoolSlowQueries/critical"}, frozenset({"PoolSlowQueries"})),
     Phase.RESTART: Right(frozenset({"connect_failing"}), frozenset({"DatabaseDown"}), _DOWN),
 }  # fmt: skip
 
@@ -54,6 +58,7 @@ class Outcome:
 def judge(record: PhaseRecord, *, has_alerts: bool) -> Outcome:
     """Judge one phase that was played."""
     right = RIGHT[record.phase]
+    right = replace(right, words=right.words | frozenset(record.also))
     word = _first(record.shown, right.words)
     alert = _first(record.fired, right.alerts)
     faults = [
@@ -70,13 +75,15 @@ def calm_faults(record: AppRecord) -> list[str]:
     faults += [f"check {each}" for each in record.findings]
     if record.log_lines:
         faults.append(f"{len(record.log_lines)} lines in its log")
+    if record.broke_off:
+        faults.append(f"the story broke off: {record.broke_off}")
     if record.still_listed:
         faults.append(f"{record.still_listed} processes still listed after their end")
     return faults
 
 
 def _first(shown: Iterable[Shown], names: frozenset[str]) -> Shown | None:
-    right = [each for each in shown if _name(each) in names]
+    right = [each for each in shown if {each.name, _name(each)} & names]
     return min(right, key=lambda each: each.at_s, default=None)
 
 

@@ -42,7 +42,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class PhaseRecord:
-    """One phase; `missing` is the reason if it was not played."""
+    """One phase; `missing` is the reason if it was not played.
+
+    The diagnoses in `also` are right too, in this application.
+    """
 
     phase: Phase
     lasted_s: float = 0.0
@@ -50,6 +53,7 @@ class PhaseRecord:
     fired: tuple[Shown, ...] = ()
     count: Count | None = None
     missing: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ class AppRecord:
 
     `findings` are the configuration checks that warned in the calm phase, `log_lines` the lines of
     poolscope in the application's log then. `still_listed` is the number of its processes that the
-    exporter listed seven seconds after all of them had ended; None if that was not tried.
+    exporter listed seven seconds after all of them had ended; None if that was not tried. The error
+    that ended the story too early is `broke_off`: the record then has only the phases before it.
     """
 
     name: str
@@ -74,6 +79,7 @@ class AppRecord:
     rows_on_page: int
     still_listed: int | None
     has_alerts: bool
+    broke_off: str = ""
 
 
 def write_record(record: AppRecord, folder: Path) -> None:
@@ -96,5 +102,11 @@ def _record(read: dict[str, Any]) -> AppRecord:
 def _phase(read: dict[str, Any]) -> PhaseRecord:
     shown, fired = (tuple(Shown(**each) for each in read[key]) for key in ("shown", "fired"))
     count = Count(**read["count"]) if read["count"] else None
-    parts = {"phase": Phase(read["phase"]), "shown": shown, "fired": fired, "count": count}
+    parts = {
+        "phase": Phase(read["phase"]),
+        "shown": shown,
+        "fired": fired,
+        "count": count,
+        "also": tuple(read["also"]),
+    }
     return PhaseRecord(**read | parts)

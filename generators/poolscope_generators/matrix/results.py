@@ -9,10 +9,10 @@ NAMES_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The tests that passed and were skipped, and the names of those that failed."""
+    """The tests that passed, the names of those that failed, and the reason of each skip."""
 
     passed: int
-    skipped: int
+    skipped: tuple[str, ...]
     failed: tuple[str, ...]
 
     @property
@@ -23,11 +23,13 @@ class Result:
     def text(self) -> str:
         """Return the result as one phrase."""
         phrase = f"{self.passed:,} passed"
-        if self.skipped:
-            phrase += f", {self.skipped} skipped"
         if self.failed:
             phrase += f", {len(self.failed)} failed: {', '.join(self.failed[:NAMES_SHOWN])}"
-        return phrase + (", …" if len(self.failed) > NAMES_SHOWN else "")
+            phrase += ", …" if len(self.failed) > NAMES_SHOWN else ""
+        if self.skipped:
+            reasons = (f"Reason: {each}." for each in dict.fromkeys(self.skipped))
+            phrase += f", {len(self.skipped)} skipped. {' '.join(reasons)}"
+        return phrase
 
 
 def read_result(report: Path) -> Result:
@@ -36,6 +38,10 @@ def read_result(report: Path) -> Result:
     failed = [
         each for each in cases if any(each.find(kind) is not None for kind in ("failure", "error"))
     ]
-    skipped = [each for each in cases if each not in failed and each.find("skipped") is not None]
+    skipped = tuple(
+        str(reason.get("message"))
+        for each in cases
+        if each not in failed and (reason := each.find("skipped")) is not None
+    )
     names = tuple(dict.fromkeys(str(each.get("name")) for each in failed))
-    return Result(len(cases) - len(failed) - len(skipped), len(skipped), names)
+    return Result(len(cases) - len(failed) - len(skipped), skipped, names)

@@ -1,7 +1,7 @@
 """Run the tests of the rows, one row after another, and write docs/compatibility.md.
 
-The exit code is 1 if a test failed, or if a counterpart could not be got: but not for a version
-that only looks ahead.
+The exit code is 1 if a test failed, or if a counterpart could not be got: but not for a row that is
+not promised.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from poolscope_generators.matrix.document import DOCUMENT, Line, update
 from poolscope_generators.matrix.environments import FOLDER, ROOT, Environment
 from poolscope_generators.matrix.results import Result, read_result
 from poolscope_generators.matrix.rows import ROWS, Row, UnknownRowError, chosen
+from poolscope_generators.matrix.selections import Scope
 
 PASSED, FAILED = 0, 1
 """The exit codes of pytest after it ran all tests to the end."""
@@ -29,8 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         rows = chosen(options.rows.split())
     except UnknownRowError as error:
         sys.exit(str(error))
-    if options.short:
-        rows = tuple(row for row in rows if row.short) or sys.exit("no short run of these rows")
+    if options.scope is Scope.SHORT:
+        rows = tuple(row for row in rows if row.is_an_end) or sys.exit("no short run of these rows")
     FOLDER.mkdir(parents=True, exist_ok=True)
     bad = [row.name for row in rows if not _is_good(row, options)]
     if bad:
@@ -42,8 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default="", help="names separated by spaces (default: all)")
     parser.add_argument(
-        "--short", action="store_true", help="run what CI runs for each change, and write nothing"
-    )
+        "--scope", type=Scope, default=Scope.WHOLE,
+        help="whole, selected, or short, which writes nothing (default: whole)",
+    )  # fmt: skip
     parser.add_argument("--workers", default="2", help="processes of pytest (default: 2)")
     return parser
 
@@ -53,14 +55,16 @@ def _is_good(row: Row, options: argparse.Namespace) -> bool:
     try:
         environment = row.environment()
     except NotObtainableError as error:
-        line, is_good = Line("none", f"not obtainable: {error}"), row.looks_ahead
+        line = Line("none", "none", f"not run: {error}")
+        is_good = row.may_lack or not row.is_promised
     else:
-        result = _test(row, environment, row.short if options.short else row.tests, options.workers)
+        result = _test(row, environment, row.tests(options.scope), options.workers)
         if result is None:
             return False
-        line, is_good = Line(environment.version, result.text()), result.is_good or row.looks_ahead
+        line = Line(environment.version, options.scope.value, result.text())
+        is_good = result.is_good or not row.is_promised
     _print(f"{row.name} {line.version}: {line.result}")
-    if not options.short:
+    if options.scope is not Scope.SHORT:
         DOCUMENT.write_text(update(DOCUMENT.read_text(), ROWS, {row.name: line}))
     return is_good
 

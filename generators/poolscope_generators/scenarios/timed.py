@@ -26,13 +26,15 @@ class Hold:
 class HoldOutcome:
     """When the right word was first said, and in which part of the looks from 6 s on.
 
-    `wrong` are the diagnoses that accuse something else, or nothing where there was trouble.
+    `wrong` are the diagnoses that accuse something else, or nothing where there was trouble. The
+    seconds at which they were said are in `said`, with their reasons.
     """
 
     hold: Hold
     first_s: float | None
     share: float
     wrong: list[Diagnosis]
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

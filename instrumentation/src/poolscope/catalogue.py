@@ -262,6 +262,7 @@ OTHER = "other"
 SERVICE_NAMESPACE = "service.namespace"
 SERVICE_NAME = "service.name"
 SERVICE_INSTANCE_ID = "service.instance.id"
+SERVICE_VERSION = "service.version"
 HOST_NAME = "host.name"
 K8S_NAMESPACE_NAME = "k8s.namespace.name"
 K8S_POD_NAME = "k8s.pod.name"
@@ -331,6 +332,9 @@ OUTCOME = "poolscope.outcome"
 
 # Attribute of a waiting caller.
 WAITER_ID = "poolscope.waiter.id"
+
+# Attribute of the report of a time-out.
+TIMEOUT_TEXT = "poolscope.timeout.text"
 
 # Attributes of a stall of an event loop.
 STALL_IS_OVER = "poolscope.event_loop.stall.is_over"
@@ -771,6 +775,12 @@ OCCUPANCY = _for_exporter(
     NOW_CALL,
     DOING,
 )
+TIMEOUT_REPORT = _for_exporter(
+    "poolscope.timeout.report",
+    "s",
+    "Age of a report on the pool at its first time-out in an hour: the lines of the app's log.",
+    TIMEOUT_TEXT,
+)
 POOLS_MADE = _for_exporter(
     "poolscope.pools.made",
     "{pool}",
@@ -800,7 +810,7 @@ METRICS = (
     SAMPLES_DROPPED, PUSH, CHECKOUT_AGE, CHECKOUT_ENDED, CHECKOUTS_HELD, CHECKOUTS_LISTED,
     WAITER_AGE,
     WAITERS_WAITING, WAITERS_LISTED, POOL_SESSIONS, EVENT_LOOP_STALL,
-    POOL_GENERATION, POOLS_MADE, INHERITED_CONNECTION, OCCUPANCY,
+    POOL_GENERATION, POOLS_MADE, INHERITED_CONNECTION, OCCUPANCY, TIMEOUT_REPORT,
 )  # fmt: skip
 
 EFFECTS: dict[Metric, dict[str, Effect]] = {

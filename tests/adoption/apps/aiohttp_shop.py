@@ -1,5 +1,6 @@
 """A shop on aiohttp and asyncpg's pool."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ if os.environ.get("ADOPTION_LINE"):
     poolscope.instrument()
 
 TIMEOUT_S = 10
+CLOSES_WITHIN_S = 3
 POOL = web.AppKey("pool", asyncpg.Pool)
 kept: list[Any] = []
 routes = web.RouteTableDef()
@@ -31,7 +33,7 @@ async def read_stock(request: web.Request) -> web.Response:
 async def report(request: web.Request) -> web.Response:
     async with request.app[POOL].acquire(timeout=TIMEOUT_S) as connection:
         count_checkout()
-        await connection.execute("SELECT pg_sleep(0.7)")
+        await connection.execute("SELECT pg_sleep(1.5)")
     return web.json_response("done")
 
 
@@ -46,9 +48,12 @@ async def export(request: web.Request) -> web.Response:
 
 async def with_pool(app: web.Application) -> AsyncIterator[None]:
     dsn = os.environ["ADOPTION_DSN"]
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=7, timeout=5) as pool:
-        app[POOL] = pool
-        yield
+    app[POOL] = pool = await asyncpg.create_pool(dsn, min_size=1, max_size=7, timeout=5)
+    yield
+    try:
+        await asyncio.wait_for(pool.close(), CLOSES_WITHIN_S)
+    except TimeoutError:  # a leaked connection would let it wait for ever
+        pool.terminate()
 
 
 def make_app() -> web.Application:

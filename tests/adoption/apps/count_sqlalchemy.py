@@ -6,8 +6,10 @@ from truth import count_checkout
 
 
 def count_pools() -> None:
-    """Count the checkouts of all pools, present and future."""
+    """Count the checkouts of all pools, present and future; Python runs a .pth file twice."""
+    if not event.contains(Pool, "checkout", _count):
+        event.listen(Pool, "checkout", _count)
 
-    @event.listens_for(Pool, "checkout")
-    def _count(*_: object) -> None:
-        count_checkout()
+
+def _count(*_: object) -> None:
+    count_checkout()

@@ -32,7 +32,7 @@ async def read_stock(item: int) -> int:
 async def report() -> str:
     async with engine.connect() as connection:
         count_checkout()
-        await connection.execute(text("SELECT pg_sleep(0.7)"))
+        await connection.execute(text("SELECT pg_sleep(1.5)"))
     return "done"
 
 

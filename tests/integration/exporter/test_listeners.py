@@ -17,6 +17,7 @@ from support.exporter.exporter_process import (
 )
 from support.exporter.held_pushes import a_held_push
 from support.exporter.otlp_messages import SHOP, a_gauge, a_marker, a_request, gauges, number
+from support.exporter.pages import scripts_of
 from support.postgres.server import make_role
 from support.processes.child_processes import wait_until
 
@@ -185,18 +186,22 @@ def a_hostile_push() -> bytes:
 def test_whatever_names_an_application_sends_they_are_text_everywhere() -> None:
     with ExporterProcess() as exporter:
         exporter.push(a_hostile_push())
+        assert wait_until(lambda: "/pool/" in exporter.get("/").text)
         page = exporter.get("/")
+        [path] = re.findall(r'href="(/pool/[^"]*)"', page.text)
+        of_pool = exporter.get(path.replace("&amp;", "&"))
         api = exporter.get("/api/v1/checkouts")
         metrics = exporter.get("/metrics").text
         assert wait_until(lambda: exporter.events.count("\n") >= 1)
         events = exporter.events
 
-    assert "<script" not in page.text
-    assert "<img" not in page.text
-    assert page.text.count("&lt;script&gt;alert(") >= 4
+    for text in (page.text, of_pool.text):
+        assert scripts_of(text) == ["/page.js", "/copy.js"]
+        assert "<img" not in text
+    assert of_pool.text.count("&lt;script&gt;alert(") >= 4
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "script-src" not in policy
+    assert "script-src 'self';" in policy
     assert "unsafe" not in policy
     assert page.headers["x-content-type-options"] == "nosniff"
     assert api.headers["content-type"] == "application/json"

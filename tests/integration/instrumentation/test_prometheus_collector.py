@@ -23,7 +23,7 @@ from poolscope.publishing.prometheus_collector import families_of
 from poolscope.pushing.encoding import encode
 from poolscope.settings import SettingsError
 from poolscope_exporter.core.admission.points import Refusal, admit
-from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS
+from poolscope_exporter.core.fleet.service_totals.route_deltas import ROUTE_METRICS
 from poolscope_exporter.core.own_metrics import ROUTE_LABELS
 from poolscope_exporter.metrics.app_series import SeriesLabels
 from poolscope_exporter.metrics.families import Families

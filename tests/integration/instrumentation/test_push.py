@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from opentelemetry.sdk.metrics import Histogram, MeterProvider, ObservableCounter
@@ -15,8 +16,11 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMet
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from sqlalchemy import Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope import catalogue
+from poolscope.clock import monotonic
+from poolscope.pushing import pusher as pusher_module
 from poolscope.recording import histogram
 from support.applications.apps import instrumented
 from support.applications.dbapi import an_engine
@@ -82,6 +86,52 @@ def test_the_last_push_leaves_without_waiting_for_the_interval(receiver: Receive
     with instrumented(endpoint=receiver.endpoint, push_interval_s=300):
         use(an_engine(), 3)
     assert total(receiver, catalogue.CHECKINS) == 3
+
+
+def give_up(engine: Engine) -> None:
+    """Let a caller give up, while all connections are held."""
+    held = [engine.connect() for _ in range(3)]
+    with pytest.raises(PoolTimeoutError):
+        engine.connect()
+    for connection in held:
+        connection.close()
+
+
+def test_the_report_of_a_timeout_is_pushed_until_an_exporter_accepts_it(receiver: Receiver) -> None:
+    receiver.mood = Mood.FAILS
+    with instrumented(endpoint=receiver.endpoint, push_interval_s=0.2):
+        engine = an_engine(pool_logging_name="orders")
+        give_up(engine)
+        for _ in range(3):  # the second request begins after the report was kept
+            assert receiver.asked.acquire(timeout=60)
+        receiver.mood = Mood.ACCEPTS
+        receiver.wait_for_push()
+        receiver.wait_for_push()
+    arrived = [points(push, catalogue.TIMEOUT_REPORT.name) for push in receiver.arrived]
+    [report] = [report for reports in arrived for report in reports]
+    text = report[catalogue.TIMEOUT_TEXT]
+    assert text.startswith("pool orders: callers gave up after 0.01 s; now 3 used of 3, 0 idle")
+    assert "in give_up" in text
+    assert report[catalogue.POOL_NAME] == "orders"
+    assert report["value"] > 0
+
+
+def test_only_a_complete_push_has_the_report_of_a_timeout(receiver: Receiver) -> None:
+    with (
+        mock.patch.multiple(pusher_module, TICK_S=300.0, FIRST_PUSH_S=300.0),
+        instrumented(endpoint=receiver.endpoint, push_interval_s=300) as readings,
+    ):
+        give_up(an_engine(pool_logging_name="orders"))
+        pusher = readings.instrumentation.pusher
+        pusher._push(end=False)  # the exporter has the pool from now on
+        [(identity, report)] = pusher._log_messages.log_timeouts()
+        pusher._unsent_reports.keep_report(identity, report, monotonic())
+        for is_partial in (True, False, False):
+            pusher._push(end=False, is_partial=is_partial)
+        reports = [
+            len(points(push, catalogue.TIMEOUT_REPORT.name)) for push in receiver.arrived[-3:]
+        ]
+    assert reports == [0, 1, 0]
 
 
 @pytest.mark.parametrize("mood", [Mood.FAILS, Mood.HANGS, Mood.BABBLES])

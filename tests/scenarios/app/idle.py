@@ -21,6 +21,7 @@ from scenarios.app.pools import (
 )
 
 QUERY = text("SELECT 1")
+SESSION = "SELECT FROM pg_stat_activity WHERE pid = %s"
 FOREVER_S = 600
 OLD_ENOUGH_S = 1.5
 """A connection must differ from a session by more than a second for their ages to tell."""
@@ -104,7 +105,10 @@ async def stalled_in_a_result() -> None:
 async def end_session(pid: int) -> None:
     """End a session of the server, and see that it is gone."""
     async with await psycopg.AsyncConnection.connect(WAYS[DIRECT], autocommit=True) as admin:
-        await admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        # Before 14, this function has no second argument for the time to wait.
+        await admin.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        while (await admin.execute(SESSION, (pid,))).rowcount:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.02)
 
 
 async def own_pid(connection: AsyncConnection) -> int:

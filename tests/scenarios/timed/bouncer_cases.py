@@ -14,6 +14,7 @@ from poolscope_generators.scenarios.timed import Case, CaseOutcome
 from scenarios.timed.cases import Clients, a_client, an_app
 from scenarios.timed.courses import Course, Courses
 from scenarios.timed.stage import an_exporter
+from support.pgbouncer import statements_untracked
 
 STATEMENTS = Case(
     "14",
@@ -28,7 +29,9 @@ NOT_ACCUSED = frozenset({Diagnosis.HEALTHY, Diagnosis.FULL, Diagnosis.UNKNOWN})
 def play_statements(server: EmbeddedPostgres, folder: Path) -> CaseOutcome:
     """Play it on a server of its own; return when the check warned, and what was said wrongly."""
     with ExitStack() as stack:
-        bouncer = stack.enter_context(PgBouncer(server, default_pool_size=3))
+        bouncer = stack.enter_context(
+            PgBouncer(server, default_pool_size=3, **statements_untracked())
+        )
         ways = {"direct": server.dsn, "bouncer": bouncer.dsn}
         exporter = stack.enter_context(an_exporter(folder, {"main": server}, [bouncer.console]))
         port = stack.enter_context(an_app(exporter, ways, folder))

@@ -82,6 +82,7 @@ def _outcome(hold: Hold, course: Course, patience: float) -> HoldOutcome:
         first_s=course.first({hold.right}, began_s),
         share=course.share({hold.right}, began_s + patience * FROM_S, until_s),
         wrong=sorted({look.diagnosis for look in others}),
+        said=tuple(f"{look.at_s - began_s:.1f} s: {'; '.join(look.reasons)}" for look in others),
     )
 
 

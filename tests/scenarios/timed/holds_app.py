@@ -69,15 +69,15 @@ HOLDS: dict[str, Hold] = {
 }
 
 
-async def hold_the_lock() -> None:
+async def hold_the_lock() -> asyncpg.Connection:
+    """Lock the row for as long as the connection that is returned is open."""
     connection = await asyncpg.connect(WAYS[DIRECT])
-    async with connection.transaction():
-        await connection.execute("SELECT FROM scenario WHERE id = 2 FOR UPDATE")
-        await asyncio.Event().wait()
+    await connection.transaction().start()
+    await connection.execute("SELECT FROM scenario WHERE id = 2 FOR UPDATE")
+    return connection
 
 
-async def be_a_stranger(way: str) -> None:
-    connection = await asyncpg.connect(WAYS[way], statement_cache_size=0)
+async def occupy(connection: asyncpg.Connection) -> None:
     while True:
         await connection.execute(f"SELECT pg_sleep({STRANGER_S})")
 
@@ -103,12 +103,24 @@ async def call_without_end(cause: str, held_s: float, way: str) -> None:
 
 
 async def main() -> None:
-    tasks: list[Coroutine[Any, Any, None]] = [hold_the_lock()]
+    """Call without end, once the lock is held and the strangers are connected.
+
+    Until then, nothing would keep the callers: their pools would be too small for many short uses.
+    """
+    locking = await hold_the_lock()
+    tasks: list[Coroutine[Any, Any, None]] = []
     for cause, held_s, way in json.loads(os.environ["SCENARIO_HOLDS"]):
         if way != DIRECT:
-            tasks += [be_a_stranger(way) for _ in range(int(held_s / STRANGER_S))]
+            strangers = [
+                await asyncpg.connect(WAYS[way], statement_cache_size=0)
+                for _ in range(int(held_s / STRANGER_S))
+            ]
+            tasks += map(occupy, strangers)
         tasks.append(call_without_end(cause, held_s, way))
-    await asyncio.gather(*tasks)
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        await locking.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,17 +17,27 @@ from support.applications.kept_frames import keepers_of_frames, live_things_of_p
 
 CHECKS = 2
 PAUSE_S = 0.3
-"""Between two checks: a look takes less."""
+"""Between two checks: what the app itself does at one of them is over at the next."""
+
+Found = tuple[dict[int, str], dict[int, str]]
+"""What keeps frames, and what poolscope refers to, by id."""
 
 _instrumentation = active()
 assert _instrumentation is not None
 _looks = _instrumentation.watcher.holders.looks
 _look_once = _looks.look_at_owners
 _looked: list[int] = []
+_asked: SimpleQueue[Future[Found]] = SimpleQueue()
 
 
 def look_at_owners(now_s: float) -> list[OpenUse]:
-    """Look, and note at how many connections."""
+    """Look, and note at how many connections; before that, make the checks that are asked for.
+
+    A look refers to the frames of all threads while it runs, and many of them never change. So it
+    is its own thread that checks, between two looks.
+    """
+    while not _asked.empty():
+        _asked.get().set_result((keepers_of_frames(), live_things_of_poolscope()))
     uses = _look_once(now_s)
     _looked.append(len(uses))
     return uses
@@ -34,8 +46,15 @@ def look_at_owners(now_s: float) -> list[OpenUse]:
 _looks.look_at_owners = look_at_owners  # type: ignore[method-assign] # this object's alone
 
 
+async def check_between_looks() -> Found:
+    """Return what is found when no look runs."""
+    asked: Future[Found] = Future()
+    _asked.put(asked)
+    return await asyncio.wrap_future(asked)
+
+
 def in_both(found: dict[int, str], again: dict[int, str]) -> dict[int, str]:
-    """Return what was found twice: a look that runs during a check is over at the next one."""
+    """Return what was found twice."""
     return {key: what for key, what in found.items() if key in again}
 
 
@@ -56,11 +75,10 @@ app.router.lifespan_context = lifespan
 @app.get("/looks")
 async def show_looks() -> dict[str, Any]:
     """Return how many looks there were, and what all of several checks found."""
-    kept, live = keepers_of_frames(), live_things_of_poolscope()
+    kept, live = await check_between_looks()
     for _ in range(CHECKS):
         await asyncio.sleep(PAUSE_S)
-        kept = in_both(kept, keepers_of_frames())
-        live = in_both(live, live_things_of_poolscope())
+        kept, live = map(in_both, (kept, live), await check_between_looks())
     assert _instrumentation is not None
     registry = _instrumentation.registry
     return {

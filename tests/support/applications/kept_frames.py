@@ -17,7 +17,7 @@ def keepers_of_frames() -> dict[int, str]:
 
     CPython's collector does not know the frame of a function that still runs (3.11).
 
-    A thread that looks just now is among them; a later call does not find it again.
+    A look that runs in another thread just now is found, too.
     """
     gc.collect()
     frames = [each for each in gc.get_objects() if type(each) is FrameType]

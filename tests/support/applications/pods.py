@@ -80,6 +80,8 @@ def _variables(container: Resource, held: Held) -> Iterator[tuple[str, str]]:
 
 
 def _files(volume: Resource, held: Held) -> Iterator[tuple[str, str]]:
+    if "persistentVolumeClaim" in volume:
+        return  # empty, until the exporter writes to it
     name = volume["secret"]["secretName"] if "secret" in volume else volume["configMap"]["name"]
     items = volume.get("secret", {}).get("items") or [
         {"key": key, "path": key} for key in held[name]

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import pytest
 
-from support.processes.child_processes import wait_until
+from support.processes.child_processes import kill_namespace, wait_until
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = "deploy/image/Dockerfile"
@@ -225,8 +225,7 @@ class Container:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        kill_namespace(self._process)
         self._log.close()
 
     @property

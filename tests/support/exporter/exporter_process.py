@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import httpx
 
+from support.exporter.live_pages import shown_on_pages
 from support.processes.child_processes import wait_until
 
 PUSH_INTERVAL_S = 2.0
@@ -63,10 +64,13 @@ class ExporterProcess:
             self.process = subprocess.Popen(
                 self._command, env=self._environment, stdout=out, stderr=err
             )
-        assert wait_until(lambda: "watches" in self.log), self.log
-        self.web, self.otlp = re.findall(r" on (https?://\S+)", self.log)[:2]
         trusted = ssl.create_default_context(cafile=LOOPBACK_CERT)
         self._client = httpx.Client(trust_env=False, verify=trusted, timeout=ANSWERS_WITHIN_S)
+        has_started, log = wait_until(lambda: "watches" in self.log), self.log
+        if not has_started:
+            self.__exit__(None, None, None)  # nobody else would end it
+        assert has_started, log
+        self.web, self.otlp = re.findall(r" on (https?://\S+)", log)[:2]
         return self
 
     def __exit__(
@@ -90,6 +94,10 @@ class ExporterProcess:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         return self._client.get(self.web + path, headers=headers)
+
+    def pages(self) -> str:
+        """Return the text of the start page and of the page of each pool."""
+        return shown_on_pages(lambda path: self.get(path).text)
 
     def push(
         self,

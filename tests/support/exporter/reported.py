@@ -1,8 +1,8 @@
-"""Builders of what the demo reads from the exporter's API; a test names only what it is about."""
+"""Builders of what the demo and `top` read from the API; a test names only what it is about."""
 
 from typing import Any
 
-from poolscope_exporter.demo.exporter_api import ReportedCheckout, ReportedPool
+from poolscope_exporter.terminal.reported import ReportedCheckout, ReportedPool
 
 
 def a_reported_checkout(**changes: Any) -> ReportedCheckout:

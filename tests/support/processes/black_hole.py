@@ -5,6 +5,8 @@ import contextlib
 from types import TracebackType
 from typing import Self
 
+from support.processes.accepting import stop_accepting
+
 
 class BlackHole:
     """Forwards to a port of this machine, unless it was told to swallow or to keep everything."""
@@ -47,7 +49,7 @@ class BlackHole:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.close()
+        await stop_accepting(self._server)
         for task in self._tasks:
             task.cancel()
         for writer in self._writers:

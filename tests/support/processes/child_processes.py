@@ -1,6 +1,8 @@
 """Look at processes from outside: are they alive, who is left, and when does something hold."""
 
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,25 @@ def wait_until(is_so: Callable[[], bool], within_s: float = GIVE_UP_S) -> bool:
         time.sleep(pause_s)
         pause_s = min(pause_s * PAUSE_GROWTH, LONGEST_PAUSE_S)
     return holds
+
+
+def kill_namespace(unshare: subprocess.Popen[bytes]) -> None:
+    """End `unshare --pid --fork`, and all processes of its namespace with their process 1.
+
+    The kernel drops the signal of `--kill-child` when process 1 changes its user.
+    """
+    children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children")
+    found: list[str] = []
+
+    def is_forked() -> bool:
+        found[:] = children.read_text().split() if unshare.poll() is None else []
+        return bool(found) or unshare.poll() is not None
+
+    assert wait_until(is_forked)
+    for child in found:
+        os.kill(int(child), signal.SIGKILL)
+    unshare.kill()
+    unshare.wait()
 
 
 def is_alive(pid: int) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+from support.processes.accepting import stop_accepting
+
 LOOK_INTERVAL_S = 0.2
 
 
@@ -35,21 +37,29 @@ class IdleProxy:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.close()
-        for task in self._tasks:
+        await stop_accepting(self._server)
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for connection in self._connections:
             connection.close()
 
     def _run(self, running: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(running)
+        self._end_with_us(asyncio.create_task(running))
+
+    def _end_with_us(self, task: "asyncio.Task[None]") -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepting = asyncio.current_task()
+        assert accepting is not None
+        self._end_with_us(accepting)  # it may end before the connection behind is open
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # What asyncio does with a handler that was cancelled is an error of its own.
             writer.close()
             return
         connection = _Connection(writer, far_writer)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
-from support.processes.child_processes import wait_until
+from support.processes.child_processes import kill_namespace, wait_until
 
 
 @contextlib.contextmanager
@@ -37,8 +37,7 @@ def a_contained_postgres() -> Iterator[EmbeddedPostgres]:
             assert wait_until(lambda: _answers(server.dsn))
             yield server
         finally:
-            process.kill()
-            process.wait()
+            kill_namespace(process)
 
 
 def _answers(dsn: str) -> bool:

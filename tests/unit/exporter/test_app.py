@@ -1,15 +1,27 @@
 """The exporter without its listeners: what it logs of the pushes that it takes in."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
-from poolscope.catalogue import Kind
+from poolscope.catalogue import HOST_NAME, PROCESS_PID, Kind
+from poolscope_exporter import clock
 from poolscope_exporter.app import Exporter, Outputs
-from poolscope_exporter.core.model.pushes import Point
+from poolscope_exporter.core.fleet.fleet import PushResult
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
+from poolscope_exporter.core.incidents.incident import MAX_TEXT
+from poolscope_exporter.core.model.pushes import Point, TimeoutReport
 from poolscope_exporter.settings.loading import load_settings
 from poolscope_exporter.threads.line_writer import LineWriter
-from support.exporter.builders import a_checkout, a_pool, a_push, an_instance, holding
+from support.exporter.builders import (
+    a_checkout,
+    a_pool,
+    a_push,
+    an_instance,
+    holding,
+    pool_points,
+)
 
 NO_DESCRIPTOR = -1
 
@@ -66,3 +78,51 @@ def test_two_kinds_of_a_new_metric_are_logged_once_with_service_and_name(
         "service acme/bank pushes db.client.connection.novelty as counter, but it was pushed as"
         " gauge before: the receiver left out these points"
     )
+
+
+def push_report(
+    exporter: Exporter, sequence: int, text: str, service: str = "shop", *, host: str = "node-1"
+) -> PushResult:
+    """Push an exhausted pool with the report of its first time-out."""
+    instance = an_instance(f"{service}-1", service)
+    pool = a_pool(instance)
+    push = a_push(
+        *pool_points(pool, used=15, idle=0, pending=9),
+        instance=instance,
+        sequence=sequence,
+        resource={HOST_NAME: host, PROCESS_PID: "17"},
+    )
+    push = replace(push, timeout_reports={pool: TimeoutReport(2.0, text)})
+    return exporter.accept_push(push)
+
+
+def test_an_incident_has_the_report_of_the_push_that_began_it(exporter: Exporter) -> None:
+    wall_s = clock.wall_s()
+    push_report(exporter, 1, "first")
+    exporter.incidents.observe(exporter.record_shown(), clock.wall_s())
+    push_report(exporter, 2, "second")
+
+    [incident] = exporter.shown_incidents().incidents
+    assert incident.timeout_report
+    assert (incident.timeout_report.process, incident.timeout_report.text) == ("node-1:17", "first")
+    assert wall_s - 2 <= incident.timeout_report.at_s <= clock.wall_s() - 2
+
+
+def test_the_name_of_the_process_in_a_report_is_bounded(exporter: Exporter) -> None:
+    push_report(exporter, 1, "first", host="n" * 256)
+    exporter.incidents.observe(exporter.record_shown(), clock.wall_s())
+
+    [incident] = exporter.shown_incidents().incidents
+    assert incident.timeout_report
+    assert len(incident.timeout_report.process) == MAX_TEXT
+
+
+def test_a_refused_push_adds_no_report() -> None:
+    writer = LineWriter(NO_DESCRIPTOR)
+    exporter = Exporter(load_settings({"max_instances": "1"}), Outputs(writer, writer))
+    assert push_report(exporter, 1, "first", "bank").accepted
+    assert not push_report(exporter, 1, "first", "shop").accepted
+    shop = service_pool_of(a_pool(an_instance("shop-1", "shop")))
+    assert exporter.incidents._early_reports.take_early(shop) is None
+    bank = service_pool_of(a_pool(an_instance("bank-1", "bank")))
+    assert exporter.incidents._early_reports.take_early(bank) is not None

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from poolscope_generators.ports import BLOCK_SIZE, HOST, held_port, held_ports
 
@@ -20,12 +21,13 @@ def test_a_port_in_use_is_passed_over() -> None:
         assert port not in held_ports(BLOCK_SIZE)  # all that there are, and the first again
 
 
-def test_another_process_gets_other_ports() -> None:
-    program = "from poolscope_generators.ports import held_port; print(held_port())"
-    printed = subprocess.check_output(
-        [sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, text=True
-    )
+def test_another_process_gets_other_ports_also_with_another_temporary_folder(
+    tmp_path: Path,
+) -> None:
     ours = held_ports(BLOCK_SIZE)
+    program = "from poolscope_generators.ports import held_port; print(held_port())"
+    environment = {"PYTHONPATH": ":".join(sys.path), "TMPDIR": str(tmp_path)}
+    printed = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
     assert int(printed) not in ours
 
 

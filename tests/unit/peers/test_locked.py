@@ -14,6 +14,10 @@ starlette==1.2.3 \\
     # via fastapi
 uvloop==0.1 ; sys_platform != 'win32' \\
     --hash=sha256:cc
+django==5.2 ; python_full_version < '3' \\
+    --hash=sha256:dd
+django==6.1 ; python_full_version >= '3' \\
+    --hash=sha256:ee
 """
 
 
@@ -25,6 +29,11 @@ def test_entry_has_version_and_hashes_but_no_comment() -> None:
 
 def test_marker_is_not_part_of_the_version() -> None:
     assert locked_version(A_LOCK, "uvloop") == "0.1"
+
+
+def test_entry_of_another_python_is_not_taken() -> None:
+    assert locked_version(A_LOCK, "django") == "6.1"
+    assert "sha256:dd" not in locked_entry(A_LOCK, "django")
 
 
 def test_distribution_that_is_not_locked_is_an_error_with_the_cure() -> None:

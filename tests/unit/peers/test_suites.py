@@ -26,7 +26,13 @@ def test_unknown_name_is_an_error_that_lists_the_names() -> None:
 
 @pytest.mark.parametrize(
     ("name", "needs_postgres"),
-    [("starlette", False), ("asyncpg", True), ("sqlalchemy-psycopg", True)],
+    [
+        ("starlette", False),
+        ("asyncpg", True),
+        ("sqlalchemy-psycopg", True),
+        ("celery", False),
+        ("django-pool", True),
+    ],
 )
 def test_suite_needs_a_server_if_it_names_its_port(name: str, needs_postgres: bool) -> None:
     [suite] = chosen([name], SUITES)

@@ -17,6 +17,7 @@ from poolscope_exporter.core.model.endpoints import is_loopback
 from poolscope_exporter.listeners.tokens import TokenUse, read_tokens
 from poolscope_exporter.settings import values
 from poolscope_exporter.settings.options import BY_FIELD
+from poolscope_exporter.terminal.printable import printable
 from poolscope_exporter.web.rows import group_by_configuration, group_by_server
 
 FLAGS = ("--url", "--ca-file", "--ignore")
@@ -140,11 +141,25 @@ def fetch(
 
     Raise an error of httpx if the exporter does not answer.
     """
+    with open_client(question) as client:
+        return fetch_by(client, question, path, parameters)
+
+
+def open_client(question: Question) -> httpx.Client:
+    """Return a client with the token of the question, for one or several requests."""
     headers = {"Authorization": f"Bearer {question.token}"} if question.token else {}
     trusted = ssl.create_default_context(cafile=question.ca_file)
-    with httpx.Client(trust_env=False, verify=trusted, timeout=TIMEOUT_S) as client:
-        address = question.url.rstrip("/") + path
-        response = client.get(address, headers=headers, params=parameters)
+    return httpx.Client(trust_env=False, verify=trusted, timeout=TIMEOUT_S, headers=headers)
+
+
+def fetch_by(
+    client: httpx.Client,
+    question: Question,
+    path: str,
+    parameters: Mapping[str, str] | None = None,
+) -> bytes | str:
+    """Do the same as `fetch` by an open client."""
+    response = client.get(question.url.rstrip("/") + path, params=parameters)
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         cure = "pass its token by --token-file or POOLSCOPE_TOKEN, or run this on its machine"
         return f"{question.url} refuses to answer ({response.status_code}): {cure}"
@@ -230,11 +245,6 @@ def _check(check: Finding | ServerFinding) -> Iterator[str]:
 def _is_counted(result: Result, count: int) -> bool:
     """Return whether to print the number; "elsewhere" is printed only if it is not 0."""
     return count > 0 or result is not Result.ELSEWHERE
-
-
-def printable(line: str) -> str:
-    """Return a line in which characters that could steer a terminal are `?`."""
-    return "".join(each if each.isprintable() else "?" for each in line)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

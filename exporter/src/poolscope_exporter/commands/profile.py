@@ -11,7 +11,8 @@ from typing import Any, Final
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from poolscope_exporter.commands.audit import Question, add_query_arguments, fetch, printable
+from poolscope_exporter.commands.audit import Question, add_query_arguments, fetch
+from poolscope_exporter.terminal.printable import printable
 
 PATH: Final = "/api/v1/profile"
 LINES: Final = 10

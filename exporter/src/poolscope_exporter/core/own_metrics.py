@@ -354,6 +354,11 @@ OUTPUT_LOST = _counter(
     ("stream",),
     "Dropped writes to standard output (events) and error (log), because no reader took them.",
 )
+STATE_FAILURES = _counter(
+    "poolscope_state_failures_total",
+    (),
+    "Failed attempts to open or write the file in --state-dir; absent without that setting.",
+)
 EXPORTER_ROLE = _gauge(
     "poolscope_exporter_role",
     ("role",),
@@ -382,5 +387,5 @@ OWN_METRICS = (
     INSTANCE_LAST_PUSH_AGE, INSTANCE_INFO, RECEIVER_REQUESTS, RECEIVER_REFUSED,
     RECEIVER_IGNORED, CONNECTIONS_CLOSED, FORWARD_REQUESTS, FORWARD_LOST, FORWARD_WAITING,
     FORWARD_WAITING_BYTES,
-    SCRAPES_REFUSED, OUTPUT_LOST, EXPORTER_ROLE, BUILD_INFO,
+    SCRAPES_REFUSED, OUTPUT_LOST, STATE_FAILURES, EXPORTER_ROLE, BUILD_INFO,
 )  # fmt: skip

@@ -8,51 +8,9 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from poolscope_exporter.demo.errors import DemoError
+from poolscope_exporter.terminal.reported import ReportedCheckout, ReportedPool
 
 REQUEST_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedNow:
-    """Where the owner of a checkout is now; None for values that the exporter does not have."""
-
-    summary: str
-    code_file: str | None
-    code_line: int | None
-    call: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedCheckout:
-    """One held checkout with its verdict; None for values that the exporter does not have."""
-
-    verdict: str
-    evidence: str | None
-    service: str
-    service_instance_id: str
-    pool: str
-    checkout_id: int
-    route: str | None
-    code_file: str | None
-    code_line: int | None
-    age_s: float
-    backend_pid: int | None
-    server_state: str | None
-    link: str
-    now: ReportedNow | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedPool:
-    """One pool with its diagnosis; None for values that the exporter does not have."""
-
-    service: str
-    pool: str
-    diagnosis: str
-    reasons: tuple[str, ...]
-    used: int | None
-    max: int | None
-    pending: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from poolscope_exporter.core.judging.verdicts import Verdict
-from poolscope_exporter.demo.exporter_api import ReportedCheckout
+from poolscope_exporter.terminal.reported import ReportedCheckout
 
 NO_FINDING = frozenset({Verdict.WORKING, Verdict.UNCONFIRMED, Verdict.UNKNOWN})
 

@@ -33,7 +33,7 @@ def make_data(
     Raises EmbeddedPostgresError with the output of initdb.
     """
     arguments = ["-D", str(data), "-U", SUPERUSER, f"--auth={auth}", "--no-locale", "-E", "UTF8"]
-    arguments += ["--no-sync", "--no-instructions", "--wal-segsize=1"]
+    arguments += ["--no-sync", "--wal-segsize=1"]
     with _password_arguments(data.with_name("password"), account, password) as secret:
         done = subprocess.run(  # noqa: S603 - a program of the wheel
             [programs.initdb, *arguments, *secret],

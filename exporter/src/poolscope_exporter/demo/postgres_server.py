@@ -33,7 +33,12 @@ PORT_ATTEMPTS = 3
 LOG_LINES_SHOWN = 15
 
 # The demo's data need not survive a power cut, and a small server starts faster.
-SETTINGS = {"fsync": "off", "shared_buffers": "16MB", "unix_socket_directories": ""}
+SETTINGS = {
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "unix_socket_directories": "",
+    "listen_addresses": HOST,
+}
 
 # $1 is the folder of EmbeddedPostgres. The server removes postmaster.pid when it ends, so after an
 # orderly stop there is no process to signal.
@@ -227,7 +232,7 @@ class EmbeddedPostgres:
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         assert self._programs is not None
         assert self._folder is not None
-        settings = {**self._settings, "listen_addresses": HOST, "port": str(port)}
+        settings = {**self._settings, "port": str(port)}
         switches = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self._folder / "server.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - a program of the wheel

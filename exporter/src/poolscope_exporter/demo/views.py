@@ -8,9 +8,10 @@ from typing import Protocol, Self
 
 from rich.live import Live
 
-from poolscope_exporter.demo.exporter_api import ReportedCheckout, Snapshot
+from poolscope_exporter.demo.exporter_api import Snapshot
 from poolscope_exporter.demo.findings import Findings, finding_as_json, finding_as_sentence
 from poolscope_exporter.demo.terminal import picture
+from poolscope_exporter.terminal.reported import ReportedCheckout
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from weakref import WeakSet
 from prometheus_client.exposition import choose_encoder
 
 from poolscope_exporter import clock
-from poolscope_exporter.core.fleet.route_totals import RouteNames
+from poolscope_exporter.core.fleet.service_totals.route_totals import RouteNames
 from poolscope_exporter.listeners.compression import gzip_parts
 from poolscope_exporter.metrics.app_series import SeriesLabels
 from poolscope_exporter.metrics.families import Families, FamilyText

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from poolscope.catalogue import OTHER, Doing
-from poolscope_exporter.core.fleet.route_totals import ServicePool, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServicePool, service_pool_of
 from poolscope_exporter.core.judging.verdicts import Judgement
 
 MAX_CALLS_PER_POOL: Final = 10

@@ -8,7 +8,7 @@ from poolscope_exporter.core import own_metrics as own
 from poolscope_exporter.core.capacity.headroom import Limit
 from poolscope_exporter.core.capacity.room_for_pods import RoomForPods
 from poolscope_exporter.core.fleet.process_names import process_name
-from poolscope_exporter.core.fleet.route_totals import (
+from poolscope_exporter.core.fleet.service_totals.route_totals import (
     RouteNames,
     ServicePool,
     ServiceTotal,
@@ -86,6 +86,8 @@ def add_own(families: Families, scrape: Scrape, routes: RouteNames) -> None:
     _add_forwarding(families, scrape.forwarding)
     _add(families, own.SCRAPES_REFUSED, (), scrape.scrapes_refused)
     _add_each(families, own.OUTPUT_LOST, scrape.output_lost)
+    if scrape.state_failures is not None:
+        _add(families, own.STATE_FAILURES, (), scrape.state_failures)
     _add(families, own.EXPORTER_ROLE, (scrape.role.value,), 1)
     for listener, counts in scrape.closed.items():
         _add_each(families, own.CONNECTIONS_CLOSED, counts, (listener,))

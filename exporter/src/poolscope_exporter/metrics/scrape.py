@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Metric
 
-from poolscope_exporter.core.fleet.route_totals import ServiceTotal
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotal
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.core.model.checkouts import Instance
@@ -35,4 +35,5 @@ class Scrape:
     process: Iterable[Metric] = ()
     scrapes_refused: int = 0
     output_lost: Mapping[str, int] = field(default_factory=dict)
+    state_failures: int | None = None
     ignored: Mapping[str, int] = field(default_factory=dict)

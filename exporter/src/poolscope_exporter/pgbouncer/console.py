@@ -1,4 +1,4 @@
-"""Query a PgBouncer about its clients and servers, over one connection at a time to its console.
+"""Query a PgBouncer about its clients and servers, over one connection to its console per poll.
 
 The console supports only the simple protocol without parameters, so a client-side cursor binds
 them. One SHOW SOCKETS is one moment: PgBouncer answers it in one piece, so the references between
@@ -23,7 +23,7 @@ from poolscope_exporter.pgbouncer.rows import (
     timeouts_of,
 )
 from poolscope_exporter.pgbouncer.traffic_rows import pools_of, totals_of
-from poolscope_exporter.polling.connection import FOR_A_BURST, PollConnection
+from poolscope_exporter.polling.connection import PollConnection
 from poolscope_exporter.polling.dsn import Dsn
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
 from poolscope_exporter.polling.opening import Opening
@@ -52,7 +52,7 @@ class PgBouncerConsole:
         self.name = name or str(dsn)
         self._dsn = dsn
         opening = Opening(dsn, cursor_factory=psycopg.AsyncClientCursor[DictRow])
-        self._connection = PollConnection(opening, COMMAND_DEADLINE_S, FOR_A_BURST)
+        self._connection = PollConnection(opening, COMMAND_DEADLINE_S)
         self._version = ""
 
     @property
@@ -105,8 +105,8 @@ class PgBouncerConsole:
         )
 
     async def end_poll(self) -> None:
-        """Close the connection unless it is kept for the next poll."""
-        await self._connection.close_unless_kept()
+        """Close the connection: at SIGTERM, PgBouncer 1.23 and later wait for every client."""
+        await self._connection.close()
 
     async def close(self) -> None:
         """Close the connection, if there is one."""

@@ -20,13 +20,6 @@ REFRESH_S = 0.5
 A PgBouncer that hangs must not delay it longer.
 """
 
-KEPT_IDLE_S = 0.3
-"""The time for which an unused connection is kept.
-
-PgBouncer 1.23 and later waits at SIGTERM until its clients have left. It checks that 3 times per
-second.
-"""
-
 FACTS_S = 60.0
 """The time between two readings of the settings."""
 
@@ -53,7 +46,7 @@ class BouncerPoller:
         self._console = console
         self._correlator = correlator
         self._record = PollRecord(console.name)
-        self.loop = PollLoop(self, console, self._record, Pace(interval_s, kept_idle_s=KEPT_IDLE_S))
+        self.loop = PollLoop(self, console, self._record, Pace(interval_s))
         self._facts: BouncerFacts | None = None
         self._sample: BouncerSample | None = None
         self._traffic: BouncerTraffic | None = None
@@ -103,8 +96,7 @@ class BouncerPoller:
 
     async def poll(self, now_s: float) -> None:
         """Send every query that is due; raise ServerUnavailableError on failure."""
-        if not self._console.is_connected:
-            await self._console.connect()
+        await self._console.connect()
         # Clients may wait because PgBouncer is paused, so its settings are read at once.
         if now_s >= self._facts_due_s or self._has_waiting():
             self._facts = await self._console.facts()

@@ -1,41 +1,14 @@
-"""Hold the one connection to a server: cut if an answer is late, closed as a policy requires."""
+"""Hold the one connection to a server, and cut it if an answer is late."""
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import psycopg
 from psycopg.rows import DictRow
 
-from poolscope_exporter import clock
 from poolscope_exporter.polling.deadline import deadline
 from poolscope_exporter.polling.driver import Driver
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
-
-
-@dataclass(frozen=True, slots=True)
-class KeepPolicy:
-    """The age at which a connection is closed, checked when a poll ends and never within one.
-
-    `Pace.kept_idle_s` closes a younger connection that no poll uses.
-    """
-
-    longest_s: float
-
-    def has_expired(self, age_s: float) -> bool:
-        """Return whether a connection of this age must be closed."""
-        return age_s >= self.longest_s
-
-
-FOR_EVER = KeepPolicy(math.inf)
-"""For PostgreSQL: a full server would accept no new connection from the exporter."""
-
-FOR_A_BURST = KeepPolicy(5.0)
-"""For PgBouncer: polls in quick succession share a connection, so that its log stays short.
-
-PgBouncer 1.23 and later waits at SIGTERM until every client has left, also the exporter.
-"""
 
 
 class Peer(Protocol):
@@ -51,7 +24,7 @@ class Peer(Protocol):
         """Open a new connection."""
 
     async def end_poll(self) -> None:
-        """Close the connection unless it is kept for the next poll."""
+        """Close the connection if the server may wait for it; otherwise keep it."""
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
@@ -70,20 +43,10 @@ class Opener(Protocol):
 class PollConnection:
     """One connection to a server; every failure is a ServerUnavailableError."""
 
-    def __init__(
-        self,
-        opener: Opener,
-        answer_within_s: float,
-        keep: KeepPolicy = FOR_EVER,
-        *,
-        monotonic: Callable[[], float] = clock.monotonic,
-    ) -> None:
+    def __init__(self, opener: Opener, answer_within_s: float) -> None:
         self._opener = opener
         self._answer_within_s = answer_within_s
-        self._keep = keep
-        self._monotonic = monotonic
         self._driver: Driver | None = None
-        self._opened_at_s = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -105,7 +68,6 @@ class PollConnection:
         """Open the connection; an existing one is closed first."""
         await self.close()
         self._driver = await self._opener.open()
-        self._opened_at_s = self._monotonic()
 
     async def fetch_rows(
         self, statement: bytes, parameters: Mapping[str, Any] | None = None
@@ -126,11 +88,6 @@ class PollConnection:
                         Reason.TIMEOUT, f"no answer within {self._answer_within_s:g} s"
                     ) from exc
                 raise self._opener.statement_error(exc) from exc
-
-    async def close_unless_kept(self) -> None:
-        """Close the connection if the policy no longer keeps it."""
-        if self._keep.has_expired(self._monotonic() - self._opened_at_s):
-            await self.close()
 
     async def close(self) -> None:
         """Close the connection, if there is one."""

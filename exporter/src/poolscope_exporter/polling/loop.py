@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -42,15 +41,10 @@ class Polled(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The intervals of polls.
-
-    `shortest_gap_s` is the minimum between two, however often requested. After `kept_idle_s`
-    without a poll, the connection is closed: a shutdown of the server may wait for it.
-    """
+    """The intervals of polls: `shortest_gap_s` is the minimum, however often one is requested."""
 
     interval_s: float
     shortest_gap_s: float = 0.0
-    kept_idle_s: float = math.inf
 
     def backoff(self) -> Backoff:
         """Return the pauses while polls fail: at most two intervals, between 1 s and 30 s."""
@@ -137,16 +131,8 @@ class PollLoop:
         While a server fails, a request does not shorten the pause.
         """
         if self._record.trouble is not None:
-            await self._idle(self._backoff.pause_s(self._record.failures_in_a_row), stop)
+            await self._wait(self._backoff.pause_s(self._record.failures_in_a_row), stop)
             return
         gap_s = self._pace.shortest_gap_s
         await self._wait(gap_s, stop)
-        await self._idle(self._pace.interval_s - gap_s, stop, self._wake)
-
-    async def _idle(self, seconds: float, *events: asyncio.Event) -> None:
-        """Wait for an event, and close the connection if the wait is too long to keep it."""
-        kept_s = min(seconds, self._pace.kept_idle_s)
-        await self._wait(kept_s, *events)
-        if kept_s < seconds and not any(event.is_set() for event in events):
-            await self._peer.close()
-            await self._wait(seconds - kept_s, *events)
+        await self._wait(self._pace.interval_s - gap_s, stop, self._wake)

@@ -231,7 +231,6 @@ class PostgresServer:
 
     async def end_poll(self) -> None:
         """Keep the connection: while the server is full, no other would be accepted."""
-        await self._connection.close_unless_kept()
 
     async def close(self) -> None:
         """Close the connection, if there is one."""

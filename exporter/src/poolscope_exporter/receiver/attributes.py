@@ -16,6 +16,9 @@ MAX_TEXT_LENGTH = 256
 """Characters of a name or a value. Only this module cuts texts: a name that was cut to two lengths
 would become two names."""
 
+MAX_REPORT_LENGTH = 4096
+"""Characters of a report of several lines; the app cuts it to fewer."""
+
 MAX_ARRAY_LENGTH = 10_000
 
 _CONTROLS: Final = (*range(0x20), *range(0x7F, 0xA0))
@@ -41,6 +44,20 @@ def read_attributes(pairs: Iterable[KeyValue]) -> dict[str, Value]:
         if value is not None and name:
             found[name] = value
     return found
+
+
+def report_text(pairs: Iterable[KeyValue], name: str) -> str | None:
+    """Return a text of several lines, cut to MAX_REPORT_LENGTH; None if it is absent or blank.
+
+    Each line is printable, as every other text is.
+    """
+    found = (each.value for each in pairs if each.key == name)
+    value = next((each for each in found if each.WhichOneof("value") == "string_value"), None)
+    if value is None:
+        return None
+    lines = value.string_value[:MAX_REPORT_LENGTH].splitlines()
+    report = "\n".join(map(_printable, lines)).strip("\n")
+    return report if report.strip() else None
 
 
 def as_text(value: Value) -> str:

@@ -158,6 +158,7 @@ def _push(metrics: ResourceMetrics, room: int, refused: Counter[str]) -> Push:
         stalls=scope_content.stalls,
         inherited=scope_content.inherited,
         occupancy=scope_content.occupancy,
+        timeout_reports=scope_content.timeout_reports,
     )
 
 

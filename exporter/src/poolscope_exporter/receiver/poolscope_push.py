@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
 
 from poolscope.catalogue import (
     BACKEND_PID,
@@ -56,6 +56,8 @@ from poolscope.catalogue import (
     STALL_IS_OVER,
     TAKEN_AT,
     THREAD_NAME,
+    TIMEOUT_REPORT,
+    TIMEOUT_TEXT,
     TRACE_ID,
     UNIT_KIND,
     UNIT_NAME,
@@ -82,6 +84,7 @@ from poolscope_exporter.core.model.pushes import (
     Occupied,
     PoolGeneration,
     PoolsMade,
+    TimeoutReport,
     WaitingCaller,
     WaitingCallers,
 )
@@ -92,6 +95,7 @@ from poolscope_exporter.receiver.attributes import (
     integer,
     number_of,
     read_attributes,
+    report_text,
     seconds,
     text,
 )
@@ -99,6 +103,9 @@ from poolscope_exporter.receiver.refusals import DecodeRefusal
 
 FIRST_VERSION = 1
 """The wire version of an app that sends none."""
+
+MAX_REPORTS = 10
+"""Time-out reports of one push; the app sends at most half of it."""
 
 _Closed = TypeVar("_Closed", bound=StrEnum)
 
@@ -123,6 +130,7 @@ class PushScope:
     stalls: tuple[LoopStall, ...]
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]]
     occupancy: Mapping[Occupied, float]
+    timeout_reports: Mapping[Pool, TimeoutReport]
 
 
 def read_push_scope(
@@ -130,8 +138,12 @@ def read_push_scope(
 ) -> PushScope | None:
     """Return the contents of the push scope, or None if its push marker is missing."""
     points: dict[str, list[tuple[Attributes, float]]] = defaultdict(list)
+    reports: list[NumberDataPoint] = []
     for metric in metrics:
-        points[metric.name].extend(_numbers(metric))
+        if metric.name == TIMEOUT_REPORT.name:
+            reports.extend(metric.gauge.data_points)
+        else:
+            points[metric.name].extend(_numbers(metric))
     if not points[PUSH.name]:
         return None
     marker, sequence = points[PUSH.name][0]
@@ -152,6 +164,7 @@ def read_push_scope(
         stalls=tuple(_stalls(points[EVENT_LOOP_STALL.name])),
         inherited=_inherited(instance, points[INHERITED_CONNECTION.name]),
         occupancy=_occupancy(instance, points[OCCUPANCY.name]),
+        timeout_reports=_timeout_reports(instance, reports, refused),
     )
 
 
@@ -336,6 +349,23 @@ def _occupancy(
         names = (HTTP_ROUTE, TAKEN_AT, NOW_AT, NOW_CALL, DOING)
         texts = [text(attributes, name) or "" for name in names]
         found[Occupied(_pool(instance, attributes), *texts)] = seconds_out
+    return found
+
+
+def _timeout_reports(
+    instance: Instance, points: Sequence[NumberDataPoint], refused: Counter[str]
+) -> dict[Pool, TimeoutReport]:
+    """Return the first report of each pool; a long text is read only of a bounded number."""
+    found: dict[Pool, TimeoutReport] = {}
+    for point in points[:MAX_REPORTS]:
+        age_s, report = number_of(point), report_text(point.attributes, TIMEOUT_TEXT)
+        if age_s is None or age_s < 0 or report is None:
+            refused[DecodeRefusal.MALFORMED_REPORT] += 1
+        else:
+            pool = _pool(instance, read_attributes(point.attributes))
+            found.setdefault(pool, TimeoutReport(age_s, report))
+    if len(points) > MAX_REPORTS:
+        refused[DecodeRefusal.TOO_MANY_REPORTS] += len(points) - MAX_REPORTS
     return found
 
 

@@ -27,12 +27,14 @@ class RefusedError(Exception):
 
 
 class DecodeRefusal(StrEnum):
-    """Why a point, a checkout or a waiting caller was left out while decoding."""
+    """Why a point, a checkout, a waiting caller or a report was left out while decoding."""
 
     MALFORMED_POINT = "malformed_point"
     MALFORMED_CHECKOUT = "malformed_checkout"
     MALFORMED_WAITER = "malformed_waiter"
+    MALFORMED_REPORT = "malformed_report"
     TOO_MANY_POINTS = "too_many_points"
+    TOO_MANY_REPORTS = "too_many_reports"
     TOO_MANY_RESOURCES = "too_many_resources"
     NAME_TOO_LONG = "name_too_long"
     UNKNOWN_TEMPORALITY = "unknown_temporality"

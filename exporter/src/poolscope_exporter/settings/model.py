@@ -204,6 +204,15 @@ class ExporterSettings:
         values.trace_url,
         default=None,
     )
+    state_dir: Path | None = option(
+        "--state-dir",
+        "DIR",
+        "directory that keeps the incidents over a restart; one exporter per directory",
+        values.folder,
+        default=None,
+        default_text="only in memory",
+        in_chart=False,
+    )
     log_level: LogLevel = option(
         "--log-level",
         "LEVEL",

@@ -212,6 +212,14 @@ def path(value: object) -> Path:
     return Path(str(value))
 
 
+def folder(value: object) -> Path:
+    """Return the path of a directory, which may not exist yet."""
+    found = Path(str(value))
+    if not str(value).strip() or (found.exists() and not found.is_dir()):
+        raise ValueError("must be a directory, or a path at which one can be made")
+    return found
+
+
 def readable_file(value: object) -> Path:
     """Return the path of a file that can be read."""
     file = Path(str(value))

@@ -119,8 +119,12 @@ class PoolRow(PoolIdentityRow):
     reasons: list[str] = Field(description="Explanation in sentences with the numbers.")
     used: int | None = Field(description="Connections that are checked out.")
     idle: int | None = Field(description="Idle connections in the pool.")
+    overflow: int | None = Field(description="Open connections beyond the size of the pool.")
     max: int | None = Field(description="Most connections that the pool may have.")
     pending: int | None = Field(description="Callers that wait for a connection.")
+    failures_per_minute: float | None = Field(
+        description="Callers that gave up or got an error, per minute in the last 30 seconds."
+    )
     waiters: list[WaiterRow] | None = Field(
         description="The callers that have waited longest, in at most 10 groups by phase and line."
     )

@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from poolscope_exporter.core.fleet.occupancy_history import ProfileRow
 from poolscope_exporter.core.fleet.process_names import process_names
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseNumbers
+from poolscope_exporter.core.judging.overview.service_pools import PoolName
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.judging.visibility import Role
 from poolscope_exporter.listeners.access import Access, access_of
@@ -24,13 +26,29 @@ from poolscope_exporter.listeners.compression import (
 )
 from poolscope_exporter.listeners.tokens import Keyring
 from poolscope_exporter.metrics.exposition import Exposition, ScrapeSlot
+from poolscope_exporter.settings.shown_settings import ShownSetting
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.web.api_page import render_api_page
+from poolscope_exporter.web.console.live_views import LiveViews, Wait
+from poolscope_exporter.web.console.look import Look, PoolDetails
+from poolscope_exporter.web.console.page_handlers import DetailsOf, PageHandlers
+from poolscope_exporter.web.incidents.incident_page import render_incidents
+from poolscope_exporter.web.incidents.incident_rows import (
+    ShownIncidents,
+    incident_rows,
+    incident_selection_of,
+)
 from poolscope_exporter.web.lock_rows import root_blocker_row
-from poolscope_exporter.web.openapi import OPERATIONS, openapi_document, route_options
-from poolscope_exporter.web.page import EVERYTHING, render_page
-from poolscope_exporter.web.page_cache import PageCache
+from poolscope_exporter.web.openapi import (
+    EVENTS,
+    LIVE_PATH,
+    OPERATIONS,
+    POOL_PATH,
+    openapi_document,
+    route_options,
+)
 from poolscope_exporter.web.profile.profile_rows import profile_rows, profile_selection_of
+from poolscope_exporter.web.releases.release_rows import check_release_query, release_rows
 from poolscope_exporter.web.rows import (
     bouncer_row,
     checkout_row,
@@ -39,12 +57,13 @@ from poolscope_exporter.web.rows import (
     server_row,
 )
 from poolscope_exporter.web.selection import RowSelection, WrongQueryError, selection_of
+from poolscope_exporter.web.setup.setup_rows import setup_answer
 
 _SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
 }
@@ -79,11 +98,17 @@ def _no_profile(_: float) -> list[ProfileRow]:
     return []
 
 
+def _no_details(_: PoolName) -> PoolDetails:
+    return PoolDetails()
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The sources of the answers.
 
     `timestamp` returns the current time in ISO 8601, and `profile` the rows of the last seconds.
+    The pages show `look`; only the page of one pool shows `details`. Between two updates of an open
+    page, its stream calls `wait`.
     """
 
     situation: Callable[[], Situation]
@@ -93,20 +118,34 @@ class Sources:
     role: Role = Role.STANDALONE
     profile: Callable[[float], list[ProfileRow]] = _no_profile
     trace_url: str | None = None
+    incidents: Callable[[], ShownIncidents] = ShownIncidents
+    releases: Callable[[], list[ReleaseNumbers]] = list
+    settings: tuple[ShownSetting, ...] = ()
+    look: Callable[[], Look] | None = None
+    details: DetailsOf = _no_details
+    wait: Wait | None = None
+
+    def current_look(self) -> Look:
+        """Return what the pages show; without a source of it, the present situation alone."""
+        if self.look is not None:
+            return self.look()
+        return Look(self.situation(), self.timestamp(), role=self.role, trace_url=self.trace_url)
 
 
 def create_web(sources: Sources, keyring: Keyring | None) -> FastAPI:
     """Return the application; guarded paths answer only callers that `access_of` admits."""
     # FastAPI's pages of the document load scripts from other hosts, and need no token.
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, exception_handlers={HTTPStatus.NOT_FOUND: _no_such_page})
     handlers = _operation_handlers(sources) | _api_handlers(sources) | _document_handlers(app)
     threads = DaemonThreads("gzip")
     for operation in OPERATIONS:
         handler = _compressing(handlers[operation.path], threads)
         allowed = _guarded(handler, keyring) if operation.is_guarded else handler
-        app.add_api_route(operation.path, allowed, methods=["GET"], **route_options(operation))
+        app.add_api_route(operation.route, allowed, methods=["GET"], **route_options(operation))
+        if operation.media_type == EVENTS:
+            continue  # it would not end
         # For HEAD, the server sends only the headers.
-        app.add_api_route(operation.path, allowed, methods=["HEAD"], include_in_schema=False)
+        app.add_api_route(operation.route, allowed, methods=["HEAD"], include_in_schema=False)
     return app
 
 
@@ -155,13 +194,62 @@ def _api_handlers(sources: Sources) -> dict[str, Handler]:
         return answer
 
     return {
-        "/": _page_handler(sources, threads),
-        "/page.css": _style,
+        **_page_handlers(sources),
+        "/page.css": _asset("page.css", "text/css"),
+        "/page.js": _asset("page.js", "text/javascript"),
+        "/copy.js": _asset("copy.js", "text/javascript"),
         "/api/v1/checkouts": answer_with(_checkout_rows),
         "/api/v1/pools": answer_with(_pool_rows),
         "/api/v1/blockers": answer_with(_blocker_rows),
         "/api/v1/profile": _profile_handler(sources, threads),
+        **_incident_handlers(sources, threads),
+        "/api/v1/releases": _release_handler(sources, threads),
+        "/api/v1/settings": _setup_handler(sources),
     }
+
+
+def _incident_handlers(sources: Sources, threads: DaemonThreads) -> dict[str, Handler]:
+    def handler(encode: Callable[[dict[str, Any], Situation], Response]) -> Handler:
+        async def incidents(request: Request) -> Response:
+            try:
+                wanted = incident_selection_of(request.query_params)
+            except WrongQueryError as error:
+                return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+            shown, situation = sources.incidents(), sources.situation()
+            return await threads.run(lambda: encode(incident_rows(shown, wanted), situation))
+
+        return incidents
+
+    def answer(found: dict[str, Any], situation: Situation) -> Response:
+        return _json({**found, **_common(situation, sources)})
+
+    def page(found: dict[str, Any], _: Situation) -> Response:
+        rows = found.pop("incidents")
+        return _html(render_incidents(rows, **found, taken_at=sources.timestamp()))
+
+    return {"/api/v1/incidents": handler(answer), "/incidents": handler(page)}
+
+
+def _release_handler(sources: Sources, threads: DaemonThreads) -> Handler:
+    async def releases(request: Request) -> Response:
+        query = request.query_params
+        try:
+            check_release_query(query)
+        except WrongQueryError as error:
+            return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
+        found, situation = sources.releases(), sources.situation()
+        return await threads.run(
+            lambda: _json({**release_rows(found, situation, query), **_common(situation, sources)})
+        )
+
+    return releases
+
+
+def _setup_handler(sources: Sources) -> Handler:
+    async def setup(_: Request) -> Response:
+        return _json(setup_answer(sources.settings))
+
+    return setup
 
 
 def _profile_handler(sources: Sources, threads: DaemonThreads) -> Handler:
@@ -181,29 +269,17 @@ def _profile_handler(sources: Sources, threads: DaemonThreads) -> Handler:
     return profile
 
 
-def _page_handler(sources: Sources, threads: DaemonThreads) -> Handler:
-    pages = PageCache()
-
-    def prepare_page(wanted: RowSelection = EVERYTHING) -> Callable[[], str]:
-        return partial(
-            render_page,
-            sources.situation(),
-            sources.timestamp(),
-            sources.role,
-            wanted,
-            sources.trace_url,
-        )
+def _page_handlers(sources: Sources) -> dict[str, Handler]:
+    views = LiveViews(wait=sources.wait)
+    pages = PageHandlers(sources.current_look, sources.details, views)
 
     async def page(request: Request) -> Response:
-        try:
-            wanted = selection_of(request.query_params)
-        except WrongQueryError as error:
-            return PlainTextResponse(f"{error}\n", HTTPStatus.BAD_REQUEST)
-        if wanted == EVERYTHING:
-            return _html(await pages.page(prepare_page))
-        return _html(await threads.run(prepare_page(wanted)))
+        return await pages.answer_page(request, _SECURITY_HEADERS)
 
-    return page
+    async def updates(request: Request) -> Response:
+        return await pages.answer_updates(request, _SECURITY_HEADERS)
+
+    return {"/": page, POOL_PATH: page, LIVE_PATH: updates, LIVE_PATH + POOL_PATH: updates}
 
 
 def _document_handlers(app: FastAPI) -> dict[str, Handler]:
@@ -312,10 +388,17 @@ def _html(page: str) -> Response:
     return Response(page, media_type="text/html", headers=_SECURITY_HEADERS)
 
 
+async def _no_such_page(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("no such page\n", HTTPStatus.NOT_FOUND)
+
+
 async def _healthy(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-async def _style(_: Request) -> Response:
-    style = resources.files(__package__).joinpath("templates", "page.css").read_bytes()
-    return Response(style, media_type="text/css", headers=_SECURITY_HEADERS)
+def _asset(name: str, media_type: str) -> Handler:
+    async def asset(_: Request) -> Response:
+        content = resources.files(f"{__package__}.console").joinpath("templates", name).read_bytes()
+        return Response(content, media_type=media_type, headers=_SECURITY_HEADERS)
+
+    return asset

@@ -1,6 +1,6 @@
 """Write each change of verdict or diagnosis as one JSON line: evidence that outlives the pod.
 
-A checkout with such a line gets one more line when it ended.
+A checkout with such a line gets one more line when it ended, and an incident gets one at its end.
 """
 
 import json
@@ -10,10 +10,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from poolscope_exporter.core.fleet.process_names import ProcessNames, process_names
+from poolscope_exporter.core.incidents.incident import Incident
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.core.judging.verdicts import Judgement, Verdict
 from poolscope_exporter.core.model.checkouts import Checkout, CheckoutKey, Pool
+from poolscope_exporter.web.incidents.incident_rows import incident_event
 from poolscope_exporter.web.rows import (
     checkout_row,
     diagnosis_fields,
@@ -133,11 +135,12 @@ class Events:
         self._checkouts: dict[CheckoutKey, _LoggedCheckout] = {}
         self._diagnoses: dict[Pool, _LoggedDiagnosis] = {}
 
-    def lines(self, situation: Situation, timestamp: str) -> list[str]:
-        """Return a line of JSON for every change since the last call."""
-        return [
-            json.dumps({"time": timestamp, **event}) + "\n" for event in self.changes(situation)
-        ]
+    def lines(
+        self, situation: Situation, timestamp: str, ended: Iterable[Incident] = ()
+    ) -> list[str]:
+        """Return a line of JSON for every change since the last call, and every ended incident."""
+        events = (*self.changes(situation), *map(incident_event, ended))
+        return [json.dumps({"time": timestamp, **event}) + "\n" for event in events]
 
     def changes(self, situation: Situation) -> list[Event]:
         """Return the changes since the last call, and store the present state."""

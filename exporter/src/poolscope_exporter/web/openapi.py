@@ -1,6 +1,7 @@
 """Document the paths of the web listener as OpenAPI: one entry per path, next to its example."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -13,13 +14,23 @@ from pydantic import BaseModel
 
 from poolscope_exporter.version import __version__
 from poolscope_exporter.web.api_answers import BlockersAnswer, CheckoutsAnswer, PoolsAnswer
+from poolscope_exporter.web.console.page_query import PARAMETERS as PAGE_PARAMETERS
+from poolscope_exporter.web.incidents.incident_answers import IncidentsAnswer
+from poolscope_exporter.web.incidents.incident_rows import PARAMETERS as INCIDENT_PARAMETERS
 from poolscope_exporter.web.profile.profile_answers import ProfileAnswer
 from poolscope_exporter.web.profile.profile_rows import PARAMETERS as PROFILE_PARAMETERS
+from poolscope_exporter.web.releases.release_answers import ReleasesAnswer
+from poolscope_exporter.web.releases.release_rows import PARAMETERS as RELEASE_PARAMETERS
 from poolscope_exporter.web.selection import PARAMETERS
+from poolscope_exporter.web.setup.setup_answers import SetupAnswer
 
 Json = Mapping[str, Any]
 
 TEXT, HTML, CSS, JSON = "text/plain", "text/html", "text/css", "application/json"
+SCRIPT, EVENTS = "text/javascript", "text/event-stream"
+
+POOL_PATH: Final = "/pool/{service}/{pool}"
+LIVE_PATH: Final = "/live"
 
 _TITLE = "poolscope exporter"
 _DESCRIPTION = (
@@ -55,12 +66,36 @@ class Operation:
     has_query: bool = False
     parameters: Mapping[str, str] = field(default_factory=lambda: PARAMETERS)
 
+    @property
+    def route(self) -> str:
+        """Return the path for the router: with escaped slashes, a name has several parts."""
+        return self.path.replace("{pool}", "{pool:path}")
+
 
 _WRONG_QUERY: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "The query has an unknown parameter or an invalid value."
 }
 
-_PARAMETER_TYPES: Final = {"limit": "integer", "window": "number"}
+_POOL_ERRORS: Mapping[HTTPStatus, str] = {
+    **_WRONG_QUERY,
+    HTTPStatus.NOT_FOUND: "The address does not have a service and a pool.",
+}
+_LIVE_ERRORS: Mapping[HTTPStatus, str] = {
+    **_POOL_ERRORS,
+    HTTPStatus.SERVICE_UNAVAILABLE: "Too many pages are open with live updates.",
+}
+
+_PARAMETER_TYPES: Final = {"limit": "integer", "window": "number", "refresh": "integer"}
+
+# The address itself has the service and the pool.
+_POOL_PARAMETERS: Final = {
+    name: meaning
+    for name, meaning in PAGE_PARAMETERS.items()
+    if name not in ("service", "pool", "q")
+}
+_SINCE: Final = {"since": "Token of the page that the changes continue."}
+_LIVE_PARAMETERS: Final = {**PAGE_PARAMETERS, **_SINCE}
+_LIVE_POOL_PARAMETERS: Final = {**_POOL_PARAMETERS, **_SINCE}
 
 OPERATIONS: Final = (
     Operation(
@@ -79,9 +114,23 @@ OPERATIONS: Final = (
         errors=_WRONG_QUERY,
     ),
     Operation(
-        "/api/v1/profile", "api", "Time of connections that were out, by what kept them", JSON,
+        "/api/v1/profile", "api", "Time of connections that were out, by line and call", JSON,
         is_guarded=True, answer=ProfileAnswer, example="profile.json", has_query=True,
         errors=_WRONG_QUERY, parameters=PROFILE_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/incidents", "api", "Incidents, with the pool at its worst moment", JSON,
+        is_guarded=True, answer=IncidentsAnswer, example="incidents.json", has_query=True,
+        errors=_WRONG_QUERY, parameters=INCIDENT_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/releases", "api", "Versions of each service, to compare two releases", JSON,
+        is_guarded=True, answer=ReleasesAnswer, example="releases.json", has_query=True,
+        errors=_WRONG_QUERY, parameters=RELEASE_PARAMETERS,
+    ),
+    Operation(
+        "/api/v1/settings", "api", "Settings without secrets, and versions", JSON,
+        is_guarded=True, answer=SetupAnswer, example="settings.json",
     ),
     Operation(
         "/metrics", "operation", "Series for Prometheus, in the requested format", TEXT,
@@ -93,11 +142,30 @@ OPERATIONS: Final = (
         errors={HTTPStatus.SERVICE_UNAVAILABLE: "The receiver is not up."},
     ),
     Operation(
-        "/", "pages", "Live page", HTML, is_guarded=True, errors=_WRONG_QUERY, has_query=True,
+        "/", "pages", "Start page", HTML, is_guarded=True, errors=_WRONG_QUERY, has_query=True,
+        parameters=PAGE_PARAMETERS,
+    ),
+    Operation(
+        POOL_PATH, "pages", "Page of one pool", HTML, is_guarded=True, errors=_POOL_ERRORS,
+        has_query=True, parameters=_POOL_PARAMETERS,
+    ),
+    Operation(
+        LIVE_PATH, "pages", "Changes of the start page", EVENTS, is_guarded=True,
+        errors=_LIVE_ERRORS, has_query=True, parameters=_LIVE_PARAMETERS,
+    ),
+    Operation(
+        LIVE_PATH + POOL_PATH, "pages", "Changes of the page of one pool", EVENTS, is_guarded=True,
+        errors=_LIVE_ERRORS, has_query=True, parameters=_LIVE_POOL_PARAMETERS,
+    ),
+    Operation(
+        "/incidents", "pages", "Page of incidents", HTML, is_guarded=True, errors=_WRONG_QUERY,
+        has_query=True, parameters=INCIDENT_PARAMETERS,
     ),
     Operation("/docs", "pages", "This document as a page", HTML, is_guarded=True),
     Operation("/openapi.json", "pages", "This document", JSON, is_guarded=True),
     Operation("/page.css", "pages", "Style of the pages", CSS),
+    Operation("/page.js", "pages", "Updates of the pages in a browser", SCRIPT),
+    Operation("/copy.js", "pages", "Copy buttons of the pages in a browser", SCRIPT),
 )  # fmt: skip
 
 _GUARDED_ERRORS: Mapping[HTTPStatus, str] = {
@@ -124,8 +192,12 @@ def route_options(operation: Operation) -> dict[str, Any]:
 
 def _extra(operation: Operation) -> dict[str, Any] | None:
     extra: dict[str, Any] = {"security": _SECURITY} if operation.is_guarded else {}
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)", operation.path)
+    ]
     if operation.has_query:
-        extra["parameters"] = [
+        parameters += [
             {
                 "name": name,
                 "in": "query",
@@ -134,6 +206,8 @@ def _extra(operation: Operation) -> dict[str, Any] | None:
             }
             for name, meaning in operation.parameters.items()
         ]
+    if parameters:
+        extra["parameters"] = parameters
     return extra or None
 
 
@@ -156,7 +230,8 @@ def _example(name: str) -> Any:
 
 
 def _operation_id(path: str) -> str:
-    return path.strip("/").replace("/", "_").replace(".", "_") or "page"
+    words = re.findall(r"\w+", path)
+    return "_".join(words) or "page"
 
 
 def _answer(operation: Operation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from poolscope_exporter.core.checks.model import CheckId, ConfigCheck
 from poolscope_exporter.core.fleet.process_names import ProcessNames
 from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters, WaiterGroup
 from poolscope_exporter.core.judging.diagnosis import PoolDiagnosis
+from poolscope_exporter.core.judging.overview.service_pools import failures_per_minute
 from poolscope_exporter.core.judging.situation import PoolAssessment
 from poolscope_exporter.core.judging.verdicts import Blocker, Judgement
 from poolscope_exporter.core.judging.views import BouncerView, ServerView
@@ -59,8 +60,10 @@ def pool_row(state: PoolAssessment, names: ProcessNames) -> Row:
         **diagnosis_fields(state.diagnosis),
         "used": numbers.used,
         "idle": numbers.idle,
+        "overflow": None if numbers.overflow is None else max(0, numbers.overflow),
         "max": numbers.max,
         "pending": numbers.pending,
+        "failures_per_minute": _rounded(failures_per_minute(numbers)),
         **waiter_fields(numbers.waiters),
         "timeouts_total": numbers.timeouts_total,
         "held": numbers.held_total,
@@ -71,7 +74,7 @@ def pool_row(state: PoolAssessment, names: ProcessNames) -> Row:
         "max_overflow": numbers.max_overflow,
         "timeout_s": numbers.timeout_s,
         "connect_timeout_s": numbers.connect_timeout_s,
-        "create_p95_s": _milliseconds(numbers.create_p95_s),
+        "create_p95_s": _rounded(numbers.create_p95_s),
         "recycle_s": numbers.recycle_s,
         "idle_timeout_s": numbers.idle_timeout_s,
         "server": state.server,
@@ -87,8 +90,8 @@ def pool_row(state: PoolAssessment, names: ProcessNames) -> Row:
     }
 
 
-def _milliseconds(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def diagnosis_fields(found: PoolDiagnosis) -> Row:

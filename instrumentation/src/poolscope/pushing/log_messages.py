@@ -12,7 +12,7 @@ from poolscope.pushing.duplicate_metrics import find_duplicate_metrics
 from poolscope.pushing.inherited_connections import last_taken
 from poolscope.pushing.looks.sightings import FindSighting, now_sentence, unseen
 from poolscope.pushing.loop_stalls import outside_causes
-from poolscope.pushing.timeout_report import describe_exhaustion
+from poolscope.pushing.timeouts.timeout_report import describe_exhaustion
 from poolscope.recording.leaks import Leak
 from poolscope.recording.pool import PoolIdentity
 from poolscope.recording.pool_rows.row import WatchedPool
@@ -56,8 +56,12 @@ class LogMessages:
         if len(leaks) > LEAKS_LOGGED_AT_ONCE:
             self._log.write_line(app_log.MORE_LEAKS, len(leaks) - LEAKS_LOGGED_AT_ONCE)
 
-    def log_timeouts(self) -> None:
-        """Log the holders and waiters at the time when the first caller gave up."""
+    def log_timeouts(self) -> list[tuple[PoolIdentity, str]]:
+        """Log the holders and waiters at the time when the first caller gave up.
+
+        Return the reports, also if the log leaves them out.
+        """
+        reports = []
         for identity, pool in self._registry.named_pools():
             stats = pool.stats
             exhaustion, stats.exhaustion = stats.exhaustion, None
@@ -71,6 +75,8 @@ class LogMessages:
                     now_of=self._now_of,
                 )
                 self._log.write_line(app_log.TIMEOUTS, report, kind=identity.name)
+                reports.append((identity, report))
+        return reports
 
     def _now_of(self, checkout_id: int) -> str:
         return now_sentence(self._find_sighting(checkout_id), monotonic())

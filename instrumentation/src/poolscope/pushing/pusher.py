@@ -38,6 +38,7 @@ from poolscope.pushing.samples import (
     pressed_samples,
     session_error_samples,
 )
+from poolscope.pushing.timeouts.unsent_reports import UnsentReports, report_samples
 from poolscope.pushing.traces.traced_notes import TracedNotes
 from poolscope.pushing.waiting_callers import WaiterList
 from poolscope.recording.pool import PoolIdentity
@@ -107,6 +108,7 @@ class Pusher:
         self._activity_at_end: int | None = None
         self._pressure = Pressure()
         self._ended_checkouts = EndedCheckouts()
+        self._unsent_reports = UnsentReports()
         self._retired = RetiredPools()
         makes_spans = self._settings.wait_span_after_s > 0
         self._traced_notes = TracedNotes(self._registry.contain, makes_spans=makes_spans)
@@ -237,7 +239,8 @@ class Pusher:
                 self._take_notes()
             leaks = self._watcher.take_leaks()
             self._log_messages.log_leaks(leaks)
-            self._log_messages.log_timeouts()
+            for identity, report in self._log_messages.log_timeouts():
+                self._unsent_reports.keep_report(identity, report, monotonic())
             self._log_messages.log_inherited()
             self._held_messages.log_held(monotonic())
             is_complete = is_complete or bool(leaks)
@@ -305,12 +308,16 @@ class Pusher:
             samples = [*self.push_samples(is_partial=is_partial), mark]
         if not self._transports:
             return
-        # A push under pressure is small; the profile can wait for the next complete one.
+        # A push under pressure is small; profile and reports can wait for the next complete one.
         profile = [] if is_partial else self._watcher.holders.occupancy.take_rows()
+        reports = [] if is_partial else self._unsent_reports.due_reports()
         samples += occupancy_samples(profile)
+        samples += report_samples(reports, monotonic())
         body = encode(samples, self._resource(), self._start_ns, wall_ns())
         answers = self._send(body)
-        if not answers:
+        if answers:
+            self._unsent_reports.drop_sent(reports)
+        else:
             self._watcher.holders.occupancy.restore_rows(profile)
         named = [each.interval_s for each in answers if each.interval_s is not None]
         # The longest interval applies, so that the busiest exporter is not overloaded. If none

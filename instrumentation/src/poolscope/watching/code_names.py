@@ -32,8 +32,11 @@ _GLUE: Final = frozenset({"contextlib", "functools", "_weakrefset", "importlib"}
 """Packages of the standard library that only pass a call on."""
 
 _ENTERING: Final = frozenset(
-    {"__aenter__", "__aexit__", "__anext__", "__await__", "__call__", "__enter__", "__exit__"}
-)
+    {
+        "__aenter__", "__aexit__", "__anext__", "__await__", "__call__", "__enter__", "__exit__",
+        "_aexit",  # to which `TaskGroup.__aexit__` passes on in Python 3.14
+    }
+)  # fmt: skip
 """Methods that a statement calls: the next call inside has a better name, if there is one."""
 
 _SCRIPTS: Final = (get_path("scripts") or "") + "/"

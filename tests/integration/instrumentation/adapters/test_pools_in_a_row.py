@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from poolscope import catalogue
 from poolscope.recording.pool_rows.row import WatchedPool
+from poolscope_exporter.core.checks.library_cures import MADE_BY_DJANGO
 from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
 from support.processes.forked import in_a_child
@@ -158,6 +159,20 @@ def test_djangos_pool_that_celery_closes_after_each_task_is_one_row(
     for _ in range(POOLS):
         a_task(postgres)
     assert counts(readings) == [["postgres"], POOLS]
+
+
+def test_djangos_pool_is_made_by_django_and_not_by_the_line_of_the_first_query(
+    readings: Readings, postgres: EmbeddedPostgres
+) -> None:
+    for _ in range(3):
+        a_task(postgres)
+    samples = list(readings.instrumentation.pusher.push_samples(is_partial=False))
+    [made] = [each for each in samples if each.metric is catalogue.POOLS_MADE]
+    assert str(made.attributes[catalogue.CALL_SITE]).startswith(MADE_BY_DJANGO)
+    assert made.value == 3
+    [row] = rows(readings).values()
+    assert row.line is not None
+    assert row.line.startswith(MADE_BY_DJANGO)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")

@@ -31,6 +31,7 @@ from poolscope_exporter.demo.postgres_server import EmbeddedPostgres
 from support.applications.apps import Readings, instrumented
 from support.applications.attributes import made_dict
 from support.postgres.server import a_long_statement, run_sql
+from support.processes.coroutine_functions import is_coroutine_function
 
 SOURCE = Path(__file__).read_text().splitlines()
 POOLS = {
@@ -484,7 +485,7 @@ async def test_a_checkout_belongs_to_who_asked_not_to_who_waited_for_it(
     readings: Readings, postgres: EmbeddedPostgres, way: str
 ) -> None:
     async with a_pool("async", postgres) as pool:
-        assert asyncio.iscoroutinefunction(pool.getconn)
+        assert is_coroutine_function(pool.getconn)
         if way == "wait_for":
             connection = await asyncio.wait_for(pool.getconn(), 60)
             line = sys._getframe().f_lineno - 1

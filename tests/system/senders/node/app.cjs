@@ -1,7 +1,9 @@
 // A pool of pg that fills up: HOLDERS connections are held, WAITERS callers wait for another one.
 // Usage: node app.cjs HOST PORT HOLDERS WAITERS; it runs until it gets SIGTERM.
 const { NodeSDK, metrics } = require('@opentelemetry/sdk-node');
-const { OTLPMetricExporter } = require('@opentelemetry/exporter-metrics-otlp-proto');
+// OTLP over HTTP is protobuf, or JSON if the variable asks for it.
+const encoding = process.env.OTEL_EXPORTER_OTLP_PROTOCOL === 'http/json' ? 'http' : 'proto';
+const { OTLPMetricExporter } = require(`@opentelemetry/exporter-metrics-otlp-${encoding}`);
 const { PgInstrumentation } = require('@opentelemetry/instrumentation-pg');
 
 const TIMEOUT_MS = 500;

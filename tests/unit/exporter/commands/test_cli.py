@@ -95,7 +95,7 @@ def test_the_demo_without_its_packages_says_how_to_get_them(
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
-    assert "run | check | audit | profile | demo" in capsys.readouterr().err
+    assert "run | check | audit | profile | report | bundle | top | demo" in capsys.readouterr().err
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,9 @@
 
 from rich.console import Console
 
-from poolscope_exporter.demo.exporter_api import ReportedNow, ReportedServer, Snapshot
+from poolscope_exporter.demo.exporter_api import ReportedServer, Snapshot
 from poolscope_exporter.demo.terminal import picture
+from poolscope_exporter.terminal.reported import ReportedNow
 from support.exporter.reported import a_reported_checkout, a_reported_pool
 
 A_SERVER = ReportedServer("db:5432", up=True, reason=None)

@@ -22,7 +22,7 @@ from poolscope_exporter.core.capacity.pgbouncer_headroom import (
 from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, Result
 from poolscope_exporter.core.fleet.fleet import InstanceState
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.fleet.route_totals import (
+from poolscope_exporter.core.fleet.service_totals.route_totals import (
     MAX_ROUTES_PER_POOL,
     ServiceTotal,
     service_pool_of,

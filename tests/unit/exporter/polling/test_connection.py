@@ -1,4 +1,4 @@
-"""The one connection to a server: cut where an answer is late, closed as its policy says."""
+"""The one connection to a server: cut where an answer is late."""
 
 import asyncio
 import socket
@@ -9,14 +9,8 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from poolscope_exporter.polling.connection import (
-    FOR_A_BURST,
-    FOR_EVER,
-    KeepPolicy,
-    PollConnection,
-)
+from poolscope_exporter.polling.connection import PollConnection
 from poolscope_exporter.polling.errors import Reason, ServerUnavailableError
-from support.exporter.simulated_time import SimulatedTime
 
 ROWS: list[DictRow] = [{"one": 1}]
 SOON_S = 0.0
@@ -183,54 +177,3 @@ async def test_connection_that_is_closed_can_be_opened_again(opener: FakeOpener)
 
     await connection.open_anew()
     assert await connection.fetch_rows(b"SELECT 1") == ROWS
-
-
-@pytest.mark.parametrize(
-    ("keep", "age_s", "is_open"),
-    [
-        (FOR_EVER, 0.0, True),
-        (FOR_EVER, 1e9, True),
-        (KeepPolicy(60.0), 59.9, True),
-        (KeepPolicy(60.0), 60.0, False),
-        (KeepPolicy(60.0), 60.1, False),
-        (FOR_A_BURST, 4.9, True),
-        (FOR_A_BURST, 5.0, False),
-    ],
-)
-async def test_connection_is_kept_as_long_as_the_policy_says(
-    opener: FakeOpener, keep: KeepPolicy, age_s: float, is_open: bool
-) -> None:
-    time = SimulatedTime()
-    time.now_s = 1000.0
-    connection = PollConnection(opener, 300.0, keep, monotonic=time.monotonic)
-    await connection.open_anew()
-    time.now_s += age_s
-
-    await connection.close_unless_kept()
-
-    assert connection.is_open is is_open
-    assert opener.drivers[0].closed is not is_open
-
-
-async def test_age_begins_anew_with_each_connection(opener: FakeOpener) -> None:
-    time = SimulatedTime()
-    connection = PollConnection(opener, 300.0, KeepPolicy(60.0), monotonic=time.monotonic)
-    await connection.open_anew()
-    time.now_s = 50.0
-    await connection.open_anew()
-    time.now_s = 70.0
-
-    await connection.close_unless_kept()
-
-    assert connection.is_open
-
-
-async def test_connection_is_kept_for_ever_where_nothing_is_said(opener: FakeOpener) -> None:
-    time = SimulatedTime()
-    connection = PollConnection(opener, 300.0, monotonic=time.monotonic)
-    await connection.open_anew()
-    time.now_s = 1e9
-
-    await connection.close_unless_kept()
-
-    assert connection.is_open

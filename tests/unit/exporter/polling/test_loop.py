@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -90,13 +89,6 @@ class Bench:
         return [each for each in self.server.events if each not in {"failed", "end of poll"}]
 
 
-def record_time(time: SimulatedTime, found: list[float]) -> Callable[[], Coroutine[Any, Any, None]]:
-    async def close() -> None:
-        found.append(time.now_s)
-
-    return close
-
-
 def gaps(times: Sequence[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
@@ -140,31 +132,7 @@ async def test_gap_longer_than_the_interval_is_the_time_between_two_polls() -> N
     assert await Bench(interval_s=0.25, shortest_gap_s=0.5).run(until_s=1.2) == [0.0, 0.5, 1.0]
 
 
-@pytest.mark.parametrize("outcomes", [[], [DOWN] * 9], ids=["answers", "fails"])
-async def test_connection_that_no_poll_uses_is_closed_long_before_the_next(
-    outcomes: Sequence[Exception | None],
-) -> None:
-    bench = Bench(outcomes, kept_idle_s=0.3)
-    open_at_s: list[float] = []
-    for at_s in (0.2, 0.9):
-        bench.time.at(at_s, lambda: open_at_s.append(bench.server.events.count("closed")))
-
-    assert (await bench.run(until_s=2.0))[0] == 0.0
-    assert open_at_s == [0, 1]
-
-
-async def test_connection_is_kept_from_poll_to_poll_while_they_follow_soon() -> None:
-    bench = Bench(kept_idle_s=0.3)
-    for at_s in (0.2, 0.4, 0.6):
-        bench.time.at(at_s, bench.loop.wake)
-    closed_at_s: list[float] = []
-    bench.server.close = record_time(bench.time, closed_at_s)  # type: ignore[method-assign]
-
-    assert await bench.run(until_s=3.0) == [0.0, 0.2, 0.4, 0.6]
-    assert closed_at_s == [pytest.approx(0.9), 3.0]
-
-
-async def test_loop_keeps_an_unused_connection_where_nothing_limits_it() -> None:
+async def test_loop_itself_closes_the_connection_only_when_it_ends() -> None:
     bench = Bench()
 
     await bench.run(until_s=16.0)

@@ -25,9 +25,9 @@ from poolscope_exporter.receiver.decode import (
     parse_json,
     parse_protobuf,
 )
-from poolscope_exporter.web.page import render_page
 from poolscope_exporter.web.rows import checkout_row, pool_row
 from support.exporter.otlp_messages import a_request, a_sum
+from support.exporter.pages import pool_page, start_page
 from support.processes.mutations import corpus, hostile_json, hostile_protobuf
 
 BODIES = int(os.environ.get("HOSTILE_BODIES", "20000"))
@@ -94,7 +94,9 @@ def show(correlator: Correlator, now_s: float) -> None:
     ]
     witness = [each for each in samples if each.labels.get("service_name") == "witness"]
     assert ("poolscope_checkouts_total", 7.0) in [(each.name, each.value) for each in witness]
-    render_page(situation, "now")
+    start_page(situation)
+    for state in situation.pools:
+        pool_page(situation, service=state.pool.instance.name, pool=state.pool.name)
     names = process_names(situation.instances)
     for judgement in situation.judgements:
         checkout_row(judgement, names)

@@ -12,7 +12,7 @@ from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.endpoints import Sources, create_web
 
 LARGE = ["/metrics", "/openapi.json", "/docs"]
-SMALL = ["/healthz", "/readyz", "/page.css", "/api/v1/checkouts"]
+SMALL = ["/healthz", "/readyz", "/api/v1/checkouts"]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 

@@ -20,14 +20,17 @@ from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.endpoints import Sources, create_web
 from support.exporter.builders import a_checkout, a_pool, a_server, a_session
+from support.exporter.pages import scripts_of
 from support.exporter.processes import an_instance_state
 
 TOKEN = "t0k3n"
 GUARDED = [
-    "/", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile",
+    "/", "/pool/shop/orders", "/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers",
+    "/api/v1/profile", "/api/v1/incidents", "/incidents", "/api/v1/releases", "/api/v1/settings",
     "/openapi.json", "/docs",
 ]  # fmt: skip
-OPEN = ["/metrics", "/healthz", "/readyz", "/page.css"]
+OPEN = ["/metrics", "/healthz", "/readyz", "/page.css", "/page.js", "/copy.js"]
+POOL = "/pool/shop/orders"
 HERE = "127.0.0.1"
 
 
@@ -59,9 +62,11 @@ def a_web(
     token: str | None = None,
     is_ready: bool = True,
     checks: tuple[ConfigCheck, ...] = (),
+    pools: tuple[PoolAssessment, ...] | None = None,
 ) -> httpx.AsyncClient:
     diagnosis = PoolDiagnosis(Diagnosis.LEAKING, ("1 of 15 connections leaked",))
-    pools = (PoolAssessment(a_pool(), PoolNumbers(used=1, max=15), diagnosis, checks),)
+    known = PoolAssessment(a_pool(), PoolNumbers(used=1, max=15), diagnosis, checks)
+    pools = (known,) if pools is None else pools
     situation = Situation(judgements, pools, servers, (AN_INSTANCE,), 100.0, bouncers)
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(lambda: situation, exposition, lambda: is_ready, lambda: "now")
@@ -291,7 +296,7 @@ async def test_behind_a_bouncer_the_sessions_pid_is_shown_and_never_the_invented
 ) -> None:
     async with a_web(a_checkout_behind(link)) as web:
         (checkout,) = (await web.get("/api/v1/checkouts")).json()["checkouts"]
-        page = (await web.get("/")).text
+        page = (await web.get(POOL)).text
 
     assert (checkout["backend_pid"], checkout["pgbouncer"]) == (pid, "bouncer")
     assert "1022840197" not in page
@@ -327,46 +332,82 @@ async def test_a_bouncer_that_is_down_says_why_and_knows_no_numbers() -> None:
     assert "refused: no" in page
 
 
-async def test_the_page_shows_the_case_and_reloads_without_script() -> None:
+async def test_the_pages_need_no_script_and_none_from_elsewhere() -> None:
     async with a_web(a_blocked_checkout(), an_unlinked_checkout()) as web:
-        response = await web.get("/")
+        answers = [await web.get("/"), await web.get(POOL)]
 
+    for answer in answers:
+        assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in answer.text
+        assert scripts_of(answer.text) == ["/page.js", "/copy.js"]
+        assert "http://" not in answer.text
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'; ")
+        assert "unsafe" not in policy
+        assert answer.headers["cache-control"] == "no-store"
     for text in ("blocked", "/pay", "shop/orders.py:42", "4711", "Lock/tuple", "/report at"):
-        assert text in response.text
-    assert '<meta http-equiv="refresh" content="2">' in response.text
-    assert "<script" not in response.text
-    assert "default-src 'none'" in response.headers["content-security-policy"]
-    assert response.headers["cache-control"] == "no-store"
+        assert text in answers[1].text
 
 
-async def test_the_page_begins_with_what_is_wrong_and_ends_with_how_it_is_set_up() -> None:
-    check = ConfigCheck(CheckId.C1, Result.WARN, "pool_size", 30, "5 to 20", "set it lower")
-    working = a_checkout_behind(NoLink(Unlinked.IDLE_IN_POOLER, None, "bouncer"))
+async def test_the_start_page_begins_with_what_is_wrong_and_ends_with_the_servers() -> None:
     views = (ServerView("main", up=True),), (BouncerView("bouncer", up=True),)
-    async with a_web(
-        working, an_unlinked_checkout(), servers=views[0], bouncers=views[1], checks=(check,)
-    ) as web:
+    async with a_web(an_unlinked_checkout(), servers=views[0], bouncers=views[1]) as web:
         page = (await web.get("/")).text
 
-    sections = (
-        "Held checkouts",
-        "Waiting callers",
-        "Pools",
-        "Servers",
-        "PgBouncers",
-        "Configuration",
-    )
-    places = [page.index(f"<h2>{title}</h2>") for title in sections]
+    sections = ("Pools", "Lock queues", "Silent processes", "Servers", "PgBouncers")
+    places = [page.index(f">{title}</h2>") for title in sections]
     assert places == sorted(places)
-    assert page.index(">leaked</span>") < page.index(">working</span>")
+    assert page.index("pools in trouble") < places[0]
 
 
-async def test_the_page_escapes_what_applications_say() -> None:
+async def test_the_pages_escape_what_applications_say() -> None:
     async with a_web(an_unlinked_checkout(route="<script>alert(1)</script>")) as web:
-        page = (await web.get("/")).text
+        page = (await web.get(POOL)).text
 
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/pool/shop/orders", 200),
+        ("/pool/shop/no-such-pool", 200),
+        ("/pool/shop/a%2Fb", 200),
+        ("/pool/shop/a/b", 404),
+        ("/pool/shop/orders?limit=x", 400),
+        ("/live?limit=x", 400),
+        ("/live/pool/shop/a/b", 404),
+    ],
+)
+async def test_an_address_names_a_service_and_a_pool(path: str, status: int) -> None:
+    async with a_web() as web:
+        assert (await web.get(path)).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/pool/shop/a%0Ab", "/pool/shop/a/b"])
+async def test_what_is_not_there_is_one_line_of_text(path: str) -> None:
+    async with a_web() as web:
+        answer = await web.get(path)
+
+    assert (answer.status_code, answer.text) == (404, "no such page\n")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+async def test_a_name_with_a_slash_has_its_page() -> None:
+    state = PoolAssessment(a_pool(name="a/b"), PoolNumbers(), PoolDiagnosis(Diagnosis.FULL, ()))
+    async with a_web(pools=(state,)) as web:
+        page = (await web.get("/pool/shop/a%2Fb")).text
+
+    assert "pool a/b of shop" in page
+    assert 'data-live="/live/pool/shop/a%2Fb"' in page
+
+
+async def test_a_pool_that_nobody_pushes_is_one_clear_sentence() -> None:
+    async with a_web() as web:
+        page = (await web.get("/pool/shop/<no>")).text
+
+    assert "No process pushes this pool" in page
+    assert "<no>" not in page
 
 
 async def test_an_empty_page_says_what_is_missing() -> None:
@@ -379,7 +420,7 @@ async def test_an_empty_page_says_what_is_missing() -> None:
 
     assert "No server is configured" in page
     assert "No application has pushed yet" in page
-    assert "Nobody holds a connection for long" in page
+    assert "No process fell silent" in page
 
 
 async def test_page_and_api_say_value_range_and_cure_of_each_check() -> None:
@@ -392,15 +433,15 @@ async def test_page_and_api_say_value_range_and_cure_of_each_check() -> None:
         ConfigCheck(CheckId.C8, Result.OK, "pool_size", 7, "less than 100"),
     )
     async with a_web(checks=checks) as web:
-        page = (await web.get("/")).text
+        start, page = (await web.get("/")).text, (await web.get(POOL)).text
         [pool] = (await web.get("/api/v1/pools")).json()["pools"]
 
     for text in ("C1", "pool_size", "30", "5 to 20", "set &lt;it&gt; lower", "is not reported"):
         assert text in page
-    assert "<small>configuration: C1</small>" in page
+    assert "<small>configuration warns: C1</small>" in start
     assert "C5 pool_pre_ping: on (on); note: a &lt;slow&gt; ping" in page
     assert "C8 pool_size: 7 (less than 100)" in page
-    assert page.count("<tr>") == page.count("</tr>")
+    assert page.count("<tr") == page.count("</tr>")
     assert page.count("<td") == page.count("</td>")
     assert pool["config_checks"][0] == {
         "check_id": "C1",
@@ -417,9 +458,8 @@ async def test_the_page_shows_only_what_its_query_asks_for() -> None:
         mine = (await web.get("/?service=shop&pool=orders")).text
         others = (await web.get("/?service=another")).text
 
-    assert "/pay" in mine
+    assert "1 of 15 connections leaked" in mine
     assert 'only service <code>shop</code>, pool <code>orders</code> · <a href="/">' in mine
-    assert "/pay" not in others
     assert "1 of 15 connections leaked" not in others
 
 
@@ -429,7 +469,10 @@ async def test_a_wrong_query_of_the_page_is_one_clear_error() -> None:
 
     assert (answer.status_code, answer.text) == (
         400,
-        "'svc': unknown parameter; use service, pool, instance, verdict, limit\n",
+        (
+            "'svc': unknown parameter; use service, namespace, pool, instance, verdict, q,"
+            " limit, refresh\n"
+        ),
     )
 
 

@@ -12,9 +12,10 @@ from poolscope_exporter.core.fleet.process_names import process_names
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.core.model.lock_waits import PREPARED
 from poolscope_exporter.core.model.sessions import SessionState
+from poolscope_exporter.web.console.start_view import MAX_QUEUE
 from poolscope_exporter.web.lock_rows import root_blocker_row
-from poolscope_exporter.web.page import render_page
 from support.exporter.builders import a_checkout, a_pool, a_session, an_instance
+from support.exporter.pages import start_page
 from support.exporter.processes import an_instance_state
 
 BILLING = a_pool(an_instance("billing-1", name="billing"), name="invoices")
@@ -43,7 +44,7 @@ def row_of(blocker: RootBlocker) -> Any:
 
 
 def page_of(*blockers: RootBlocker) -> str:
-    return render_page(Situation((), (), (), STATES, 0.0, blockers=blockers), "now")
+    return start_page(Situation((), (), (), STATES, 0.0, blockers=blockers))
 
 
 def test_a_root_has_its_identity_its_queue_and_the_statement_that_ends_it() -> None:
@@ -106,10 +107,10 @@ def test_the_page_shows_the_tree_and_escapes_what_a_client_chose() -> None:
         "<code>SELECT pg_terminate_backend(10)</code>",
         "etl in orders",
         "&lt;nightly&gt; from 10.0.0.7",
-        "41.2 s",
-        "and perhaps 3 more",
-        "└ 20",
-        "&emsp;&emsp;└ 30",
+        "transaction for 41 s",
+        "2 sessions behind it, and perhaps 3 more",
+        '<li class="depth-1">backend 20, behind 10:',
+        '<li class="depth-2">backend 30, behind 20 and 10:',
         "<small>Lock/tuple</small>",
         ">node-1:17</a>",
     ):
@@ -125,5 +126,15 @@ def test_only_a_deadlock_ends_by_itself(kind: RootKind) -> None:
     assert ("after deadlock_timeout" in shown) is (kind is RootKind.DEADLOCK)
 
 
-def test_a_page_without_lock_waits_has_no_such_section() -> None:
-    assert "Lock queues" not in page_of()
+def test_a_page_without_lock_waits_states_that() -> None:
+    assert "No session waits long for a lock." in page_of()
+    assert "No session waits long for a lock." not in page_of(TREE)
+
+
+def test_a_long_queue_has_its_first_sessions_and_the_number_of_the_others() -> None:
+    waiters = tuple(LockWaiter(LockParty(pid), 10, 1) for pid in range(20, 20 + MAX_QUEUE + 3))
+
+    shown = page_of(replace(TREE, queue=waiters))
+
+    assert shown.count('<li class="depth-1">') == MAX_QUEUE
+    assert "<li>3 more: " in shown

@@ -20,7 +20,8 @@ from poolscope_exporter.core.checks.rules import PoolChecks
 from poolscope_exporter.core.fleet.growth import Growth
 from poolscope_exporter.core.fleet.occupancy_history import ProfileKey, ProfileRow
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers, numbers_of
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.release_totals import ReleaseKey, ReleaseNumbers
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.fleet.waiter_groups import group_waiters
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation, Withheld
@@ -38,7 +39,9 @@ from poolscope_exporter.core.model.servers import ServerLimits, ServerRole
 from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
+from poolscope_exporter.settings.shown_settings import ShownSetting
 from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
 from poolscope_exporter.web.openapi import OPERATIONS
 from support.exporter.api_schema import problems_of
 from support.exporter.builders import (
@@ -50,11 +53,31 @@ from support.exporter.builders import (
     a_waiting_caller,
     pool_points,
 )
+from support.exporter.incident_looks import a_full_incident, an_incident
 
-API = ("/api/v1/checkouts", "/api/v1/pools", "/api/v1/blockers", "/api/v1/profile")
+API = (
+    "/api/v1/checkouts",
+    "/api/v1/pools",
+    "/api/v1/blockers",
+    "/api/v1/profile",
+    "/api/v1/incidents",
+    "/api/v1/releases",
+    "/api/v1/settings",
+)
 PROFILE = [
     ProfileRow(service_pool_of(a_pool()), ProfileKey("/pay", "", "", "", "database"), 2.0),
 ]
+INCIDENTS = (an_incident(), a_full_incident())
+RELEASES = [
+    ReleaseNumbers(ReleaseKey(service_pool_of(a_pool()), "1.2"), 3, 2, 60.0, 90, 0.25, 8, 2, 1),
+    ReleaseNumbers(
+        ReleaseKey(service_pool_of(a_pool()), "1.1"), 1, 0, 99.0, None, None, None, None, None
+    ),
+]
+SETTINGS = (
+    ShownSetting("main", "dsn", "10.0.0.1:5432", is_default=False),
+    ShownSetting(None, "token_file", None, is_default=True),
+)
 NOTHING = Situation((), (), (), (), 0.0)
 
 
@@ -172,7 +195,14 @@ def lock_queues() -> tuple[RootBlocker, ...]:
 def a_web(situation: Situation) -> httpx.AsyncClient:
     exposition = Exposition(lambda: Scrape(situation, (), (), (), (), {}, {}))
     sources = Sources(
-        lambda: situation, exposition, lambda: True, lambda: "now", profile=lambda _: PROFILE
+        lambda: situation,
+        exposition,
+        lambda: True,
+        lambda: "now",
+        profile=lambda _: PROFILE,
+        incidents=lambda: ShownIncidents(INCIDENTS, 1),
+        releases=lambda: RELEASES,
+        settings=SETTINGS,
     )
     transport = httpx.ASGITransport(create_web(sources, None))
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1")
@@ -216,7 +246,8 @@ async def test_document_has_every_path_and_says_which_are_guarded() -> None:
 
     assert paths.keys() == {operation.path for operation in OPERATIONS}
     guarded = {path for path, methods in paths.items() if "security" in methods["get"]}
-    assert guarded == {"/", "/docs", "/openapi.json", *API}
+    pages = {"/", "/pool/{service}/{pool}", "/live", "/live/pool/{service}/{pool}", "/incidents"}
+    assert guarded == {*pages, "/docs", "/openapi.json", *API}
     for path in guarded:
         assert {"401", "403"} <= paths[path]["get"]["responses"].keys()
 

@@ -4,7 +4,7 @@ import pytest
 
 from poolscope_exporter.core.fleet.occupancy_history import ProfileKey, ProfileRow
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.judging.diagnosis import Diagnosis, PoolDiagnosis
 from poolscope_exporter.core.judging.situation import PoolAssessment, Situation
 from poolscope_exporter.web.profile.profile_rows import (

@@ -39,6 +39,25 @@ def test_right_row_has_no_fault() -> None:
     assert faults_of(APP) == []
 
 
+def test_a_diagnosis_that_is_also_right_in_an_application_is_no_fault() -> None:
+    shown = (*LOCK.shown, Shown("threads_exhausted", 20.0))
+    assert faults(replace(LOCK, shown=shown)) == ("`threads_exhausted` after 20 s",)
+    assert faults(replace(LOCK, shown=shown, also=("threads_exhausted",))) == ()
+
+
+def test_slow_queries_are_the_alert_on_exhaustion_only_if_they_page() -> None:
+    record = PhaseRecord(Phase.EXHAUSTION, 120.0, (Shown("slow_queries", 6.0),))
+    critical, warning = (Shown(f"PoolSlowQueries/{each}", 22.5) for each in ("critical", "warning"))
+    assert faults(replace(record, fired=(critical,))) == ()
+    assert faults(replace(record, fired=(warning,))) == ("no right alert",)
+
+
+def test_a_story_that_broke_off_is_not_right_and_keeps_what_was_played() -> None:
+    broken = replace(APP, phases=(CALM,), broke_off="TimeoutError()")
+    assert faults_of(broken) == ["shop: the story broke off: TimeoutError()"]
+    assert "the story broke off" in page({"shop": replace(broken, phases=())})
+
+
 def test_first_right_word_and_alert_are_found() -> None:
     outcome = judge(LOCK, has_alerts=True)
     assert (outcome.word, outcome.alert) == (LOCK.shown[1], LOCK.fired[0])

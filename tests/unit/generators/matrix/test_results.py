@@ -18,17 +18,17 @@ def test_each_test_is_counted_by_its_outcome(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(REPORT)
 
-    assert read_result(report) == Result(2, 1, ("test_three", "test_four"))
+    assert read_result(report) == Result(2, ("no",), ("test_three", "test_four"))
 
 
 @pytest.mark.parametrize(
     ("result", "text", "is_good"),
     [
-        (Result(1206, 0, ()), "1,206 passed", True),
-        (Result(39, 2, ()), "39 passed, 2 skipped", True),
-        (Result(0, 3, ()), "0 passed, 3 skipped", False),
-        (Result(4, 0, ("a", "b", "c")), "4 passed, 3 failed: a, b, c", False),
-        (Result(4, 0, ("a", "b", "c", "d")), "4 passed, 4 failed: a, b, c, …", False),
+        (Result(1206, (), ()), "1,206 passed", True),
+        (Result(39, ("no TLS", "no TLS"), ()), "39 passed, 2 skipped. Reason: no TLS.", True),
+        (Result(0, ("a", "b"), ()), "0 passed, 2 skipped. Reason: a. Reason: b.", False),
+        (Result(4, (), ("a", "b", "c")), "4 passed, 3 failed: a, b, c", False),
+        (Result(4, (), ("a", "b", "c", "d")), "4 passed, 4 failed: a, b, c, …", False),
     ],
 )
 def test_a_row_is_good_if_tests_passed_and_none_failed(

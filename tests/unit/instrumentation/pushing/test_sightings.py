@@ -9,7 +9,7 @@ from poolscope import catalogue
 from poolscope.app_log import HELD
 from poolscope.pushing.looks.held_messages import LOGGED_AT_ONCE, HeldMessages
 from poolscope.pushing.looks.sightings import now_attributes, now_sentence
-from poolscope.pushing.timeout_report import describe_exhaustion
+from poolscope.pushing.timeouts.timeout_report import describe_exhaustion
 from poolscope.recording.callsite import UNKNOWN_SITE, Site
 from poolscope.recording.exhaustion import Exhaustion, HolderThen
 from poolscope.recording.requests import long_lived

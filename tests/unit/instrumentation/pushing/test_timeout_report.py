@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from poolscope.catalogue import Evidence, OwnerKind, Phase
-from poolscope.pushing.timeout_report import describe_exhaustion
+from poolscope.pushing.timeouts.timeout_report import describe_exhaustion
 from poolscope.recording.callsite import UNKNOWN_SITE
 from poolscope.recording.exhaustion import Exhaustion, HolderThen, WaitersThen
 from poolscope.recording.pool import PoolConfiguration

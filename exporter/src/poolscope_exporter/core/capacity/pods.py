@@ -11,7 +11,7 @@ from poolscope_exporter.core.capacity.container_limits import (
 )
 from poolscope_exporter.core.capacity.known_sum import known_sum
 from poolscope_exporter.core.fleet.fleet import InstanceState
-from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_numbers import ONE_MAXIMUM, PoolNumbers
 from poolscope_exporter.core.model.checkouts import Pool
 
 Place = tuple[str, str]
@@ -87,6 +87,13 @@ def _kind(pool: Pool, place: Place) -> _Kind:
 
 
 def _demand(place: Place, members: list[PoolNumbers], limits: ContainerLimits) -> PodDemand:
-    sizes = [each.size if each.size is not None else each.max for each in members]
+    sizes = [_kept(each) for each in members]
     most = [each.max for each in members]
     return PodDemand(place[0], len(members), known_sum(sizes), known_sum(most), limits)
+
+
+def _kept(numbers: PoolNumbers) -> int | None:
+    """Return the connections that a pool may keep: its maximum, if that is its only limit."""
+    if numbers.library in ONE_MAXIMUM or numbers.size is None:
+        return numbers.max
+    return numbers.size

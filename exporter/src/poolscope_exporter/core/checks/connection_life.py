@@ -114,10 +114,13 @@ def _silent(timeouts: Iterable[IdleTimeout]) -> IdleTimeout | None:
     return next((each for each in timeouts if each.seconds is None), None)
 
 
-def check_pre_ping(pool: PoolSettings, row: Threshold) -> ConfigCheck | None:
+def check_pre_ping(
+    pool: PoolSettings, row: Threshold, *, is_local: bool = False
+) -> ConfigCheck | None:
     """Check C5.
 
-    `row` has the typical duration of a ping, and the duration of a slow network.
+    `row` has the typical duration of a ping, and the duration of a slow network. If `is_local`, the
+    connection does not leave this machine: a busy machine or a proxy's network is slow, a note.
     """
     if not pool.keeps_connections or pool.library == "asyncpg":
         return None
@@ -130,15 +133,19 @@ def check_pre_ping(pool: PoolSettings, row: Threshold) -> ConfigCheck | None:
         return subject.unknown(f"{setting} is not reported")
     if not pool.pre_ping:
         return subject.warn(pre_ping_cure(pool, row.advice))
-    return _compare_ping(subject, pool.ping_s, row)
+    return _compare_ping(subject, pool.ping_s, row, is_local=is_local)
 
 
-def _compare_ping(subject: CheckSubject, ping_s: float | None, row: Threshold) -> ConfigCheck:
+def _compare_ping(
+    subject: CheckSubject, ping_s: float | None, row: Threshold, *, is_local: bool
+) -> ConfigCheck:
     if ping_s is None or ping_s <= row.limit:
         return subject.ok()
     paid = f"each checkout waits {_ms(ping_s, 1)} for its ping"
     if ping_s < row.highest:
         return subject.ok(f"note: {paid}")
+    if is_local:
+        return subject.ok(f"note: {paid}: look at this machine's processors, or behind its proxy")
     return subject.warn(
         f"{paid}: look at the network between application and server, and keep {subject.setting} on"
     )

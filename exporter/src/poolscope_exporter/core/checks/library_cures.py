@@ -11,6 +11,14 @@ CHECK_OF_PSYCOPG = (
     '"CONN_HEALTH_CHECKS": True beside "OPTIONS")'
 )
 
+MADE_BY_DJANGO = "django/db/"
+"""The beginning of the line that makes Django's pool: Django keeps it until it is closed."""
+
+KEEP_DJANGOS_POOL = (
+    "Django makes a pool after each close_pool(), and Celery calls that around each task; set "
+    "CELERY_DB_REUSE_MAX in Django's settings to keep the pool for that number of tasks"
+)
+
 _PRE_PING = {
     "sqlalchemy": "create the engine with pool_pre_ping=True: it finds stale sockets",
     "psycopg_pool": f"{CHECK_OF_PSYCOPG}: it finds stale sockets",

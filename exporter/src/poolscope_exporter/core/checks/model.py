@@ -11,9 +11,6 @@ from poolscope_exporter.core.model.pushes import PoolsMade
 KEEPS_NO_CONNECTION = frozenset({"NullPool", "NullConnectionPool", "AsyncNullConnectionPool"})
 """The pools that open a connection for each checkout, and close it afterwards."""
 
-ONE_MAXIMUM = frozenset({"asyncpg", "psycopg_pool"})
-"""Libraries with pools that have a max_size and no overflow; poolscope reads it as pool_size."""
-
 _NO_QUEUES = KEEPS_NO_CONNECTION | {"StaticPool", "SingletonThreadPool", "AssertionPool"}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
+from typing import Final
 
 from poolscope_exporter.core.capacity.demand import NOWHERE, Demand, GrownService
 from poolscope_exporter.core.capacity.pods import PodDemand
@@ -13,12 +14,13 @@ from poolscope_exporter.core.checks.connection_life import (
     check_recycle,
 )
 from poolscope_exporter.core.checks.library_cures import (
+    KEEP_DJANGOS_POOL,
+    MADE_BY_DJANGO,
     blocking_cure,
     pool_class_cure,
     sharing_cure,
 )
 from poolscope_exporter.core.checks.model import (
-    ONE_MAXIMUM,
     CheckId,
     ConfigCheck,
     PoolSettings,
@@ -29,7 +31,7 @@ from poolscope_exporter.core.checks.statement_tracking import check_statements
 from poolscope_exporter.core.checks.subject import CheckSubject, continued
 from poolscope_exporter.core.checks.thresholds import DEFAULTS, Threshold, ThresholdId, Thresholds
 from poolscope_exporter.core.checks.timeouts import check_connect_timeout, check_pool_timeout
-from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_numbers import ONE_MAXIMUM, PoolNumbers
 from poolscope_exporter.core.model.idle_timeouts import IdleTimeout
 from poolscope_exporter.core.model.pgbouncers import Pooling
 
@@ -38,6 +40,10 @@ KINDS = 1024
 
 SQLALCHEMY_DEFAULT = (5, 10)
 """The pool_size and max_overflow of an engine that is created without them."""
+
+ONE: Final = 1
+ONE_NOTE: Final = "note: one connection serves one caller at a time"
+"""Nobody gets such a pool by default: it is for jobs that run one after another."""
 
 _QUEUES = frozenset({
     "QueuePool", "AsyncAdaptedQueuePool",  # SQLAlchemy
@@ -103,6 +109,8 @@ def _check_size(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     subject = CheckSubject(CheckId.C1, setting, size, safe_range)
     if not pool.has_queue:
         return None
+    if pool.max == ONE:
+        return subject.ok(ONE_NOTE)
     if size is not None:
         is_safe = row.lowest <= size <= row.highest
         cure = f"set {setting} within {safe_range}: {continued(row.advice)}"
@@ -117,9 +125,11 @@ def _check_pod(facts: PoolFacts, pod: PodDemand, row: Threshold) -> ConfigCheck:
     safe_range = f"{row.lowest:g} to {row.highest:g} in a {pod.kind}"
     name = f"{setting} of the {pod.processes} processes of a {pod.kind}"
     subject = CheckSubject(CheckId.C1, name, pod.size, safe_range)
+    if pod.most == ONE * pod.processes:
+        return subject.ok(ONE_NOTE)
     if pod.size is None:
         return subject.unknown(f"{setting} of one of them is not reported, or has no limit")
-    most = "" if pod.most is None else f", and may open {pod.most}"
+    most = "" if pod.most in {None, pod.size} else f", and may open {pod.most}"
     limits = f", where they have {pod.limits}" if str(pod.limits) else ""
     cure = (
         f"{_workers(facts.pool, pod)} keep {pod.size} connections{most}{limits}: lower {setting}, "
@@ -258,9 +268,12 @@ def _check_pools_made(facts: PoolFacts, row: Threshold) -> ConfigCheck | None:
     subject = CheckSubject(
         CheckId.C16, f"pools made at {made.call_site}", made.count, f"at most {row.limit:g}"
     )
+    if made.count <= row.limit:
+        return subject.ok()
+    if made.call_site.startswith(MADE_BY_DJANGO):
+        return subject.ok(f"note: {KEEP_DJANGOS_POOL}")
     thing = "engine" if facts.pool.library == "sqlalchemy" else "pool"
-    cure = f"{made.count} pools were made at {made.call_site}: make the {thing} once"
-    return subject.judged(made.count <= row.limit, cure)
+    return subject.warn(f"{made.count} pools were made at {made.call_site}: make the {thing} once")
 
 
 Check = Callable[[PoolFacts, Threshold], ConfigCheck | None]
@@ -270,7 +283,7 @@ _CHECKS: dict[CheckId, Check] = {
     CheckId.C2: _check_overflow,
     CheckId.C3: lambda facts, row: check_pool_timeout(facts.pool, row),
     CheckId.C4: lambda facts, row: check_recycle(facts.pool, facts.timeouts, row),
-    CheckId.C5: lambda facts, row: check_pre_ping(facts.pool, row),
+    CheckId.C5: lambda facts, row: check_pre_ping(facts.pool, row, is_local=facts.is_local),
     CheckId.C6: lambda facts, row: check_keepalive(
         facts.pool, facts.timeouts, row, is_local=facts.is_local
     ),

@@ -237,7 +237,8 @@ DEFAULTS: Final = Thresholds(
         ),
         Threshold(
             _T.C16, "Pools with one name, created at one line", Unit.POOLS, _S.INFO,
-            "Create the engine once, when the process starts, and not for each request.", value=2.0,
+            "Create the engine once, when the process starts, and not for each request.",
+            value=10.0,
         ),
     )
 )  # fmt: skip

@@ -6,9 +6,10 @@ connections that do not open.
 """
 
 from poolscope_exporter.core.checks.library_cures import connect_timeout_setting
-from poolscope_exporter.core.checks.model import ONE_MAXIMUM, CheckId, ConfigCheck, PoolSettings
+from poolscope_exporter.core.checks.model import CheckId, ConfigCheck, PoolSettings
 from poolscope_exporter.core.checks.subject import CheckSubject, continued
 from poolscope_exporter.core.checks.thresholds import Threshold
+from poolscope_exporter.core.fleet.pool_numbers import ONE_MAXIMUM
 
 _NO_LIMIT_S = 0.0
 

@@ -1,7 +1,7 @@
 """Store the state of all application processes: their series, pools and held checkouts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from poolscope.catalogue import PROCESS_PID, Publisher
@@ -19,13 +19,22 @@ from poolscope_exporter.core.fleet.fair_shares import (
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
 from poolscope_exporter.core.fleet.occupancy_history import OccupancyHistory
 from poolscope_exporter.core.fleet.pool_numbers import PoolNumbers
+from poolscope_exporter.core.fleet.pool_totals import TOTALS_METRICS, PoolTotals, pool_totals
 from poolscope_exporter.core.fleet.process import Process
 from poolscope_exporter.core.fleet.retention import (
     COUNTER_RETENTION_S,
     DEFAULT_INTERVAL_S,
     TOTALS_RETENTION_S,
 )
-from poolscope_exporter.core.fleet.route_totals import ServiceTotal, ServiceTotals
+from poolscope_exporter.core.fleet.service_totals.release_totals import (
+    ReleaseNumbers,
+    ReleaseTotals,
+)
+from poolscope_exporter.core.fleet.service_totals.route_totals import (
+    ServicePool,
+    ServiceTotal,
+    ServiceTotals,
+)
 from poolscope_exporter.core.model.checkouts import Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, Push
 
@@ -58,7 +67,8 @@ class PushResult:
 class InstanceState:
     """The state of one application process, from its pushes.
 
-    After its last push, which has an end marker, `ended` is true. If it has not ended and has
+    After its last push, which has an end marker, `ended` is true. The sender that answers for its
+    room is `owner`. If it has not ended and has
     pushed within three push intervals, `is_live` is true. A process that is not live is listed
     until its counters expire.
     """
@@ -70,6 +80,7 @@ class InstanceState:
     publisher: Publisher
     ended: bool
     is_live: bool
+    owner: str = ""
 
 
 MAX_INSTANCES = 1250
@@ -117,6 +128,7 @@ class Fleet:
         self._kinds = FamilyKinds()
         self._routes = ServiceTotals(max_routes_per_pool=max_routes_per_pool)
         self._first_seen = FirstSeen()
+        self._releases = ReleaseTotals()
         self.occupancy = OccupancyHistory()
         self._shared_rooms = {
             Room.HELD: self._budgets.held,
@@ -140,6 +152,7 @@ class Fleet:
         if process and not restarted and process.is_ahead_of(push):
             return self.refuse_push(push, Refusal.OUT_OF_ORDER)
         if process and restarted:
+            self._releases.add_ended(process)
             process.release_room()
         if process is None or restarted:
             process = self._processes[source] = self._process(push, now_s, was_counted=was_counted)
@@ -163,9 +176,11 @@ class Fleet:
     def tick(self, now_s: float) -> None:
         """Drop expired state; the results of other methods do not depend on how often this runs."""
         for source, process in list(self._processes.items()):
-            process.expire(now_s)
             if process.is_forgotten(now_s):
+                self._releases.add_ended(process)
                 self._forget(source)
+            else:
+                process.expire(now_s)
         self._routes.expire_pools(now_s - TOTALS_RETENTION_S)
 
     def series(self, now_s: float) -> Iterator[tuple[Instance, Point]]:
@@ -183,6 +198,16 @@ class Fleet:
         """Return the route counters of services, summed over current and past processes."""
         return list(self._routes.totals())
 
+    def releases(self, now_s: float) -> list[ReleaseNumbers]:
+        """Return the sums of each version of a service, over current and past processes."""
+        return self._releases.compared(self._remembered(now_s), now_s)
+
+    def releases_of(
+        self, is_wanted: Callable[[ServicePool], bool], now_s: float
+    ) -> list[ReleaseNumbers]:
+        """Return the sums of each version for these pools alone."""
+        return self._releases.compared(self._remembered(now_s), now_s, is_wanted)
+
     def held(self, now_s: float) -> list[CheckoutReport]:
         """Return the held checkouts of all live processes."""
         return [reported for p in self._remembered(now_s) for reported in p.held_checkouts(now_s)]
@@ -198,6 +223,14 @@ class Fleet:
         for process in self._remembered(now_s):
             found.update(process.pool_numbers(now_s))
         return found
+
+    def totals_of(self, is_wanted: Callable[[Pool], bool], now_s: float) -> PoolTotals:
+        """Return the histograms and leaks of these pools, with those of processes that ended."""
+        return pool_totals(
+            point
+            for process in self._remembered(now_s)
+            for point in process.pool_points(is_wanted, TOTALS_METRICS, now_s)
+        )
 
     def live_backend_pids(self, now_s: float) -> Mapping[Pool, frozenset[int]]:
         """Return the backend PIDs of all open connections of live processes, by pool."""
@@ -237,6 +270,7 @@ class Fleet:
             self._budgets.shares(),
             kinds=self._kinds,
             owner=owner_of(push),
+            first_push_s=now_s,
             is_from_zero=is_new,
         )
 
@@ -261,7 +295,9 @@ class Fleet:
             return False
         gone = [each for each in self._processes.items() if not each[1].is_live(now_s)]
         if gone:
-            self._forget(min(gone, key=lambda item: item[1].last_push_s)[0])
+            source, process = min(gone, key=lambda item: item[1].last_push_s)
+            self._releases.add_ended(process)
+            self._forget(source)
             return True
         processes = self._processes.values()
         victim = gives_way(usage(Room.INSTANCES, processes), owner, self._max_instances)
@@ -303,6 +339,7 @@ def _state(process: Process, now_s: float) -> InstanceState:
         publisher=process.publisher,
         ended=process.ended,
         is_live=process.is_live(now_s),
+        owner=process.owner,
     )
 
 

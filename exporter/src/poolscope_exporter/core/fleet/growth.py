@@ -51,10 +51,12 @@ class Growth:
     """The growth of a pool's counters over the window; an absent counter is unknown.
 
     `hurt_at_s` is the time of the last push in which a counter of harm to callers grew, or None.
+    The time between the first and the last push of the window is `span_s`, 0 if it is unknown.
     """
 
     by_counter: Mapping[CounterKey, float] = field(default_factory=dict)
     hurt_at_s: float | None = None
+    span_s: float = 0.0
 
     def of(self, metric: Metric, value: str = "") -> float | None:
         """Return the growth of a counter, or None if it is unknown."""
@@ -139,9 +141,9 @@ class CounterHistory:
         """
         if len(self._marks) < _PAIR:
             return Growth()
-        first, last = self._marks[0][1], self._marks[-1][1]
+        (began_s, first), (ended_s, last) = self._marks[0], self._marks[-1]
         grown = {key: _grown(first.get(key, 0.0), value) for key, value in last.items()}
-        return Growth(grown, self._hurt_at_s)
+        return Growth(grown, self._hurt_at_s, ended_s - began_s)
 
 
 class GrowthHistory:

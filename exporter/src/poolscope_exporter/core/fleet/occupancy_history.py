@@ -7,7 +7,11 @@ from typing import Final, NamedTuple
 
 from poolscope.catalogue import OTHER, Doing
 from poolscope_exporter.core.fleet.retention import TOTALS_RETENTION_S
-from poolscope_exporter.core.fleet.route_totals import ServicePool, ServiceTotals, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import (
+    ServicePool,
+    ServiceTotals,
+    service_pool_of,
+)
 from poolscope_exporter.core.model.pushes import Occupied
 
 BUCKET_S: Final = 10.0

@@ -13,6 +13,9 @@ from poolscope_exporter.core.fleet.waiter_groups import PoolWaiters
 from poolscope_exporter.core.model.checkouts import InheritedConnection
 from poolscope_exporter.core.model.pushes import Point, PoolGeneration, PoolsMade
 
+ONE_MAXIMUM: Final = frozenset({"asyncpg", "psycopg_pool"})
+"""Libraries with pools that have a max_size and no overflow; their `size` is the min_size."""
+
 LEAST_PINGS: Final = 20
 """With fewer pings, one slow ping at a busy moment would decide the mean and blame the network."""
 

@@ -1,7 +1,7 @@
 """Follow one application process over its pushes: its series, pools and held checkouts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,9 +23,9 @@ from poolscope_exporter.core.fleet.retention import (
     LONGEST_INTERVAL_S,
     MISSED_PUSHES,
 )
-from poolscope_exporter.core.fleet.route_deltas import ROUTE_METRICS, RouteCounters
-from poolscope_exporter.core.fleet.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.series import ProcessSeries
+from poolscope_exporter.core.fleet.service_totals.route_deltas import ROUTE_METRICS, RouteCounters
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotals
 from poolscope_exporter.core.fleet.waiter_groups import ProcessWaiters
 from poolscope_exporter.core.model.checkouts import InheritedConnection, Instance, Pool
 from poolscope_exporter.core.model.pushes import Point, PoolGeneration, PoolsMade, Push
@@ -64,6 +64,7 @@ class Process:
         *,
         kinds: FamilyKinds,
         owner: str,
+        first_push_s: float,
         is_from_zero: bool,
     ) -> None:
         self.instance = instance
@@ -72,6 +73,7 @@ class Process:
         self.resource: Mapping[str, str] = {}
         self.publisher = Publisher.EXPORTER
         self.interval_s = DEFAULT_INTERVAL_S
+        self.first_push_s = first_push_s
         self.last_push_s = 0.0
         self._last_complete_s = 0.0
         self.ended = False
@@ -178,6 +180,10 @@ class Process:
             self._waiters.drop_waiters()
             self._growth.forget_counters()
 
+    def pool_counters(self, is_wanted: Callable[[Pool], bool]) -> Mapping[Pool, list[Point]]:
+        """Return the last points of these pools, also of a process that has ended."""
+        return self._series.numbers_since(float("-inf"), is_wanted)
+
     def drop_held(self) -> None:
         """Drop the held checkouts and backend PIDs; the next push may list them again."""
         self._held.drop_all()
@@ -193,6 +199,12 @@ class Process:
     def live_points(self, now_s: float) -> Iterator[Point]:
         """Yield the series that are valid now; a process that is gone has no gauges."""
         return self._series.points_since(self._since_s(now_s), now_s - COUNTER_RETENTION_S)
+
+    def pool_points(
+        self, is_wanted: Callable[[Pool], bool], metrics: Collection[str], now_s: float
+    ) -> Iterator[Point]:
+        """Yield the counters of these metrics and pools, also if the process is gone."""
+        return self._series.points_of_pools(is_wanted, metrics, now_s - COUNTER_RETENTION_S)
 
     def held_checkouts(self, now_s: float) -> Iterator[CheckoutReport]:
         """Yield the held checkouts; a process that is gone has none."""

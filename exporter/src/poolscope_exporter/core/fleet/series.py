@@ -1,6 +1,6 @@
 """Keep the series of one process: cumulative, limited per pool, and dropped after they stop."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from math import isfinite
 
@@ -20,6 +20,10 @@ LATEST_NS = 300 * 10**9
 """A push is retried for at most this long; an older time means that a clock was set back."""
 
 _Key = tuple[object, ...]
+
+
+def _any_pool(_: Pool) -> bool:
+    return True
 
 
 @dataclass(slots=True)
@@ -71,14 +75,26 @@ class ProcessSeries:
             if entry.seen_s >= (gauges_since_s if entry.is_gauge else counters_since_s):
                 yield entry.point
 
-    def numbers_since(self, since_s: float) -> dict[Pool, list[Point]]:
-        """Return the points of each pool that were last seen at `since_s` or later."""
+    def numbers_since(
+        self, since_s: float, is_wanted: Callable[[Pool], bool] = _any_pool
+    ) -> dict[Pool, list[Point]]:
+        """Return the points of each accepted pool that were last seen at `since_s` or later."""
         found = {
             pool: [entry.point for entry in entries.values() if entry.seen_s >= since_s]
             for pool, entries in self._by_pool.items()
-            if pool
+            if pool and is_wanted(pool)
         }
         return {pool: points for pool, points in found.items() if points}
+
+    def points_of_pools(
+        self, is_wanted: Callable[[Pool], bool], metrics: Collection[str], since_s: float
+    ) -> Iterator[Point]:
+        """Yield the points of these metrics and pools that were last seen at `since_s` or later."""
+        for pool, entries in self._by_pool.items():
+            if pool and is_wanted(pool):
+                for entry in entries.values():
+                    if entry.point.metric in metrics and entry.seen_s >= since_s:
+                        yield entry.point
 
     def process_points_since(self, since_s: float) -> list[Point]:
         """Return the points without a pool that were last seen at `since_s` or later."""

@@ -1,7 +1,7 @@
 """Keep a pool's diagnosis over a window: bad at once, good only when the evidence is old."""
 
 from collections import Counter, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +13,8 @@ LONGEST_LOOK_S: Final = 5.0
 """One instant's diagnosis counts for the time since the previous one, but at most for this time."""
 
 _NO_CAUSE: Final = frozenset({Diagnosis.FULL, Diagnosis.UNKNOWN, Diagnosis.HEALTHY})
+
+_NO_PROBLEM: Final = frozenset({Diagnosis.UNKNOWN, Diagnosis.HEALTHY})
 
 _KNOWN_BETTER: Final = {
     Diagnosis.LEAKING: Diagnosis.HELD_IDLE,
@@ -51,14 +53,17 @@ class DiagnosisWindows:
         """Add one instant's diagnosis; return the diagnosis that the window supports.
 
         A number of `waiting` callers wait. A cause stays until the window has no evidence of it. Of
-        several causes, the one with the most caller time is returned.
+        several causes, the one with the most caller time is returned, with the time of the newest
+        evidence of any problem.
         """
         window = self._windows.setdefault(pool, _PoolWindow())
         _add(window, found, waiting, now_s)
         chosen = _choose(window, found, now_s)
+        evidence_at_s = _newest_evidence(window.looks)
         if chosen.diagnosis is not window.shown:
             window.shown, window.since_s = chosen.diagnosis, now_s
-        return replace(chosen, since_s=max(0.0, now_s - window.since_s))
+        since_s = max(0.0, now_s - window.since_s)
+        return replace(chosen, since_s=since_s, evidence_at_s=evidence_at_s)
 
     def drop_others(self, pools: Collection[Pool]) -> None:
         """Drop the windows of pools that are gone."""
@@ -73,6 +78,12 @@ def _add(window: _PoolWindow, found: PoolDiagnosis, waiting: int, now_s: float) 
     looks.append(_Look(now_s, evidence_at_s, found, elapsed_s * max(1, waiting)))
     while looks[0].at_s < now_s - WINDOW_S:
         looks.popleft()
+
+
+def _newest_evidence(looks: Iterable[_Look]) -> float | None:
+    """Return when the newest evidence of any problem arrived; None without a problem."""
+    found = (look.evidence_at_s for look in looks if look.found.diagnosis not in _NO_PROBLEM)
+    return max(found, default=None)
 
 
 def _choose(window: _PoolWindow, found: PoolDiagnosis, now_s: float) -> PoolDiagnosis:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
-from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotals, service_pool_of
 from poolscope_exporter.core.linking.link import Link, NoLink, Unlinked
 from poolscope_exporter.core.model.checkouts import Checkout, CheckoutKey, Instance
 from poolscope_exporter.core.model.sessions import Session, SessionState

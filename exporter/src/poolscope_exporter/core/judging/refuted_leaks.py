@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from poolscope_exporter.core.fleet.held_list import CheckoutReport
-from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotals, service_pool_of
 from poolscope_exporter.core.judging.leak_evidence import Standing, weigh_evidence
 from poolscope_exporter.core.linking.confirmation import Confirmed, State
 from poolscope_exporter.core.model.checkouts import CheckoutKey, Instance

@@ -32,7 +32,7 @@ def shown_only(situation: Situation, servers: Sequence[ConfiguredServer]) -> Sit
     hidden = [j for j in situation.judgements if not _may_show(j, servers)]
     # A link proves to which database a pool belongs; its reported name does not.
     foreign = {j.checkout.pool for j in hidden if isinstance(j.link, Link)}
-    pools = [s for s in situation.pools if s.pool not in foreign and _may_name(s, servers)]
+    pools = [s for s in situation.pools if s.pool not in foreign and may_name_pool(s.pool, servers)]
     nameable = {judgement.checkout.key for judgement in judgements}
     shown = {state.pool for state in pools}
     return replace(
@@ -67,8 +67,8 @@ def _may_show(judgement: Judgement, servers: Sequence[ConfiguredServer]) -> bool
     return all(each.shows_database(database) and each.shows_role(role) for each in ours)
 
 
-def _may_name(state: PoolAssessment, servers: Sequence[ConfiguredServer]) -> bool:
-    pool = state.pool
+def may_name_pool(pool: Pool, servers: Sequence[ConfiguredServer]) -> bool:
+    """Return whether a pool may be shown, by the database that it reports."""
     ours = _candidates(Checkout(pool, id=0, age_s=0.0), servers)
     return all(each.shows_database(pool.database) for each in ours)
 

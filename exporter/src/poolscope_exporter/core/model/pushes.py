@@ -173,6 +173,14 @@ class Occupied(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class TimeoutReport:
+    """The lines that the app logged of a pool when the first caller gave up, `age_s` ago."""
+
+    age_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """The part of one OTLP request that describes one process.
 
@@ -205,3 +213,4 @@ class Push:
     inherited: Mapping[Pool, tuple[InheritedConnection, ...]] = field(default_factory=dict)
     unread: Mapping[str, int] = field(default_factory=dict)
     occupancy: Mapping[Occupied, float] = field(default_factory=dict)
+    timeout_reports: Mapping[Pool, TimeoutReport] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from poolscope.catalogue import Doing
 from poolscope_exporter.core.fleet.occupancy_history import KEPT_S, ProfileRow
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.web.selection import WrongQueryError
 

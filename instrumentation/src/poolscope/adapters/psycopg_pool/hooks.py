@@ -33,6 +33,9 @@ from poolscope.recording.waiters import Waiter, blocked_caller, make_pinging_cal
 
 Check = Callable[[Any], Any]
 
+DJANGO = "django.db.backends.postgresql.base"
+"""The module that makes Django's pool: no line of the application does."""
+
 
 class PsycopgPoolHooks:
     """The hooks of psycopg_pool's pools; no method takes a lock.
@@ -51,6 +54,7 @@ class PsycopgPoolHooks:
         self._queue_began = registry.contained(self._note_in_queue)
         self._collected = registry.contained(self._end_collected)
         self._note_made = registry.note_created_pool
+        self._djangos: dict[CodeType, Site] = {}
         self._max_routes = registry.max_routes
         self.attachments = PoolAttachments(registry, self._make, self._adopt, _site_of)
         self._readers: WeakKeyDictionary[Any, PsycopgPoolReader] = WeakKeyDictionary()
@@ -87,7 +91,13 @@ class PsycopgPoolHooks:
 
         The pool may open connections at once, in other threads, so the line is noted first.
         """
-        pool._poolscope_site = find_site(frame_outside(pool, frame))
+        outside = frame_outside(pool, frame)
+        if outside is not None and outside.f_globals.get("__name__") == DJANGO:
+            # Else it would be the line of the first query, which has nothing to do with the pool.
+            code = outside.f_code
+            pool._poolscope_site = self._djangos.setdefault(code, Site(code, outside.f_lasti))
+        else:
+            pool._poolscope_site = find_site(outside)
 
     def made(self, pool: Any) -> None:
         """Count a pool at the line that made it."""

@@ -22,7 +22,7 @@ def amount_of(item: int) -> int:
 
 def sleep_on_server() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(0.7)")
+        cursor.execute("SELECT pg_sleep(1.5)")
     return "done"
 
 

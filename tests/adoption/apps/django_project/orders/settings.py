@@ -1,7 +1,6 @@
 """The settings of a Django project with its pool, and with Celery."""
 
 import os
-from pathlib import Path
 
 SECRET_KEY = "not a secret"
 ALLOWED_HOSTS = ["127.0.0.1"]
@@ -24,8 +23,4 @@ DATABASES = {
     }
 }
 if broker := os.environ.get("ADOPTION_BROKER"):
-    folders = {key: str(Path(broker) / key) for key in ("data_folder_in", "control_folder")}
-    CELERY_BROKER_URL = "filesystem://"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        **folders, "data_folder_out": folders["data_folder_in"], "polling_interval": 0.05,
-    }  # fmt: skip
+    CELERY_BROKER_URL = broker

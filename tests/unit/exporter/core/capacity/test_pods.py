@@ -23,7 +23,9 @@ CONTAINER = {"container.id": "4f2c"}
 HOST = {catalogue.HOST_NAME: "vm-7"}
 
 
-def demands(*resources: Mapping[str, str], size: int = 20) -> list[PodDemand | None]:
+def demands(
+    *resources: Mapping[str, str], size: int = 20, library: str = "sqlalchemy"
+) -> list[PodDemand | None]:
     """Return what a service demands of which one process pushes from each of these places."""
     fleet = Fleet()
     pools = []
@@ -33,6 +35,7 @@ def demands(*resources: Mapping[str, str], size: int = 20) -> list[PodDemand | N
         points = (
             *pool_points(pool, limit=2 * size),
             a_point(catalogue.POOL_SIZE, size, pool=pool),
+            a_point(catalogue.POOL_INFO, 1, pool=pool, attributes={catalogue.LIBRARY: library}),
         )
         fleet.record_push(a_push(*points, instance=instance, resource=resource), 100.0)
     found = pod_demands(fleet.pools(100.0).items(), fleet.instances(100.0))
@@ -46,6 +49,11 @@ def test_four_workers_of_one_place_demand_four_times_as_much(
     place: Mapping[str, str], kind: str
 ) -> None:
     assert demands(*[place] * 4) == [PodDemand(kind, 4, 80, 160)] * 4
+
+
+@pytest.mark.parametrize("library", ["asyncpg", "psycopg_pool"])
+def test_pools_without_overflow_keep_their_maximum_and_not_their_minimum(library: str) -> None:
+    assert demands(POD, POD, size=1, library=library) == [PodDemand("pod", 2, 4, 4)] * 2
 
 
 def test_a_pod_is_told_from_the_host_that_it_shares() -> None:
@@ -94,9 +102,9 @@ def test_a_limit_that_is_none_is_not_known(text: str) -> None:
     assert limits_of(told) == NO_LIMITS
 
 
-def c1(pod: PodDemand | None, size: int) -> ConfigCheck:
+def c1(pod: PodDemand | None, size: int, library: str = "sqlalchemy") -> ConfigCheck:
     numbers = PoolNumbers(
-        library="sqlalchemy", pool_class="QueuePool", size=size, max_overflow=size, max=2 * size
+        library=library, pool_class="QueuePool", size=size, max_overflow=size, max=2 * size
     )
     found = PoolChecks().check_pool(numbers, (), NOWHERE, pod=pod)
     return next(check for check in found if check.check_id is CheckId.C1)
@@ -112,6 +120,13 @@ def test_c1_judges_the_pod() -> None:
     assert check.cure == (
         "4 processes with pool_size 20 + max_overflow 20 keep 80 connections, and may open 160: "
         "lower pool_size, or run fewer processes in a pod"
+    )
+
+
+def test_c1_of_pools_without_overflow_names_their_maximum_once() -> None:
+    assert c1(PodDemand("pod", 4, 80, 80), 10, "psycopg_pool").cure == (
+        "4 processes with max_size 20 keep 80 connections: lower max_size, or run fewer processes "
+        "in a pod"
     )
 
 
@@ -132,6 +147,11 @@ def test_c1_of_small_pools_is_well_if_their_sum_is() -> None:
     assert c1(PodDemand("pod", 4, 8, 16), 2).result is Result.OK
     assert c1(PodDemand("pod", 1, 2, 4), 2).result is Result.WARN
     assert c1(None, 2).result is Result.WARN
+
+
+def test_c1_does_not_warn_of_pools_of_one_connection_for_jobs_in_turn() -> None:
+    assert c1(PodDemand("pod", 2, 2, 2), 1).result is Result.OK
+    assert c1(PodDemand("pod", 2, 2, 3), 1).result is Result.WARN
 
 
 def test_c1_of_a_pod_of_which_one_process_tells_too_little_is_unknown() -> None:

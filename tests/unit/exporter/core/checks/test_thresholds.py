@@ -39,7 +39,7 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "C11": (Unit.EVENTS, 0, None, None, 0, "warning"),
     "C14": (Unit.SHARE, 0.5, None, None, 0, "info"),
     "C15": (Unit.NONE, None, None, None, 0, "info"),
-    "C16": (Unit.POOLS, 2, None, None, 0, "info"),
+    "C16": (Unit.POOLS, 10, None, None, 0, "info"),
 }
 
 

@@ -57,6 +57,11 @@ def test_growth_ends_when_it_is_older_than_the_window(every_s: float) -> None:
     assert grown(0.0, 4.0, *[4.0] * quiet, every_s=every_s).timeouts == 0.0
 
 
+@pytest.mark.parametrize(("every_s", "span_s"), [(5.0, 15.0), (60.0, 60.0)])
+def test_growth_has_the_time_that_it_covers(every_s: float, span_s: float) -> None:
+    assert grown(1.0, 3.0, 8.0, 9.0, every_s=every_s).span_s == span_s
+
+
 def test_pushes_rarer_than_the_window_still_show_growth() -> None:
     assert grown(1.0, 3.0, 8.0, every_s=60.0).timeouts == 5.0
 

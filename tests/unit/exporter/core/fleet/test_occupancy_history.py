@@ -8,7 +8,7 @@ from poolscope_exporter.core.fleet.occupancy_history import (
     MAX_ROWS_PER_PUSH,
     OccupancyHistory,
 )
-from poolscope_exporter.core.fleet.route_totals import service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.model.pushes import Occupied
 from support.exporter.builders import a_pool
 

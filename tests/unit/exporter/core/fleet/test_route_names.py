@@ -1,6 +1,6 @@
 """Routes are told by name up to the caps, and never change places with each other."""
 
-from poolscope_exporter.core.fleet.route_totals import RouteNames, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import RouteNames, service_pool_of
 from support.exporter.builders import a_pool
 
 ORDERS, REPORTS = (service_pool_of(a_pool(name=name)) for name in ("orders", "reports"))

@@ -6,7 +6,7 @@ from poolscope import catalogue
 from poolscope.catalogue import HTTP_ROUTE, PROCESS_PID, Metric, Publisher
 from poolscope_exporter.core.fleet import fleet
 from poolscope_exporter.core.fleet.fleet import Fleet
-from poolscope_exporter.core.fleet.route_totals import ServiceTotals, service_pool_of
+from poolscope_exporter.core.fleet.service_totals.route_totals import ServiceTotals, service_pool_of
 from poolscope_exporter.core.model.checkouts import Instance
 from poolscope_exporter.core.model.pushes import Point
 from support.exporter.builders import a_point, a_pool, a_push, an_instance

@@ -121,3 +121,13 @@ def test_a_pool_that_is_gone_begins_anew() -> None:
     windows.settle(a_pool(), found(SLOW), 0, 100.0)
     windows.drop_others([])
     assert windows.settle(a_pool(), found(HEALTHY), 0, 101.0).diagnosis is HEALTHY
+
+
+@pytest.mark.parametrize("calm_looks", [0, 1, 20])
+def test_a_diagnosis_has_the_time_of_the_newest_evidence_of_any_problem(calm_looks: int) -> None:
+    last = settled(SLOW, FULL, *[HEALTHY] * calm_looks)[-1]
+    assert last.evidence_at_s == 101.0
+
+
+def test_without_any_problem_there_is_no_time_of_evidence() -> None:
+    assert settled(HEALTHY, Diagnosis.UNKNOWN)[-1].evidence_at_s is None

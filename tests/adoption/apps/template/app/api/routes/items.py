@@ -19,7 +19,7 @@ def read_items(session: SessionDep, skip: int = 0, limit: int = 100) -> dict[str
 
 @router.get("/report")
 def report(session: SessionDep) -> str:
-    session.exec(text("SELECT pg_sleep(0.7)"))
+    session.exec(text("SELECT pg_sleep(1.5)"))
     return "done"
 
 

@@ -1,0 +1,1 @@
+"""Totals of the pools of each service, over its processes: routes, releases."""

@@ -1,0 +1,1 @@
+"""Incidents: from the evidence that a pool is in trouble to the end of the trouble."""

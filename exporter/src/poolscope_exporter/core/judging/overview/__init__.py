@@ -1,0 +1,1 @@
+"""The state of all pools in short, as a person reads it: the worst first."""

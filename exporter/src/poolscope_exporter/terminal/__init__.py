@@ -1,0 +1,1 @@
+"""Views of pools, holders and lock queues for a terminal, for `top` and for the demo."""

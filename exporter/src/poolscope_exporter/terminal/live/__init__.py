@@ -1,0 +1,1 @@
+"""The live views of `top`: the only folder that needs Textual."""

@@ -1,0 +1,1 @@
+"""Compare the versions of a service, before and after a release."""

@@ -1,0 +1,1 @@
+"""Show how the exporter is set up: its settings without secrets, and its versions."""
