@@ -90,6 +90,7 @@ FIRST = (
 _COMMANDS = "run, check, audit, profile, report, bundle, top"
 
 Problems = list[str]
+Handle = Callable[[argparse.Namespace, Problems], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if namespace.command is None:
         parser.print_help(sys.stderr)
         return BAD_USAGE
-    command: Callable[[argparse.Namespace, Problems], int] = namespace.command
+    command: Handle = namespace.command
     return command(namespace, problems)
 
 
@@ -125,58 +126,40 @@ def _parser() -> tuple[argparse.ArgumentParser, frozenset[str]]:
     commands = parser.add_subparsers(
         title="commands", metavar="run | check | audit | profile | report | bundle | top | demo"
     )
-    run = commands.add_parser("run", help="run the exporter", allow_abbrev=False)
-    add_flags(run, OPTIONS)
-    run.set_defaults(command=_run)
-    checking = commands.add_parser(
-        "check", help="test the connection to a server and list missing grants",
-        allow_abbrev=False,
-    )  # fmt: skip
+
+    def add(name: str, summary: str, handle: Handle) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=summary, allow_abbrev=False)
+        command.set_defaults(command=handle)
+        return command
+
+    add_flags(add("run", "run the exporter", _run), OPTIONS)
+    checking = add("check", "test the connection to a server and list missing grants", _check)
     add_flags(checking, [BY_FIELD["config"], *(each for each in OPTIONS if each.in_table)])
-    checking.set_defaults(command=_check)
-    auditing = commands.add_parser(
-        "audit", help="check the configuration of every pool known to a running exporter",
-        allow_abbrev=False,
-    )  # fmt: skip
-    add_arguments(auditing)
-    auditing.set_defaults(command=_audit)
-    profiling = commands.add_parser(
-        "profile", help="show the lines of code that keep the connections of a service",
-        allow_abbrev=False,
-    )  # fmt: skip
-    add_profile_arguments(profiling)
-    profiling.set_defaults(command=_profile)
-    reporting = commands.add_parser(
-        "report", help="write an incident of a running exporter as Markdown", allow_abbrev=False
-    )
-    add_report_arguments(reporting)
-    reporting.set_defaults(command=_report_incident)
-    bundling = commands.add_parser(
-        "bundle", help="collect the data for a bug report in one file, without secrets",
-        allow_abbrev=False,
-    )  # fmt: skip
-    add_bundle_arguments(bundling)
-    bundling.set_defaults(command=_bundle)
-    watching = commands.add_parser(
-        "top", help="watch the pools of a running exporter in the terminal", allow_abbrev=False
-    )
-    add_top_arguments(watching)
-    watching.set_defaults(command=_top)
-    demo = commands.add_parser(
-        "demo", help="run a demo: a leaking app, its database and the exporter",
-        allow_abbrev=False,
-    )  # fmt: skip
-    demo.add_argument(
+    summary = "check the configuration of every pool known to a running exporter"
+    add_arguments(add("audit", summary, _audit))
+    summary = "show the lines of code that keep the connections of a service"
+    add_profile_arguments(add("profile", summary, _profile))
+    summary = "write an incident of a running exporter as Markdown"
+    add_report_arguments(add("report", summary, _report_incident))
+    summary = "collect the data for a bug report in one file, without secrets"
+    add_bundle_arguments(add("bundle", summary, _bundle))
+    summary = "watch the pools of a running exporter in the terminal"
+    add_top_arguments(add("top", summary, _top))
+    summary = "run a demo: a leaking app, its database and the exporter"
+    _add_demo_arguments(add("demo", summary, _demo))
+    flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
+    return parser, frozenset({*flags, "--for", *FLAGS, *PROFILE_FLAGS, *TOP_FLAGS})
+
+
+def _add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--for",
         dest="for_s",
         metavar="SECONDS",
         help="duration of the demo (default: until Ctrl-C)",
     )
-    demo.add_argument("--json", action="store_true", help="output of findings as JSON lines")
-    demo.add_argument("--dsn", help="PostgreSQL server to use (default: an embedded one)")
-    demo.set_defaults(command=_demo)
-    flags = {option.flag for option in OPTIONS if option.flag and not option.is_switch}
-    return parser, frozenset({*flags, "--for", *FLAGS, *PROFILE_FLAGS, *TOP_FLAGS})
+    parser.add_argument("--json", action="store_true", help="output of findings as JSON lines")
+    parser.add_argument("--dsn", help="PostgreSQL server to use (default: an embedded one)")
 
 
 def _run(namespace: argparse.Namespace, problems: Problems) -> int:
