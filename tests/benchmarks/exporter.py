@@ -40,7 +40,12 @@ def _options() -> argparse.Namespace:
         "--push-interval", type=float, default=5.0, help="of the fleet whose pages are measured"
     )
     parser.add_argument("--write", type=Path, help="a document to put the tables into")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only and options.write:
+        parser.error(
+            "--write replaces the tables of all parts: leave --only out, or copy its table"
+        )
+    return options
 
 
 def _lines(options: argparse.Namespace) -> Iterator[str]:

@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -15,8 +16,13 @@ from support.exporter.exporter_process import ExporterProcess
 
 PROCESSES: Final = 500
 HELD_EACH: Final = 4
+ROUNDS: Final = 6
 PAINTS: Final = 20
-PAINT_EVERY_S: Final = 1.0
+"""First paints in one slot: many, so that their CPU is more than the noise of the usual use."""
+
+SLOT_S: Final = 5.0
+"""The interval of the fleet's pushes, so that each slot has the same usual use."""
+
 TABS: Final = 10
 SETTLED_S: Final = 10.0
 
@@ -100,8 +106,7 @@ def measure_pages(seconds: float, interval_s: float) -> PageFindings:
         held = exporter.get("/api/v1/checkouts?limit=1").json()["matching"]
         quiet = share_of_cpu(pid, lambda: time.sleep(seconds))
         pages = tuple(
-            _page_cost(exporter, name, at, quiet, seconds)
-            for name, at in ((START, "/"), (POOL, path))
+            _page_cost(exporter, name, at, seconds) for name, at in ((START, "/"), (POOL, path))
         )
         shares = []
         for count in (1, TABS):
@@ -116,28 +121,41 @@ def measure_pages(seconds: float, interval_s: float) -> PageFindings:
         return PageFindings(held, interval_s, pages, quiet, *shares)
 
 
-def _page_cost(
-    exporter: ExporterProcess, name: str, path: str, quiet: float, seconds: float
-) -> PageCost:
+def _page_cost(exporter: ExporterProcess, name: str, path: str, seconds: float) -> PageCost:
     plain = exporter.get(path, **{"Accept-Encoding": "identity"})
     with_gzip = exporter.get(path, **{"Accept-Encoding": "gzip"})
     compressed = int(with_gzip.headers["content-length"])
-    paint_s = _paint_s(exporter, path, quiet)
+    paint_s = _paint_s(exporter, path)
     with Tab(exporter.web, f"{'' if path == '/' else path}?refresh=2") as tab:
         time.sleep(seconds)
     return PageCost(name, len(plain.content), compressed, paint_s, max(tab.events), len(tab.events))
 
 
-def _paint_s(exporter: ExporterProcess, path: str, quiet: float) -> float:
-    """Return the exporter's CPU for one first paint, without what it uses anyway."""
-    pid = exporter.process.pid
-    began_s, before_s = time.monotonic(), cpu_s(pid)
-    for number in range(PAINTS):
-        # Each address is a view of its own, which nobody has rendered before.
-        exporter.get(f"{path}?limit={100 + number}", **{"Accept-Encoding": "gzip"})
-        time.sleep(PAINT_EVERY_S)
-    took_s = time.monotonic() - began_s
-    return max(0.0, cpu_s(pid) - before_s - quiet * took_s) / PAINTS
+def _paint_s(exporter: ExporterProcess, path: str) -> float:
+    """Return the exporter's CPU for one first paint, from slots with paints and without, in turns.
+
+    It can be negative: then it is less than the noise.
+    """
+    paints_s = [
+        _slot_s(exporter, path, range(begin, begin + PAINTS)) - _slot_s(exporter, path, ())
+        for begin in range(100, 100 + ROUNDS * PAINTS, PAINTS)
+    ]
+    return median(paints_s) / PAINTS
+
+
+def _slot_s(exporter: ExporterProcess, path: str, limits: Iterable[int]) -> float:
+    """Return the exporter's CPU in one slot, with a first paint for each limit.
+
+    Each limit makes an address of its own, which nobody has rendered before.
+    """
+    pid, until_s = exporter.process.pid, time.monotonic() + SLOT_S
+    before_s = cpu_s(pid)
+    for limit in limits:
+        exporter.get(f"{path}?limit={limit}", **{"Accept-Encoding": "gzip"})
+    late_s = time.monotonic() - until_s
+    assert late_s < 0, f"the paints of a slot took {late_s:.1f} s too long"
+    time.sleep(-late_s)
+    return cpu_s(pid) - before_s
 
 
 def page_table(found: PageFindings) -> Iterator[str]:
