@@ -8,7 +8,7 @@ import asyncio
 import gc
 import sys
 from asyncio import Task
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final, NamedTuple
@@ -76,9 +76,10 @@ def read_chain(task: "Task[Any]") -> Chain:
         if following is None:
             break
         current = following
-    _check_unchanged(inner, spots)
-    worker = _worker_of(inner, spots[-1][0]) if current is not None else None
-    return Chain(spots, _name(current), worker)
+    worker = _worker_of(inner, spots[-1][0]) if spots and current is not None else None
+    chain = Chain(spots, _name(current), worker)
+    _check_unchanged(inner, spots)  # after everything is read
+    return chain
 
 
 def is_running(task: "Task[Any]") -> bool:
@@ -128,7 +129,7 @@ def _unwrap(awaitable: Any) -> Any:
         return next((each for each in gc.get_referents(awaitable) if _leads_on(each)), None)
     if kind.__name__ != "FutureIter":
         return None
-    future = next(_futures(awaitable), None)
+    future = _future_of(awaitable)
     if isinstance(future, Task):
         return future
     if _GATHERING is not None and type(future) is _GATHERING:
@@ -143,8 +144,12 @@ def _leads_on(awaitable: Any) -> bool:
     return kind in _STEPS or kind.__name__ in _WRAPPERS
 
 
-def _futures(iterator: Any) -> Iterator[Any]:
-    return (each for each in gc.get_referents(iterator) if asyncio.isfuture(each))
+def _future_of(iterator: Any) -> Any:
+    """Return the future of its iterator; raise if it was awaited to its end meanwhile."""
+    for each in gc.get_referents(iterator):
+        if asyncio.isfuture(each):
+            return each
+    raise UnreadableError
 
 
 def _name(awaitable: Any) -> str | None:
@@ -154,7 +159,7 @@ def _name(awaitable: Any) -> str | None:
     kind = type(awaitable)
     if kind.__name__ != "FutureIter":
         return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
-    is_gather = _GATHERING is not None and type(next(_futures(awaitable), None)) is _GATHERING
+    is_gather = _GATHERING is not None and type(_future_of(awaitable)) is _GATHERING
     return "asyncio.gather" if is_gather else "asyncio.Future"
 
 

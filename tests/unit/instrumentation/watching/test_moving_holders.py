@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from poolscope.watching import await_chain
+from poolscope.watching.await_chain import UnreadableError, read_chain
 from poolscope.watching.code_names import CodeNames
 from poolscope.watching.holder_looks import HolderLooks
 from poolscope.watching.owner_stack import LoopThread, StackReader
@@ -168,6 +170,36 @@ def test_a_thread_that_leaves_its_function_has_continued() -> None:
     thread.join()
     assert reader.continued_threads({ident}) == {ident}
     assert reader.continued_threads(set()) == set()
+
+
+@pytest.mark.parametrize("read_last", ["_worker_of", "_name"])
+def test_a_task_that_continues_at_the_end_of_a_look_is_unreadable(
+    read_last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a look reads last belongs to the position that it read first, or to none."""
+    loop = asyncio.new_event_loop()
+    first, second = loop.create_future(), loop.create_future()
+
+    async def waits_twice() -> None:
+        await first
+        await second
+
+    task = loop.create_task(waits_twice())
+    loop.run_until_complete(sleeps())
+    assert read_chain(task).waits_in == "asyncio.Future"
+    read = getattr(await_chain, read_last)
+
+    def continue_first(*arguments: object) -> object:
+        first.set_result(None)
+        loop.run_until_complete(sleeps())
+        return read(*arguments)
+
+    monkeypatch.setattr(await_chain, read_last, continue_first)
+    with pytest.raises(UnreadableError):
+        read_chain(task)
+    second.set_result(None)
+    loop.run_until_complete(task)
+    loop.close()
 
 
 @pytest.fixture
