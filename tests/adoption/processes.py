@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ from support.processes.child_processes import wait_until
 APPS = Path(__file__).parent / "apps"
 STARTS_WITHIN_S = 600
 STOPS_WITHIN_S = 20
+RESTS_S = 6.0
+"""Longer than the interval of pushes: the last one has every checkout."""
+RESTS_WITHIN_S = 120.0
+LOOKS_EVERY_S = 0.5
 PTH = "adoption_truth.pth"
 ROLE = "app"
 PACKAGES = (
@@ -77,6 +82,18 @@ class AppProcesses:
             self._launch(command, is_watched=is_watched)
         counted = self.truth
         assert wait_until(lambda: self._works(counted), STARTS_WITHIN_S), self.log[-3000:]
+
+    def drain(self) -> None:
+        """Wait until no connection was taken for RESTS_S, as behind a load balancer that lets go.
+
+        What a process that is killed took since its last push, nobody can count.
+        """
+        deadline = time.monotonic() + RESTS_WITHIN_S
+        counted, rested = self.truth, 0.0
+        while rested < RESTS_S and time.monotonic() < deadline:
+            time.sleep(LOOKS_EVERY_S)
+            before, counted = counted, self.truth
+            rested = rested + LOOKS_EVERY_S if counted == before else 0.0
 
     def stop(self) -> None:
         """End the processes as a deployment does: each may finish first."""

@@ -143,6 +143,7 @@ class Story:
             return
         self._report(f"{self._app.name}: {phase}")
         if phase in AFTER_ANOTHER and self._app.stays_stuck:
+            await asyncio.to_thread(self._watched.drain)
             await asyncio.to_thread(self._watched.stop)
             await asyncio.to_thread(self._watched.start)
         self._start_reads()
