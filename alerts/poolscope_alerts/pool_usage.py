@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Effect, InvalidationReason
+from poolscope_alerts.conditions.causes import unless_paged
 from poolscope_alerts.model import (
     NUMBER,
     PROCESS_WORDS,
@@ -37,6 +38,9 @@ _NO_RESTART = ", and the server was neither down nor replaced"
 _UNLESS_RESTART = (
     ". Ends by an administrator or without a reason do not count if the server was down or replaced"
 )
+_UNLESS_PAGED = (
+    ". Statements and transactions that timed out do not count if a page was sent for the full pool"
+)
 
 STALE = (InvalidationReason.SOCKET, InvalidationReason.IDLE_SESSION_TIMEOUT)
 """What a statement would not have met, had the pool replaced or tested the connection before."""
@@ -50,6 +54,9 @@ ENDED = tuple(
     if wire.EFFECTS[wire.INVALIDATED][reason] is Effect.HURTS and reason not in STALE
 )
 """What recycling and pre-ping do not prevent."""
+
+TIMED_OUT = (InvalidationReason.TIMEOUT, InvalidationReason.TRANSACTION_TIMEOUT)
+"""How sessions end that wait for a lock, or run a slow query, for too long."""
 
 
 def alerts(sources: Sources) -> tuple[Alert, ...]:
@@ -146,17 +153,26 @@ def _caught(sources: Sources) -> Alert:
 
 
 def _ended(sources: Sources) -> Alert:
-    """Alert on sessions that ended in use; those that a restart ended are one other alert's."""
-    restart = set(RESTART_ENDS)
-    by_server = _by_reason(sources, (each for each in ENDED if each in restart))
-    others = _by_reason(sources, (each for each in ENDED if each not in restart))
+    """Alert on sessions that ended in use, unless another alert has their cause.
+
+    Those that a restart ended are one alert of the server. If a lock or slow queries fill the pool,
+    the page names them, and says why statements time out.
+    """
+    apart = {*RESTART_ENDS, *TIMED_OUT}
+    by_server = _by_reason(sources, (each for each in ENDED if each in RESTART_ENDS))
+    timed_out = _by_reason(sources, TIMED_OUT)
+    others = _by_reason(sources, (each for each in ENDED if each not in apart))
+    unpaged = unless_paged(sources, sources.tuning.event_window_s / sources.pace)
     return Alert(
         name="PoolSessionsEnded",
         severity=Severity.WARNING,
         component=Component.POOL,
         about=(*POOL, REASON),
-        expression=f"{others} > 0 or ({_without_restart(sources, f'{by_server} > 0')})",
-        limit=f"{_limit(sources)}{_UNLESS_RESTART}",
+        expression=(
+            f"{others} > 0 or ({timed_out} > 0 {unpaged})"
+            f" or ({_without_restart(sources, f'{by_server} > 0')})"
+        ),
+        limit=f"{_limit(sources)}{_UNLESS_RESTART}{_UNLESS_PAGED}",
         summary="Sessions end while the application uses them.",
         description=(
             f"{PROCESS_WORDS}: about {NUMBER} sessions ended in {_shown_window(sources)} while in "

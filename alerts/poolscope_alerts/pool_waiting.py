@@ -2,16 +2,14 @@
 
 from poolscope import catalogue as wire
 from poolscope.catalogue import Metric
-from poolscope_alerts.conditions.causes import PAGED
+from poolscope_alerts.conditions.causes import unless_paged
 from poolscope_alerts.model import NEXT_STEP, PERCENT, PROCESS_WORDS, Alert, Component, Sources
 from poolscope_alerts.promql import (
-    LOOK_S,
     POOL,
     REASON,
     bucket,
     duration,
     name,
-    on,
     rate,
     rate_of_failures,
 )
@@ -42,7 +40,7 @@ def _slow(sources: Sources) -> Alert:
         expression=(
             f"{slow} / {asked} > {tuning.slow_share:g}"
             f" and {asked} * {window_s:g} >= {tuning.slow_least:g}"
-            f" {_unless_paged(sources, window_s)}"
+            f" {unless_paged(sources, window_s)}"
         ),
         limit=(
             f"more than {tuning.slow_share:.0%} of at least {tuning.slow_least:g} callers waited "
@@ -77,7 +75,7 @@ def _queued(sources: Sources) -> Alert:
             f"{queued} / ({_waits(over)} + {_failed(over)}) > {tuning.queued_share:g}"
             f" and {queued} * {window_s:g} >= {tuning.queued_least:g}"
             f" and {lately} > 0"
-            f" {_unless_paged(sources, window_s)}"
+            f" {unless_paged(sources, window_s)}"
         ),
         limit=(
             f"more than {tuning.queued_share:.0%} of the callers, and at least "
@@ -119,12 +117,3 @@ def _apart_from_opening(metric: Metric, limit_s: float, over: str) -> str:
     waited = _longer(metric, limit_s, over)
     opened = f"({_longer(wire.CREATE_TIME, limit_s, over)} or 0 * {_waits(over)})"
     return f"clamp_min({waited} - {opened}, 0)"
-
-
-def _unless_paged(sources: Sources, window_s: float) -> str:
-    """Return the exclusion of waits that an exhausted pool, or its cause, was paged for.
-
-    The steps back end up to a step ago, so that a page that is younger is excluded by itself.
-    """
-    over, step = duration(window_s), duration(2 * LOOK_S / sources.pace)
-    return f"unless {on(POOL)} (count_over_time({PAGED}[{over}:{step}]) or {PAGED})"

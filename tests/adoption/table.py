@@ -119,7 +119,7 @@ APPS: Final = (
     ),
     App(
         "mlflow", "MLflow's server", "SQLAlchemy with psycopg2, 5 + 2 in each of its processes",
-        "opentelemetry-instrument mlflow server", "mlflow", ".",
+        "opentelemetry-instrument mlflow server, a push every 2 s", "mlflow", ".",
         (("mlflow", "server", *HOST_AND_PORT, "--workers", "1", "--backend-store-uri",
           "{url}?connect_timeout=5", "--artifacts-destination", "{home}"),),
         (("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0"),
@@ -132,6 +132,8 @@ APPS: Final = (
             # It makes 6 pools. By SQLAlchemy's default, they may open 90 of 100 connections.
             "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "5",
             "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "2",
+            # Two processes end without a last push, and are dropped when three are missing.
+            "POOLSCOPE_PUSH_INTERVAL_S": "2",
         },
         missing={Phase.LEAK: NO_LEAK},
     ),

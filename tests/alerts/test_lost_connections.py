@@ -6,11 +6,19 @@ import pytest
 
 from poolscope.catalogue import InvalidationReason
 from poolscope_alerts.__main__ import load_sources
-from poolscope_alerts.pool_usage import CAUGHT, ENDED, STALE, alerts
+from poolscope_alerts.pool_usage import CAUGHT, ENDED, STALE, TIMED_OUT, alerts
 from poolscope_alerts.servers import RESTART_ENDS
 from poolscope_exporter.core import own_metrics as own
 from support.alert_cases.case import labelled
-from support.alert_cases.of_pools import IDLE, OTHER_TRANSPORT, POOL, lost
+from support.alert_cases.of_pools import (
+    IDLE,
+    MAX,
+    OTHER_TRANSPORT,
+    PENDING,
+    POOL,
+    USED,
+    lost,
+)
 from support.prometheus.promtool import Question, RuleTest, needs_promtool, run_rule_tests
 
 STEP_S = 15
@@ -89,6 +97,19 @@ def test_connection_that_a_server_still_down_ended_fires_no_alert_of_its_pool(
     series = growing(lost(ended)) | {DESTINATION: f"1+0x{STEPS}"} | failing_polls(reason)
     expected = set() if down else {EXPECTED[InvalidationReason(ended)]}
     run_rule_tests([fires(reason, series, expected)], tmp_path)
+
+
+@needs_promtool
+@pytest.mark.parametrize("begins", [0, STEPS // 2 + 1])
+@pytest.mark.parametrize("reason", ENDED)
+def test_time_out_of_a_pool_that_is_paged_fires_no_alert_of_its_own(
+    reason: InvalidationReason, begins: int, tmp_path: Path
+) -> None:
+    """A lock lets statements time out, and fills the pool: the page names the lock."""
+    full = {USED: f"0+0x{begins} 8+0x{STEPS}", MAX: f"8+0x{2 * STEPS}"}
+    full |= {PENDING: f"0+0x{begins} 3+0x{STEPS}"}
+    expected = set() if reason in TIMED_OUT else {"PoolSessionsEnded"}
+    run_rule_tests([fires(reason, growing(lost(reason)) | full, expected)], tmp_path)
 
 
 @needs_promtool

@@ -194,8 +194,8 @@ def test_what_silences_an_alert_goes_on_for_longer(silencer: str, silenced: str)
     assert one.keep_firing_s >= other.keep_firing_s + looks_back_s(other) + 60
 
 
-@pytest.mark.parametrize("name", ["PoolCheckoutSlow", "PoolQueueLong"])
-def test_waits_of_a_window_are_left_out_if_the_pool_was_paged_within_it_or_now(name: str) -> None:
+@pytest.mark.parametrize("name", ["PoolCheckoutSlow", "PoolQueueLong", "PoolSessionsEnded"])
+def test_what_a_window_counts_is_left_out_if_the_pool_was_paged_within_it_or_now(name: str) -> None:
     (alert,) = alerts_by_name(SOURCES)[name]
     lately = f"count_over_time({PAGED}[{duration(looks_back_s(alert))}:30s])"
     assert f"unless {on(POOL)} ({lately} or {PAGED})" in alert.expression

@@ -12,6 +12,7 @@ from poolscope_alerts.conditions.leaks import fill_pools
 from poolscope_alerts.conditions.pressure import HURT, MAX, USED, exhausted, gave_up
 from poolscope_alerts.model import Record, Sources
 from poolscope_alerts.promql import (
+    LOOK_S,
     PHASE,
     POOL,
     SERVICE_POOL,
@@ -74,6 +75,15 @@ def held(*verdicts: Verdict) -> str:
     each = (*POOL, "verdict", "evidence", own.HTTP_ROUTE)
     series = selector(own.HELD_CHECKOUTS.name, f'verdict=~"{"|".join(verdicts)}"')
     return f"{by(POOL, by(each, series), 'sum')} > 0"
+
+
+def unless_paged(sources: Sources, window_s: float) -> str:
+    """Return the exclusion of what a window counted, if a page was sent for the pool within it.
+
+    The steps back end up to a step ago, so that a page that is younger is excluded by itself.
+    """
+    over, step = duration(window_s), duration(2 * LOOK_S / sources.pace)
+    return f"unless {on(POOL)} (count_over_time({PAGED}[{over}:{step}]) or {PAGED})"
 
 
 def _has_cause(sources: Sources) -> str:
