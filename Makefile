@@ -43,8 +43,8 @@ ADOPTION := $(VENV)/adoption
 ADOPT = PYTHONPATH=tests:$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m adoption.play $(ADOPTION)
 PYTHONPATH_OF_GENERATORS := alerts:dashboards:generators
 GENERATOR := PYTHONPATH=$(PYTHONPATH_OF_GENERATORS) $(BIN)/python -m
-# Tests mostly wait for servers, so a worker more than there are processors is not in the way.
-WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
+# Tests mostly wait for servers, so two workers more than there are processors are not in the way.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 2)
 PYTEST := $(BIN)/pytest -n $(WORKERS)
 # The tests start hundreds of processes. Without bytecode on disk, each compiles our modules again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -10,7 +10,6 @@ from poolscope_generators.scenarios.scenario import Expected, Scenario, Watcher
 from support.exporter.exporter_process import ExporterProcess
 from support.processes.lookout import Lookout
 
-LOOK_INTERVAL_S = 0.15
 Row = Mapping[str, Any]
 Key = tuple[Watcher, str]
 
@@ -52,7 +51,7 @@ class Sightings(Lookout):
     """Samples the exporters in a thread of its own, several times per second."""
 
     def __init__(self, exporters: Mapping[Watcher, ExporterProcess]) -> None:
-        super().__init__(LOOK_INTERVAL_S)
+        super().__init__()
         self._exporters = exporters
         self._seen: dict[Key, Sighting] = {}
         self._lock = threading.Lock()
