@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from poolscope_exporter.app import Outputs, listen, serve
+from poolscope_exporter.app import listen, serve
 from poolscope_exporter.commands.audit import (
     FLAGS,
     add_arguments,
@@ -51,6 +51,7 @@ from poolscope_exporter.commands.top import (
 )
 from poolscope_exporter.commands.top import FLAGS as TOP_FLAGS
 from poolscope_exporter.core.checks.model import Result
+from poolscope_exporter.exporter import Outputs
 from poolscope_exporter.listeners.sockets import CannotListenError
 from poolscope_exporter.polling.dsn import Dsn, parse_dsn
 from poolscope_exporter.settings.arguments import (

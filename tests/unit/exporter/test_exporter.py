@@ -7,11 +7,11 @@ import pytest
 
 from poolscope.catalogue import HOST_NAME, PROCESS_PID, Kind
 from poolscope_exporter import clock
-from poolscope_exporter.app import Exporter, Outputs
 from poolscope_exporter.core.fleet.fleet import PushResult
 from poolscope_exporter.core.fleet.service_totals.route_totals import service_pool_of
 from poolscope_exporter.core.incidents.incident import MAX_TEXT
 from poolscope_exporter.core.model.pushes import Point, TimeoutReport
+from poolscope_exporter.exporter import Exporter, Outputs
 from poolscope_exporter.settings.loading import load_settings
 from poolscope_exporter.threads.line_writer import LineWriter
 from support.exporter.builders import (
@@ -99,10 +99,10 @@ def push_report(
 def test_an_incident_has_the_report_of_the_push_that_began_it(exporter: Exporter) -> None:
     wall_s = clock.wall_s()
     push_report(exporter, 1, "first")
-    exporter.incidents.observe(exporter.record_shown(), clock.wall_s())
+    exporter.incidents.observe(exporter.display.record_shown(), clock.wall_s())
     push_report(exporter, 2, "second")
 
-    [incident] = exporter.shown_incidents().incidents
+    [incident] = exporter.display.shown_incidents().incidents
     assert incident.timeout_report
     assert (incident.timeout_report.process, incident.timeout_report.text) == ("node-1:17", "first")
     assert wall_s - 2 <= incident.timeout_report.at_s <= clock.wall_s() - 2
@@ -110,9 +110,9 @@ def test_an_incident_has_the_report_of_the_push_that_began_it(exporter: Exporter
 
 def test_the_name_of_the_process_in_a_report_is_bounded(exporter: Exporter) -> None:
     push_report(exporter, 1, "first", host="n" * 256)
-    exporter.incidents.observe(exporter.record_shown(), clock.wall_s())
+    exporter.incidents.observe(exporter.display.record_shown(), clock.wall_s())
 
-    [incident] = exporter.shown_incidents().incidents
+    [incident] = exporter.display.shown_incidents().incidents
     assert incident.timeout_report
     assert len(incident.timeout_report.process) == MAX_TEXT
 
