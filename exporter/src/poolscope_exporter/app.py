@@ -32,8 +32,9 @@ from poolscope_exporter.settings.shown_settings import shown_settings
 from poolscope_exporter.threads.daemon_threads import DaemonThreads
 from poolscope_exporter.threads.line_writer import LineWriter
 from poolscope_exporter.web.display import EVENTS_SHARE
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
 from poolscope_exporter.web.events import Events
+from poolscope_exporter.web.sources import Sources
 
 EVENTS_S = 1.0
 

@@ -11,8 +11,9 @@ from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.api_page import type_text
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
 from poolscope_exporter.web.openapi import openapi_document
+from poolscope_exporter.web.sources import Sources
 
 DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "api.md"
 

@@ -11,8 +11,9 @@ from fastapi import Request, Response
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.web.console.look import Look, PoolDetails
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
 from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
+from poolscope_exporter.web.sources import Sources
 from support.processes.child_processes import wait_until
 
 

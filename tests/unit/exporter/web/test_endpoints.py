@@ -18,7 +18,8 @@ from poolscope_exporter.listeners.access import FORWARDED
 from poolscope_exporter.listeners.tokens import Keyring, parse_tokens
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
+from poolscope_exporter.web.sources import Sources
 from support.exporter.builders import a_checkout, a_pool, a_server, a_session
 from support.exporter.pages import scripts_of
 from support.exporter.processes import an_instance_state

@@ -40,9 +40,10 @@ from poolscope_exporter.core.model.sessions import SessionState
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
 from poolscope_exporter.settings.shown_settings import ShownSetting
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
 from poolscope_exporter.web.incidents.incident_rows import ShownIncidents
 from poolscope_exporter.web.openapi import OPERATIONS
+from poolscope_exporter.web.sources import Sources
 from support.exporter.api_schema import problems_of
 from support.exporter.builders import (
     a_bouncer_sample,

@@ -10,7 +10,7 @@ from poolscope_exporter.core.incidents.incident import IncidentEnd
 from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
 from poolscope_exporter.web.events import Events
 from poolscope_exporter.web.incidents.incident_rows import (
     ShownIncidents,
@@ -18,6 +18,7 @@ from poolscope_exporter.web.incidents.incident_rows import (
     iso_time,
 )
 from poolscope_exporter.web.incidents.timeline_svg import timeline_svg
+from poolscope_exporter.web.sources import Sources
 from support.exporter.incident_looks import EPOCH_S, a_full_incident, an_incident
 from support.exporter.pages import scripts_of
 

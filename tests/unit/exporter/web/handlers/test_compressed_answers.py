@@ -9,7 +9,8 @@ from poolscope_exporter.core.judging.situation import Situation
 from poolscope_exporter.listeners.compression import LEAST_BYTES
 from poolscope_exporter.metrics.exposition import Exposition
 from poolscope_exporter.metrics.scrape import Scrape
-from poolscope_exporter.web.endpoints import Sources, create_web
+from poolscope_exporter.web.endpoints import create_web
+from poolscope_exporter.web.sources import Sources
 
 LARGE = ["/metrics", "/openapi.json", "/docs"]
 SMALL = ["/healthz", "/readyz", "/api/v1/checkouts"]

@@ -1,0 +1,1 @@
+"""The handlers of the web listener, and what each answer passes through."""
