@@ -114,45 +114,66 @@ def create_receiver(
     `senders` checks the tokens; with None, anybody may push. `forward` must not wait.
     """
     app = FastAPI(openapi_url=None)
-    bodies, fast = BodyReader(limits), FastPushes(limits.max_instances)
-    accept = _recording_pressure(accept, fast)
+    receiver = _Receiver(accept, senders, counts, forward, limits)
+    # Plain Starlette routes: FastAPI's routing would cost more than most other steps of a push.
+    app.router.routes.append(Route(PATH, receiver.receive_metrics, methods=["POST"]))
+    for signal in OTHER_SIGNALS:
+        endpoint = _endpoint_of(receiver.reject_signal, signal)
+        app.router.routes.append(Route(signal.path, endpoint, methods=["POST"]))
+    return app
 
-    async def receive(request: Request) -> Response:
+
+class _Receiver:
+    """The answers to the requests of each signal; see `create_receiver`."""
+
+    def __init__(
+        self,
+        accept: AcceptPush,
+        senders: Senders | None,
+        counts: ReceiverCounts,
+        forward: Forward | None,
+        limits: Limits,
+    ) -> None:
+        self._senders = senders
+        self._counts = counts
+        self._forward = forward
+        self._bodies = BodyReader(limits)
+        self._fast = FastPushes(limits.max_instances)
+        self._accept = _recording_pressure(accept, self._fast)
+
+    async def receive_metrics(self, request: Request) -> Response:
+        """Accept the pushes of a request, and forward its body unless a push was refused."""
         encoding = _encoding(request) or Encoding.PROTOBUF
+        counts = self._counts
         try:
-            owner = _owner(request, senders)
-            sender = RequestSender(accept, senders, owner)
-            async with bodies.read_body(request, owner or _address(request)) as body:
+            owner = _owner(request, self._senders)
+            sender = RequestSender(self._accept, self._senders, owner)
+            async with self._bodies.read_body(request, owner or _address(request)) as body:
                 parse = partial(_parsed, _checked_encoding(request))
                 decoded, contents = await _decoded(body, parse)
         except RefusedError as exc:
             counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
         rejected, reason = await _accept_all(decoded, sender.accept_owned_push, counts)
-        if forward and not sender.was_refused:
-            forward(contents, encoding is Encoding.JSON)
+        if self._forward and not sender.was_refused:
+            self._forward(contents, encoding is Encoding.JSON)
         outcome = Outcome.PARTIAL if rejected else Outcome.OK
         counts.requests[outcome.value] += 1
-        return _acceptance(rejected, reason, encoding, _allowed(decoded, fast))
+        return _acceptance(rejected, reason, encoding, _allowed(decoded, self._fast))
 
-    async def reject(request: Request, signal: OtherSignal) -> Response:
+    async def reject_signal(self, request: Request, signal: OtherSignal) -> Response:
+        """Count the records of a request that is not about metrics, and reject them all."""
         encoding = _encoding(request) or Encoding.PROTOBUF
         try:
-            owner = _owner(request, senders)
-            async with bodies.read_body(request, owner or _address(request)) as body:
+            owner = _owner(request, self._senders)
+            async with self._bodies.read_body(request, owner or _address(request)) as body:
                 count = await _decoded(body, partial(_counted, _checked_encoding(request), signal))
         except RefusedError as exc:
-            counts.requests[exc.outcome.value] += 1
+            self._counts.requests[exc.outcome.value] += 1
             return _refusal(exc, encoding)
-        counts.requests[Outcome.IGNORED.value] += 1
-        counts.ignored[signal.name] += count
+        self._counts.requests[Outcome.IGNORED.value] += 1
+        self._counts.ignored[signal.name] += count
         return Response(encoding.encode(signal.rejection(count)), media_type=encoding.value)
-
-    # Plain Starlette routes: FastAPI's routing would cost more than most other steps of a push.
-    app.router.routes.append(Route(PATH, receive, methods=["POST"]))
-    for signal in OTHER_SIGNALS:
-        app.router.routes.append(Route(signal.path, _endpoint_of(reject, signal), methods=["POST"]))
-    return app
 
 
 def _endpoint_of(
