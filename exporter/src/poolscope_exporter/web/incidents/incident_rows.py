@@ -11,7 +11,9 @@ from poolscope_exporter.core.incidents.incident import (
     HolderGroup,
     Incident,
     Moment,
+    Peaks,
     ReportedTimeout,
+    TimelinePoint,
 )
 from poolscope_exporter.web.selection import MAX_DIGITS, WrongQueryError
 
@@ -122,14 +124,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "ended_by": incident.ended,
         "lasted_s": round(incident.lasted_s, 3),
         "unobserved_s": round(incident.unobserved_s, 3),
-        "peaks": {
-            "waiting": incident.peaks.waiting,
-            "timeouts": incident.peaks.timeouts,
-            "failures": incident.peaks.failures,
-            "leaked": incident.peaks.leaked,
-            "used": incident.peaks.used,
-            "processes": incident.peaks.processes,
-        },
+        "peaks": _peaks(incident.peaks),
         "changes": [
             {
                 "at": iso_time(change.at_s),
@@ -145,16 +140,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "worst": _moment(incident.worst),
         "first_timeout": _moment(incident.first_timeout) if incident.first_timeout else None,
         "timeout_report": _reported(incident.timeout_report),
-        "timeline": [
-            {
-                "at_s": round(point.at_s - incident.began_at_s, 3),
-                "diagnosis": point.diagnosis,
-                "used": point.used,
-                "limit": point.limit,
-                "waiting": point.waiting,
-            }
-            for point in incident.timeline
-        ],
+        "timeline": [_point(each, incident.began_at_s) for each in incident.timeline],
         "step_s": incident.step_s,
     }
 
@@ -182,6 +168,27 @@ def _reported(report: ReportedTimeout | None) -> dict[str, Any] | None:
     if report is None:
         return None
     return {"at": iso_time(report.at_s), "process": report.process, "text": report.text}
+
+
+def _peaks(peaks: Peaks) -> dict[str, Any]:
+    return {
+        "waiting": peaks.waiting,
+        "timeouts": peaks.timeouts,
+        "failures": peaks.failures,
+        "leaked": peaks.leaked,
+        "used": peaks.used,
+        "processes": peaks.processes,
+    }
+
+
+def _point(point: TimelinePoint, began_at_s: float) -> dict[str, Any]:
+    return {
+        "at_s": round(point.at_s - began_at_s, 3),
+        "diagnosis": point.diagnosis,
+        "used": point.used,
+        "limit": point.limit,
+        "waiting": point.waiting,
+    }
 
 
 def _moment(moment: Moment) -> dict[str, Any]:
