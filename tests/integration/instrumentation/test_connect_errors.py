@@ -6,7 +6,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -200,9 +200,16 @@ async def test_full_server_has_too_many_connections_reserved_slots_or_not(
 
 
 def is_free(server: EmbeddedPostgres) -> bool:
-    """Return whether the server has noticed that the sessions of the app have gone."""
-    count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'"
-    return run_sql(server.dsn, count) == [(0,)]
+    """Return whether the server has noticed that all other sessions have gone.
+
+    Until then it may be so full that it does not even admit the question.
+    """
+    others = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    with suppress(psycopg.OperationalError):
+        return run_sql(server.dsn, f"SELECT count(*) FROM pg_stat_activity WHERE {others}") == [
+            (0,)
+        ]
+    return False
 
 
 def admits(dsn: str) -> bool:
