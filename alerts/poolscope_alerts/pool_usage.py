@@ -155,8 +155,8 @@ def _caught(sources: Sources) -> Alert:
 def _ended(sources: Sources) -> Alert:
     """Alert on sessions that ended in use, unless another alert has their cause.
 
-    Those that a restart ended are one alert of the server. If a lock or slow queries fill the pool,
-    the page names them, and says why statements time out.
+    The server has one alert for all sessions that a restart ended. If a lock or slow queries fill
+    the pool, a page names this cause, and statements time out because of it.
     """
     apart = {*RESTART_ENDS, *TIMED_OUT}
     by_server = _by_reason(sources, (each for each in ENDED if each in RESTART_ENDS))

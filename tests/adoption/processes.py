@@ -86,7 +86,7 @@ class AppProcesses:
     def drain(self) -> None:
         """Wait until no connection was taken for RESTS_S, as behind a load balancer that lets go.
 
-        What a process that is killed took since its last push, nobody can count.
+        Nobody can count the connections that a killed process took after its last push.
         """
         deadline = time.monotonic() + RESTS_WITHIN_S
         counted, rested = self.truth, 0.0

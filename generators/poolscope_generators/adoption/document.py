@@ -69,7 +69,7 @@ Each time counts from the beginning of the incident.
   when the cause is established. In the FastAPI template, `threads_exhausted` is right too. Its
   requests wait for a worker thread while they hold a connection, and the other threads wait for the
   pool. It does not recover by itself, so its processes are replaced after an incident. Their last
-  requests may end first: what a killed process did since its last push, nobody can count.
+  requests may end first, because nobody can count what a killed process did after its last push.
 - **restart**: PostgreSQL is stopped and started again. Right is `connect_failing`, and
   `DatabaseDown`.
 
